@@ -4,7 +4,6 @@ at, and when it is pointed out.
 
 from __future__ import annotations
 
-import socket
 import ssl
 import threading
 import time
@@ -18,7 +17,7 @@ import pytest
 from authorities import Authority, certificate, private_pem
 from cryptography.hazmat.primitives.asymmetric import ec
 from overviews import WELL
-from servers import Misbehaving
+from servers import Misbehaving, refusing
 
 from bridge.config.settings import load_settings
 from bridge.core.status import UrlCertificate
@@ -82,9 +81,8 @@ def test_what_cannot_be_reached_is_said_and_what_was_seen_is_kept(tmp_path: Path
     with Misbehaving() as silent:
         url = f"https://127.0.0.1:{silent.port}"
         assert "timed out" in (tls_certificate.check_certificate(url, 0.2).unreached or "")
-    with socket.socket() as held:  # nobody else is given the port meanwhile, and nobody listens
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        held.bind(("127.0.0.1", silent.port))
+    with refusing() as port:
+        url = f"https://127.0.0.1:{port}"
         found = tls_certificate.check_certificate(url)
     assert (found.unreached, found.ends_at, found.refused) == ("Connection refused", None, None)
     assert tls_certificate.load_certificate(tmp_path, url) is None

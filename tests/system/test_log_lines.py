@@ -332,17 +332,17 @@ class OnTerminal(Bridge):
             start_new_session=True,
         )
         os.close(child)
-        self.text = ""
+        self.raw = b""
 
     def read(self) -> str:
+        """Return all that is on the screen so far, without its colours."""
         while select.select([self.screen], [], [], 0)[0]:
             try:
-                self.text += re.sub(
-                    r"\x1b\[\d*m", "", os.read(self.screen, 65536).decode()
-                ).replace("\r\n", "\n")
+                self.raw += os.read(self.screen, 65536)
             except OSError:
                 break
-        return self.text
+        text = self.raw.decode(errors="ignore")  # it may end within a character
+        return re.sub(r"\x1b\[\d*m", "", text).replace("\r\n", "\n")
 
     @property
     def stderr(self) -> str:

@@ -70,6 +70,13 @@ def run(
     return results
 
 
+@pytest.fixture
+def _timeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No commit is slow, whatever else the machine does."""
+    monkeypatch.setattr(commit_gatherer, "monotonic", lambda: 0.0)
+
+
+@pytest.mark.usefixtures("_timeless")
 def test_requests_that_come_together_share_a_commit_on_the_loop() -> None:
     store = Store()
     assert run(store.each, [1, 2, 3], [4]) == [(1, [1]), (2, [2]), (3, [3]), (4, [4])]
@@ -208,6 +215,7 @@ def test_each_commit_is_observed_where_it_ran(monkeypatch: pytest.MonkeyPatch) -
     assert observed == [(0.06, True), (pytest.approx(0.01), False)]
 
 
+@pytest.mark.usefixtures("_timeless")
 def test_a_commit_that_would_wait_is_tried_again_with_what_has_arrived_since() -> None:
     store = Store()
     ours = threading.current_thread()

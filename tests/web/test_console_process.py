@@ -64,7 +64,7 @@ def is_gone(pid: int) -> bool:
 
 
 def test_it_answers_and_ends_when_nothing_uses_it(private: int, tmp_path: Path) -> None:
-    with run(tmp_path, private, restart_idle_seconds=0.2) as bridge:
+    with run(tmp_path, private, restart_idle_seconds=2.0) as bridge:
         before = list_children(bridge)
         console = open_console(bridge, private)
 
@@ -179,9 +179,11 @@ def test_a_begun_page_is_answered_at_the_end(private: int, tmp_path: Path) -> No
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Content-Length": "9"}
     request = head("POST", "/console/login", headers)
     with run(tmp_path, private) as bridge:
+        before = list_children(bridge)
         with socket.create_connection(("127.0.0.1", private), 60) as sock:
             sock.sendall(request + b"tok")
-            console = open_console(bridge, private)
+            assert bridge.get("/console/login", port=private).status == 200
+            (console,) = set(children_of(bridge.pid)) - before
             assert bridge.process is not None
             bridge.process.send_signal(signal.SIGTERM)
             sock.sendall(b"en=abc")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import new_postgres_database
+from days import within_a_day
 from forms import MULTIPART, PDF, multipart, part
 from records import NOW, make_event
 from serving import Answer, Bridge, call, github, until
@@ -193,6 +194,7 @@ def send_file(web: Bridge, number: int) -> Answer:
 def test_a_flood_of_a_public_source_is_refused_and_signed_ones_go_on(
     web: Bridge, source: str
 ) -> None:
+    within_a_day()
     answers = [
         send_file(web, number) if source == "jobs" else send(web, source, number)
         for number in range(FLOOD)
@@ -225,6 +227,8 @@ def test_a_flood_of_a_public_source_is_refused_and_signed_ones_go_on(
 
 
 def test_files_of_what_is_refused_are_not_kept(web: Bridge) -> None:
+    within_a_day()
+
     def blobs() -> int:
         return sum(1 for one in (web.folder / "data" / "blobs").rglob("*") if one.is_file())
 
@@ -236,6 +240,8 @@ def test_files_of_what_is_refused_are_not_kept(web: Bridge) -> None:
 
 
 def test_a_signed_source_may_have_a_bound_of_its_own(web: Bridge) -> None:
+    within_a_day()
+
     def sent(number: int) -> Answer:
         body = b'{"n":"%s"}' % (b"x" * 200_000)
         return web.post("/hooks/bounded", body, github(body, delivery=f"bounded-{number}"))

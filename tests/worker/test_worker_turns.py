@@ -1121,15 +1121,10 @@ def test_a_run_that_another_worker_has_taken_over_is_left_to_it(
     with with_flows(
         sqlite, tmp_path, flows=READY_FLOWS | {"slow": slow_flow(tmp_path, 600)}
     ) as hand:
-        ends = start_run(sqlite, "sleep", '{"seconds": 0.5}')
         goes_on = start_run(sqlite, "slow")
-        turns_until(
-            hand,
-            lambda: (
-                {run_of(sqlite, one).state for one in (ends, goes_on)} == {"RUNNING"}
-                and begun(tmp_path)
-            ),
-        )
+        turns_until(hand, lambda: begun(tmp_path))
+        ends = start_run(sqlite, "sleep", '{"seconds": 0.5}')
+        turns_until(hand, lambda: run_of(sqlite, ends).state == "RUNNING")
         with sqlite.engine.begin() as connection:
             connection.execute(update(schema.local_run).values(lease="another worker"))
         turns_until(hand, lambda: lines("run_ended"))

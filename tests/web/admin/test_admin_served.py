@@ -205,9 +205,15 @@ def test_a_client_that_stops_reading_loses_its_stream(served: Served, large: int
     with pytest.raises((IncompleteRead, ConnectionError)):
         client.read_rest().read()
     client.socket.close()
-    again = StreamClient(served, token)
-    assert again.read_rest().status == 200  # the token's place is free
-    again.socket.close()
+
+    def is_place_free() -> bool:
+        again = StreamClient(served, token)
+        try:
+            return bool(again.read_rest().status == 200)
+        finally:
+            again.socket.close()
+
+    until(is_place_free, what="a place for another stream of the token")
 
 
 def test_a_stream_does_not_delay_the_end_of_the_bridge(served: Served, large: int) -> None:
