@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import time
 from pathlib import Path
 
 from serving import Bridge, github, head, read_answer
@@ -25,11 +26,13 @@ def test_a_begun_request_is_answered_and_an_idle_connection_closed(
             assert read_answer(idle).status == 200
             sending.sendall(begun + BODY[:5])
             assert bridge.event().status == 202
+            began = time.monotonic()
             assert bridge.process is not None
             bridge.process.send_signal(signal.SIGTERM)
             assert idle.recv(1) == b"", "it has had its time to send a request"
             sending.sendall(BODY[5:])
             assert read_answer(sending).status == 202
         assert bridge.process.wait(60) == 0
+        assert time.monotonic() - began < 10
         assert bridge.count() == 2
         assert "SIGKILL" not in bridge.stderr
