@@ -20,7 +20,7 @@ class ResultQueue:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no result waits."""
+        """Return whether no result waits."""
         return self._results.empty()
 
     def put(self, result: Result) -> None:

@@ -726,8 +726,8 @@ def test_health(web: Bridge) -> None:
 
 
 def test_a_store_that_fails_is_503_and_recovers(edge: dict[str, str], tmp_path: Path) -> None:
-    """A limit on the size of files simulates a full disk; the sender is told to come back, and
-    the event comes in then.
+    """A file size limit has the effect of a full disk. The sender gets 503 until it is lifted, and
+    then sends the event again.
     """
     with Bridge(tmp_path, "web", routes=ROUTES, environ={"TOKEN": TOKEN, **edge}) as web:
         assert web.event().status == 202
