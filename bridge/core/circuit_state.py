@@ -13,7 +13,8 @@ class Circuit:
     `failures`: consecutive failures; 0 in a circuit that a 401 opened. `open_until`: the circuit is
     open until then, and half open afterwards; `open_for`: how long it was opened. `probe_until`: a
     probe is under way. `allowance`: how many runs are known to fit (null: no limit), one more from
-    `raise_at` on. `not_before`: the platform asked not to be called until then.
+    `raise_at` on. `not_before`: the platform asked not to be called until then, by a Retry-After of
+    `retry_after` seconds.
     """
 
     platform: str
@@ -25,6 +26,7 @@ class Circuit:
     raise_at: float = 0.0
     raise_for: float = 0.0
     not_before: float = 0.0
+    retry_after: float = 0.0
     reason: str | None = None
 
     def state(self, now: float) -> str:

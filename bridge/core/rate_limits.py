@@ -39,10 +39,12 @@ NO_LIMITS = Limits()
 class RateState:
     """Recent starts of a route: the next is due at `next_at`; `starts` were made on `day`.
 
-    `day` is in days since 1970.
+    `start_interval`: seconds between two starts, 0 without a rate. `day` is in days since 1970; one
+    that a wrong clock has stored ahead counts as today.
     """
 
     next_at: float = 0.0
+    start_interval: float = 0.0
     day: int = 0
     starts: int = 0
 
@@ -66,17 +68,18 @@ def allowed_starts(limits: Limits, pace: RateState, now: float) -> int | None:
             floor((now - begin) * limits.rate.count / limits.rate.per) + 1 if begin <= now else 0
         )
     if limits.max_runs_per_day is not None:
-        today = pace.starts if pace.day == day_of(now) else 0
+        today = pace.starts if pace.day >= day_of(now) else 0
         rooms.append(max(0, limits.max_runs_per_day - today))
     return min(rooms, default=None)
 
 
 def record_starts(limits: Limits, pace: RateState, starts: int, now: float) -> RateState:
     """Return the state after `starts` starts."""
-    day = day_of(now)
-    every = limits.rate.per / limits.rate.count if limits.rate is not None else 0.0
+    day = max(day_of(now), pace.day)
+    interval = limits.rate.per / limits.rate.count if limits.rate is not None else 0.0
     return RateState(
-        next_at=_begin(pace, now) + starts * every,
+        next_at=_begin(pace, now) + starts * interval,
+        start_interval=interval,
         day=day,
         starts=starts + (pace.starts if pace.day == day else 0),
     )

@@ -156,8 +156,9 @@ def _throttled(
         probe_until=None,
         reason=outcome.detail or None,
     )
-    asked = now + min(outcome.retry_after or 0.0, RETRY_AFTER_MAX_SECONDS)
-    known = replace(known, not_before=max(known.not_before, asked))
+    wait = min(outcome.retry_after or 0.0, RETRY_AFTER_MAX_SECONDS)
+    not_before, retry_after = max((known.not_before, known.retry_after), (now + wait, wait))
+    known = replace(known, not_before=not_before, retry_after=retry_after)
     # another answer to the calls that were in flight at the first 429
     if known.allowance is not None and now < known.raise_at:
         return replace(known, allowance=min(known.allowance, used))

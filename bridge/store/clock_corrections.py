@@ -12,6 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Float,
+    Integer,
     bindparam,
     case,
     exists,
@@ -26,11 +27,7 @@ from sqlalchemy.sql.elements import TextClause
 from bridge.core.clock_reading import MIN_STEP_SECONDS
 from bridge.core.rate_limits import day_of
 from bridge.core.timings import Timings
-from bridge.delivery.circuit_breaker import (
-    ALLOWANCE_RAISE_MAX_SECONDS,
-    PROBE_SECONDS,
-    UNAUTHORIZED_MAX_SECONDS,
-)
+from bridge.delivery.circuit_breaker import PROBE_SECONDS
 from bridge.delivery.retry import RETRY_AFTER_MAX_SECONDS
 from bridge.store.db.database import timings_of
 from bridge.store.db.prepared import PreparedStatement
@@ -68,16 +65,18 @@ IN_FLIGHT = text("delivery.slot AND delivery.status = 'delivered'")
 class FutureLimit:
     """The limit on how far ahead of now the times of a column may lie.
 
-    `seconds`: by the timings. `beside`: a column with additional seconds for each row.
+    `seconds`: by the timings. `interval`: the additional seconds of each row. A time beyond the
+    limit is set to the limit, or to now where that `is_repeatable`: an early poll does no harm.
     """
 
     column: Column[float]
-    where: TextClause | None
-    seconds: Callable[[Timings], float]
-    beside: Column[float] | None = None
+    where: TextClause | None = None
+    seconds: Callable[[Timings], float] = lambda _: 0.0
+    interval: ColumnElement[float] | None = None
+    is_repeatable: bool = False
 
     def latest(self, now: float, timings: Timings) -> float:
-        """Return the latest time that a row without additional seconds may have."""
+        """Return the latest time that a row without an interval may have."""
         return now + self.seconds(timings) + MIN_STEP_SECONDS
 
     def exceeded(self, now: float, timings: Timings) -> ColumnElement[bool]:
@@ -88,37 +87,40 @@ class FutureLimit:
         """Return the condition for rows later than that; its first part can use the index."""
         beyond = (
             self.column > latest
-            if self.beside is None
-            else (self.column > latest) & (self.column > latest + self.beside)
+            if self.interval is None
+            else (self.column > latest) & (self.column > latest + self.interval)
         )
         return beyond if self.where is None else self.where & beyond
 
+    def limited(self, now: float, timings: Timings) -> float | ColumnElement[float]:
+        """Return the time for a row that exceeds the limit."""
+        if self.is_repeatable:
+            return now
+        limit = now + self.seconds(timings)
+        return limit if self.interval is None else limit + self.interval
 
-#: The limits of all times that do not depend on the routes.
+
+#: The limits of all stored times that put off a call or a run, apart from those of deliveries that
+#: wait: see `clamp_future_times` and `shift_times_back`.
 FUTURE_LIMITS: Final = (
     FutureLimit(delivery.c.lease_until, SENDING, lambda timings: timings.lease_seconds),
     FutureLimit(local_run.c.lease_until, HELD, lambda timings: timings.lease_seconds),
-    FutureLimit(delivery.c.delivered_at, IN_FLIGHT, lambda _: 0.0),
+    FutureLimit(delivery.c.delivered_at, IN_FLIGHT),
     FutureLimit(
         delivery.c.poll_at,
         POLLED,
         lambda timings: timings.reconcile_max_seconds,
-        delivery.c.run_timeout,
+        interval=delivery.c.run_timeout,
+        is_repeatable=True,
     ),
-    FutureLimit(
-        circuit.c.open_until,
-        text("circuit.failures > 0"),
-        lambda timings: timings.circuit_open_max_seconds * JITTER_FACTOR,
-    ),
-    FutureLimit(
-        circuit.c.open_until,
-        text("circuit.failures = 0"),
-        lambda _: UNAUTHORIZED_MAX_SECONDS * JITTER_FACTOR,
-    ),
-    FutureLimit(circuit.c.probe_until, None, lambda _: PROBE_SECONDS),
-    FutureLimit(circuit.c.raise_at, None, lambda _: ALLOWANCE_RAISE_MAX_SECONDS * JITTER_FACTOR),
-    FutureLimit(circuit.c.not_before, None, lambda _: RETRY_AFTER_MAX_SECONDS),
+    FutureLimit(circuit.c.open_until, interval=circuit.c.open_for * JITTER_FACTOR),
+    FutureLimit(circuit.c.probe_until, seconds=lambda _: PROBE_SECONDS),
+    FutureLimit(circuit.c.raise_at, interval=circuit.c.raise_for * JITTER_FACTOR),
+    FutureLimit(circuit.c.not_before, interval=circuit.c.retry_after),
+    FutureLimit(pace.c.next_at, interval=pace.c.start_interval),
+    FutureLimit(worker.c.seen_at),
 )
+_DAYS_AHEAD: Final = pace.c.day > bindparam("today", type_=Integer)
 
 _NEWEST = (
     select(delivery.c.created_at, delivery.c.status)
@@ -135,7 +137,8 @@ _HAS_FUTURE = PreparedStatement(
             *(
                 exists().where(each.exceeds(bindparam(f"latest_{number}", type_=Float)))
                 for number, each in enumerate(FUTURE_LIMITS)
-            )
+            ),
+            exists().where(_DAYS_AHEAD),
         )
     )
 )
@@ -147,7 +150,9 @@ def has_future_times(connection: Connection, now: float) -> bool:
     latest = {
         f"latest_{number}": each.latest(now, timings) for number, each in enumerate(FUTURE_LIMITS)
     }
-    return _is_planned_ahead(connection, now) or bool(_HAS_FUTURE.value(connection, **latest))
+    return _is_planned_ahead(connection, now) or bool(
+        _HAS_FUTURE.value(connection, today=_latest_day(now), **latest)
+    )
 
 
 def _is_planned_ahead(connection: Connection, now: float) -> bool:
@@ -158,13 +163,22 @@ def _is_planned_ahead(connection: Connection, now: float) -> bool:
     return (_LATEST_PLANNED.value(connection) or 0.0) > now + MIN_STEP_SECONDS
 
 
-def clamp_future_times(connection: Connection, now: float, *, check_all: bool) -> None:
-    """Set times that lie beyond their limit to the limit: an early or repeated check does no harm.
+def _latest_day(now: float) -> int:
+    """Return the latest day on which a right clock may have counted starts."""
+    return day_of(now + MIN_STEP_SECONDS)
+
+
+def clamp_future_times(connection: Connection, now: float, *, check_all: bool) -> int:
+    """Limit times that lie beyond their limit, and return how many.
+
+    Each limit is the interval that the time was made of, so a repeated check does no harm, whoever
+    stored the time, by whichever clock. Starts that were counted for a later day count for today.
 
     Deliveries planned later than now are planned now, with the same delay as before. Without
     `check_all` that is done only if one of the newest was: no index finds them, and to read all
     deliveries would hold up those who write.
     """
+    count = 0
     if check_all or _is_planned_ahead(connection, now):
         by = delivery.c.created_at - now
         planned = {
@@ -172,38 +186,46 @@ def clamp_future_times(connection: Connection, now: float, *, check_all: bool) -
             "due_at": delivery.c.due_at - by,
             "debounce_until": delivery.c.debounce_until - by,
         }
-        connection.execute(
+        count += connection.execute(
             update(delivery)
             .where(WAITING, delivery.c.created_at > now + MIN_STEP_SECONDS)
             .values(planned)
-        )
+        ).rowcount
     timings = timings_of(connection)
-    for each in FUTURE_LIMITS:
-        at = now + each.seconds(timings) if each.beside is None else now
-        connection.execute(
-            update(each.column.table)
-            .where(each.exceeded(now, timings))
-            .values({each.column.name: at})
-        )
+    for limit in FUTURE_LIMITS:
+        count += connection.execute(
+            update(limit.column.table)
+            .where(limit.exceeded(now, timings))
+            .values({limit.column.name: limit.limited(now, timings)})
+        ).rowcount
+    count += connection.execute(
+        update(pace).where(_DAYS_AHEAD).values(day=day_of(now)), {"today": _latest_day(now)}
+    ).rowcount
+    return count
 
 
-def shift_times_back(connection: Connection, now: float, step: float) -> None:
-    """Move times back that a clock chose which is now behind by `-step` seconds.
+def shift_times_back(
+    connection: Connection, now: float, step: float, since: float | None = None
+) -> None:
+    """Move times of deliveries back that a clock chose which is now behind by `-step` seconds.
+
+    `since`: by that clock, when another worker did the same; by default now, for all of them.
 
     What was due by that clock is due now. A delivery that was planned, and last tried, before the
     present time was delayed by a correct clock: `delay`, `debounce`, a long `retry.max` and
     Retry-After stay.
     """
     was = now - step
+    since = now if since is None else since
     of_it = attempt.c.delivery_id == delivery.c.id
     tried = delivery.c.attempts + delivery.c.throttled > 0
     tried_ahead = exists().where(
-        of_it, (attempt.c.started_at > now) | (attempt.c.finished_at > now)
+        of_it, (attempt.c.started_at > since) | (attempt.c.finished_at > since)
     )
     # by a user, or by the previous delivery of its ordering key
-    released = (tried | delivery.c.order_key.isnot(None)) & (delivery.c.due_at <= was)
+    released = (tried | delivery.c.order_key.isnot(None)) & delivery.c.due_at.between(since, was)
     too_long = tried & (delivery.c.due_at > now + delivery.c.retry_max + RETRY_AFTER_MAX_SECONDS)
-    by_that_clock = (delivery.c.created_at > now) | tried_ahead | released | too_long
+    by_that_clock = (delivery.c.created_at > since) | tried_ahead | released | too_long
     shifted = {
         each.name: _shifted(each, now, step)
         for each in (delivery.c.due_at, delivery.c.debounce_until, delivery.c.created_at)
@@ -214,42 +236,26 @@ def shift_times_back(connection: Connection, now: float, step: float) -> None:
     connection.execute(update(delivery).where(SENDING, delivery.c.due_at > now).values(due_at=now))
     connection.execute(
         update(delivery)
-        .where(IN_FLIGHT, delivery.c.delivered_at > now)
+        .where(IN_FLIGHT, delivery.c.delivered_at > since)
         .values(delivered_at=_shifted(delivery.c.delivered_at, now, step))
     )
-    for each in (
-        delivery.c.poll_at,
-        circuit.c.open_until,
-        circuit.c.probe_until,
-        circuit.c.raise_at,
-        circuit.c.not_before,
-        pace.c.next_at,
-    ):
-        connection.execute(
-            update(each.table).where(each > now).values({each.name: _shifted(each, now, step)})
-        )
-    connection.execute(update(pace).where(pace.c.day > day_of(now)).values(day=day_of(now)))
-    connection.execute(update(worker).where(worker.c.seen_at > now).values(seen_at=now))
-
-
-def shift_deliveries_forward(connection: Connection, now: float, step: float) -> None:
-    """Move the delivery times of runs in flight forward by `step` seconds.
-
-    Otherwise each of them would exceed its `run_timeout`. Deliveries since the step have times of
-    the new clock.
-    """
-    by_old_clock = IN_FLIGHT & (delivery.c.delivered_at <= now - step)
-    connection.execute(
-        update(delivery).where(by_old_clock).values(delivered_at=delivery.c.delivered_at + step)
-    )
-
-
-def shift_polls_back(connection: Connection, now: float, step: float) -> None:
-    """Move poll times that lie ahead back by `-step` seconds."""
     connection.execute(
         update(delivery)
         .where(POLLED, delivery.c.poll_at > now)
         .values(poll_at=_shifted(delivery.c.poll_at, now, step))
+    )
+
+
+def shift_times_forward(connection: Connection, now: float, step: float) -> None:
+    """Move the delivery times of runs in flight forward by `step` seconds, and the days of starts.
+
+    Otherwise each of these runs would exceed its `run_timeout`, and the starts of today would no
+    longer count. Deliveries since the step have times of the new clock.
+    """
+    connection.execute(update(pace).where(pace.c.day == day_of(now - step)).values(day=day_of(now)))
+    by_old_clock = IN_FLIGHT & (delivery.c.delivered_at <= now - step)
+    connection.execute(
+        update(delivery).where(by_old_clock).values(delivered_at=delivery.c.delivered_at + step)
     )
 
 

@@ -27,9 +27,8 @@ from bridge.core.status import ClockStep
 from bridge.store.clock_corrections import (
     clamp_future_times,
     has_future_times,
-    shift_deliveries_forward,
-    shift_polls_back,
     shift_times_back,
+    shift_times_forward,
 )
 from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database, timings_of
@@ -52,14 +51,16 @@ def correct_clock_steps(database: Database, clock: DatabaseClock) -> None:
         is_news = _Comparison.of(connection, clocks, clock.step).is_news or has_future_times(
             connection, clocks.at
         )
-    step = (
+    step, corrected = (
         database.write(lambda connection: _store_reading(connection, clocks, clock.step))
         if is_news
-        else 0.0
+        else (0.0, 0)
     )
     clock.step = 0.0
     if step:
         log.warning("clock_stepped", seconds=round(step, 3))
+    if corrected:
+        log.warning("future_times_corrected", count=corrected)
 
 
 def is_settled(connection: Connection, now: float) -> bool:
@@ -157,8 +158,11 @@ def _is_noted(known: Row[Any], clocks: ClockReading, step: float, lease: float) 
     return recent and known.step is not None and abs(known.step - step) <= lease
 
 
-def _store_reading(connection: Connection, clocks: ClockReading, own: float) -> float:
-    """Store a reading, correct times after a step, and return the step."""
+def _store_reading(connection: Connection, clocks: ClockReading, own: float) -> tuple[float, int]:
+    """Store a reading, and correct times after a step.
+
+    Return the step, and how many times lay beyond their limits.
+    """
     found = _Comparison.of(connection, clocks, own, lock=True)
     now = clocks.at
     values: dict[str, Any] = {
@@ -173,14 +177,15 @@ def _store_reading(connection: Connection, clocks: ClockReading, own: float) -> 
         connection.execute(_insert_once(connection).values(id=1, **values).on_conflict_do_nothing())
     step = found.step or 0.0
     if step > 0:
-        shift_deliveries_forward(connection, now, step)
+        shift_times_forward(connection, now, step)
     if step < 0:
         shift_times_back(connection, now, step)
     elif own < 0:
         # Another worker has stored the step, but not corrected what this one wrote until now.
-        shift_polls_back(connection, now, own)
-    clamp_future_times(connection, now, check_all=found.is_gap or bool(step or own))
-    return step
+        stored = last_step(connection)
+        since = now if stored is None else max(now, stored.at - own)
+        shift_times_back(connection, now, own, since)
+    return step, clamp_future_times(connection, now, check_all=found.is_gap or bool(step or own))
 
 
 def _insert_once(connection: Connection) -> Any:

@@ -857,12 +857,13 @@ KNOWN: list[dict[str, Any]] = [
         "file": "bridge/core/rate_limits.py",
         "old": (
             "    return RateState(\n"
-            "        next_at=_begin(pace, now) + starts * every,\n"
+            "        next_at=_begin(pace, now) + starts * interval,\n"
+            "        start_interval=interval,\n"
             "        day=day,\n"
             "        starts=starts + (pace.starts if pace.day == day else 0),\n"
             "    )\n"
         ),
-        "new": "    return RateState(next_at=_begin(pace, now) + starts * every, day=day, starts=starts + pace.starts)\n",
+        "new": "    return RateState(next_at=_begin(pace, now) + starts * interval, start_interval=interval, day=day, starts=starts + pace.starts)\n",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
@@ -870,12 +871,13 @@ KNOWN: list[dict[str, Any]] = [
         "file": "bridge/core/rate_limits.py",
         "old": (
             "    return RateState(\n"
-            "        next_at=_begin(pace, now) + starts * every,\n"
+            "        next_at=_begin(pace, now) + starts * interval,\n"
+            "        start_interval=interval,\n"
             "        day=day,\n"
             "        starts=starts + (pace.starts if pace.day == day else 0),\n"
             "    )\n"
         ),
-        "new": "    return RateState(next_at=_begin(pace, now) + starts * every, day=day, starts=starts)\n",
+        "new": "    return RateState(next_at=_begin(pace, now) + starts * interval, start_interval=interval, day=day, starts=starts)\n",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
@@ -888,7 +890,7 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "T2-room",
         "file": "bridge/core/rate_limits.py",
-        "old": "today = pace.starts if pace.day == day_of(now) else 0",
+        "old": "today = pace.starts if pace.day >= day_of(now) else 0",
         "new": "today = pace.starts",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
@@ -1296,5 +1298,33 @@ KNOWN: list[dict[str, Any]] = [
         "old": 'if start > position and text[start - 1] == "$":',
         "new": 'if text[start - 1] == "$":',
         "tests": ["tests/routing/test_templates.py"],
+    },
+    {
+        "name": "clock-merge-window",
+        "file": "bridge/store/clock_corrections.py",
+        "old": '            "debounce_until": delivery.c.debounce_until - by,\n',
+        "new": "",
+        "tests": ["tests/store/test_clock_steps.py"],
+    },
+    {
+        "name": "clock-start-interval",
+        "file": "bridge/store/clock_corrections.py",
+        "old": "    FutureLimit(pace.c.next_at, interval=pace.c.start_interval),\n",
+        "new": "",
+        "tests": ["tests/store/test_clock_steps.py"],
+    },
+    {
+        "name": "clock-origin",
+        "file": "bridge/store/db/clock.py",
+        "old": "        self._origin = origin\n",
+        "new": "        self._origin = None if self._database.is_sqlite else origin\n",
+        "tests": ["tests/store/test_clock_steps.py"],
+    },
+    {
+        "name": "clock-day-ahead",
+        "file": "bridge/core/rate_limits.py",
+        "old": "    day = max(day_of(now), pace.day)\n",
+        "new": "    day = day_of(now)\n",
+        "tests": ["tests/store/test_clock_steps.py"],
     },
 ]

@@ -20,16 +20,20 @@ from sqlalchemy import insert, select, update
 from stepped_clocks import DAY, Clocks, clocks
 from worker_bench import attempts, configured, ended, get, gumloop, is_in, made, slots, wait
 
+from bridge.core.clock_reading import MIN_STEP_SECONDS
 from bridge.core.http_messages import Answer, Call, NoAnswer
-from bridge.core.model import Delivery, Order, Retry
+from bridge.core.model import Debounce, Delivery, Order, Retry
+from bridge.core.outcomes import Outcome, OutcomeKind
+from bridge.core.rate_limits import Limits, Rate, RateState, allowed_starts, record_starts
 from bridge.delivery import reconcile
-from bridge.routing.model import Config, Flow
+from bridge.delivery.circuit_breaker import PROBE_SECONDS, record_outcome
+from bridge.routing.model import Config, Flow, Route
 from bridge.store import clock_corrections, clock_steps
 from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.local import runs
-from bridge.store.queue import claims, heartbeats
+from bridge.store.queue import claims, heartbeats, throttling
 from bridge.store.queue.claim_round import ClaimLimits
 from bridge.store.tables import schema
 from bridge.system.http_client import HttpClient
@@ -634,7 +638,9 @@ def test_after_a_gap_all_deliveries_are_checked_not_only_the_newest(
     assert get(database, one).due_at == pytest.approx(clocks.time(), abs=60)
 
 
-def test_circuits_and_paces_are_pulled_back(database: Database, clocks: Clocks) -> None:
+def test_circuits_and_paces_are_pulled_back_to_their_own_intervals(
+    database: Database, clocks: Clocks
+) -> None:
     clock = DatabaseClock(database)
     now = clocks.time()
     ahead = now + DAY
@@ -642,31 +648,37 @@ def test_circuits_and_paces_are_pulled_back(database: Database, clocks: Clocks) 
         "platform": "p",
         "failures": 5,
         "open_for": 300.0,
-        "raise_for": 1.0,
+        "raise_for": 8.0,
         "changed_at": ahead,
     }
     circuit |= {
         "open_until": ahead + 200,
-        "probe_until": None,
-        "raise_at": ahead + 10,
-        "not_before": ahead + 1000,
+        "probe_until": ahead + 20,
+        "raise_at": ahead + 7,
+        "not_before": ahead + 100,
+        "retry_after": 1000.0,
     }
     with database.engine.begin() as connection:
         connection.execute(insert(schema.circuit).values(circuit))
         connection.execute(
             insert(schema.pace).values(
-                route="r", next_at=ahead + 50, day=int(ahead // DAY), starts=3
+                route="r",
+                next_at=ahead + 50,
+                start_interval=60.0,
+                day=int(ahead // DAY),
+                starts=3,
             )
         )
     back(database, clock, clocks)
     with database.read() as connection:
         row = connection.execute(select(schema.circuit)).one()
         pace = connection.execute(select(schema.pace)).one()
-    assert (row.open_until, row.raise_at, row.not_before) == pytest.approx(
-        (now + 200, now + 10, now + 1000), abs=60
-    )
-    assert (row.probe_until, pace.day, pace.starts) == (None, int(clocks.time() // DAY), 3)
-    assert pace.next_at == pytest.approx(now + 50, abs=60)
+    times = (row.open_until, row.probe_until, row.raise_at, row.not_before, pace.next_at)
+    jitter = clock_corrections.JITTER_FACTOR
+    limits = (300.0 * jitter, PROBE_SECONDS, 8.0 * jitter, 1000.0, 60.0)
+    passed = clocks.time() - now
+    assert all(limit <= at - now <= limit + passed for at, limit in zip(times, limits, strict=True))
+    assert (pace.day, pace.starts) == (int(clocks.time() // DAY), 3)
 
 
 @pytest.mark.parametrize("moved", [None, ("boot-2", "here"), ("boot-1", "there")])
@@ -747,6 +759,21 @@ def test_a_throttled_delivery_is_due_whatever_a_clock_that_was_ahead_said(
     )
 
 
+def test_a_process_that_executes_tasks_corrects_a_step_that_it_alone_saw(
+    database: Database, clocks: Clocks
+) -> None:
+    given = configured()
+    calls = TaskRunner(lambda: given, database, HttpClient().send, 60.0)
+    try:
+        until(lambda: calls._now._origin is not None, what="the first heartbeat")
+        clocks.ahead = 480.0
+        until(lambda: latest(database) > 0, what="the step to be stored")
+        clocks.ahead = 0.0
+        until(lambda: latest(database) < 0, what="the step back to be stored")
+    finally:
+        calls.close()
+
+
 def test_a_task_of_celery_stores_the_clocks_with_its_intent(
     database: Database, clocks: Clocks
 ) -> None:
@@ -776,3 +803,192 @@ def test_a_task_of_celery_stores_the_clocks_with_its_intent(
                 assert row.boot_clock <= clocks.clock_gettime(time.CLOCK_BOOTTIME)
         finally:
             calls.close()
+
+
+# -- a step that is taken back before the next heartbeat, or before the one after it
+
+OWN_WAIT = 2.0  # the Retry-After of the platform; a rate of 60/min is less
+PACED = Route(
+    name="triage",
+    source="x",
+    flow=Flow(name="triage", platform="gumloop", saved_item_id="q3da"),
+    reshape=lambda _: {},
+    limits=Limits(rate=Rate(count=60, per=60.0)),
+)
+
+
+@pytest.mark.timings(heartbeat_seconds=3.0)
+@pytest.mark.parametrize("is_seen", [False, True])
+@pytest.mark.parametrize("ahead", [480.0, 3000.0, DAY])
+def test_a_step_that_is_taken_back_holds_nothing_longer_than_its_own_interval(
+    database: Database, clocks: Clocks, ahead: float, is_seen: bool
+) -> None:
+    """`is_seen`: a heartbeat reads the clock while it is wrong."""
+    beat = database.timings.heartbeat_seconds
+    with FakePlatform(retry_after=f"{OWN_WAIT:g}") as fake:
+        worker = made(database, replace(config(fake), routes=(PACED,)))
+        worker.step()
+        clocks.ahead = ahead
+        clocks.later += beat if is_seen else 0.0
+        fake.faults = [429]
+        first = add(database, clocks.time() - ahead)
+        until(lambda: worker.step() or get(database, first).throttled, what="a 429")
+        clocks.ahead = 0.0
+        later = add(database, clocks.time())
+        clocks.later += beat
+        worker.step()
+        assert longest_wait(database, clocks) <= OWN_WAIT + MIN_STEP_SECONDS
+        for delivery_id in (first, later):
+            clocks.later += OWN_WAIT + MIN_STEP_SECONDS
+            until(lambda: worker.step() or is_delivered(database, delivery_id), what="a start")  # noqa: B023
+        worker.stop()
+        worker.run()
+
+
+def longest_wait(database: Database, clocks: Clocks) -> float:
+    """Return for how many seconds a delivery, a platform or a route is put off at most."""
+    with database.read() as connection:
+        times = [
+            *connection.execute(select(schema.circuit.c.not_before, schema.circuit.c.raise_at)),
+            *connection.execute(select(schema.pace.c.next_at)),
+            *connection.execute(select(schema.delivery.c.due_at)),
+        ]
+    return max(at for row in times for at in row) - clocks.time()
+
+
+def is_delivered(database: Database, delivery_id: str) -> bool:
+    return get(database, delivery_id).status == "delivered"
+
+
+def test_what_another_worker_wrote_by_a_wrong_clock_is_pulled_back_to_its_own_interval(
+    database: Database, clocks: Clocks
+) -> None:
+    """No worker has recorded a step: each time is limited by the interval that it was made of."""
+    now = clocks.time()
+    outcome = Outcome(kind=OutcomeKind.THROTTLED, detail="full", retry_after=OWN_WAIT)
+    wrote = record_outcome(None, "p", outcome, 1, now + 480.0, 0.5)
+    assert wrote is not None
+    with database.engine.begin() as connection:
+        throttling.write_circuits(connection, {}, {"p": wrote}, now)
+        throttling.write_pace(
+            connection, "r", record_starts(PACED.limits, RateState(), 1, now + 480.0)
+        )
+        connection.execute(
+            insert(schema.worker).values(
+                id="w", host="here", pid=1, started_at=now, seen_at=now + 480.0
+            )
+        )
+    clock = DatabaseClock(database)
+    clock.set()
+    clock_steps.correct_clock_steps(database, clock)
+    with database.read() as connection:
+        seen_at = connection.execute(select(schema.worker.c.seen_at)).scalar_one()
+    assert longest_wait(database, clocks) <= OWN_WAIT
+    assert seen_at <= clocks.time()
+
+
+def test_waits_that_a_right_clock_wrote_stay_as_they_are(
+    database: Database, clocks: Clocks
+) -> None:
+    """The clock is wrong for a moment, in which nothing is written."""
+    clock = DatabaseClock(database)
+    now = clocks.time()
+    outcome = Outcome(kind=OutcomeKind.THROTTLED, detail="full", retry_after=1000.0)
+    wrote = record_outcome(None, "p", outcome, 1, now, 0.5)
+    hourly = Limits(rate=Rate(count=1, per=3600.0))
+    with database.engine.begin() as connection:
+        throttling.write_circuits(connection, {}, {"p": wrote}, now)
+        throttling.write_pace(connection, "r", record_starts(hourly, RateState(), 1, now))
+    back(database, clock, clocks)
+    with database.read() as connection:
+        not_before = connection.execute(select(schema.circuit.c.not_before)).scalar_one()
+        next_at = connection.execute(select(schema.pace.c.next_at)).scalar_one()
+    assert (not_before, next_at) == (now + 1000.0, now + 3600.0)
+
+
+def test_a_worker_corrects_what_it_wrote_after_another_one_saw_the_step_back(
+    database: Database, clocks: Clocks
+) -> None:
+    """Only one of two workers saw the wrong clock, and the other corrected first."""
+    wrong, right = DatabaseClock(database), DatabaseClock(database)
+    for clock in (wrong, right):
+        clock.set()
+        clock_steps.correct_clock_steps(database, clock)
+    clocks.ahead = 480.0
+    wrong.set()
+    clock_steps.correct_clock_steps(database, wrong)
+    early, late, kept = (add(database, clocks.time() - 480.0) for _ in range(3))
+    try_again(database, early, at=wrong(), wait=60.0)
+    clocks.ahead = 0.0
+    right.set()
+    clock_steps.correct_clock_steps(database, right)
+    clocks.later += 10.0
+    try_again(database, late, at=wrong(), wait=60.0)
+    try_again(database, kept, at=right(), wait=60.0)
+    wrong.set()
+    clock_steps.correct_clock_steps(database, wrong)
+    now = clocks.time()
+    due = [get(database, delivery_id).due_at - now for delivery_id in (early, late, kept)]
+    assert due == pytest.approx([50.0, 60.0, 60.0], abs=8)
+
+
+def try_again(database: Database, delivery_id: str, at: float, wait: float) -> None:
+    """Store a refused attempt of a delivery, by a clock, and when the next one is due."""
+    with database.engine.begin() as connection:
+        attempt = {"started_at": at, "finished_at": at, "outcome": "refused"}
+        connection.execute(
+            insert(schema.attempt).values(delivery_id=delivery_id, number=1, **attempt)
+        )
+        connection.execute(
+            update(schema.delivery)
+            .where(schema.delivery.c.id == delivery_id)
+            .values(attempts=1, due_at=at + wait)
+        )
+
+
+def test_runs_of_today_count_while_a_clock_shows_another_day(
+    database: Database, clocks: Clocks
+) -> None:
+    """`max_runs_per_day` holds for all workers together, whichever of them sees the step."""
+    clocks.later = (1.5 * DAY - clocks.time()) % DAY  # it is noon
+    limits = Limits(max_runs_per_day=10)
+    wrong, right = DatabaseClock(database), DatabaseClock(database)
+    for clock in (wrong, right):
+        clock.set()
+        clock_steps.correct_clock_steps(database, clock)
+    start(database, limits, right, 4)
+    clocks.ahead = DAY
+    wrong.set()
+    clock_steps.correct_clock_steps(database, wrong)
+    start(database, limits, wrong, 3)
+    start(database, limits, right, 2)
+    clocks.ahead = 0.0
+    for clock in (wrong, right):
+        clock.set()
+        clock_steps.correct_clock_steps(database, clock)
+    with database.read() as connection:
+        pace = throttling.read_paces(connection, ["r"])["r"]
+    assert allowed_starts(limits, pace, right()) == 1
+    assert allowed_starts(limits, pace, right() + DAY) == 10
+
+
+def start(database: Database, limits: Limits, clock: DatabaseClock, count: int) -> None:
+    with database.engine.begin() as connection:
+        pace = throttling.read_paces(connection, ["r"]).get("r", RateState())
+        assert allowed_starts(limits, pace, clock()) == 10 - pace.starts
+        throttling.write_pace(connection, "r", record_starts(limits, pace, count, clock()))
+
+
+def test_a_merge_window_is_planned_again_with_its_delivery(
+    database: Database, clocks: Clocks
+) -> None:
+    """A receiver's clock was an hour ahead when it planned a delivery with `debounce`."""
+    at = clocks.time() + 3600.0
+    delivery_id = add(database, at, due_at=at + 5.0, debounce=Debounce(key="k", until=at + 30.0))
+    clock = DatabaseClock(database)
+    clock.set()
+    clock_steps.correct_clock_steps(database, clock)
+    delivery = get(database, delivery_id)
+    assert delivery.debounce is not None
+    assert delivery.debounce.until - delivery.due_at == pytest.approx(25.0)
+    assert delivery.due_at == pytest.approx(clocks.time() + 5.0, abs=60)

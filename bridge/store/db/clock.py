@@ -32,18 +32,16 @@ BOOT_ID_FILE: Final = Path("/proc/sys/kernel/random/boot_id")
 class DatabaseClock:
     """Returns the database's time, as last read by `set` and advanced by the boot clock.
 
-    The boot clock is never stepped. If this machine's wall clock were used and stepped in between,
-    the recorded start of a call would be wrong, and its run would be looked for at another time.
-    Before `set`, and on SQLite, where all processes share one clock, this is the machine's wall
-    clock.
+    On SQLite that is the machine's wall clock. The boot clock is never stepped. If the wall clock
+    were used and stepped in between, the recorded start of a call would be wrong, and its run would
+    be looked for at another time; a step that is taken back before the next `set` would stay in the
+    times that were stored meanwhile. Before `set`, this is the machine's wall clock.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         # the database's time at second 0 of the boot clock
         self._origin: float | None = None
-        # the same at the last reading, on SQLite of the wall clock
-        self._last_origin: float | None = None
         self._reported_offset = 0.0
         # seconds by which the clock was stepped forward; the caller resets it to 0
         self.step = 0.0
@@ -59,11 +57,8 @@ class DatabaseClock:
             if self._database.is_sqlite
             else _measure_difference(self._database, boot_seconds)
         )
-        if self._last_origin is not None and abs(origin - self._last_origin) > MIN_STEP_SECONDS:
-            self.step += origin - self._last_origin
-        self._last_origin = origin
-        if self._database.is_sqlite:
-            return
+        if self._origin is not None and abs(origin - self._origin) > MIN_STEP_SECONDS:
+            self.step += origin - self._origin
         self._origin = origin
         off = self() - time.time()
         if abs(off - self._reported_offset) > REPORTED_DIFFERENCE_SECONDS:

@@ -27,8 +27,10 @@ CIRCUIT_COLUMNS = (
     "raise_at",
     "raise_for",
     "not_before",
+    "retry_after",
     "reason",
 )
+PACE_COLUMNS = ("next_at", "start_interval", "day", "starts")
 _KNOWN = PreparedStatement(select(*(circuit.c[name] for name in CIRCUIT_COLUMNS)))
 
 
@@ -73,14 +75,14 @@ def read_paces(connection: Connection, routes: Iterable[str]) -> dict[str, RateS
     """Return the rate limit state of each of these routes that has one."""
     query = select(pace).where(pace.c.route.in_(list(routes)))
     return {
-        row.route: RateState(next_at=row.next_at, day=row.day, starts=row.starts)
+        row.route: RateState(**{name: getattr(row, name) for name in PACE_COLUMNS})
         for row in connection.execute(query)
     }
 
 
 def write_pace(connection: Connection, route: str, known: RateState) -> None:
     """Store the rate limit state of a route."""
-    values = {"next_at": known.next_at, "day": known.day, "starts": known.starts}
+    values = {name: getattr(known, name) for name in PACE_COLUMNS}
     if connection.execute(update(pace).where(pace.c.route == route).values(values)).rowcount == 0:
         connection.execute(insert(pace).values(route=route, **values))
 

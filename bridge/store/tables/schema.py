@@ -71,7 +71,7 @@ __all__ = [
     "worker",
 ]
 # The newest migration, as a constant: a start without migrations need not import Alembic.
-HEAD = "0032"
+HEAD = "0033"
 BYTE_INDEXES = ("ix_event_id_bytes", "ix_delivery_id_bytes", "ix_delivery_run_bytes")
 
 
@@ -192,6 +192,8 @@ pace = Table(
     metadata,
     Column("route", Text, primary_key=True),
     Column("next_at", Float, nullable=False),  # earliest next start
+    # seconds between two starts; in rows of earlier versions the longest
+    Column("start_interval", Float, nullable=False, server_default="86400"),
     Column("day", Integer, nullable=False),  # days since 1970 (UTC)
     Column("starts", Integer, nullable=False),  # on that day
     sqlite_with_rowid=False,
@@ -218,6 +220,8 @@ circuit = Table(
     Column("raise_at", Float, nullable=False),
     Column("raise_for", Float, nullable=False),
     Column("not_before", Float, nullable=False),
+    # seconds of the Retry-After behind `not_before`; in rows of earlier versions the longest
+    Column("retry_after", Float, nullable=False, server_default="3600"),
     Column("reason", Text),
     Column("changed_at", Float, nullable=False),
     sqlite_with_rowid=False,

@@ -19,6 +19,7 @@ from bridge.delivery.attempt import Send, deliver
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.delivery.polling import next_poll_delay
 from bridge.routing.model import Config
+from bridge.store import clock_steps
 from bridge.store.db import notify
 from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database, Work
@@ -158,6 +159,8 @@ class TaskRunner:
         while not self._over.is_set():
             try:
                 self._now.set()
+                if self._now.step:
+                    clock_steps.correct_clock_steps(self._database, self._now)
                 if self._held:
                     self._database.write(self._extend_held)
             except StoreError as error:
