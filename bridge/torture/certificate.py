@@ -14,6 +14,7 @@ FAULT_LABELS: Final = {
     "disk": "full disks",
     "disk_refusals": "of them seen by senders",
     "clock": "clock faults",
+    "blip": "clock steps taken back at once",
     "clock_minutes": "clock steps by minutes",
     "clock_days": "by a day",
     "database": "times all connections terminated",

@@ -14,9 +14,11 @@ LIBRARY_FOLDERS: Final = (
     "/usr/lib/faketime",
     "/usr/local/lib/faketime",
 )
+CACHE_SECONDS: Final = 1  # after which a process reads the file of its clock again
 LIBRARY_NAME: Final = "libfaketime.so.1"
 #: count of clock steps beyond the allowed skew -> the minimum of their seconds
 LARGE_STEPS: Final = {"clock_days": 43_200.0, "clock_minutes": MAX_SKEW_SECONDS + 1.0}
+CLOCK_KINDS: Final = ("clock", "blip")  # of the faults that step clocks
 NO_LIBFAKETIME: Final = "libfaketime is not installed (apt-get install libfaketime)"
 
 
@@ -45,7 +47,7 @@ class NodeClock:
         return {
             "LD_PRELOAD": str(self._faketime),
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
-            "FAKETIME_CACHE_DURATION": "1",  # seconds until the file is read again
+            "FAKETIME_CACHE_DURATION": f"{CACHE_SECONDS}",
             # a step of the real clock does not change the monotonic clock either
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             # With the fix, each wait for the interpreter's lock returns at once, and threads spin.

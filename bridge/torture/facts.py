@@ -60,7 +60,9 @@ def collect_facts(
         "drained": drained,
         "cycles": env.done.total() - sum(env.done[what] for what in DETAIL_COUNTS),
         "kills": kills,
-        "faults": {kind: env.done[kind] for kind in ("disk", "clock", "database", *DETAIL_COUNTS)},
+        "faults": {
+            kind: env.done[kind] for kind in ("disk", "clock", "blip", "database", *DETAIL_COUNTS)
+        },
         "acknowledges_again_after": {
             "count": len(recovery),
             "median": round(statistics.median(recovery), 2) if recovery else None,

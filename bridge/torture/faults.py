@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bridge.store.db import scratch_schema
-from bridge.torture import disk, inflight_faults
+from bridge.torture import clock_faults, disk, inflight_faults
 from bridge.torture.clock import classify_step
 from bridge.torture.environment import Environment
 from bridge.torture.nodes import Node
@@ -258,6 +258,7 @@ FAULTS: Final[Mapping[str, CrashFault]] = {
     "lapse": CrashFault(inflight_faults.pause_during_calls, 1, rank=0),
     "disk": CrashFault(_fill_disk, 1),
     "clock": CrashFault(_step_clock, 2),
+    "blip": CrashFault(clock_faults.blip_clock, 2),
     "database": CrashFault(_disconnect_database, 2),
     "celery": CrashFault(_make_kill(_pick_celery_worker, "celery"), 4),
     "broker": CrashFault(inflight_faults.lose_broker_messages, 3, rank=0),

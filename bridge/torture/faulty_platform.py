@@ -1,8 +1,9 @@
 """The flow platform of the crash test: it misbehaves, and records each start before it answers.
 
 It knows nothing of the bridge. `python -m bridge.torture.faulty_platform` reads its settings from
-stdin as one line of JSON, then one word per line: `faulty` and `healthy` switch its faults on and
-off. It ends when stdin is closed. After a kill it continues with its record.
+stdin as one line of JSON, then one command per line: `faulty` and `healthy` switch its faults on
+and off, and `throttle N` answers the next N starts with 429. It ends when stdin is closed. After a
+kill it continues with its record.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class FaultyPlatform:
     user_id: str
     random: Random
     faulty: bool = True
+    throttles: int = 0  # starts to answer with 429
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
     failed_starts: dict[str, int] = field(default_factory=dict)  # delivery -> count
     file: int = -1
@@ -78,6 +80,9 @@ class FaultyPlatform:
 
     def choose_fault(self, request: PlatformRequest) -> PlatformFault:
         """Return the fault for a request, or `OK`."""
+        if self.throttles and request.method != "GET":
+            self.throttles -= 1
+            return platform_faults.THROTTLE
         if not self.faulty:
             return OK
         return platform_faults.choose_fault(
@@ -270,8 +275,11 @@ async def serve(platform: FaultyPlatform, port: int, commands: asyncio.StreamRea
         lambda reader, writer: handle_connection(platform, reader, writer), "127.0.0.1", port
     )
     async with server:
-        while word := (await commands.readline()).strip():
-            platform.faulty = word == b"faulty"
+        while words := (await commands.readline()).split():
+            if words[0] == b"throttle":
+                platform.throttles = int(words[1])
+            else:
+                platform.faulty = words[0] == b"faulty"
 
 
 async def main() -> None:

@@ -36,6 +36,10 @@ FAULT_DESCRIPTIONS: Final = {
         "the processes' clock is stepped forward and backward by seconds, minutes and a day, with"
         " libfaketime"
     ),
+    "blip": (
+        "the processes' clock is set forward by up to a day and back at once, while the platform"
+        " answers 429; nothing may wait longer than its own interval, with libfaketime"
+    ),
     "database": "all connections to the database are terminated (PostgreSQL)",
     "celery": "kill -9 of a Celery worker (--engine celery)",
     "broker": "the broker loses all messages (FLUSHALL), or is killed (--engine celery)",
@@ -162,4 +166,6 @@ def list_impossible(plan: Plan) -> Mapping[str, str]:
         if plan.engine == "celery"
         else dict.fromkeys(("celery", "broker"), "it needs --engine celery")
     )
-    return cannot | ({} if clock.find_library() else {"clock": clock.NO_LIBFAKETIME})
+    return cannot | (
+        {} if clock.find_library() else dict.fromkeys(clock.CLOCK_KINDS, clock.NO_LIBFAKETIME)
+    )

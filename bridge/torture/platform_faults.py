@@ -10,6 +10,7 @@ from typing import Final
 from bridge.torture.scenarios import CALL_TIMEOUT_SECONDS, FLAKY_FLOW
 
 START_ANSWER: Final = b""  # a placeholder for the normal answer to a start
+RETRY_AFTER_SECONDS: Final = 1.0
 GARBAGE_BODY: Final = b"\x00\xff<html><title>Welcome to nginx!</title>"
 
 
@@ -34,17 +35,18 @@ class PlatformFault:
 
 
 OK: Final = PlatformFault("ok", 100, executes=True)
+_RETRY_AFTER: Final = {"Retry-After": f"{RETRY_AFTER_SECONDS:g}"}
 _LATE_SECONDS: Final = CALL_TIMEOUT_SECONDS + 0.7
 #: Answers to a start. A status that means "not started" is never sent after an executed start: no
 #: caller could detect that.
 START_FAULTS: Final[tuple[PlatformFault, ...]] = (
     OK,
     PlatformFault("429", 2, status=429, body=b'{"error":"rate_limit"}'),
-    PlatformFault("429 with Retry-After", 1, status=429, body=b"{}", headers={"Retry-After": "1"}),
+    PlatformFault("429 with Retry-After", 1, status=429, body=b"{}", headers=_RETRY_AFTER),
     PlatformFault("500", 3, status=500, body=b'{"error":"internal"}'),
     PlatformFault("500 though started", 2, executes=True, status=500, body=b"oops"),
     PlatformFault("503", 2, status=503, body=b"<title>Unavailable</title>"),
-    PlatformFault("503 with Retry-After", 1, status=503, body=b"{}", headers={"Retry-After": "1"}),
+    PlatformFault("503 with Retry-After", 1, status=503, body=b"{}", headers=_RETRY_AFTER),
     PlatformFault("502 though started", 1, executes=True, status=502, body=b""),
     PlatformFault("408", 1, status=408, body=b"{}"),
     PlatformFault("425", 1, status=425, body=b"{}"),
@@ -75,6 +77,7 @@ POLL_FAULTS: Final[tuple[PlatformFault, ...]] = (
     PlatformFault("look: too late", 1, executes=True, delay=_LATE_SECONDS),
 )
 FAULTS_BY_NAME: Final = {fault.name: fault for fault in (*START_FAULTS, *POLL_FAULTS)}
+THROTTLE: Final = FAULTS_BY_NAME["429 with Retry-After"]
 #: result of a run -> its weight. `ENDLESS` never ends; `STRANGE` is done after an undocumented
 #: state.
 RUN_RESULT_WEIGHTS: Final = {"DONE": 88, "FAILED": 6, "TERMINATED": 2, "ENDLESS": 2, "STRANGE": 2}

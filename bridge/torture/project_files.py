@@ -10,6 +10,8 @@ import orjson
 
 from bridge.torture.scenarios import (
     CALL_TIMEOUT_SECONDS,
+    DEBOUNCE_MAX_SECONDS,
+    RETRY_MAX_SECONDS,
     RUN_TIMEOUT_SECONDS,
     SCENARIOS,
     SIGNATURE_HEADER,
@@ -90,7 +92,7 @@ def _render_route(scenario: Scenario) -> dict[str, Any]:
         "inputs": inputs,
         "flow": f"{scenario.platform}/{scenario.flow}",
         "run_timeout": f"{RUN_TIMEOUT_SECONDS:g}s",
-        "retry": {"attempts": 40, "first": "200ms", "max": "2s"},
+        "retry": {"attempts": 40, "first": "200ms", "max": f"{RETRY_MAX_SECONDS:g}s"},
     }
     written: dict[str, Any] = {
         "mode": "shadow" if scenario.mode == "shadow" else "live",
@@ -100,7 +102,15 @@ def _render_route(scenario: Scenario) -> dict[str, Any]:
     written |= {"max_concurrent_runs": scenario.cap} if scenario.cap is not None else {}
     written |= {"on_run_failed": {"retry": scenario.reruns}} if scenario.reruns else {}
     written |= (
-        {"debounce": {"wait": "700ms", "max": "3s", "key": "body.key"}} if scenario.merges else {}
+        {
+            "debounce": {
+                "wait": "700ms",
+                "max": f"{DEBOUNCE_MAX_SECONDS:g}s",
+                "key": "body.key",
+            }
+        }
+        if scenario.merges
+        else {}
     )
     return route | written | dict(scenario.extra)
 

@@ -23,6 +23,7 @@ FINDING_KINDS: Final[Mapping[str, str]] = {
     "forged": "a request with a wrong signature became an event",
     "unsettled": "still waiting or in progress at the end",
     "stuck": "no process works on it, but it has a lease, a slot or an attempt without an outcome",
+    "put_off": "it was to wait longer than its Retry-After, its rate or its retry interval says",
     "out_of_order": "started before an earlier event of the same key, or while its run was active",
     "over_cap": "a route had more concurrent runs than it allows",
     "database": "the integrity check of the database found a problem",

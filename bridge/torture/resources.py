@@ -111,7 +111,8 @@ def open_environment(
         if broker is None
         else {"FLOWBRIDGE_ENGINE": "celery", "FLOWBRIDGE_BROKER_URL": broker.url}
     )
-    faketime = clock.find_library() if "clock" in plan.kinds else None
+    steps_clocks = not set(clock.CLOCK_KINDS).isdisjoint(plan.kinds)
+    faketime = clock.find_library() if steps_clocks else None
     clocks = (
         [NodeClock(folder.path / f"clock-{number}", faketime) for number in range(plan.nodes)]
         if faketime

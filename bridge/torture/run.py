@@ -17,7 +17,7 @@ from bridge.store.db import scratch_schema
 from bridge.store.db.database import Database
 from bridge.store.operations import checkup
 from bridge.store.queries import census
-from bridge.torture import certificate, clock, disk, faults
+from bridge.torture import certificate, clock, clock_faults, disk, faults
 from bridge.torture.accounting import account_for_events
 from bridge.torture.environment import Environment, ReportProgress
 from bridge.torture.evidence import EvidenceFolder
@@ -85,8 +85,8 @@ def count_evidence(folder: EvidenceFolder, url: str, facts: Mapping[str, Any]) -
         database.close()
     starts, answer_faults, invalid = folder.read_starts()
     result = account_for_events(folder.read_sent(), rows, starts, ended=facts["drained"])
-    for one in facts["process_findings"]:
-        result.findings.append(Finding(**one))
+    # First, since not all are listed: they may be the cause of the others.
+    result.findings[:0] = [Finding(**finding) for finding in facts["process_findings"]]
     for problem in found["problems"]:
         result.add_finding("database", found["revision"] or "", problem)
     if not facts["drained"] and not result.findings:
@@ -202,7 +202,9 @@ def _drain(env: Environment) -> bool:
         idle_polls = idle_polls + 1 if is_idle else 0
         return idle_polls > 2
 
-    return env.wait_until(is_drained, max(1.0, env.remaining(limit)))
+    is_over = env.wait_until(is_drained, max(1.0, env.remaining(limit)))
+    clock_faults.check_waits(env)
+    return is_over
 
 
 def _stop(env: Environment, drained: bool) -> None:

@@ -11,6 +11,9 @@ SIGNATURE_HEADER: Final = "X-Torture-Signature"
 TYPE_HEADER: Final = "X-Torture-Type"
 CALL_TIMEOUT_SECONDS: Final = 2.0  # of the platforms
 RUN_TIMEOUT_SECONDS: Final = 6.0  # of the routes
+RETRY_MAX_SECONDS: Final = 2.0
+DEBOUNCE_MAX_SECONDS: Final = 3.0
+PACED_SECONDS: Final = 0.25  # between two starts of a route with a rate
 KEY_COUNT: Final = 8  # distinct values of the payload's `key`
 
 
@@ -118,6 +121,15 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         "capped", "gumloop", "few", ("capped",), "retry", cap=2, note="`max_concurrent_runs: 2`"
     ),
     Scenario(
+        "paced",
+        "http",
+        "post",
+        ("paced",),
+        "retry",
+        note="`rate`: one start every quarter of a second",
+        extra={"rate": f"{60 / PACED_SECONDS:.0f}/min"},
+    ),
+    Scenario(
         "rerun",
         "gumloop",
         FLAKY_FLOW,
@@ -186,7 +198,8 @@ EVENT_TYPE_SHARES: Final = {
     "held": 12,
     "found": 10,
     "seldom": 0.3,
-    "posted": 15.7,
+    "posted": 13.7,
+    "paced": 2,
     "both": 10,
     "repeated": 8,
     "ordered": 10,

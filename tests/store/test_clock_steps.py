@@ -845,6 +845,18 @@ def test_a_step_that_is_taken_back_holds_nothing_longer_than_its_own_interval(
         worker.run()
 
 
+def test_between_two_readings_no_step_changes_the_time(database: Database, clocks: Clocks) -> None:
+    """So a turn that is made while the clock is wrong stores no wrong time."""
+    clock = DatabaseClock(database)
+    clock.set()
+    clocks.ahead = 480.0
+    at = clock.read().at
+    assert (clock(), at) == pytest.approx((clocks.time() - 480.0,) * 2, abs=60)
+    clocks.ahead = 0.0
+    clock.set()
+    assert clock.step == 0.0
+
+
 def longest_wait(database: Database, clocks: Clocks) -> float:
     """Return for how many seconds a delivery, a platform or a route is put off at most."""
     with database.read() as connection:

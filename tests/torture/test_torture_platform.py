@@ -214,6 +214,15 @@ def test_faults_are_switched_off_at_once(make_platform: Any) -> None:
     assert kind_of(platform.post(), "gumloop") is OutcomeKind.STARTED
 
 
+def test_so_many_starts_are_answered_with_429(make_platform: Any) -> None:
+    platform = make_platform()
+    platform.process.send_line(b"throttle 2")
+    eventually(lambda: kind_of(platform.post(), "gumloop") is OutcomeKind.THROTTLED)
+    answer = platform.post()
+    assert isinstance(answer, Answer) and answer.headers["retry-after"] == "1"
+    assert kind_of(platform.post(), "gumloop") is OutcomeKind.STARTED
+
+
 def test_a_delivery_fails_only_a_limited_number_of_times(tmp_path: Path) -> None:
     """So that the drain finishes with any sequence of faults."""
     platform = FaultyPlatform(tmp_path / "starts.jsonl", "key", "user", Random(1))

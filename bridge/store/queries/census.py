@@ -5,10 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Select, Table, TextClause, select, text
+from sqlalchemy import Select, Table, TextClause, func, select, text
 
 from bridge.store.db.database import Database
-from bridge.store.tables.schema import attempt, delivery, event, local_run, worker
+from bridge.store.tables.schema import (
+    attempt,
+    circuit,
+    delivery,
+    event,
+    local_run,
+    pace,
+    worker,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +69,16 @@ class RunRow:
     idempotency_key: str | None
     state: str
     lease: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitRow:
+    """A stored time until which a platform, a route or a waiting delivery is put off."""
+
+    kind: str
+    id: str
+    column: str
+    until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +155,35 @@ def unresolved_attempts(database: Database) -> dict[tuple[str, int], str]:
 def _attempts(database: Database, query: TextClause) -> dict[tuple[str, int], str]:
     with database.read() as connection:
         return {(id_, number): route for id_, number, route in connection.execute(query)}
+
+
+def count_throttled(database: Database) -> int:
+    """Return how many answers said that a platform is full."""
+    with database.read() as connection:
+        return connection.execute(select(func.sum(delivery.c.throttled))).scalar() or 0
+
+
+def read_waits(database: Database) -> list[WaitRow]:
+    """Return all times until which something is put off."""
+    is_waiting = delivery.c.status.in_(("queued", "blocked"))
+    waits = (
+        (
+            "platform",
+            select(circuit),
+            "platform",
+            ("not_before", "raise_at", "open_until", "probe_until"),
+        ),
+        ("route", select(pace), "route", ("next_at",)),
+        ("delivery", select(delivery).where(is_waiting), "id", ("due_at", "debounce_until")),
+    )
+    with database.read() as connection:
+        return [
+            WaitRow(kind, getattr(row, key), column, until)
+            for kind, query, key, columns in waits
+            for row in connection.execute(query)
+            for column in columns
+            if (until := getattr(row, column)) is not None
+        ]
 
 
 def worker_pids(database: Database) -> set[int]:

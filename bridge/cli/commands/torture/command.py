@@ -34,6 +34,7 @@ FAULT_KINDS = (
     "lapse",
     "disk",
     "clock",
+    "blip",
     "database",
     "celery",
     "broker",
