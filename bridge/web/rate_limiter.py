@@ -2,7 +2,8 @@
 
 GCRA (https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm): the number is the time at which
 the bucket is empty again. Keys are hashed into a fixed table, so a flood of addresses takes no
-memory; two keys in one cell share a limit, which errs on the safe side.
+memory; two keys in one cell share a limit, which errs on the safe side. A number further ahead than
+the period of the rate was stored by a clock that was wrong then, and counts as now.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from hashlib import blake2b
 from typing import Final
 
 from bridge.core.client_address import counted_network
+from bridge.core.clock_reading import MIN_STEP_SECONDS
 from bridge.core.rate_limits import Rate
 from bridge.routing.model import Source
 
@@ -54,9 +56,7 @@ class RateLimiter:
             for key, rate in limits:
                 cell = _cell_of(key)
                 apart = rate.per / rate.count
-                empty_at = (
-                    times.get(cell, max(_CELL.unpack_from(self._cells, cell)[0], now)) + apart
-                )
+                empty_at = times.get(cell, self._empty_at(cell, rate, now)) + apart
                 longest = max(longest, empty_at - now - rate.per)
                 times[cell] = empty_at
             if longest <= 0:
@@ -67,10 +67,14 @@ class RateLimiter:
     def read_use(self, key: str, rate: Rate, now: float) -> RateUse:
         """Return how much of a rate is left under a key, and count nothing."""
         with self._mutex:
-            (empty_at,) = _CELL.unpack_from(self._cells, _cell_of(key))
-        used_seconds = max(0.0, empty_at - now)
+            used_seconds = self._empty_at(_cell_of(key), rate, now) - now
         left = int((rate.per - used_seconds) * rate.count / rate.per + ROUNDING)
         return RateUse(left=max(0, left), reset_seconds=used_seconds)
+
+    def _empty_at(self, cell: int, rate: Rate, now: float) -> float:
+        """Return when the bucket is empty again, or now if it is empty."""
+        (stored_at,) = _CELL.unpack_from(self._cells, cell)
+        return float(stored_at) if now < stored_at <= now + rate.per + MIN_STEP_SECONDS else now
 
 
 def _cell_of(key: str) -> int:

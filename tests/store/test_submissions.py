@@ -249,6 +249,18 @@ def test_who_is_refused_has_spent_nothing(database: Database) -> None:
     assert statuses(database, *[NOW] * 3, address="address:b") == [202] * 3
 
 
+@pytest.mark.parametrize("ahead", [480.0, 86400.0])
+def test_a_clock_that_was_ahead_for_a_moment_refuses_nothing_afterwards(
+    database: Database, ahead: float
+) -> None:
+    assert statuses(database, NOW + ahead, NOW) == [202, 202]
+    assert statuses(database, *[NOW] * 3) == [202, 202, 429]
+
+
+def test_a_clock_that_is_set_back_a_little_forgets_nothing(database: Database) -> None:
+    assert statuses(database, *[NOW] * 3, NOW - 1.0) == [202, 202, 202, 429]
+
+
 def test_of_many_at_once_no_more_get_through(database: Database) -> None:
     with ThreadPoolExecutor(12) as pool:
         found = list(pool.map(lambda _: statuses(database, NOW)[0], range(40)))

@@ -38,3 +38,14 @@ def test_requests_that_are_refused_do_not_count(sources: dict[str, Source], name
     assert wait_for_rate(limiter, source, "192.0.2.1", NOW + 19.0) == pytest.approx(1.0)
     assert wait_for_rate(limiter, source, "192.0.2.1", NOW + 20.5) == 0.0
     assert wait_for_rate(limiter, source, "192.0.2.1", NOW + 20.5) > 19.0, "and that one did count"
+
+
+@pytest.mark.parametrize("ahead", [480.0, 86400.0])
+def test_a_clock_that_was_ahead_for_a_moment_refuses_nothing_afterwards(
+    sources: dict[str, Source], ahead: float
+) -> None:
+    limiter = RateLimiter()
+    source = sources["hooks"]
+    assert wait_for_rate(limiter, source, "192.0.2.1", NOW + ahead) == 0.0
+    assert [wait_for_rate(limiter, source, "192.0.2.1", NOW) for _ in range(3)] == [0.0] * 3
+    assert wait_for_rate(limiter, source, "192.0.2.1", NOW - 1.0) == pytest.approx(21.0)

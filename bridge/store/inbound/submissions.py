@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, insert, select, text, update
 
+from bridge.core.clock_reading import MIN_STEP_SECONDS
 from bridge.core.errors import Refused, StoreError
 from bridge.core.model import Delivery, Event
 from bridge.ingest.forms.spam.dedup import SubmissionMarks
@@ -31,11 +32,14 @@ SWEEP_ROWS: Final = 20
 SWEEP_BATCH_ROWS: Final = 5000  # by the maintenance job
 ROUNDING_SECONDS: Final = 0.001
 
+# A time further ahead than the period was stored by a clock that was wrong then.
+_BEGIN: Final = (
+    "CASE WHEN recent.until > :now AND recent.until <= :now + :per + :drift"
+    " THEN recent.until ELSE :now END"
+)
 _ADMIT = text(
-    "INSERT INTO recent (key, until) VALUES (:key, :now + :apart) ON CONFLICT (key) DO UPDATE SET"
-    " until = CASE WHEN recent.until > :now THEN recent.until ELSE :now END + :apart WHERE CASE"
-    " WHEN recent.until > :now THEN recent.until ELSE :now END + :apart - :now <= :per RETURNING"
-    " until"
+    "INSERT INTO recent (key, until) VALUES (:key, :now + :apart) ON CONFLICT (key) DO UPDATE SET"  # noqa: S608 - no input
+    f" until = {_BEGIN} + :apart WHERE {_BEGIN} + :apart - :now <= :per RETURNING until"
 )
 _STORE_MARK = text(
     "INSERT INTO recent (key, until, digest, event_id) VALUES (:key, :until, :digest, :event_id) ON"
@@ -141,6 +145,7 @@ def _apply_limits(connection: Connection, marks: SubmissionMarks) -> None:
             "now": marks.now,
             "apart": apart,
             "per": limit.rate.per + ROUNDING_SECONDS,
+            "drift": MIN_STEP_SECONDS,
         }
         if connection.execute(_ADMIT, values).first() is None:
             empty_at = connection.execute(
