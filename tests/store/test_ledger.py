@@ -507,6 +507,45 @@ def test_a_run_that_failed_is_followed_by_another_and_stays_with_its_attempt(
     ]
 
 
+@pytest.mark.parametrize("on_run_failed", ["dead", "ignore"])
+def test_a_run_that_failed_stays_with_its_attempt_after_a_retry_by_hand(
+    database: Database, on_run_failed: str
+) -> None:
+    [one] = add(database, on_run_failed=on_run_failed)
+    run_of(database)
+    look_at(database, one, BROKE, NOW + 5)
+    database.write(lambda c: transitions.move(c, one, Status.QUEUED, NOW + 6))
+    assert (get(database, one).run_state, get(database, one).log) == (None, ())
+    run_of(database, "r2", NOW + 7)
+    first, second = attempts(database, one)
+    assert (first.run_id, first.run_state, first.run_finished_at) == ("r1", "failed", NOW + 5)
+    assert (first.outputs, first.log) == ('{"left":2}', '["begun","it broke"]')
+    assert (second.run_id, second.run_state, second.log) == ("r2", None, None)
+
+
+def test_the_failed_run_that_a_person_named_stays_with_the_attempt_without_an_answer(
+    database: Database,
+) -> None:
+    [one] = add(database)
+    record(database, claim(database)[0], Outcome(kind=OutcomeKind.UNKNOWN, detail="no answer"))
+    database.write(lambda c: transitions.move(c, one, Status.DELIVERED, NOW + 2, run_id="named"))
+    look_at(database, one, BROKE, NOW + 5)
+    database.write(lambda c: transitions.move(c, one, Status.QUEUED, NOW + 6))
+    [lost] = attempts(database, one)
+    assert (lost.outcome, lost.detail) == ("unknown", "no answer")
+    assert (lost.run_id, lost.run_state, lost.log) == ("named", "failed", '["begun","it broke"]')
+
+
+def test_the_log_of_a_replaced_run_stays_where_its_last_report_had_none(
+    database: Database,
+) -> None:
+    [one] = add(database, on_run_failed="retry", run_retries=1)
+    run_of(database)
+    look_at(database, one, RunReport(state=RunState.RUNNING, log=("begun",)), NOW + 2)
+    look_at(database, one, RunReport(state=RunState.FAILED), NOW + 3)
+    assert [row.log for row in attempts(database, one)] == ['["begun"]']
+
+
 def test_another_run_has_a_call_of_its_own_and_no_more(database: Database) -> None:
     """The calls for a further run are those that are left, and one."""
     [one] = add(database, on_run_failed="retry", run_retries=1, retry=Retry(2, 1.0, 1.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, exists, select, text, update
@@ -13,10 +14,10 @@ from bridge.delivery.retry import decide_after_run
 from bridge.store.db.database import timings_of
 from bridge.store.db.prepared import InJsonList, PreparedStatement, to_json_list
 from bridge.store.queue import ordering
-from bridge.store.queue.transitions import requeued_values
-from bridge.store.tables.encrypted import encrypt_row, row_name, sealer_of
+from bridge.store.queue.replaced_runs import requeued_values, store_replaced_run
+from bridge.store.tables.encrypted import encrypt_row, sealer_of
 from bridge.store.tables.rows import to_delivery, to_json
-from bridge.store.tables.schema import attempt, delivery
+from bridge.store.tables.schema import delivery
 
 RUN_GONE = "the platform says that it has no such run"
 # by (platform, saved_item_id): how many seconds early a run may be polled together with others
@@ -194,7 +195,14 @@ def record_run(
     if connection.execute(update(delivery).where(following).values(values)).rowcount != 1:
         return False
     if status is Status.QUEUED:
-        _store_failed_run(connection, followed, report, now)
+        ended = replace(
+            followed,
+            run_state=report.state,
+            finished_at=_ended_at(report, now),
+            outputs=report.outputs,
+            log=report.log or followed.log,
+        )
+        store_replaced_run(connection, ended)
     elif (
         over
         and followed.order is not None
@@ -224,21 +232,3 @@ def _ended_at(report: RunReport, now: float) -> float:
 def _rerun_values(followed: Delivery, due_at: float) -> dict[str, Any]:
     """Return the new values for another run, with an attempt beyond those of this one."""
     return requeued_values(followed, due_at) | {"retry_attempts": delivery.c.retry_attempts + 1}
-
-
-def _store_failed_run(
-    connection: Connection, followed: Delivery, report: RunReport, now: float
-) -> None:
-    """Store the end of a run that another run follows, in its attempt."""
-    mine = (attempt.c.delivery_id == followed.id) & (attempt.c.run_id == followed.run_id)
-    ended = {
-        "run_state": report.state and report.state.value,
-        "run_finished_at": _ended_at(report, now),
-        "outputs": to_json(report.outputs or None),
-        "log": to_json(list(report.log) or None),
-    }
-    for number in connection.execute(select(attempt.c.number).where(mine)).scalars().all():
-        values = encrypt_row(
-            sealer_of(connection), "attempt", row_name(followed.id, number), dict(ended)
-        )
-        connection.execute(update(attempt).where(mine, attempt.c.number == number).values(values))

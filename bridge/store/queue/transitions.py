@@ -10,6 +10,7 @@ from bridge.core.errors import IllegalTransition
 from bridge.core.model import TRANSITIONS, DeadKind, Delivery, RunState, Status
 from bridge.store.queue import ordering
 from bridge.store.queue.ledger import releases_next
+from bridge.store.queue.replaced_runs import requeued_values, store_replaced_run
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import to_delivery
 from bridge.store.tables.schema import attempt, delivery
@@ -45,6 +46,8 @@ def move(
     )
     if changed.rowcount != 1:
         raise IllegalTransition(f"{delivery_id} changed meanwhile: check it and try again")
+    if to is Status.QUEUED:
+        store_replaced_run(connection, known)
     seen_to = (attempt.c.delivery_id == delivery_id) & attempt.c.late_at.isnot(None)
     connection.execute(update(attempt).where(seen_to).values(late_at=None))
     if releases_next(known, goes_to, followed=bool(run_id)):
@@ -107,22 +110,3 @@ def _moved_values(
     else:
         values |= {"finished_at": now, "debounce_until": None}
     return values
-
-
-def requeued_values(known: Delivery, due_at: float) -> dict[str, Any]:
-    """Return the new values of an ended delivery that is queued again, without its old run."""
-    gone = dict.fromkeys(
-        (
-            "run_id",
-            "run_url",
-            "run_state",
-            "raw_state",
-            "outputs",
-            "log",
-            "delivered_at",
-            "finished_at",
-            "merged_into",
-            "debounce_until",
-        )
-    )
-    return {**gone, "due_at": due_at, "reruns": known.reruns + (known.run_id is not None)}

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bridge.core.model import Attempt, Delivery, Status
+from bridge.core.model import FAILED_RUN_STATES, Attempt, Delivery, RunState, Status
 from bridge.core.plurals import pluralize
 from bridge.services.delivery_states import describe_status
 from bridge.services.event_screen import EventScreen, ShownDelivery, ShownOperation
@@ -23,7 +23,7 @@ class TimelineEntry:
     """Something that happened at a time. `kind`: of its status, for the colour and the shape.
 
     `subject`: the route that it is about, if it is about one. `gap`: the seconds since the entry
-    before, if they are worth a line. `at` is null for what has no end yet.
+    before, if they are worth a line. `at` is null for what has no end yet. `log`: of a failed run.
     """
 
     at: float | None
@@ -32,6 +32,7 @@ class TimelineEntry:
     kind: str = "off"
     subject: str = ""
     gap: float | None = None
+    log: Sequence[str] = ()
 
 
 def build_timeline(screen: EventScreen, size: int | None) -> list[TimelineEntry]:
@@ -83,13 +84,7 @@ def _about_delivery(shown: ShownDelivery) -> Iterator[TimelineEntry]:
     for attempt in shown.attempts:
         yield from _about_attempt(one, attempt)
     if one.status is Status.DELIVERED and one.finished_at is not None and one.run_state:
-        yield TimelineEntry(
-            at=one.finished_at,
-            title=f"Run {one.run_state}",
-            detail=one.run_id or "",
-            kind=find_kind(one.run_state),
-            subject=one.route,
-        )
+        yield _about_run(one, one.run_state, one.finished_at, one)
     elif one.status in (Status.DEAD, Status.CANCELLED):
         yield TimelineEntry(
             at=one.finished_at or one.due_at,
@@ -116,13 +111,22 @@ def _about_attempt(one: Delivery, attempt: Attempt) -> Iterator[TimelineEntry]:
         subject=one.route,
     )
     if attempt.run_state and attempt.run_finished_at is not None:
-        yield TimelineEntry(
-            at=attempt.run_finished_at,
-            title=f"Run {attempt.run_state}, and another one follows",
-            detail=attempt.run_id or "",
-            kind=find_kind(attempt.run_state),
-            subject=one.route,
-        )
+        yield _about_run(one, attempt.run_state, attempt.run_finished_at, attempt)
+
+
+def _about_run(
+    one: Delivery, state: RunState, ended_at: float, run: Delivery | Attempt
+) -> TimelineEntry:
+    """Return the end of a run, whose id and log are in the delivery or in an attempt."""
+    log = run.log if state in FAILED_RUN_STATES else ()
+    return TimelineEntry(
+        at=ended_at,
+        title=f"Run {state}: {log[-1]}" if log else f"Run {state}",
+        detail=run.run_id or "",
+        kind=find_kind(state),
+        subject=one.route,
+        log=log,
+    )
 
 
 def _about_wait(shown: ShownDelivery) -> TimelineEntry | None:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from console_client import ConsoleClient
+from ledger_steps import BROKE, STARTED, claim, look_at, record
 from records import NOW, make_delivery, make_event
 
 from bridge.config.loader import load
 from bridge.core.masking import MASK
 from bridge.core.model import Attempt, DeadKind, Delivery, Event, RunState, Status
+from bridge.core.operations import OperationStep, StepOutcome
 from bridge.core.scopes import Scope
-from bridge.services.event_screen import EventScreen, ShownDelivery
+from bridge.services.event_screen import EventScreen, ShownDelivery, ShownOperation
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
+from bridge.store.queue import transitions
 from bridge.web.console.timeline import build_timeline
 
 ROUTES = """
@@ -223,6 +227,71 @@ def test_a_timeline_is_in_order_and_names_its_gaps() -> None:
         ("Run done", 10),
     ]
     assert found[0].detail == "7 bytes · sender's id gh-1"
+
+
+def test_a_timeline_has_the_failed_runs_that_others_followed() -> None:
+    event = make_event("gh-1")
+    delivery = make_delivery(
+        event,
+        status=Status.DELIVERED,
+        run_id="run_2",
+        run_state=RunState.DONE,
+        delivered_at=NOW + 30,
+        finished_at=NOW + 40,
+    )
+    ran = {"outcome": "started", "run_id": "run_1", "run_state": RunState.FAILED}
+    log = ("begun", "KeyError: 'no such customer'")
+    failed, again = (
+        Attempt(
+            delivery_id=delivery.id,
+            number=1,
+            started_at=NOW,
+            run_finished_at=NOW + 5,
+            log=log,
+            **ran,
+        ),
+        Attempt(delivery_id=delivery.id, number=2, started_at=NOW + 30, outcome="started"),
+    )
+    step = OperationStep(
+        act=1,
+        number=1,
+        item_id=delivery.id,
+        outcome=StepOutcome.DONE,
+        was="delivered",
+        became="queued",
+        at=NOW + 20,
+    )
+    retry = ShownOperation(id="act_1", command="retry", actor="ana", item=step)
+    entries = build_timeline(
+        screen_of(event, shown(delivery, failed, again), operations=[retry]), 7
+    )
+    assert [one.title for one in entries[2:]] == [
+        "Attempt 1: started",
+        "Run failed: KeyError: 'no such customer'",
+        "retry by ana",
+        "Attempt 2: started",
+        "Run done",
+    ]
+    assert (entries[3].detail, entries[3].log) == ("run_1", log)
+    hidden = replace(failed, log=())
+    entries = build_timeline(screen_of(event, shown(delivery, hidden)), None)
+    assert (entries[3].title, entries[3].log) == ("Run failed", ())
+
+
+def test_the_page_has_the_log_of_a_run_that_another_followed(console: ConsoleClient) -> None:
+    event = make_event()
+    delivery = make_delivery(event, on_run_failed="dead")
+    add(console, event, delivery)
+    record(console.database, claim(console.database)[0], STARTED)
+    look_at(console.database, delivery.id, BROKE, NOW + 2)
+    console.database.write(
+        lambda c: transitions.move(c, delivery.id, Status.QUEUED, NOW + 3, reason="mended")
+    )
+    html = console.html(f"/events/{event.id}")
+    assert "Run failed: it broke" in html and "begun\nit broke" in html
+    console.log_in((Scope.READ,))
+    html = console.html(f"/events/{event.id}")
+    assert "Run failed" in html and "it broke" not in html and "begun" not in html
 
 
 @pytest.mark.parametrize(
