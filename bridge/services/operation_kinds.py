@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bridge.store.operations.readmission import ReadmitHandler
     from bridge.store.operations.replay import ReplayHandler
     from bridge.store.operations.spam import SpamHandler
+    from bridge.store.queries.filters import Filters
 
 THEN: Final = "then"  # the routes with which an event was first planned
 MAX_CACHED_CONFIGS = 8  # of earlier configurations
@@ -47,7 +48,13 @@ def make_handler(
         return make_readmit_handler(_reviewer(settings, present))
     is_release = one.command == "spam release"
     return (
-        make_replay_handler(settings, one.asked, releases=is_release, present=present)
+        make_replay_handler(
+            settings,
+            one.asked,
+            filters=None if is_release else _read_delivery_filters(one.asked),
+            releases=is_release,
+            present=present,
+        )
         if one.command == "replay" or is_release
         else make_move_handler
     )
@@ -114,20 +121,24 @@ def make_replay_handler(
     settings: Settings,
     asked: Mapping[str, Any],
     *,
+    filters: Filters | None = None,
     releases: bool = False,
     present: Config | None = None,
 ) -> Callable[[Database, Operation | None], ReplayHandler]:
     """Return a function that builds the handler that plans events again.
 
     It uses the current routes, or for each event the routes that it was planned with. Without an
-    operation it is for a forecast, and stores nothing. `releases`: it plans events that are marked
+    operation it is for a forecast, and stores nothing. `filters` selected the events, and may limit
+    the routes: see `choose_routes`. `releases`: it plans events that are marked
     as spam, and removes the mark. `present` is the current configuration; without it that of the
     file is read, and `InvalidRequest` raised where `through` names no route of it.
     """
     from bridge.store.operations.replay import ReplayHandler
     from bridge.store.queries import configs
+    from bridge.store.queries.replay_routes import choose_routes
 
     through = asked.get("through")
+    routes = choose_routes(through, filters)
     then = asked.get("routes") == THEN
     if then:
         present = None
@@ -141,16 +152,25 @@ def make_replay_handler(
             return ReplayHandler(
                 config_of=find_stored_configs(database, settings),
                 nonce=nonce,
-                through=through,
+                routes=routes,
                 releases=releases,
             )
         if one is not None:
             configs.remember_config(database, present.hash, present.canonical, time.time())
         return ReplayHandler(
-            config_of=lambda _: present, nonce=nonce, through=through, releases=releases
+            config_of=lambda _: present, nonce=nonce, routes=routes, releases=releases
         )
 
     return make
+
+
+def _read_delivery_filters(asked: Mapping[str, Any]) -> Filters | None:
+    """Return the filters on deliveries of a stored request; null where it has ids."""
+    from bridge.store.queries.filters import Filters
+
+    given = asked.get("filters")
+    names = "route", "status", "run", "reason", "dead_kind"
+    return Filters(**{name: given.get(name) for name in names}) if given else None
 
 
 def check_route(name: str | None, config: Config) -> None:

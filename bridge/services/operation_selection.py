@@ -163,8 +163,10 @@ def _select_replay(
     check: Callable[[], None],
 ) -> OperationSelection:
     from bridge.store.queries.events import count_started
+    from bridge.store.queries.replay_routes import choose_routes
 
     through = asked.how.get("through")
+    routes = choose_routes(through, asked.filters)
     if asked.how.get("routes") != THEN:
         try:
             check_route(through, config)
@@ -176,12 +178,12 @@ def _select_replay(
             ids=chosen.ids,
             count=len(chosen.ids),
             problems=chosen.problems,
-            went_already=count_started(database, chosen.ids, through),
+            went_already=count_started(database, chosen.ids, routes),
         )
-    handler = make_replay_handler(settings, asked.how, present=config)(database, None)
+    make_handler = make_replay_handler(settings, asked.how, filters=asked.filters, present=config)
     found = select_replay(
         database,
-        handler,
+        make_handler(database, None),
         chosen.ids,
         is_named=asked.filters is None,
         advance=lambda _: check(),
@@ -193,7 +195,7 @@ def _select_replay(
         by_status=found.by_status,
         left_out={**found.left_out, **found.refused},
         problems=chosen.problems,
-        went_already=count_started(database, found.ids, through),
+        went_already=count_started(database, found.ids, routes),
     )
 
 

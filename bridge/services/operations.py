@@ -34,7 +34,8 @@ MAX_STORED_NAMES: Final = 5  # of the ids that were given, stored with an operat
 @dataclass(frozen=True, slots=True)
 class ReplaySelection:
     """The events of a replay. By reason: how many others are left out, and how many of `ids` it
-    will refuse. `by_route` and `by_status`: how many deliveries it makes.
+    will refuse. `by_route` and `by_status`: how many deliveries it makes. `skipped`: by route, how
+    many events have deliveries of it, but are not planned through it.
     """
 
     ids: Sequence[str]
@@ -42,6 +43,7 @@ class ReplaySelection:
     refused: Mapping[str, int] = field(default_factory=dict)
     by_route: Mapping[str, int] = field(default_factory=dict)
     by_status: Mapping[str, int] = field(default_factory=dict)
+    skipped: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
@@ -113,7 +115,11 @@ def select_replay(
     from bridge.store.operations.replay_forecast import forecast_replay
 
     found = forecast_replay(database, replaying, ids, time.time(), advance)
-    made = {"by_route": found.by_route, "by_status": found.by_status}
+    made = {
+        "by_route": found.by_route,
+        "by_status": found.by_status,
+        "skipped": found.skipped,
+    }
     if is_named:
         return ReplaySelection(
             ids, refused=Counter(found.left_out) + Counter(found.refused), **made

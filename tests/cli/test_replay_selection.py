@@ -16,9 +16,11 @@ from sqlalchemy import func, select
 
 from bridge.core.model import DeadKind, Status
 from bridge.routing.model import OWN_SOURCE_NAME
+from bridge.services.operations import begin_operation
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.operations import operation_records
+from bridge.store.queries import event_lookup
 from bridge.store.tables import schema
 
 ROUTES = """
@@ -174,3 +176,121 @@ def test_many_reasons_are_summed_up(store: Database, folder: Path) -> None:
         add(store, f"type{number}")
     result = run(*FILTER, "--dry-run")
     assert len(said(result)) == 5 and "3 events are left out for other reasons" in result.stderr
+
+
+# -- only through the routes whose deliveries match
+
+TWO_ROUTES = """
+version: 1
+platforms: {local: {type: local}}
+sources: {github: {provider: github, secret: "${env:NOT_SET}"}}
+routes:
+  - {name: triage, on: github issues, inputs: {n: "${body.n}"}, flow: local/echo}
+  - {name: notify, on: github issues, inputs: {n: "${body.n}"}, flow: local/echo}
+"""
+PARKED = ("replay", "--dead-kind", "config", "--since", "2000-01-01")
+PARKED_STATE = {
+    "status": Status.DEAD,
+    "dead_kind": DeadKind.OURS,
+    "reason": "$.title: is too short",
+}
+
+
+@pytest.fixture
+def half_parked(store: Database, folder: Path) -> str:
+    """The id of an event of which one route was parked and the other one delivered."""
+    (folder / "routes.yaml").write_text(TWO_ROUTES)
+    event = make_event(type="issues", body=b'{"n":1}')
+    parked = make_delivery(event, "triage", **PARKED_STATE)
+    events.add(
+        store,
+        event,
+        [parked, make_delivery(event, "notify", status=Status.DELIVERED)],
+        lambda *_: [],
+    )
+    return event.id
+
+
+def routes_of(store: Database, event_id: str) -> list[str]:
+    return [one.route for one in event_lookup.show(store, event_id).deliveries]
+
+
+def test_a_replay_by_kind_of_death_starts_no_route_that_had_nothing_wrong(
+    store: Database, half_parked: str
+) -> None:
+    dry = run(*PARKED, "--dry-run")
+    assert dry.stdout == "1 event to replay\n"
+    assert "already delivered" not in dry.stderr
+    assert "1 event is not planned through notify: no delivery of it matches" in dry.stderr
+    assert run(*PARKED, "--yes").exit_code == 0
+    assert routes_of(store, half_parked) == ["triage", "notify", "triage"]
+
+
+@pytest.mark.parametrize("more", [(), ("--route", "triage")], ids=["all", "one route"])
+def test_what_was_repaired_long_ago_is_left_out_of_a_replay(
+    store: Database, half_parked: str, more: tuple[str, ...]
+) -> None:
+    assert run(*PARKED, *more, "--yes").exit_code == 0
+    again = run(*PARKED, *more, "--yes")
+    assert "No matching events to replay." in again.stderr
+    assert said(again) == [
+        "1 event is left out: its deliveries that match were replayed or sent since"
+    ]
+    assert len(routes_of(store, half_parked)) == 3
+
+
+def test_a_replay_that_is_parked_again_can_be_replayed(
+    store: Database, half_parked: str, folder: Path
+) -> None:
+    path = folder / "routes.yaml"
+    path.write_text(
+        TWO_ROUTES.replace("triage, on", "triage, strict: true, on").replace("n}", "gone}", 1)
+    )
+    assert run(*PARKED, "--yes").exit_code == 1
+    path.write_text(TWO_ROUTES)
+    assert run(*PARKED, "--yes").exit_code == 0
+    assert routes_of(store, half_parked) == ["triage", "notify", "triage", "triage"]
+
+
+def test_through_a_named_route_a_replay_goes_as_it_is_told(
+    store: Database, half_parked: str
+) -> None:
+    result = run(*PARKED, "--through", "notify", "--yes")
+    assert "1 of these events was already delivered" in result.stderr
+    assert routes_of(store, half_parked) == ["triage", "notify", "notify"]
+
+
+def test_a_route_with_several_flows_is_said_to_start_the_other_again(
+    store: Database, folder: Path
+) -> None:
+    (folder / "routes.yaml").write_text(TWO_ROUTES)
+    event = make_event(type="issues", body=b'{"n":1}')
+    parked = make_delivery(event, "triage", **PARKED_STATE)
+    other = replace(parked, id=f"{parked.id}b", status=Status.DELIVERED, dead_kind=None)
+    events.add(store, event, [parked, other], lambda *_: [])
+    assert "1 of these events was already delivered" in run(*PARKED, "--dry-run").stderr
+
+
+def test_a_delivery_whose_route_is_gone_is_left_out_with_the_reason(
+    store: Database, half_parked: str, folder: Path
+) -> None:
+    (folder / "routes.yaml").write_text(TWO_ROUTES.replace("name: triage", "name: sort"))
+    result = run(*PARKED, "--yes")
+    assert said(result) == ["1 event is left out: its configuration has no route 'triage'"]
+    assert routes_of(store, half_parked) == ["triage", "notify"]
+
+
+def test_a_resumed_replay_goes_through_the_same_routes(store: Database, half_parked: str) -> None:
+    asked = {"filters": {"dead_kind": "config", "since": 0.0}}
+    act = begin_operation(store, "replay", [half_parked], actor="ana", asked=asked)
+    assert run("operations", "resume", act.id, "--yes").exit_code == 0
+    assert routes_of(store, half_parked) == ["triage", "notify", "triage"]
+
+
+def test_an_event_without_deliveries_is_planned_through_all_routes(
+    store: Database, half_parked: str
+) -> None:
+    event = make_event(type="issues", body=b'{"n":1}', problem="the body cannot be read")
+    events.add(store, event, [], lambda *_: [])
+    assert run("replay", "--reason", "cannot be read", "--yes").exit_code == 0
+    assert routes_of(store, event.id) == ["triage", "notify"]

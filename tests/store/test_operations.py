@@ -24,6 +24,7 @@ from bridge.store.operations.replay import ReplayHandler
 from bridge.store.queries import event_lookup
 from bridge.store.queries import events as event_queries
 from bridge.store.queries.filters import Filters
+from bridge.store.queries.replay_routes import ReplayRoutes
 from bridge.store.queue import transitions
 from bridge.store.tables import schema
 
@@ -279,7 +280,9 @@ def replay(
 ) -> ItemResult:
     (result,) = do(
         database,
-        ReplayHandler(config_of=lambda _: config, nonce=nonce, through=through),
+        ReplayHandler(
+            config_of=lambda _: config, nonce=nonce, routes=ReplayRoutes(through=through)
+        ),
         [event_id],
         NOW + 50,
     )

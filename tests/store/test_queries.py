@@ -18,6 +18,7 @@ from bridge.store.inbound import events
 from bridge.store.queries import event_feed, event_lookup
 from bridge.store.queries import events as event_queries
 from bridge.store.queries.filters import Filters
+from bridge.store.queries.replay_routes import ReplayRoutes
 from bridge.store.queries.unknown_evidence import flow_key, read_latest_runs
 from bridge.store.tables import schema
 
@@ -253,9 +254,9 @@ def test_of_which_events_something_goes_already_is_counted_by_route(
 ) -> None:
     every = [event.id for event in told]
     assert event_queries.count_started(database, every) == 2
-    assert event_queries.count_started(database, every, "other") == 1
+    assert event_queries.count_started(database, every, ReplayRoutes(through="other")) == 1
     assert (
-        event_queries.count_started(database, every, "nobody")
+        event_queries.count_started(database, every, ReplayRoutes(through="nobody"))
         == event_queries.count_started(database, [])
         == 0
     )

@@ -21,7 +21,7 @@ REASONS_SHOWN: Final = 5
 def select_events(
     database: Database, replaying: ReplayHandler, ids: Sequence[str], *, is_named: bool
 ) -> ReplaySelection:
-    """Select the events of a replay, and print how many are left out or refused, and why."""
+    """Select the events of a replay, and print which are left out or refused, and which routes."""
     if len(ids) > PROGRESS_ITEMS:
         with progress_bar("plan", len(ids)) as advance:
             found = select_replay(database, replaying, ids, is_named=is_named, advance=advance)
@@ -29,6 +29,11 @@ def select_events(
         found = select_replay(database, replaying, ids, is_named=is_named)
     _say("left out", found.left_out)
     _say("refused", found.refused)
+    for route, count in Counter(found.skipped).most_common(REASONS_SHOWN):
+        output.say(
+            f"{_events(count)} not planned through {output.clean(route)}: no delivery of it"
+            " matches, or it was replayed since"
+        )
     return found
 
 

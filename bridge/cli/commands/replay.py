@@ -31,7 +31,10 @@ THEN = "then"
     "--through",
     metavar="ROUTE",
     shell_complete=complete_routes,
-    help="Plan through this route only (default: the one of --route, else every route).",
+    help=(
+        "Plan through this route only. Default: the one of --route, else the routes whose"
+        " deliveries match the filters, else every route."
+    ),
 )
 @click.option(
     "--with-routes",
@@ -59,6 +62,10 @@ def replay(
     With filters, only events that a route matches now are replayed. The command first prints how
     many there are, and how many are left out, with the reasons.
 
+    With --dead-kind, --status, --run or --reason, an event is planned only through the routes of
+    its deliveries that match and were not replayed since, so its other routes start nothing again.
+    --through names another route.
+
     \b
     flowbridge replay evt_01jd2x
     flowbridge replay --status none --since 1d     events without a route, after a change
@@ -69,6 +76,7 @@ def replay(
     from bridge.services.operation_kinds import make_replay_handler
     from bridge.services.selection import select_named_events
     from bridge.store.queries import events as event_queries
+    from bridge.store.queries.replay_routes import choose_routes
 
     asked = OperationRequest.of(options)
     require_items(events, asked)
@@ -80,19 +88,20 @@ def replay(
         run_remote_operation(server, "replay", events, asked, how)
         return
     settings = settings_of(config)
+    filters = None if events else make_filters(**asked.chosen, spam=False)
     with wrong_usage():
-        routes = make_replay_handler(settings, how)
+        make_handler = make_replay_handler(settings, how, filters=filters)
     with open_store_to_change(settings) as database:
         chosen = select_named_events(database, events)
         ids = chosen.ids
-        if not events:
+        if filters is not None:
             require_existing(settings, database, **asked.chosen)
-            wanted = make_filters(**asked.chosen, spam=False)
-            say_search_size(database, wanted, of_deliveries=False)
-            ids = event_queries.event_ids(database, wanted, asked.limit)
-        found = select_events(database, routes(database, None), ids, is_named=bool(events))
+            say_search_size(database, filters, of_deliveries=False)
+            ids = event_queries.event_ids(database, filters, asked.limit)
+        found = select_events(database, make_handler(database, None), ids, is_named=bool(events))
         ids = list(found.ids)
-        warn_of_repetition(event_queries.count_started(database, ids, how["through"]))
+        routes = choose_routes(how["through"], filters)
+        warn_of_repetition(event_queries.count_started(database, ids, routes))
         start_operation(
             database,
             settings,
@@ -101,6 +110,6 @@ def replay(
             chosen.problems,
             asked,
             asked.describe(events, **how),
-            routes,
+            make_handler,
             replayed=found,
         )

@@ -18,12 +18,14 @@ from bridge.routing.model import Config
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, lock_order
 from bridge.store.operations.actions import NOT_SPAM, ItemResult, spam_problem
+from bridge.store.queries.replay_routes import ALL_ROUTES, EventRoutes, ReplayRoutes, find_routes
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import delivery_again_row, to_delivery
 from bridge.store.tables.schema import delivery, event
 
 # of bodies that are routed in one transaction; a larger body goes alone
 MAX_BATCH_BYTES: Final = 4 * 1024 * 1024
+NONE_LEFT: Final = "its deliveries that match were replayed or sent since"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +33,7 @@ class ReplayPlan:
     """The result of routing an event again, not stored yet.
 
     `problem`: why no delivery is sent. `known`: the event, null where there is none.
-    `kept_problem`: the new problem of the event.
+    `kept_problem`: the new problem of the event. `skipped`: the routes of its other deliveries.
     """
 
     id: str
@@ -39,11 +41,12 @@ class ReplayPlan:
     known: Event | None = None
     kept_problem: str | None = None
     deliveries: Sequence[Delivery] = ()
+    skipped: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayHandler:
-    """Routes stored events again by the configuration of `config_of` (or only `through` one route).
+    """Routes stored events again by the configuration of `config_of`, or only through `routes`.
 
     `config_of` returns the configuration for an event, and raises `BridgeError` where there is
     none. The event stays the same; `nonce` distinguishes its new deliveries from the earlier ones.
@@ -53,15 +56,17 @@ class ReplayHandler:
 
     config_of: Callable[[Event], Config]
     nonce: str
-    through: str | None = None
+    routes: ReplayRoutes = ALL_ROUTES
     releases: bool = False
 
     def prepare(self, database: Database, ids: Sequence[str], now: float, /) -> list[ReplayPlan]:
         """Route the first events again, as many as fit into memory; only reads the database."""
         planned: list[ReplayPlan] = []
         size = 0
+        with database.read() as connection:
+            routes = find_routes(connection, self.routes, ids)
         for id_ in ids:
-            planned.append(self._plan(database, id_, now))
+            planned.append(self._plan(database, id_, now, routes.get(id_)))
             known = planned[-1].known
             size += len(known.body) if known is not None else 0
             if size > MAX_BATCH_BYTES:
@@ -128,7 +133,9 @@ class ReplayHandler:
         connection.execute(update(event).where(event.c.id.in_(held)).values(spam=None))
         return held
 
-    def _plan(self, database: Database, id_: str, now: float) -> ReplayPlan:
+    def _plan(
+        self, database: Database, id_: str, now: float, routes: EventRoutes | None
+    ) -> ReplayPlan:
         try:
             known = events.get(database, id_)
         except NotFound:
@@ -136,7 +143,7 @@ class ReplayHandler:
         if is_content_deleted(known):
             return ReplayPlan(id=id_, problem="the `retention` of its source has deleted its body")
         try:
-            config = self._config(known)
+            config = _limit_config(self.config_of(known), routes)
         except BridgeError as error:
             return ReplayPlan(id=id_, problem=str(error))
         if config.source(known.source) is None:
@@ -144,19 +151,31 @@ class ReplayHandler:
         if (problem := self._spam_problem(id_, known.spam)) is not None:
             return ReplayPlan(id=id_, problem=problem)
         kept_problem, planned = _route_again(replace(known, spam=None), config, now, self.nonce)
-        problem = None if self.releases else _refusal(known, kept_problem, planned, self.through)
+        problem = None if self.releases else _refusal(known, kept_problem, planned, routes)
         return ReplayPlan(
-            id=id_, problem=problem, known=known, kept_problem=kept_problem, deliveries=planned
+            id=id_,
+            problem=problem,
+            known=known,
+            kept_problem=kept_problem,
+            deliveries=planned,
+            skipped=frozenset() if routes is None else routes.skipped,
         )
 
-    def _config(self, known: Event) -> Config:
-        config = self.config_of(known)
-        if self.through is None:
-            return config
-        routes = tuple(route for route in config.routes if route.name == self.through)
-        if not routes:
-            raise NotFound(f"its configuration has no route {self.through!r}")
-        return replace(config, routes=routes)
+
+def _limit_config(config: Config, limit: EventRoutes | None) -> Config:
+    """Return the configuration with these routes alone; `NotFound` if it has none of them."""
+    if limit is None:
+        return config
+    if not limit.planned:
+        raise NotFound(NONE_LEFT)
+    routes = tuple(route for route in config.routes if route.name in limit.planned)
+    if not routes:
+        raise NotFound(f"its configuration has no route {_name_routes(limit)}")
+    return replace(config, routes=routes)
+
+
+def _name_routes(limit: EventRoutes) -> str:
+    return " or ".join(map(repr, sorted(limit.planned)))
 
 
 def _planned(prepared: Sequence[ReplayPlan]) -> list[Delivery]:
@@ -182,12 +201,14 @@ def _route_again(
 
 
 def _refusal(
-    known: Event, problem: str | None, planned: Sequence[Delivery], through: str | None
+    known: Event, problem: str | None, planned: Sequence[Delivery], limit: EventRoutes | None
 ) -> str | None:
     """Return why the replay starts no flow; null where it starts one."""
     if not planned:
         what = (
-            "no route matches it" if through is None else f"the route {through!r} does not match it"
+            "no route matches it"
+            if limit is None
+            else f"the route {_name_routes(limit)} does not match it"
         )
         return problem or f"{what} ({known.source} {known.type or ''}".rstrip() + ")"
     return planned[0].reason if all(one.status is Status.DEAD for one in planned) else None

@@ -17,7 +17,8 @@ class Forecast:
 
     `ids`: the events that change. `left_out`: how many others there are, by reason. `refused`: how
     many of `ids` start no flow, by reason: their deliveries are dead at once, or only their problem
-    changes. `by_route` and `by_status`: how many deliveries they make.
+    changes. `by_route` and `by_status`: how many deliveries they make. `skipped`: how many of `ids`
+    have other deliveries of a route through which they are not planned.
     """
 
     ids: Sequence[str]
@@ -25,6 +26,7 @@ class Forecast:
     refused: Mapping[str, int]
     by_route: Mapping[str, int]
     by_status: Mapping[str, int]
+    skipped: Mapping[str, int]
 
 
 def forecast_replay(
@@ -43,6 +45,7 @@ def forecast_replay(
     refused: Counter[str] = Counter()
     routes: Counter[str] = Counter()
     statuses: Counter[str] = Counter()
+    skipped: Counter[str] = Counter()
     at = 0
     while at < len(ids):
         planned = replaying.prepare(database, ids[at : at + BATCH_ITEMS], now)
@@ -51,13 +54,14 @@ def forecast_replay(
                 left_out[one.problem] += 1
                 continue
             chosen.append(one.id)
+            skipped.update(one.skipped)
             routes.update(each.route for each in one.deliveries)
             statuses.update(each.status.value for each in one.deliveries)
             if one.problem is not None:
                 refused[one.problem] += 1
         at += len(planned)
         advance(len(planned))
-    return Forecast(chosen, left_out, refused, routes, statuses)
+    return Forecast(chosen, left_out, refused, routes, statuses, skipped)
 
 
 def _stores(one: ReplayPlan) -> bool:

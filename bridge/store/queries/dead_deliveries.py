@@ -6,27 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
-from sqlalchemy import exists, func, select, text
+from sqlalchemy import func, select, text
 
 from bridge.store.db.database import Database
 from bridge.store.queries.events import IS_STUCK
 from bridge.store.queries.filters import Filters, delivery_conditions
+from bridge.store.queries.replaced_deliveries import IS_REPLACED
 from bridge.store.tables.schema import delivery
 
 MAX_DEAD_ROWS: Final = 5_000  # newest dead deliveries that are read
 
 # the condition of `ix_delivery_stuck`, and the status that its first column has
 _IS_DEAD: Final = (IS_STUCK, text("delivery.status = 'dead'"))
-_later = delivery.alias("later")
-# Not `planned_again`, which processes of an earlier version do not set: people replay what has not
-# been replayed.
-_IS_REPLAYED: Final = exists().where(
-    _later.c.event_id == delivery.c.event_id,
-    _later.c.route == delivery.c.route,
-    _later.c.seq > delivery.c.seq,
-    # not planned with it: a route can have several flows
-    _later.c.created_at != delivery.c.created_at,
-)
 
 
 class DeadDelivery(NamedTuple):
@@ -80,7 +71,7 @@ def list_dead(database: Database, filters: Filters, most: int = MAX_DEAD_ROWS) -
                 delivery.c.reason,
                 delivery.c.dead_kind,
                 func.coalesce(delivery.c.finished_at, delivery.c.created_at).label("died_at"),
-                _IS_REPLAYED.label("is_replayed"),
+                IS_REPLACED.label("is_replayed"),
             )
             .where(*_IS_DEAD, delivery.c.seq >= oldest, *delivery_conditions(wanted))
             .order_by(delivery.c.seq.desc())

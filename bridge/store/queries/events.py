@@ -36,6 +36,7 @@ from bridge.store.queries.filters import (
     delivery_conditions,
     event_conditions,
 )
+from bridge.store.queries.replay_routes import ALL_ROUTES, ReplayRoutes, find_routes
 from bridge.store.tables.rows import to_delivery, to_event
 from bridge.store.tables.schema import delivery, event
 
@@ -206,24 +207,30 @@ def count_plans(
     return found
 
 
-def count_started(database: Database, event_ids: Sequence[str], route: str | None = None) -> int:
-    """Count the events with a started or pending delivery (of that route).
-
-    A replay starts the flows of these events again.
+def count_started(
+    database: Database, event_ids: Sequence[str], routes: ReplayRoutes = ALL_ROUTES
+) -> int:
+    """Count the events with a started or pending delivery of a route that a replay plans them
+    through: it starts the flows of these events again.
     """
-    found = 0
+    count = 0
     for page in split_ids(event_ids):
-        query = select(func.count(delivery.c.event_id.distinct())).where(
-            delivery.c.event_id.in_(page)
-        )
-        query = query.where(
-            delivery.c.status.in_(STARTED_STATUSES)
-            if route is None
-            else delivery.c.status.in_(STARTED_STATUSES) & (delivery.c.route == route)
+        query = (
+            select(delivery.c.event_id, delivery.c.route)
+            .where(delivery.c.event_id.in_(page), delivery.c.status.in_(STARTED_STATUSES))
+            .distinct()
         )
         with database.read() as connection:
-            found += connection.execute(query).scalar() or 0
-    return found
+            limits = find_routes(connection, routes, page)
+            rows = connection.execute(query).all()
+        count += len(
+            {
+                row.event_id
+                for row in rows
+                if (limit := limits.get(row.event_id)) is None or row.route in limit.planned
+            }
+        )
+    return count
 
 
 # -- the statements

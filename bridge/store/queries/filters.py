@@ -78,7 +78,7 @@ def event_conditions(filters: Filters) -> Conditions:
         return conditions + (
             [] if filters.reason is None else [_contains(event.c.problem, filters.reason)]
         )
-    standing = _state_conditions(filters)
+    standing = state_conditions(filters)
     if len(owned) + len(standing) == 1:
         return conditions
     found: ColumnElement[bool] = exists().where(*owned, *standing)
@@ -89,7 +89,7 @@ def event_conditions(filters: Filters) -> Conditions:
 
 def delivery_conditions(filters: Filters) -> Conditions:
     """Return the conditions on a delivery, without `body_conditions`."""
-    conditions = [*_time_conditions(delivery.c.created_at, filters), *_state_conditions(filters)]
+    conditions = [*_time_conditions(delivery.c.created_at, filters), *state_conditions(filters)]
     if filters.route is not None:
         conditions.append(delivery.c.route == filters.route)
     if of_event := _source_conditions(filters):
@@ -112,7 +112,7 @@ def body_conditions(filters: Filters, *, of_deliveries: bool, is_sqlite: bool) -
     ]
 
 
-def _state_conditions(filters: Filters) -> Conditions:
+def state_conditions(filters: Filters) -> Conditions:
     """Return the conditions on the changing columns of a delivery."""
     conditions: Conditions = []
     if filters.status is not None:

@@ -2,6 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from sqlalchemy import exists
+
+from bridge.store.tables.schema import delivery
+
+_later = delivery.alias("later")
+#: Whether a delivery was replayed since. Not by `planned_again`, which processes of an earlier
+#: version do not set: people replay what has not been replayed.
+IS_REPLACED: Final = exists().where(
+    _later.c.event_id == delivery.c.event_id,
+    _later.c.route == delivery.c.route,
+    _later.c.seq > delivery.c.seq,
+    # not planned with it: a route can have several flows
+    _later.c.created_at != delivery.c.created_at,
+)
+
 
 def is_replaced(rows: str) -> str:
     """Return the SQL condition that a later delivery of the same event and route replaces a row.

@@ -611,3 +611,29 @@ def test_proposals_that_were_not_agreed_to_are_pruned(operator: Operator) -> Non
     with operator.database.read() as connection:
         items = connection.execute(schema.act_item.select()).all()
     assert {item.act for item in items} == {left[0].seq}
+
+
+# -- only through the routes whose deliveries match
+
+
+@pytest.mark.parametrize("more", [{}, {"route": "triage"}], ids=["all", "one route"])
+def test_a_replay_goes_only_through_the_routes_whose_deliveries_match(
+    operator: Operator, more: dict[str, str]
+) -> None:
+    other = "  - {name: notify, on: github issues, inputs: {title: x}, flow: local/echo}\n"
+    operator.config = operator.load(ROUTES + other)
+    operator.admin = AdminClient(operator.database, operator.folder, operator.config)
+    event = make_event(type="issues")
+    parked = make_delivery(event, status=Status.DEAD, dead_kind=DeadKind.OURS, reason="too short")
+    sent = make_delivery(event, "notify", status=Status.DELIVERED)
+    events.add(operator.database, event, (parked, sent), lambda *_: [])
+    filters = {"dead_kind": "config", **more}
+    counted = operator.post({"command": "replay", "mode": "dry_run", "filters": filters}).get_json()
+    assert (counted["count"], counted["by_route"], counted["went_already"]) == (1, {"triage": 1}, 0)
+    proposed = operator.propose("replay", filters=filters)
+    assert operator.post(None, path=f"/{proposed['id']}/agree").status_code == 202
+    assert operator.runner.run_once() == 1
+    found = event_lookup.show(operator.database, event.id).deliveries
+    assert [one.route for one in found] == ["triage", "notify", "triage"]
+    again = operator.post({"command": "replay", "mode": "dry_run", "filters": filters}).get_json()
+    assert (again["count"], sum(again["left_out"].values())) == (0, 1)
