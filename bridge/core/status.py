@@ -253,8 +253,9 @@ class Overview:
 
     Counts go up to `counted_to`; `today_cut`: there were more events today than were counted.
     `dead_today`: deliveries that died within a day, were not given up by a person and not replayed,
-    up to `MAX_DEAD_TODAY`; `dead_kinds` counts them by kind. `held`: unknown deliveries that wait
-    for a person; `stuck`: unknown deliveries that cannot be resolved for now, some of which are
+    up to `MAX_DEAD_TODAY`; `dead_kinds` counts them by kind, `parked_routes` are the routes of
+    those that were parked, that with the most first. `held`: unknown deliveries that wait for a
+    person; `stuck`: unknown deliveries that cannot be resolved for now, some of which are
     held. `database_ahead`: seconds.
     """
 
@@ -282,6 +283,7 @@ class Overview:
     database_size: int
     database_ahead: float | None
     dead_kinds: Mapping[str | None, int] = field(default_factory=dict)
+    parked_routes: Sequence[str] = ()
     stuck: Sequence[UnresolvedDeliveries] = ()
     runs_ended: Mapping[str, RunCounts] = field(default_factory=dict)  # by route, within a day
     # seconds, by the host of a platform

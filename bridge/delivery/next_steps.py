@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -57,6 +57,7 @@ STEPS: Final[Mapping[Need, Steps]] = {
     Need.GIVEN_UP: Steps(("{retry}",)),
     Need.DECISION: Steps(("{resolve}",), "flowbridge resolve"),
 }
+MAX_NAMED_ROUTES: Final = 3  # with a step of their own
 RELEASE_STEP: Final = "or flowbridge cancel {id}, which releases the deliveries behind it"
 NEED_BY_DEAD_KIND: Final[Mapping[DeadKind | None, Need]] = {
     DeadKind.OURS: Need.PARKED,
@@ -121,17 +122,34 @@ def find_steps(
     return [*before, *(f"or decide: {step}" if before else step for step in steps), *release]
 
 
-def find_common_steps(needs: Iterable[Need], window: str) -> list[str]:
+def find_common_steps(
+    needs: Iterable[Need], window: str, parked_routes: Sequence[str] = ()
+) -> list[str]:
     """Return the next steps for many deliveries by their needs.
 
-    `window`: the filters that select them.
+    `window`: the filters that select them. `parked_routes`: the routes of those that are parked,
+    the first of which are named, since each is replayed once it is fixed.
     """
     needed = set(needs)
+    routes_of = {Need.PARKED: parked_routes}
     return [
-        steps.many.format(window=window)
+        text
         for need, steps in STEPS.items()
         if need in needed and steps.many is not None
+        for text in _repeat_by_route(steps.many, window, routes_of.get(need, ()))
     ]
+
+
+def _repeat_by_route(step: str, window: str, routes: Sequence[str]) -> Iterator[str]:
+    """Yield a step for each of the first routes, then for all, if they are more."""
+    if not routes:
+        yield step.format(window=window)
+        return
+    command = step.rpartition(", then ")[2]
+    for number, route in enumerate(routes[:MAX_NAMED_ROUTES]):
+        yield (command if number else step).format(window=f"--route {route} {window}")
+    if len(routes) > MAX_NAMED_ROUTES:
+        yield f"or of all {len(routes)} routes: {command.format(window=window)}"
 
 
 def need_of_dead(kind: str | None) -> Need:

@@ -80,6 +80,7 @@ def read_overview(
         dead=standing.dead if standing else 0,
         dead_today=standing.dead_today if standing else 0,
         dead_kinds=standing.dead_kinds if standing else {},
+        parked_routes=standing.parked_routes if standing else (),
         unknown=standing.unknown if standing else 0,
         held=(
             standing.held + sum(one.count for one in stuck if one.needs_decision) if standing else 0

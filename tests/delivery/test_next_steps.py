@@ -196,6 +196,17 @@ def test_what_is_said_of_many_is_of_the_same_table_as_what_is_said_of_one() -> N
         "fix routes.yaml, then flowbridge replay --dead-kind config --since 1d",
         "fix the cause, then flowbridge retry --dead-kind platform --since 1d",
     ]
+    replay = "flowbridge replay --dead-kind config"
+    assert find_common_steps(needs[:2], "--since 1d", ["a", "b"])[:2] == [
+        f"fix routes.yaml, then {replay} --route a --since 1d",
+        f"{replay} --route b --since 1d",
+    ]
+    assert find_common_steps([Need.PARKED], "--since 1d", ["a", "b", "c", "d"]) == [
+        f"fix routes.yaml, then {replay} --route a --since 1d",
+        f"{replay} --route b --since 1d",
+        f"{replay} --route c --since 1d",
+        f"or of all 4 routes: {replay} --since 1d",
+    ]
     for need, steps in STEPS.items():  # the same verb for many as for one
         if steps.many is not None:
             (verb,) = [

@@ -14,7 +14,7 @@ from records import NOW, make_delivery, make_event, put
 
 from bridge.config.settings import load_settings
 from bridge.core.circuit_state import Circuit
-from bridge.core.model import Status
+from bridge.core.model import DeadKind, Status
 from bridge.core.status import (
     MAX_DEAD_TODAY,
     BackupStatus,
@@ -305,6 +305,12 @@ def test_what_comes_up_is_given_a_moment() -> None:
             {"dead_today": 2, "dead_kinds": {"ours": 2}},
             "2 deliveries died",
             "; fix routes.yaml, then flowbridge replay --dead-kind config",
+        ),
+        (
+            {"dead_today": 2, "dead_kinds": {"ours": 2}, "parked_routes": ["triage", "notify"]},
+            "2 deliveries died",
+            "; fix routes.yaml, then flowbridge replay --dead-kind config --route triage --since 1d;"
+            " flowbridge replay --dead-kind config --route notify --since 1d",
         ),
         (
             {"held": 1, "stuck": [replace(STUCK, needs_decision=True)]},
@@ -643,6 +649,18 @@ def test_those_that_died_within_a_day_are_counted_up_to_a_limit(database: Databa
     with database.engine.begin() as connection:
         connection.execute(schema.delivery.update().values(finished_at=NOW - 60, dead_kind="ours"))
     assert look(database).dead_kinds == {"ours": MAX_DEAD_TODAY}
+
+
+def test_the_routes_of_parked_deliveries_are_named_the_most_first(database: Database) -> None:
+    parked = {"status": Status.DEAD, "dead_kind": DeadKind.OURS, "finished_at": NOW - 60}
+    for routes in (("a", "b"), ("b",)):
+        event = make_event(None)
+        planned = [make_delivery(event, route, **parked) for route in routes]
+        refused = make_delivery(event, "c", **parked | {"dead_kind": DeadKind.PLATFORM})
+        events.add(database, event, [*planned, refused], lambda *_: [])
+    now = look(database)
+    assert (now.dead_today, now.dead_kinds) == (5, {"ours": 3, "platform": 2})
+    assert list(now.parked_routes) == ["b", "a"]
 
 
 def test_runs_that_failed_since_the_last_that_was_done_are_counted(database: Database) -> None:

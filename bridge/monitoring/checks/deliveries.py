@@ -96,7 +96,7 @@ def find_dead(now: Overview) -> Iterator[Occurrence]:
     """Report the deliveries that died within a day."""
     if now.dead_today:
         steps = (
-            find_common_steps(map(need_of_dead, now.dead_kinds), "--since 1d")
+            find_common_steps(map(need_of_dead, now.dead_kinds), "--since 1d", now.parked_routes)
             if now.dead_kinds
             else []
         )

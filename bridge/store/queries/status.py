@@ -5,14 +5,15 @@ Each count walks an index of waiting rows, or stops at a bound.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, TextClause, select, text
 
 from bridge.core.circuit_state import Circuit
-from bridge.core.model import Status
+from bridge.core.model import DeadKind, Status
 from bridge.core.status import MAX_DEAD_TODAY, ClockStep, LateStart, OverdueWork, RouteQueue
 from bridge.store import clock_steps
 from bridge.store.db.database import Database, timings_of
@@ -53,14 +54,14 @@ _DEAD = text(
     " AS dead"
 )
 _DEAD_SINCE = text(f"""
-SELECT dead_kind, count(*) AS n FROM (
-    SELECT dead_kind FROM (
+SELECT dead_kind, route, count(*) AS n FROM (
+    SELECT dead_kind, route FROM (
         SELECT seq, event_id, route, dead_kind, created_at FROM delivery
         WHERE status = 'dead' AND finished_at > :since
         ORDER BY finished_at DESC LIMIT {MAX_DEAD_READ}) AS dead
     WHERE coalesce(dead_kind, '') <> 'person' AND NOT {is_replaced("dead")}
     LIMIT {MAX_DEAD_TODAY}) AS kept
-GROUP BY dead_kind
+GROUP BY dead_kind, route
 """)  # noqa: S608 - names of our own tables and columns
 _SPAM = text(f"""
 SELECT count(*) FROM (
@@ -93,8 +94,8 @@ class StoreStatus:
     """The status of the store.
 
     `sources`: (last_at, today) by name. `slots`: (calls, runs) by platform. `files`: bytes of files
-    by source. `stored_today`: bytes of bodies. `dead_kinds`: deliveries that died within a day, by
-    kind. `refused`: submissions that a form refused in 24 h, by code. `spam`:
+    by source. `stored_today`: bytes of bodies. `died`: deliveries that died within a day, by
+    kind and route. `refused`: submissions that a form refused in 24 h, by code. `spam`:
     submissions marked as spam in 24 h, by source, at most `MAX_SPAM_READ`.
     """
 
@@ -107,7 +108,7 @@ class StoreStatus:
     slots: Mapping[str, tuple[int, int]]
     circuits: Mapping[str, Circuit]
     dead: int
-    dead_kinds: Mapping[str | None, int]
+    died: Mapping[tuple[str | None, str], int]
     unknown: int
     held: int
     unsettled: list[UnresolvedDelivery]
@@ -123,7 +124,21 @@ class StoreStatus:
     @property
     def dead_today(self) -> int:
         """Return how many deliveries died within a day."""
-        return sum(self.dead_kinds.values())
+        return sum(self.died.values())
+
+    @property
+    def dead_kinds(self) -> Mapping[str | None, int]:
+        """Return the numbers of `died` by kind."""
+        kinds: Counter[str | None] = Counter()
+        for (kind, _route), count in self.died.items():
+            kinds[kind] += count
+        return dict(kinds)
+
+    @property
+    def parked_routes(self) -> Sequence[str]:
+        """Return the routes of parked deliveries of `died`, that with the most first."""
+        counts = {route: n for (kind, route), n in self.died.items() if kind == DeadKind.OURS}
+        return sorted(counts, key=lambda route: (-counts[route], route))
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +192,8 @@ def read_status(
             slots=waiting.slots,
             circuits=circuits.read_circuits(connection),
             dead=_count(connection, _DEAD),
-            dead_kinds={
-                row.dead_kind: row.n
+            died={
+                (row.dead_kind, row.route): row.n
                 for row in connection.execute(_DEAD_SINCE, {"since": now - day})
             },
             unknown=waiting.unknown,
