@@ -210,7 +210,7 @@ def test_a_retry_says_which_inputs_an_older_configuration_made(
     assert (many.exit_code, many.stdout) == (0, "2 deliveries to retry\n")
     assert (
         "2 deliveries have inputs from an older" in many.stderr
-        and "flowbridge replay with the same filters or ids\n" in many.stderr
+        and "flowbridge replay with the same filters or ids --through triage\n" in many.stderr
     )
     (folder / "routes.yaml").write_text("version: 2\n")
     assert run("retry", ids[1], "--yes").exit_code == 0

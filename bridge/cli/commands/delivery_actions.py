@@ -240,8 +240,11 @@ def _say_older_inputs(database: Database, settings: Settings, ids: Sequence[str]
         " unchanged."
     )
     one = older.event_id if older.count == 1 else "with the same filters or ids"
-    through = f" --through {older.routes[0]}" if older.count == 1 else ""
-    output.say(f"To make new ones with the current routes.yaml: flowbridge replay {one}{through}")
+    through = older.routes[0] if len(older.routes) == 1 else "ROUTE, for each of these routes"
+    output.say(
+        "To make new ones with the current routes.yaml:"
+        f" flowbridge replay {one} --through {through}"
+    )
 
 
 def _chosen(database: Database, name: str, move: Move, asked: OperationRequest) -> Selection:
