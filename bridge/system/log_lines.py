@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from bridge.system.config_log_lines import (
@@ -51,6 +51,7 @@ REFUSAL_KEYS: Final = {
 }
 # last characters of a delivery's id: the last eight are the same for all deliveries of a route
 SHORT_DELIVERY_ID_CHARS: Final = 14
+MAX_PARKED_LINES: Final = 5  # of one event
 TERMINAL_COLUMNS: Final = 80
 TIME_COLUMNS: Final = 10  # of the time of a line, with the separator
 
@@ -91,13 +92,24 @@ def _event(values: LogValues) -> str | None:
     source = printable(f"{values['source']} {values['type'] or ''}".rstrip())
     status, code, detail = _outcome(values)
     took = colour(DIM, format_milliseconds(values["ms"]))
-    return f"{columns(source, status, code)}  {detail}  {took}"
+    return "\n".join([f"{columns(source, status, code)}  {detail}  {took}", *_parked(values)])
+
+
+def _parked(values: LogValues) -> Iterator[str]:
+    """Yield the lines of the event's deliveries that planning refused."""
+    parked = () if values["duplicate"] else values.get("parked") or ()
+    show = show_command(values["event_id"])
+    for one in parked[:MAX_PARKED_LINES]:
+        line = _outcome_line(one, "dead, config", RED, one["cause"], show, columns_before=2)
+        yield f"  {line}"
+    if more := len(parked[MAX_PARKED_LINES:]):
+        yield f"    {more} more: {show}"
 
 
 def _outcome(values: LogValues) -> tuple[str, str, str]:
     """Return a request's status, its colour, and the routes that matched or what went wrong."""
     status = values["status"]
-    routes = ", ".join(map(printable, values.get("routes") or ()))
+    routes = ", ".join(_name_routes(values))
     if values["duplicate"]:
         return f"{status} duplicate", DIM, show_command(values["event_id"])
     if values["spam"]:
@@ -110,8 +122,21 @@ def _outcome(values: LogValues) -> tuple[str, str, str]:
     return (
         (f"{status}", GREEN, f"→ {routes}")
         if routes
-        else (f"{status} no route", YELLOW, show_command(values["event_id"]))
+        else (
+            f"{status} {'parked' if values.get('parked') else 'no route'}",
+            YELLOW,
+            show_command(values["event_id"]),
+        )
     )
+
+
+def _name_routes(values: LogValues) -> Iterator[str]:
+    """Yield the routes of an event that something is sent for, and its shadow routes as such."""
+    parked = {one["route"] for one in values.get("parked") or ()}
+    shadow = values.get("shadow") or ()
+    for route in values.get("routes") or ():
+        if route not in parked:
+            yield printable(route) + (" (shadow)" if route in shadow else "")
 
 
 def _rejected(values: LogValues) -> str:
@@ -155,6 +180,17 @@ def _run(values: LogValues) -> str:
     return f"{columns(what, state, RUN_COLOURS.get(state, YELLOW))}  {hint}{took}".rstrip()
 
 
+def _reconciled(values: LogValues) -> str | None:
+    """Return the line of a run that was found after its start had no answer."""
+    if values["decided"] != "adopt":
+        return None
+    state = values["state"] if values["state"] in RUN_COLOURS else None
+    word = f"{state} (found)" if state else "found"
+    what = printable(f"  {values['route']} → {values['flow']}")
+    hint = f"  {show_command(values['run_id'])}" if state not in (None, "done") else ""
+    return f"{columns(what, word, RUN_COLOURS.get(state or 'done', GREEN)).rstrip()}{hint}"
+
+
 def _flow_failed(values: LogValues) -> str | None:
     """Return the last line of a flow's traceback; `flowbridge show` and `-v` have all of it."""
     lines = str(values.get("traceback") or "").splitlines()
@@ -182,42 +218,57 @@ def _attempt(values: LogValues) -> str | None:
     """Return the line of an attempt that did not start the flow; a run has a line of its own."""
     if values["outcome"] == "started":
         return None
+    outcome = values["outcome"]
+    return _outcome_line(
+        values,
+        outcome,
+        RED if outcome == "rejected" else YELLOW,
+        _attempt_reason(values),
+        "flowbridge status" if outcome == "unauthorized" else _show_delivery(values),
+    )
+
+
+def _outcome_line(
+    delivery: LogValues,
+    word: str,
+    code: str,
+    reason: str,
+    show: str,
+    *,
+    columns_before: int = TIME_COLUMNS,
+) -> str:
+    """Return what became of a delivery and why, in two lines if the terminal is too narrow."""
     what = cut(
-        printable(f"  {values['route']} → {values['flow']}"),
+        printable(f"  {delivery['route']} → {delivery['flow']}"),
         TERMINAL_COLUMNS - TIME_COLUMNS - STATUS_COLUMNS - 2,
     )
-    is_of_all = values["outcome"] == "unauthorized"
-    show = (
-        "flowbridge status"
-        if is_of_all
-        else f"flowbridge show {printable(str(values['delivery_id'])[-SHORT_DELIVERY_ID_CHARS:])}"
-    )
-    head = columns(what, values["outcome"], RED if values["outcome"] == "rejected" else YELLOW)
-    reason = _attempt_reason(values)
+    head = columns(what, word, code)
+    reason = printable(reason)
     tail = f"{reason}  {show}" if reason else show
-    if (
-        TIME_COLUMNS + max(len(what), SOURCE_COLUMNS) + STATUS_COLUMNS + 4 + len(tail)
-        <= TERMINAL_COLUMNS
-    ):
+    width = columns_before + max(len(what), SOURCE_COLUMNS) + STATUS_COLUMNS + 4 + len(tail)
+    if width <= TERMINAL_COLUMNS:
         return f"{head}  {tail}"
     return f"{head.rstrip()}\n    {cut(reason, TERMINAL_COLUMNS - len(show) - 6)}  {show}"
+
+
+def _show_delivery(delivery: LogValues) -> str:
+    return f"flowbridge show {printable(str(delivery['delivery_id'])[-SHORT_DELIVERY_ID_CHARS:])}"
 
 
 def _attempt_reason(values: LogValues) -> str:
     """Return the status of the platform's response, or the reason for none, without the host."""
     if values.get("status_code") is not None:
         return f"HTTP {values['status_code']}"
-    detail = printable(values.get("detail") or "")
+    detail = str(values.get("detail") or "")
     host, _, rest = detail.partition(": ")
     return rest if rest and " " not in host else detail
 
 
 def _taken_over(values: LogValues) -> str:
     """Return the line of a call whose worker died, with the delivery's status."""
-    show = f"flowbridge show {printable(str(values['delivery_id'])[-SHORT_DELIVERY_ID_CHARS:])}"
     return (
         f"{colour(YELLOW, 'warning')}  a worker died during a call\n   "
-        f" {printable(values['status'])}  {show}"
+        f" {printable(values['status'])}  {_show_delivery(values)}"
     )
 
 
@@ -231,6 +282,7 @@ LINES: Final[Mapping[str, Callable[[LogValues], str | None]]] = {
     "attempt": _attempt,
     "taken_over": _taken_over,
     "run": _run,
+    "reconciled": _reconciled,
     "flow_failed": _flow_failed,
     "config_reloaded": config_reloaded,
     "config_valid": config_valid,

@@ -6,7 +6,8 @@ import time
 from http import HTTPStatus
 
 from bridge.core.errors import Refused
-from bridge.core.model import Event
+from bridge.core.model import Delivery, Event, Status
+from bridge.delivery.causes import find_cause
 from bridge.ingest.ports import StoredEvent
 from bridge.ingest.receive import Received
 from bridge.monitoring.metrics import ACK, EVENTS
@@ -82,6 +83,8 @@ def log_request(
             files=len(event.files),
             deliveries=len(kept.deliveries),
             routes=[one.route for one in kept.deliveries],
+            shadow=[one.route for one in kept.deliveries if one.status is Status.SHADOW],
+            parked=[_describe_parked(one) for one in kept.deliveries if one.dead_kind],
             left_out=find_omitted_inputs(kept.deliveries, routes),
             status=status,
             duplicate=kept.duplicate,
@@ -89,6 +92,15 @@ def log_request(
             spam=event.spam and event.spam.partition(":")[0],
             ms=milliseconds,
         )
+
+
+def _describe_parked(parked: Delivery) -> dict[str, str]:
+    """Return a delivery that planning refused, with the cause, which quotes no payload."""
+    return {
+        "route": parked.route,
+        "flow": parked.flow,
+        "cause": find_cause(parked.reason, parked.dead_kind).label,
+    }
 
 
 def _outcome(event: Event, kept: StoredEvent) -> str:

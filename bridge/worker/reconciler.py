@@ -75,17 +75,20 @@ class Reconciler:
         )
         if settled is not None:
             evidence, status = settled
+            report = answers.reports.get(evidence.decision.run_id or "")
             log.info(
                 "reconciled",
                 delivery_id=unknown.id,
                 event_id=unknown.event_id,
                 route=unknown.route,
+                flow=unknown.flow,
                 platform=platform.name,
                 attempt=known.attempt,
                 decided=evidence.decision.verdict.value,
                 why=evidence.decision.why,
                 status=status,
                 run_id=evidence.decision.run_id,
+                state=report.state if report else None,
             )
 
     def _early(self, known: UnknownStart, platform: Platform, clocks: ClockReading) -> float:

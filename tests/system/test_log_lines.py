@@ -79,6 +79,60 @@ def test_an_event_is_one_line_of_eighty_columns(changes: dict[str, Any], text: s
     assert shown("event", **EVENT | changes) == text and len(text) <= 80
 
 
+PARKED = {
+    "route": "triage",
+    "flow": "local/x",
+    "cause": "the payload does not fit payload_schema: $.title",
+}
+PARKED_LINE = (
+    "    triage → local/x    dead, config\n"
+    "    the payload does not fit payload_schema: $.title  flowbridge show k2m9abcd\n"
+)
+
+
+def test_a_shadow_route_and_a_parked_delivery_do_not_look_like_live_ones() -> None:
+    routes = ["triage", "log-it", "trial"]
+    event = EVENT | {"routes": routes, "shadow": ["trial"], "parked": [PARKED]}
+    head = "08:26:25  github issues         202            → log-it, trial (shadow)  12 ms\n"
+    assert shown("event", **event) == head + PARKED_LINE
+    alone = EVENT | {"parked": [PARKED]}
+    head = "08:26:25  github issues         202 parked     flowbridge show k2m9abcd  12 ms\n"
+    assert shown("event", **alone) == head + PARKED_LINE
+    short = EVENT | {"parked": [PARKED | {"cause": "reserved name"}]}
+    text = shown("event", **short) or ""
+    assert text.endswith("dead, config   reserved name  flowbridge show k2m9abcd\n")
+    assert all(len(line) <= 80 for line in text.splitlines())
+
+
+def test_only_some_of_many_parked_deliveries_have_a_line() -> None:
+    text = shown("event", **EVENT | {"parked": [PARKED] * 7}) or ""
+    assert text.count("dead, config") == 5
+    assert text.endswith("    2 more: flowbridge show k2m9abcd\n")
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        ("done", "08:26:25    triage → gumloop/x  done (found)\n"),
+        ("failed", "08:26:25    triage → gumloop/x  failed (found)  flowbridge show 23456789\n"),
+        ("running", "08:26:25    triage → gumloop/x  found\n"),
+        (None, "08:26:25    triage → gumloop/x  found\n"),
+    ],
+)
+def test_a_run_that_is_found_after_a_lost_answer_is_a_line(state: str | None, text: str) -> None:
+    looked = {
+        "delivery_id": ATTEMPT["delivery_id"],
+        "route": "triage",
+        "flow": "gumloop/x",
+        "decided": "adopt",
+        "run_id": "0123456789",
+        "state": state,
+    }
+    assert shown("reconciled", **looked) == text
+    for decided in ("again", "hold", "queue"):
+        assert shown("reconciled", **looked | {"decided": decided}) is None
+
+
 def test_what_becomes_of_it_is_a_line_each() -> None:
     run = {
         "delivery_id": "dlv_1",

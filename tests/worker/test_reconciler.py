@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from forking import parent
+from recorded_log import Lines
 from records import NOW, attempt_window, make_delivery, make_event
 from servers import FakePlatform
 from serving import until
@@ -42,6 +43,7 @@ from bridge.store.inbound import events
 from bridge.store.queue import ledger, run_tracking, transitions, unknown_starts
 from bridge.store.queue import reconcile as reconcile_store
 from bridge.store.tables import schema
+from bridge.worker import reconciler
 
 TIMEOUT = 60.0  # a call is in time even where the machine stands still before it
 SOON = 0.6  # seconds from the intent of an attempt until its run is looked for
@@ -143,7 +145,10 @@ def test_a_run_of_another_flow_is_never_the_deliverys_and_a_person_decides(
 
 
 @pytest.mark.parametrize("fault", ["drop", "reset", "late", "error", "garbage"])
-def test_a_start_that_was_executed_is_found_by_its_echo(database: Database, fault: str) -> None:
+def test_a_start_that_was_executed_is_found_by_its_echo(
+    database: Database, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciler, "log", log := Lines())
     timeout = 4.0 if fault == "late" else TIMEOUT  # of a call that is not answered in time
     with (
         FakePlatform(run_seconds=0.3) as fake,
@@ -163,6 +168,8 @@ def test_a_start_that_was_executed_is_found_by_its_echo(database: Database, faul
     (attempt,) = attempts(database, one.id)
     assert (attempt.outcome, attempt.run_id) == ("started", one.run_id)
     assert attempt.detail.endswith("; its run was found")
+    line = next(line for line in log.lines if line.get("decided") == "adopt")
+    assert (line["flow"], line["run_id"], line["state"]) == (one.flow, one.run_id, "done")
     found = evidence(one)
     assert (found["decided"], found["run_id"], found["covers"], found["listed"]) == (
         "adopt",
