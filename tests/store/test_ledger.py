@@ -30,6 +30,7 @@ from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
 from bridge.core.times import DAY
 from bridge.delivery.fair_share import FairShares
 from bridge.store.db.database import Database
+from bridge.store.queries import event_lookup
 from bridge.store.queries import status as status_queries
 from bridge.store.queue import (
     claims,
@@ -521,6 +522,8 @@ def test_a_run_that_failed_stays_with_its_attempt_after_a_retry_by_hand(
     assert (first.run_id, first.run_state, first.run_finished_at) == ("r1", "failed", NOW + 5)
     assert (first.outputs, first.log) == ('{"left":2}', '["begun","it broke"]')
     assert (second.run_id, second.run_state, second.log) == ("r2", None, None)
+    assert event_lookup.find(database, "r1") == event_lookup.find(database, "r2")
+    assert event_lookup.find(database, "r1")[1] == one
 
 
 def test_the_failed_run_that_a_person_named_stays_with_the_attempt_without_an_answer(

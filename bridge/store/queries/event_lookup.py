@@ -129,8 +129,16 @@ def _search(column: Column[Any], event_id: Column[Any], delivery_id: Any) -> Sel
     )
 
 
+#: By the first characters of an id, where all ids of a kind have them.
 _SEARCHES = {
     "evt_": (event.c.id, _search(event.c.id, event.c.id, null())),
     "dlv_": (delivery.c.id, _search(delivery.c.id, delivery.c.event_id, delivery.c.id)),
-    "": (delivery.c.run_id, _search(delivery.c.run_id, delivery.c.event_id, delivery.c.id)),
+    "run id": (delivery.c.run_id, _search(delivery.c.run_id, delivery.c.event_id, delivery.c.id)),
+    # that another run of the delivery followed
+    "replaced run id": (
+        attempt.c.run_id,
+        _search(attempt.c.run_id, delivery.c.event_id, delivery.c.id)
+        .join_from(attempt, delivery, attempt.c.delivery_id == delivery.c.id)
+        .where(sql_text("attempt.run_id IS NOT NULL"), attempt.c.run_state.is_not(None)),
+    ),
 }
