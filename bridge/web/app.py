@@ -108,7 +108,7 @@ def create_app(context: AppContext) -> Flask:
     app.extensions[READER_SEATS] = readers.seats
     parts_by_path: PartsByPath = (
         (is_admin_path, admin_app(readers)),
-        (is_console_path, console_app(readers, secret_key)),
+        (is_console_path, console_app(readers)),
     )
     faces = ListenerPaths(settings)
     app.extensions[EXTENSION] = EdgeParts(

@@ -44,7 +44,7 @@ from bridge.store.inbound import events
 from bridge.store.local import files as local_files
 from bridge.store.local import runs
 from bridge.store.migrations import upgrade
-from bridge.store.operations import checkup, copy, tokens
+from bridge.store.operations import checkup, copy, sessions, tokens
 from bridge.store.queries import census
 from bridge.store.queue import claims, hold
 from bridge.store.queue.claim_round import ClaimLimits
@@ -654,6 +654,21 @@ def test_no_access_token_of_a_backup_is_valid_after_a_restore(
         with target(tmp_path, name) as (database, data):
             restored = put_back(tmp_path / f"{name}.tar", database, data)
             assert restored.removed_tokens == count
+
+
+def test_no_session_of_the_console_is_valid_after_a_restore(
+    source: Database, tmp_path: Path
+) -> None:
+    """It may have ended since the backup."""
+    session = sessions.StoredSession(
+        kind="ticket", of="", name="ann@here", scopes="admin", began_at=NOW, used_at=NOW
+    )
+    sessions.add(source, "a-cookie", session)
+    files.create(source, tmp_path / "source", tmp_path / "x.tar", NOW)
+    with target(tmp_path) as (database, data):
+        put_back(tmp_path / "x.tar", database, data)
+        assert sessions.read(source, "a-cookie", NOW) == session
+        assert sessions.read(database, "a-cookie", NOW) is None
 
 
 def test_a_store_with_only_a_token_is_not_replaced_unasked(packed: Path, tmp_path: Path) -> None:

@@ -597,6 +597,19 @@ def test_marks_that_say_nothing_any_more_go(database: Database) -> None:
     assert set(column(database, "source FROM learned")) == {"open", "told"}
 
 
+def test_a_session_that_ended_goes(database: Database) -> None:
+    times = {"idle": (NOW - 7200, NOW - 3601), "long": (NOW - 43_201, NOW), "open": (NOW - 9, NOW)}
+    with database.engine.begin() as connection:
+        for name, (began_at, used_at) in times.items():
+            values = {"kind": "ticket", "of": "", "scopes": "read", "name": name, "hash": name}
+            row = insert(schema.console_session).values(
+                began_at=began_at, used_at=used_at, **values
+            )
+            connection.execute(row)
+    assert prune(database) == {"console_session": 2}
+    assert column(database, "name FROM console_session") == ["open"]
+
+
 def test_a_token_that_ended_goes_after_thirty_days(database: Database) -> None:
     ends = {"old": NOW - 30 * DAY - 1, "ended": NOW - 30 * DAY + 1, "valid": NOW + 1, "ever": None}
     for name, at in ends.items():

@@ -41,7 +41,7 @@ from bridge.store.db import disk_space, vacuum
 from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.store.operations import checkup, invariants
+from bridge.store.operations import checkup, invariants, sessions
 from bridge.store.queries import configs
 from bridge.store.queue import heartbeats, hold
 from bridge.store.tables import schema
@@ -460,7 +460,12 @@ def test_hold_and_release(folder: Path, store: Database) -> None:
     assert lines(run("token", "add", "ci", "--scope", "read", "--json"))
     assert "token" not in run("db", "hold").stderr
     assert len(lines(run("token", "list", "--json"))) == 1, "only a restore removes tokens"
+    session = sessions.StoredSession(
+        kind="ticket", of="", name="ann", scopes="read", began_at=NOW, used_at=NOW
+    )
+    sessions.add(store, "a-cookie", session)
     held = run("db", "hold", "--restored", "2025-11-24")
+    assert sessions.read(store, "a-cookie", NOW) is None
     assert held.exit_code == 0 and "1 access token removed" in held.stderr
     assert lines(run("token", "list", "--json")) == []
     (found,) = lines(run("db", "release", "--dry-run", "--json"))

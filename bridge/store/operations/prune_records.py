@@ -31,6 +31,7 @@ from bridge.routing.model import Config
 from bridge.store.db.database import Database, Work
 from bridge.store.inbound import removal
 from bridge.store.inbound.removal import UNFINISHED, Counts
+from bridge.store.operations.sessions import IDLE_SECONDS, SESSION_SECONDS
 from bridge.store.tables.rows import from_json
 from bridge.store.tables.schema import act, delivery
 from bridge.store.tables.schema import config as kept_config
@@ -211,6 +212,7 @@ _STALE_STATE: Final = {
     "refused_submission": "refused_submission WHERE hour < :hour",
     "token": "token WHERE ends_at < :ended",
     "audit": "audit WHERE at < :audited",
+    "console_session": "console_session WHERE used_at < :idle OR began_at < :begun",
 }
 
 
@@ -218,7 +220,7 @@ def stale_state(
     database: Database, _config: Config, now: float, _of: RetentionOf
 ) -> Iterator[Work[Counts]]:
     """Yield deletions of rate limit state, closed enrolment windows, counts of refusals, ended
-    access tokens, and old entries of the audit log.
+    access tokens and sessions, and old entries of the audit log.
     """
     values = {
         "before": now - STALE_STATE_SECONDS,
@@ -226,6 +228,8 @@ def stale_state(
         "hour": hour_of(now - STALE_STATE_SECONDS),
         "ended": now - ENDED_TOKEN_SECONDS,
         "audited": now - AUDIT_SECONDS,
+        "idle": now - IDLE_SECONDS,
+        "begun": now - SESSION_SECONDS,
     }
     for name, rows in _STALE_STATE.items():
         used = {key: value for key, value in values.items() if f":{key}" in rows}

@@ -1,4 +1,4 @@
-"""Tickets of the console, and its sessions that were ended: rows of `recent`.
+"""Tickets of the console: rows of `recent`.
 
 A row has no effect after its time, so the maintenance job deletes it with those of forms. Only the
 hash of a ticket is stored.
@@ -6,9 +6,9 @@ hash of a ticket is stored.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import delete, select
+from sqlalchemy import Connection, delete, select
 
 from bridge.store.db.database import Database
 from bridge.store.db.upsert import dialect_insert
@@ -16,12 +16,18 @@ from bridge.store.inbound.submissions import SWEEP_ROWS, delete_expired
 from bridge.store.tables.schema import recent
 
 TICKET_KEY: Final = "console ticket "  # before the hash of a ticket
-SESSION_KEY: Final = "console session "  # before the id of a session that was ended
 
 
 def add_ticket(database: Database, hash_: str, permits: str, until: float, now: float) -> None:
     """Store a ticket; the request that uses it gets `permits`."""
-    _add(database, {"key": TICKET_KEY + hash_, "until": until, "digest": permits}, now)
+    insert = dialect_insert(database.engine.dialect.name)
+    row = insert(recent).values(key=TICKET_KEY + hash_, until=until, digest=permits)
+
+    def work(connection: Connection) -> None:
+        connection.execute(row.on_conflict_do_nothing())
+        delete_expired(connection, now, SWEEP_ROWS)
+
+    database.write(work)
 
 
 def renew_ticket(database: Database, hash_: str, permits: str, until: float) -> None:
@@ -59,26 +65,3 @@ def has_tickets(database: Database, now: float, longest: float) -> bool:
     )
     with database.read() as connection:
         return connection.execute(query.limit(1)).first() is not None
-
-
-def end_session(database: Database, id_: str, until: float, now: float) -> None:
-    """Record that a session has ended, until it would have ended by itself."""
-    _add(database, {"key": SESSION_KEY + id_, "until": until}, now)
-
-
-def is_session_ended(database: Database, id_: str) -> bool:
-    """Return whether a session was ended."""
-    query = select(recent.c.key).where(recent.c.key == SESSION_KEY + id_)
-    with database.read() as connection:
-        return connection.execute(query).first() is not None
-
-
-def _add(database: Database, values: dict[str, Any], now: float) -> None:
-    insert = dialect_insert(database.engine.dialect.name)
-    statement = insert(recent).values(values).on_conflict_do_nothing()
-
-    def work(connection: Any) -> None:
-        connection.execute(statement)
-        delete_expired(connection, now, SWEEP_ROWS)
-
-    database.write(work)

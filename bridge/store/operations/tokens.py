@@ -133,6 +133,11 @@ def hash_secret(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+def to_scopes(text: str) -> frozenset[Scope]:
+    """Return the scopes of a row; one of a later version permits nothing here."""
+    return expand_scopes(_SCOPES[word] for word in text.split(",") if word in _SCOPES)
+
+
 def _read_valid(database: Database, condition: Any, now: float) -> AccessToken | None:
     with database.read() as connection:
         row = connection.execute(select(token).where(condition)).one_or_none()
@@ -141,12 +146,10 @@ def _read_valid(database: Database, condition: Any, now: float) -> AccessToken |
 
 
 def _to_token(row: Row[Any]) -> AccessToken:
-    # A scope of a later version permits nothing here.
-    known = [_SCOPES[word] for word in row.scopes.split(",") if word in _SCOPES]
     return AccessToken(
         id=row.id,
         name=row.name,
-        scopes=expand_scopes(known),
+        scopes=to_scopes(row.scopes),
         created_at=row.created_at,
         ends_at=row.ends_at,
         used_at=row.used_at,

@@ -15,7 +15,7 @@ from bridge.core.audit import AuditEntry
 from bridge.core.model import Status
 from bridge.store import audit
 from bridge.store.queue import ledger
-from bridge.store.tables.schema import delivery, hold, token, worker
+from bridge.store.tables.schema import console_session, delivery, hold, token, worker
 
 STARTS = "starts"
 RESTORED = "restored"
@@ -91,8 +91,8 @@ def mark_restored(
     Calls under way end as after a crash. flowbridge does not search for the run of an unknown
     outcome any more: the run may have been found, or replaced by another, after the backup. For the
     same reason a failed run makes its delivery dead instead of starting another run. All access
-    tokens are removed: one that was removed after the backup would be valid again. `entry` is
-    recorded with it.
+    tokens are removed: one that was removed after the backup would be valid again. All sessions of
+    the console end with them. `entry` is recorded with it.
     """
     connection.execute(
         update(delivery).where(delivery.c.status == Status.SENDING.value).values(lease_until=0.0)
@@ -107,6 +107,7 @@ def mark_restored(
     connection.execute(update(delivery).where(*failing).values(on_run_failed="dead"))
     connection.execute(delete(worker))  # none of them runs on this store
     removed = connection.execute(delete(token)).rowcount
+    connection.execute(delete(console_session))
     connection.execute(delete(hold))
     begin(connection, "the store was restored from a backup", now)
     connection.execute(

@@ -34,7 +34,7 @@ from bridge.store.tables.forms import (
 )
 from bridge.store.tables.local_platform import local_file, local_flow, local_run
 from bridge.store.tables.operations import act, act_item
-from bridge.store.tables.tokens import token
+from bridge.store.tables.tokens import console_session, token
 from bridge.store.tables.trends import trend, trend_node
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "audit",
     "circuit",
     "config",
+    "console_session",
     "daily_bytes",
     "daily_events",
     "deleted_id",
@@ -71,7 +72,7 @@ __all__ = [
     "worker",
 ]
 # The newest migration, as a constant: a start without migrations need not import Alembic.
-HEAD = "0033"
+HEAD = "0034"
 BYTE_INDEXES = ("ix_event_id_bytes", "ix_delivery_id_bytes", "ix_delivery_run_bytes")
 
 

@@ -1,4 +1,4 @@
-"""The table of named access tokens."""
+"""The tables of named access tokens and of sessions of the console."""
 
 from __future__ import annotations
 
@@ -16,5 +16,20 @@ token = Table(
     Column("created_at", Float, nullable=False),
     Column("used_at", Float),
     Column("ends_at", Float),
+    sqlite_with_rowid=False,
+)
+
+console_session = Table(
+    "console_session",
+    metadata,
+    Column("hash", Text, primary_key=True),  # SHA-256 of the cookie's value, which is random
+    Column("kind", Text, nullable=False),  # of its login: `admin`, `token` or `ticket`
+    Column(
+        "of", Text, nullable=False
+    ),  # id of the token, proof of FLOWBRIDGE_ADMIN_TOKEN, or empty
+    Column("name", Text, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("began_at", Float, nullable=False),
+    Column("used_at", Float, nullable=False),
     sqlite_with_rowid=False,
 )

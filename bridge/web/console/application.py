@@ -54,9 +54,9 @@ log = get_logger()
 class Console:
     """Answers requests below /console. Create one in each process."""
 
-    def __init__(self, context: AdminContext, secret_key: str) -> None:
+    def __init__(self, context: AdminContext) -> None:
         self._context = context
-        self._sessions = SessionStore(context.database, context.settings.admin_token, secret_key)
+        self._sessions = SessionStore(context.database, context.settings.admin_token)
         self._login = Login(context, self._sessions)
         self._templates = make_environment()
 
@@ -76,9 +76,8 @@ class Console:
                     return asset
                 session = sender
                 response = self._answer(request, session)
-                is_used = session is not None and not wants_part(request)  # not by its clock
-                if session is not None and is_used and not response.headers.get("Set-Cookie"):
-                    self._login.renew(request, response, session)
+                if session is not None and not wants_part(request):  # not by its clock
+                    self._sessions.record_use(session, time.time())
         except Exception as error:
             response = self._show_failure(request, session, find_failure(error, id_))
         secure_page(response)

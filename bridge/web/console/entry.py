@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from bridge.web.console.application import Console
 
 
-def console_app(context: AdminContext, secret_key: str) -> WsgiApp:
-    """Return the WSGI application of the paths below /console; `secret_key` signs its cookies."""
+def console_app(context: AdminContext) -> WsgiApp:
+    """Return the WSGI application of the paths below /console."""
 
     def create() -> Console:
         from bridge.web.console.application import Console
 
-        return Console(context, secret_key)
+        return Console(context)
 
     return create_late(create, context.late_use)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import replace
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
@@ -24,13 +23,7 @@ from bridge.web.bearer import is_admin_token
 from bridge.web.client_ip import client_address
 from bridge.web.console.failures import refuse
 from bridge.web.console.origin_check import is_from_elsewhere
-from bridge.web.console.session import (
-    COOKIE,
-    RENEWAL_SECONDS,
-    SECURE_COOKIE,
-    ConsoleSession,
-    SessionStore,
-)
+from bridge.web.console.session import COOKIE, SECURE_COOKIE, ConsoleSession, SessionStore
 from bridge.web.mount_paths import CONSOLE_PATH, is_console_path
 
 #: Logins of one address, and of all with a text that may be a guess: a person needs one or two.
@@ -87,21 +80,15 @@ class Login:
 
     def end(self, session: ConsoleSession) -> None:
         """End a session."""
-        self._sessions.end(session, time.time())
+        self._sessions.end(session)
         log.info("console_logout", token=session.name)
-
-    def renew(self, request: Request, response: Response, session: ConsoleSession) -> None:
-        """Record in the cookie that a session was used, at most once a minute."""
-        now = time.time()
-        if abs(now - session.used_at) >= RENEWAL_SECONDS:
-            self.set_cookie(request, response, replace(session, used_at=now))
 
     def set_cookie(self, request: Request, response: Response, session: ConsoleSession) -> None:
         """Give the browser the cookie of a session."""
         is_https = self._is_https(request) or _is_form_https(request)
         response.set_cookie(
             SECURE_COOKIE if is_https else COOKIE,
-            self._sessions.write(session),
+            session.secret,
             path=CONSOLE_PATH,
             secure=is_https,
             httponly=True,

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 import time
+from hashlib import sha256
 from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 from admin_client import ADMIN_TOKEN
 from console_client import OWN_PAGE, SECRET_KEY, ConsoleClient
+from itsdangerous import URLSafeSerializer
+from sqlalchemy import func, select
 
+from bridge.core.errors import StoreError
 from bridge.core.rate_limits import Rate
 from bridge.core.scopes import Scope
 from bridge.services.access_tokens import create_token, remove_token
@@ -24,13 +28,18 @@ from bridge.services.console_tickets import (
 )
 from bridge.store import audit
 from bridge.store.db.database import Database
+from bridge.store.operations import sessions as stored_sessions
+from bridge.store.operations.sessions import (
+    IDLE_SECONDS,
+    MAX_SESSIONS_OF_HOLDER,
+    MAX_SKEW_SECONDS,
+    SESSION_SECONDS,
+)
+from bridge.store.tables.schema import console_session
 from bridge.web.admin import limits
 from bridge.web.console import login
 from bridge.web.console.session import (
-    IDLE_SECONDS,
     RENEWAL_SECONDS,
-    SESSION_SECONDS,
-    ConsoleSession,
     SessionStore,
 )
 
@@ -262,44 +271,87 @@ def test_over_plain_http_the_cookie_is_not_secure(console: ConsoleClient) -> Non
 
 
 def sessions_of(database: Database, admin_token: str = ADMIN_TOKEN) -> SessionStore:
-    return SessionStore(database, admin_token, SECRET_KEY)
+    return SessionStore(database, admin_token)
+
+
+def count_rows(database: Database) -> int:
+    with database.read() as connection:
+        return connection.execute(select(func.count()).select_from(console_session)).scalar_one()
 
 
 def test_a_session_ends_by_time(database: Database) -> None:
     sessions = sessions_of(database)
     begun = sessions.begin_for_admin(NOW)
-    cookie = sessions.write(begun)
-    assert sessions.read(cookie, NOW + IDLE_SECONDS - 1) is not None
-    assert sessions.read(cookie, NOW + IDLE_SECONDS) is None
-    assert sessions.read(cookie, NOW - 3600) is None  # from the future
-    late = ConsoleSession(
-        **{name: getattr(begun, name) for name in begun.__slots__}
-        | {"used_at": NOW + SESSION_SECONDS - 1}
-    )
-    assert sessions.read(sessions.write(late), NOW + SESSION_SECONDS) is None
-    assert sessions.read(sessions.write(late), NOW + SESSION_SECONDS - 1) is not None
+    assert sessions.read(begun.secret, NOW + IDLE_SECONDS - 1) == begun
+    assert sessions.read(begun.secret, NOW + IDLE_SECONDS) is None
+    assert sessions.read(begun.secret, NOW - MAX_SKEW_SECONDS - 1) is None  # from the future
+    at = NOW
+    while at < NOW + SESSION_SECONDS - IDLE_SECONDS:
+        at += IDLE_SECONDS - 1
+        used = sessions.read(begun.secret, at)
+        assert used is not None
+        sessions.record_use(used, at)
+    assert sessions.read(begun.secret, NOW + SESSION_SECONDS - 1) is not None
+    assert sessions.read(begun.secret, NOW + SESSION_SECONDS) is None
 
 
 def test_a_session_ends_with_its_token(database: Database) -> None:
     sessions = sessions_of(database)
     token, _ = create_token(database, "ann", "read", "1h", now=NOW)
-    cookie = sessions.write(sessions.begin_for_token(token, NOW))
+    cookie = sessions.begin_for_token(token, NOW).secret
     assert sessions.read(cookie, NOW + 3599) is not None
     assert sessions.read(cookie, NOW + 3600) is None
     remove_token(database, "ann")
     assert sessions.read(cookie, NOW + 1) is None
-    admin = sessions.write(sessions.begin_for_admin(NOW))
+    admin = sessions.begin_for_admin(NOW).secret
+    assert sessions.read(admin, NOW) is not None
     assert sessions_of(database, "another-token").read(admin, NOW) is None
     assert sessions_of(database, "").read(admin, NOW) is None
 
 
+def test_the_store_has_no_cookie(database: Database) -> None:
+    session = sessions_of(database).begin_for_admin(NOW)
+    assert session.secret not in repr(session)
+    with database.read() as connection:
+        row = connection.execute(select(console_session)).one()
+    assert session.secret not in str(row) and ADMIN_TOKEN not in str(row)
+
+
 def test_a_spoiled_cookie_is_no_session(database: Database) -> None:
     sessions = sessions_of(database)
-    cookie = sessions.write(sessions.begin_for_admin(NOW))
-    other = SessionStore(database, ADMIN_TOKEN, "another-key")
-    signed = other.write(other.begin_for_admin(NOW))
-    for wrong in (None, "", "x", cookie[:-1], f"{cookie}x", cookie * 20, signed):
+    cookie = sessions.begin_for_admin(NOW).secret
+    with database.read() as connection:
+        hash_ = connection.execute(select(console_session.c.hash)).scalar_one()
+    for wrong in (None, "", "x", cookie[:-1], f"{cookie}x", f"{cookie}\n", cookie * 20, hash_):
         assert sessions.read(wrong, NOW) is None
+    assert sessions.read(cookie, NOW) is not None
+
+
+def test_sessions_are_few(database: Database) -> None:
+    """One holder of a token ends no session of another, and ended sessions are deleted."""
+    sessions = sessions_of(database)
+    token, _ = create_token(database, "ann", "read", None, now=NOW)
+    other = sessions.begin_for_token(token, NOW).secret
+    times = [NOW + number for number in range(MAX_SESSIONS_OF_HOLDER + 2)]
+    cookies = [sessions.begin_for_admin(at).secret for at in times]
+    is_open = [sessions.read(cookie, times[-1]) is not None for cookie in (other, *cookies[:4])]
+    assert is_open == [True, False, False, True, True]
+    sessions.begin_for_admin(NOW + SESSION_SECONDS)
+    assert count_rows(database) == 1
+
+
+def test_the_secret_key_makes_no_session(console: ConsoleClient) -> None:
+    """Whoever has a copy of the data folder may have the key."""
+    serializer = URLSafeSerializer(
+        SECRET_KEY,
+        salt="flowbridge console session",
+        signer_kwargs={"key_derivation": "hmac", "digest_method": sha256},
+    )
+    values = {"id": "x", "kind": "ticket", "of": "", "name": "thief", "scopes": ["admin"]}
+    forged = serializer.dumps(values | {"began": time.time(), "used": time.time()})
+    assert isinstance(forged, str)
+    console.client.set_cookie("flowbridge_console", forged, path="/console")
+    assert console.get("/settings").status_code == 303
 
 
 def test_after_a_logout_a_copy_of_the_cookie_is_refused(console: ConsoleClient) -> None:
@@ -314,13 +366,39 @@ def test_after_a_logout_a_copy_of_the_cookie_is_refused(console: ConsoleClient) 
     assert thief.get("/console/").status_code == 303
 
 
-def test_use_renews_the_cookie_at_most_once_a_minute(console: ConsoleClient) -> None:
+def test_a_logout_deletes_the_session(console: ConsoleClient) -> None:
     console.log_in()
-    assert "Set-Cookie" not in console.get("/find?q=zz").headers
+    assert count_rows(console.database) == 1
+    console.post("/logout")
+    assert count_rows(console.database) == 0
+
+
+def test_use_is_recorded_at_most_once_a_minute(console: ConsoleClient) -> None:
     sessions = sessions_of(console.database)
-    old = sessions.begin_for_admin(time.time() - RENEWAL_SECONDS - 1)
-    console.client.set_cookie("flowbridge_console", sessions.write(old), path="/console")
-    assert "flowbridge_console=" in console.get("/find?q=zz").headers["Set-Cookie"]
+    begun_at = time.time() - RENEWAL_SECONDS - 1
+    cookie = sessions.begin_for_admin(begun_at).secret
+    console.client.set_cookie("flowbridge_console", cookie, path="/console")
+    console.get("/find?q=zz")
+    used = sessions.read(cookie, time.time())
+    assert used is not None and used.used_at > begun_at + RENEWAL_SECONDS
+    console.get("/find?q=zz")
+    again = sessions.read(cookie, time.time())
+    assert again is not None and again.used_at == used.used_at
+
+
+def test_a_store_that_cannot_be_written_shows_pages(
+    console: ConsoleClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk: an operator has to look at the bridge then."""
+    sessions = sessions_of(console.database)
+    cookie = sessions.begin_for_admin(time.time() - RENEWAL_SECONDS - 1).secret
+    console.client.set_cookie("flowbridge_console", cookie, path="/console")
+
+    def fail(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(stored_sessions, "record_use", fail)
+    assert console.get("/find?q=zz").status_code == 200
 
 
 # -- other sites
