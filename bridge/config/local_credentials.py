@@ -9,11 +9,13 @@ import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from bridge.core.errors import SettingsError
 
 MIN_KEY_LENGTH = 32  # characters of a secret key
+KEY_VARIABLE: Final = "FLOWBRIDGE_SECRET_KEY"
+KEY_FILE: Final = "secret_key"  # in the data folder
 
 
 def derive_local_credentials(environ: Mapping[str, str], data: Path, url: str) -> dict[str, Any]:
@@ -21,13 +23,13 @@ def derive_local_credentials(environ: Mapping[str, str], data: Path, url: str) -
 
     The credentials are derived from the key, so that every process has the same ones.
     """
-    key = environ.get("FLOWBRIDGE_SECRET_KEY") or ""
+    key = environ.get(KEY_VARIABLE) or ""
     if not key and not url.startswith("sqlite"):
         raise SettingsError(
             "FLOWBRIDGE_SECRET_KEY is not set: machines that share a PostgreSQL database must share"
             " it (32 or more random characters)"
         )
-    key = key or _read_or_create_key(data / "secret_key")
+    key = key or _read_key(data / KEY_FILE, creates=True)
     return {
         "secret_key": key,
         "local_api_key": (
@@ -43,13 +45,19 @@ def _derive_key(key: str, purpose: str) -> str:
     return hmac.digest(key.encode(), purpose.encode(), hashlib.sha256).hex()
 
 
-def _read_or_create_key(path: Path) -> str:
-    """Return the secret key stored in `path`, and create it if there is none.
+def find_secret_key(environ: Mapping[str, str], data: Path) -> str:
+    """Return the secret key that the bridge uses; empty before it has created one."""
+    path = data / KEY_FILE
+    return environ.get(KEY_VARIABLE) or (_read_key(path) if path.exists() else "")
+
+
+def _read_key(path: Path, *, creates: bool = False) -> str:
+    """Return the secret key stored in `path`; with `creates`, create it if there is none.
 
     Only its owner can read the file. If two processes create it at once, both use the same key.
     """
     try:
-        if not path.exists():
+        if creates and not path.exists():
             _create_key(path)
         key = path.read_text().strip()
     except (OSError, ValueError) as error:

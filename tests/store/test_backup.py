@@ -35,7 +35,6 @@ from bridge.core.model import Event, Order
 from bridge.services.access_tokens import authenticate_token, create_token, remove_token
 from bridge.store.backup import age, archive, bounded_tar, extraction, files, scratch
 from bridge.store.backup import restore as restore_module
-from bridge.store.backup.extraction import check_start
 from bridge.store.backup.manifest import FORMAT, MANIFEST
 from bridge.store.backup.restore import restore
 from bridge.store.blobs import BlobStore
@@ -82,7 +81,7 @@ def source(new_sqlite: Callable[[Path], Database], tmp_path: Path) -> Iterator[D
 def packed(source: Database, tmp_path: Path) -> Path:
     """Return a backup of it."""
     path = tmp_path / "backup.tar"
-    files.create(source, tmp_path / "source", path, NOW)
+    files.create(source, tmp_path / "source", path, NOW, secret_key="k" * 64, with_key=True)
     return path
 
 
@@ -316,8 +315,6 @@ def test_what_stands_before_a_file_is_bounded_in_memory(tmp_path: Path) -> None:
         pytest.raises(StoreError, match="header of one of its files"),
     ):
         restore(bomb(header=64 * MIB), database, data, NOW)
-    with pytest.raises(StoreError, match="header of one of its files"):
-        check_start(bomb(header=64 * MIB))
 
 
 def test_more_files_than_a_backup_has_are_refused(
@@ -345,8 +342,6 @@ def test_a_compressed_backup_is_restored(opened: Any, packed: Path, tmp_path: Pa
     written = tmp_path / "compressed"
     with opened(written, "wb") as out:
         out.write(packed.read_bytes())
-    with written.open("rb") as file:
-        check_start(file)
     with target(tmp_path) as (database, data):
         put_back(written, database, data)
         assert database.path.exists()
@@ -798,11 +793,10 @@ def test_the_commands(folder: Path, store: Database) -> None:
     (folder / "x.tar").write_bytes(b"no backup")
     with tarfile.open(folder / "y.tar", "w") as tar:
         tar.add(folder / "x.tar", "x.tar")
-    for name, why in (("x.tar", "it cannot be read"), ("y.tar", "it is not a flowbridge backup")):
+    for name, why in (("x.tar", "it cannot be read"), ("y.tar", "which is not part of a backup")):
         wrong = run("db", "restore", name, "--replace")
-        assert wrong.exit_code == 1 and f"{name} is not restored: {why}" in wrong.stderr, (
-            "before anybody is asked"
-        )
+        assert wrong.exit_code == 1 and f"{name} is not restored: it " in wrong.stderr
+        assert why in wrong.stderr, "before anybody is asked"
     asked = run("db", "restore", str(path), "--replace")
     assert asked.exit_code == 2 and "pass --yes" in asked.stderr
     store.close()

@@ -1,4 +1,4 @@
-"""Write a backup: one tar file with the database, its blobs, the secret key, and files of flows.
+"""Write a backup: one tar file with the database, its blobs, and files of flows.
 
 The database is copied as of one moment. docs/operations.md lists the contents. The manifest comes
 last, so a truncated file has none.
@@ -11,7 +11,7 @@ import io
 import os
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,12 +22,11 @@ import orjson
 from bridge.core.errors import StoreError
 from bridge.store.backup.manifest import (
     DATABASE,
-    FORMAT,
     KEY,
     MANIFEST,
-    PLAIN_FORMAT,
     Manifest,
 )
+from bridge.store.backup.secret_key import check_of
 from bridge.store.blobs import BlobStore
 from bridge.store.db import snapshot
 from bridge.store.db.database import Database
@@ -52,16 +51,22 @@ def write(
     scratch: Path,
     now: float,
     advance: Advance = lambda _: None,
+    *,
+    secret_key: str = "",
+    with_key: bool = False,
 ) -> Manifest:
     """Write a backup to `target` while flowbridge runs; `scratch` holds a temporary database copy.
 
-    `advance` is called with the number of bytes written. Raises `StoreError` or OSError.
+    `secret_key`: the key of the bridge, which is a part of the backup only `with_key`. `advance` is
+    called with the number of bytes written. Raises `StoreError` or OSError.
     """
     if not database.is_sqlite:
         raise StoreError(
             "flowbridge does not back up PostgreSQL; use pg_dump: pg_dump --format=custom"
             " --file=FILE URL"
         )
+    if with_key and not secret_key:
+        raise StoreError("there is no secret key to include: flowbridge has not made one yet")
     if not database.path.exists():
         raise StoreError(f"no database at {database.path}: no events were received yet")
     blobs = BlobStore(data / "blobs", database.sealer)
@@ -79,12 +84,20 @@ def write(
                     f"the database has schema {schema}, but this version requires {HEAD}:"
                     f" {upgrade.upgrade_advice(schema)}"
                 )
-            manifest = Manifest(taken_at=now, schema=HEAD, rows=copy_operation.count_rows(taken))
+            rows = copy_operation.count_rows(taken)
+            check = check_of(secret_key)
+            manifest = Manifest(taken_at=now, schema=HEAD, rows=rows, key_check=check)
             owned = sorted(blob_owners.owned_digests(taken))
         finally:
             taken.close()
         snapshot.remove_wal(copy)
-        return _pack(manifest, copy, data, blobs, owned, target, advance)
+        others = [*_other_files(data)]
+        if with_key:
+            key = Path(folder) / KEY
+            key.touch(0o600)
+            key.write_text(secret_key)
+            others = [(KEY, key), *others]
+        return _pack(manifest, [(DATABASE, copy), *others], blobs, owned, target, advance)
 
 
 def _check_integrity(database: Database) -> None:
@@ -96,8 +109,7 @@ def _check_integrity(database: Database) -> None:
 
 def _pack(
     manifest: Manifest,
-    copy: Path,
-    data: Path,
+    files: Iterable[tuple[str, Path]],
     blobs: BlobStore,
     owned: list[str],
     target: IO[bytes],
@@ -105,10 +117,9 @@ def _pack(
 ) -> Manifest:
     count = 0
     size = 0
-    form = PLAIN_FORMAT
     missing: list[str] = []
     with tarfile.open(fileobj=target, mode="w|", format=tarfile.PAX_FORMAT) as tar:
-        for name, path in [(DATABASE, copy), *_other_files(data)]:
+        for name, path in files:
             manifest.files[name] = _add(tar, name, path, int(manifest.taken_at), advance)
         for digest in owned:
             path = blobs.path(digest)
@@ -120,15 +131,9 @@ def _pack(
             count = count + 1
             size = size + added[0]
             if path.name != digest:
-                manifest.files[name], form = added, FORMAT
+                manifest.files[name] = added
         manifest = Manifest(
-            **asdict(manifest)
-            | {
-                "format": form,
-                "blobs": count,
-                "blob_bytes": size,
-                "missing": missing,
-            }
+            **asdict(manifest) | {"blobs": count, "blob_bytes": size, "missing": missing}
         )
         text = orjson.dumps(asdict(manifest), option=orjson.OPT_INDENT_2)
         tar.addfile(_entry(MANIFEST, len(text), int(manifest.taken_at)), io.BytesIO(text))
@@ -136,9 +141,7 @@ def _pack(
 
 
 def _other_files(data: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the secret key and the files of flows; no links, which could point anywhere."""
-    if (data / KEY).is_file():
-        yield KEY, data / KEY
+    """Yield the files of flows; no links, which could point anywhere."""
     for folder, folders, names in os.walk(data / "files"):
         folders.sort()
         for name in sorted(names):

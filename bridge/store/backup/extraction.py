@@ -32,18 +32,6 @@ from bridge.store.operations import copy as copy_operation
 from bridge.store.tables.schema import HEAD
 
 
-def check_start(source: IO[bytes]) -> None:
-    """Raise `StoreError` if a file does not begin as a backup does. Seeks back to its beginning."""
-    try:
-        first = next((entry for _, entry in bounded_tar.read_entries(source)), None)
-    except bounded_tar.READ_ERRORS as error:
-        raise StoreError(f"it cannot be read: {error}") from error
-    finally:
-        source.seek(0)
-    if first is None or first.name != DATABASE:
-        raise StoreError("it is not a flowbridge backup")
-
-
 def unpack(source: IO[bytes], folder: Path, advance: Advance = lambda _: None) -> Manifest:
     """Unpack a backup into an empty folder, verify its contents, and return its manifest.
 
@@ -139,12 +127,12 @@ def _check_disk(folder: Path, size: int) -> None:
         raise StoreError("its unpacked contents do not fit on the disk")
 
 
-def verify(source: IO[bytes], scratch: Path) -> Manifest:
+def verify(source: IO[bytes], scratch: Path, advance: Advance = lambda _: None) -> Manifest:
     """Restore a backup into a temporary folder, verify it, and delete the folder.
 
     Raises `StoreError` if it is incomplete or damaged.
     """
-    with unpack_temporarily(source, scratch) as (folder, manifest):
+    with unpack_temporarily(source, scratch, advance) as (folder, manifest):
         verify_database(folder, manifest)
         return manifest
 

@@ -30,9 +30,18 @@ def estimate_size(database: Database, data: Path) -> int:
 
 
 def create(
-    database: Database, data: Path, path: Path, now: float, advance: Advance = lambda _: None
+    database: Database,
+    data: Path,
+    path: Path,
+    now: float,
+    advance: Advance = lambda _: None,
+    *,
+    secret_key: str = "",
+    with_key: bool = False,
 ) -> Manifest:
     """Write a backup to a new file, readable by its owner only, and verify it by restoring it.
+
+    `secret_key`: the key of the bridge, which is a part of the backup only `with_key`.
 
     `advance` is called with the number of bytes, when written and again when read. On `StoreError`
     or OSError, no file is left; what a killed process leaves, the next backup deletes.
@@ -47,12 +56,20 @@ def create(
             draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
         )
         with os.fdopen(descriptor, "w+b") as file:
-            manifest = archive.write(database, data, file, scratch, now, advance)
+            manifest = archive.write(
+                database,
+                data,
+                file,
+                scratch,
+                now,
+                advance,
+                secret_key=secret_key,
+                with_key=with_key,
+            )
             file.flush()
             os.fsync(file.fileno())
             file.seek(0)
-            with extraction.unpack_temporarily(file, scratch, advance) as (folder, found):
-                extraction.verify_database(folder, found)
+            extraction.verify(file, scratch, advance)
         draft.rename(path)
     sync_path(path.parent)
     return manifest

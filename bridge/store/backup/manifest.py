@@ -11,10 +11,7 @@ import orjson
 from bridge import __version__
 from bridge.core.errors import StoreError
 
-FORMAT: Final = 2
-
-
-PLAIN_FORMAT: Final = 1  # without encrypted blobs; earlier versions can read it
+FORMAT: Final = 3  # 2: no `key_check`; 1: no encrypted blobs either
 
 
 DATABASE = "flowbridge.db"
@@ -37,10 +34,11 @@ class Manifest:
     """The description of a backup's contents.
 
     `files`: name -> (bytes, SHA-256) of all files except plaintext blobs, whose names are their
-    digests; `missing`: digests of blobs that did not exist.
+    digests; `missing`: digests of blobs that did not exist. `key_check`: see
+    `bridge.store.backup.secret_key`; empty where there was no secret key, null if it is unknown.
     """
 
-    format: int = PLAIN_FORMAT
+    format: int = FORMAT
     flowbridge: str = __version__
     taken_at: float
     schema: str
@@ -49,6 +47,7 @@ class Manifest:
     blobs: int = 0
     blob_bytes: int = 0
     missing: list[str] = field(default_factory=list)
+    key_check: str | None = None
 
 
 def parse_manifest(text: bytes) -> Manifest:

@@ -15,12 +15,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Final
 
+from sqlalchemy import select
+
 from bridge.core.audit import AuditEntry
 from bridge.core.errors import StoreError
 from bridge.store.backup import extraction
-from bridge.store.backup.archive import Advance
 from bridge.store.backup.manifest import DATABASE, KEY, Manifest
 from bridge.store.backup.scratch import make_scratch
+from bridge.store.backup.secret_key import KeyChange, find_key_change
 from bridge.store.db import snapshot
 from bridge.store.db.database import Database, file_lock
 from bridge.store.db.sqlite_file import RestoreNotice, read_notice
@@ -28,6 +30,7 @@ from bridge.store.migrations import upgrade
 from bridge.store.operations import copy
 from bridge.store.queue import hold
 from bridge.store.queue.hold import HeldCounts
+from bridge.store.tables.schema import learned
 from bridge.system.fsync import sync_path
 
 #: Tables whose rows must not be lost; every start writes to the others.
@@ -46,14 +49,24 @@ PROTECTED_TABLES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class RestoreResult:
-    """The result of a restore: manifest, waiting work, access tokens of the backup that were
-    removed, and the folder of the previous store, if any.
+    """The result of a restore: manifest, the secret key after it, waiting work, access tokens of
+    the backup that were removed, and the folder of the previous store, if any.
     """
 
     manifest: Manifest
+    key: KeyChange
     waiting: HeldCounts
     removed_tokens: int
     aside: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class _PreparedStore:
+    """The unpacked database: its waiting work, removed access tokens, and learned secrets."""
+
+    waiting: HeldCounts
+    removed_tokens: int
+    learned: dict[str, str]
 
 
 def has_data(database: Database) -> bool:
@@ -76,17 +89,20 @@ def restore(
     now: float,
     *,
     replace: bool = False,
+    set_key: str = "",
+    agree: Callable[[Manifest, KeyChange], bool] = lambda *_: True,
     entry_of: Callable[[Manifest], AuditEntry] | None = None,
-    advance: Advance = lambda _: None,
-) -> RestoreResult:
-    """Restore a backup to `database` and the data folder.
+) -> RestoreResult | None:
+    """Restore a backup to `database` and the data folder; None where `agree` returns False.
 
     Raises `StoreError` or OSError. Then the earlier store is there as it was, or an error or a kill
     interrupted its replacement: the database is a notice (see `sqlite_file`), which every process
     refuses until another restore replaces it.
 
-    `replace`: replace an existing store, which is moved to a folder beside it. `entry_of` returns
-    the entry for the audit log of the restored store.
+    `replace`: replace an existing store, which is moved to a folder beside it. `set_key`: the
+    secret key of the environment, which any other yields to. `agree` is called once the backup is
+    verified, before anything is replaced. `entry_of` returns the entry for the audit log of the
+    restored store.
     """
     if not database.is_sqlite:
         raise StoreError(
@@ -102,27 +118,35 @@ def restore(
     data.mkdir(parents=True, exist_ok=True)
     with (
         make_scratch(database.path.parent) as scratch,
-        extraction.unpack_temporarily(source, scratch, advance) as (folder, manifest),
+        extraction.unpack_temporarily(source, scratch) as (folder, manifest),
     ):
         extraction.verify_database(folder, manifest)
-        waiting, removed_tokens = _prepare(
+        prepared = _prepare(
             Database(f"sqlite:///{folder / DATABASE}", database.sealer),
             manifest,
             now,
             None if entry_of is None else entry_of(manifest),
         )
+        included = _read_key(folder)
+        used = set_key or included or _read_key(data)
+        key = find_key_change(manifest, included, used, database.sealer.given, prepared.learned)
+        if not agree(manifest, key):
+            return None
         with _exclusive_use(database.path):
             aside = _put_in_place(folder, database.path, data, now)
-    return RestoreResult(manifest, waiting, removed_tokens, aside)
+    return RestoreResult(manifest, key, prepared.waiting, prepared.removed_tokens, aside)
+
+
+def _read_key(folder: Path) -> str:
+    """Return the secret key in a folder; empty where there is none."""
+    path = folder / KEY
+    return path.read_text("utf-8", "replace").strip() if path.exists() else ""
 
 
 def _prepare(
     database: Database, manifest: Manifest, now: float, entry: AuditEntry | None
-) -> tuple[HeldCounts, int]:
-    """Migrate the unpacked database to this version's schema, and mark its contents as restored.
-
-    Returns the waiting work, and how many access tokens were removed.
-    """
+) -> _PreparedStore:
+    """Migrate the unpacked database to this version's schema, and mark its contents as restored."""
     path = database.path
     try:
         upgrade.upgrade(database)  # refuses a newer schema
@@ -131,12 +155,14 @@ def _prepare(
         )
         with database.read() as connection:
             waiting = hold.count_held(connection, now)
+            rows = connection.execute(select(learned).where(learned.c.sealed.is_not(None)))
+            secrets = {row.source: row.sealed for row in rows}
     finally:
         database.close()
     if not snapshot.remove_wal(path):
         raise StoreError("another process has opened the unpacked database")
     sync_path(path)
-    return waiting, removed_tokens
+    return _PreparedStore(waiting, removed_tokens, secrets)
 
 
 @contextmanager

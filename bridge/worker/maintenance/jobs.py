@@ -128,6 +128,7 @@ def back_up(context: JobContext) -> Counter[str]:
             settings.data,
             settings.backups / archive.backup_name(context.now),
             context.now,
+            secret_key=settings.secret_key,
         )
     let_go = files.rotate(settings.backups, settings.backup_keep)
     return Counter(events=manifest.rows["event"], missing=len(manifest.missing), let_go=let_go)

@@ -17,8 +17,10 @@ from bridge.cli.commands.db.hold import explain_removed_tokens
 from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
 from bridge.cli.ui.progress import progress_bar
+from bridge.config.local_credentials import KEY_FILE, KEY_VARIABLE, find_secret_key
 from bridge.core.audit import AuditAction
 from bridge.core.errors import StoreError
+from bridge.core.model import JSON
 from bridge.core.sizes import MIB
 from bridge.core.times import iso
 from bridge.services.store_access import find_database
@@ -27,23 +29,32 @@ if TYPE_CHECKING:
     from bridge.config.settings import Settings
     from bridge.store.backup.manifest import Manifest
     from bridge.store.backup.restore import RestoreResult
+    from bridge.store.backup.secret_key import KeyChange
     from bridge.store.db.database import Database
 
-NOT_INCLUDED = "Not in it: routes.yaml, flows.py, and .env with the secrets. Back them up, too."
+KEY_INCLUDED = (
+    "The backup has the secret key, with which a reader of the file can make links to files and"
+    " tokens of forms, use the local platform, and read learned secrets. Keep it as safely as .env."
+)
 
 
 @click.command()
 @click.argument("path", type=click.Path(), required=False)
+@click.option(
+    "--with-secret-key",
+    is_flag=True,
+    help="Include the secret key: a reader of the backup then has it.",
+)
 @AS_JSON
 @click.pass_obj
-def backup(config: str | None, /, path: str | None, as_json: bool) -> None:
+def backup(config: str | None, /, path: str | None, with_secret_key: bool, as_json: bool) -> None:
     """Write a backup to a new file while flowbridge runs: the database and the files of the data
     folder.
 
     The backup is verified by restoring it into a temporary place. PATH is a new file, or a folder
     that exists; the default is `backups` in the data folder. It is plain text unless
     FLOWBRIDGE_ENCRYPTION_KEYS is set: to encrypt it, write it to a pipe (PATH is -). routes.yaml,
-    flows.py and .env are not included: back them up separately.
+    flows.py, .env and the secret key are not included: back them up separately.
 
     \b
     flowbridge db backup
@@ -64,16 +75,25 @@ def backup(config: str | None, /, path: str | None, as_json: bool) -> None:
     ):
         raise StoreError(f"the backup cannot be written: there is no folder {path}")
     database = find_database(settings)
+    key = find_secret_key(settings.environ, settings.data)
     try:
         if path == "-":
-            manifest = _to_stdout(database, settings, now)
+            manifest = _to_stdout(database, settings, now, key, with_key=with_secret_key)
         else:
             if target.is_dir() or target == settings.backups:
                 target /= backup_name(now)
             with progress_bar(
                 "backup", 2 * backups.estimate_size(database, settings.data), of_bytes=True
             ) as advance:
-                manifest = backups.create(database, settings.data, target, now, advance)
+                manifest = backups.create(
+                    database,
+                    settings.data,
+                    target,
+                    now,
+                    advance,
+                    secret_key=key,
+                    with_key=with_secret_key,
+                )
     except OSError as error:
         raise StoreError(
             f"the backup cannot be written: {error.strerror} ({error.filename or target})"
@@ -81,14 +101,35 @@ def backup(config: str | None, /, path: str | None, as_json: bool) -> None:
     finally:
         database.close()
     _print_backup(target, manifest, as_json=as_json)
+    output.say(_explain_left_out(settings, has_key=with_secret_key))
+    if with_secret_key:
+        output.say(KEY_INCLUDED)
 
 
-def _to_stdout(database: Database, settings: Settings, now: float) -> Manifest:
+def _explain_left_out(settings: Settings, *, has_key: bool) -> str:
+    """Return what a backup does not have. The secret key is in `.env`, or in the data folder."""
+    file = settings.data / KEY_FILE
+    is_apart = not has_key and KEY_VARIABLE not in settings.environ and file.exists()
+    rest = f".env with the secrets, and {file}" if is_apart else "and .env with the secrets"
+    return f"Not in it: routes.yaml, flows.py, {rest}. Back them up, too."
+
+
+def _to_stdout(
+    database: Database, settings: Settings, now: float, key: str, *, with_key: bool
+) -> Manifest:
     from bridge.store.backup import archive as backups
 
     if sys.stdout.isatty():
         raise click.UsageError("a backup is binary: redirect it to a file, or pipe it to a program")
-    manifest = backups.write(database, settings.data, sys.stdout.buffer, settings.data, now)
+    manifest = backups.write(
+        database,
+        settings.data,
+        sys.stdout.buffer,
+        settings.data,
+        now,
+        secret_key=key,
+        with_key=with_key,
+    )
     sys.stdout.flush()
     return manifest
 
@@ -121,7 +162,6 @@ def _print_backup(path: Path, manifest: Manifest, *, as_json: bool) -> None:
         )
     else:
         output.answer(f"{path}: {counts}; verified by restoring it into a temporary folder")
-    output.say(NOT_INCLUDED)
 
 
 @click.command()
@@ -146,7 +186,8 @@ def restore(
 
     No flow is started until `flowbridge db release`, because deliveries that waited when the backup
     was taken may have started since; new events are stored meanwhile. All access tokens are
-    removed.
+    removed, and sessions of the console end. A backup without the secret key needs the one that it
+    was made with; with another one the command first says what ends.
 
     \b
     flowbridge db restore data/backups/flowbridge-20261124T031500Z.tar --dry-run
@@ -155,7 +196,6 @@ def restore(
     """
     from bridge.services.audit import new_entry
     from bridge.services.operations import find_audit_actor
-    from bridge.store.backup import extraction as backups
     from bridge.store.backup.restore import has_data
     from bridge.store.backup.restore import restore as restore_backup
     from bridge.store.db.database import Database
@@ -164,30 +204,32 @@ def restore(
     database = Database.of(settings)
     source: IO[bytes] = sys.stdin.buffer if file == Path("-") else _opened(file)
     try:
-        if dry_run:
-            settings.data.mkdir(parents=True, exist_ok=True)
-            _print_manifest(backups.verify(source, settings.data), as_json=as_json)
-            return
-        if database.is_sqlite and source.seekable():
-            backups.check_start(source)
-        there = has_data(database)
         question = f"{file} will be restored to {settings.data}" + (
-            ", and the current store moved to a folder beside it" if there and replace else ""
+            ", and the current store moved to a folder beside it" if has_data(database) else ""
         )
-        refused = there and not replace  # no question: it is refused below
-        if refused or confirm(question, 1, dry_run=False, yes=yes, as_json=as_json):
-            restored = restore_backup(
-                source,
-                database,
-                settings.data,
-                time.time(),
-                replace=replace,
-                entry_of=lambda manifest: new_entry(
-                    AuditAction.STORE_RESTORED,
-                    find_audit_actor(settings),
-                    f"as of {iso(manifest.taken_at)}",
-                ),
-            )
+
+        def agree(manifest: Manifest, key: KeyChange) -> bool:
+            _explain_key(key, settings)
+            if dry_run:
+                _print_manifest(manifest, key, as_json=as_json)
+                return False
+            return confirm(question, 1, dry_run=False, yes=yes, as_json=as_json)
+
+        restored = restore_backup(
+            source,
+            database,
+            settings.data,
+            time.time(),
+            replace=replace or dry_run,
+            set_key=settings.environ.get(KEY_VARIABLE, ""),
+            agree=agree,
+            entry_of=lambda manifest: new_entry(
+                AuditAction.STORE_RESTORED,
+                find_audit_actor(settings),
+                f"as of {iso(manifest.taken_at)}",
+            ),
+        )
+        if restored is not None:
             _print_restored(restored, as_json=as_json)
     except StoreError as error:
         raise StoreError(f"{file} is not restored: {error}") from error
@@ -198,6 +240,37 @@ def restore(
         database.close()
 
 
+def _explain_key(key: KeyChange, settings: Settings) -> None:
+    """Say whether the backup has the secret key, and what ends with another one."""
+    from bridge.store.backup.secret_key import MADE_WITH_KEY
+
+    if key.is_included:
+        output.say(KEY_INCLUDED)
+    if not key.is_other and not key.unreadable:
+        return
+    names = ", ".join(key.unreadable)
+    learned = [f"learned secrets of {names}: run flowbridge learn for each"] if names else []
+    output.say(
+        "The restored bridge uses another secret key than the backup was made with. These end:"
+        if key.is_other
+        else "The keys of this machine do not decrypt the whole backup. These end:"
+    )
+    for made in [*learned, *(MADE_WITH_KEY if key.is_other else ())]:
+        output.say(f"  - {made}")
+    output.say(
+        f"To keep them, set {KEY_VARIABLE} to the earlier key, or put it into"
+        f" {settings.data / KEY_FILE}, before flowbridge starts."
+    )
+
+
+def _key_json(key: KeyChange) -> dict[str, JSON]:
+    return {
+        "has_secret_key": key.is_included,
+        "other_secret_key": key.is_other,
+        "unreadable_secrets": list(key.unreadable),
+    }
+
+
 def _opened(file: Path) -> IO[bytes]:
     try:
         return file.open("rb")
@@ -205,10 +278,12 @@ def _opened(file: Path) -> IO[bytes]:
         raise StoreError(f"{file} cannot be read: {error.strerror}") from error
 
 
-def _print_manifest(manifest: Manifest, *, as_json: bool) -> None:
+def _print_manifest(manifest: Manifest, key: KeyChange, *, as_json: bool) -> None:
     if as_json:
         output.json_line(
-            asdict(manifest) | {"taken_at": iso(manifest.taken_at), "missing": manifest.missing}
+            asdict(manifest)
+            | {"taken_at": iso(manifest.taken_at), "missing": manifest.missing}
+            | _key_json(key)
         )
         return
     output.line("taken", iso(manifest.taken_at))
@@ -236,6 +311,7 @@ def _print_restored(restored: RestoreResult, *, as_json: bool) -> None:
                 "removed_tokens": restored.removed_tokens,
                 "aside": restored.aside and str(restored.aside),
             }
+            | _key_json(restored.key)
         )
         return
     output.answer(
