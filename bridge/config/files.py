@@ -112,6 +112,8 @@ class ConfigFolder:
         self.disk = disk or FileTracker()
         #: text of each schema and page, by its path under the folder
         self.texts: dict[str, str] = dict(texts or {})
+        #: text of each included file, by its path under the folder
+        self.included: dict[str, str] = {}
         self.read: list[str] = []
         self.frozen = texts is not None  #: only `texts` are used, and no file is read
 

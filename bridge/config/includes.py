@@ -70,7 +70,9 @@ def _include(
     """Add the sections of `file` to `document`, and its positions and problems to `report`."""
     own = Report(str(file))
     try:
-        part = read_yaml(YamlFile(str(file), folder.read_text(file)), own)
+        text = folder.read_text(file)
+        folder.included[file.relative_to(folder.path).as_posix()] = text
+        part = read_yaml(YamlFile(str(file), text), own)
     except CompileError as error:
         report.add(where, str(error))
         return

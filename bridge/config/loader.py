@@ -131,6 +131,7 @@ def read(
     parts = {
         "config": data,
         "schemas": folder.texts,
+        "included": folder.included,
         "filled": filler.filled,
         "reasons": filler.reasons,
     }
@@ -146,6 +147,7 @@ def rebuild(parts: str, folder: str | Path = ".", *, cpus: int | None = None) ->
     given = json.loads(parts)
     report = Report("(stored configuration)")
     held = ConfigFolder(Path(folder), given["schemas"])
+    held.included = given["included"]
     filler = Interpolator(
         {}, held.path, report, strict=False, given=given["filled"], given_reasons=given["reasons"]
     )
@@ -252,6 +254,7 @@ def _build(
         hash=digest,
         canonical=canonical,
         files=files,
+        included=folder.included,
         retention=retention,
     )
     return config, document

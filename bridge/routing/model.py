@@ -196,7 +196,8 @@ class AbsentFlows:
 class Config:
     """The compiled routes.yaml.
 
-    `canonical` is the JSON that `hash` was made of, without secrets. `retention` applies to data of
+    `canonical` is the JSON that `hash` was made of, without secrets. `included`: the text of each
+    included file as written, by its path, if the files were read. `retention` applies to data of
     sources that are not configured (any more).
     """
 
@@ -207,6 +208,7 @@ class Config:
     hash: str
     canonical: str
     files: tuple[str, ...] = ()
+    included: Mapping[str, str] = field(default_factory=dict, repr=False)
     retention: Retention = DEFAULT_RETENTION
 
     def routes_of(self, source: str) -> tuple[Route, ...]:

@@ -31,8 +31,6 @@ EXCEPTIONS = {
             "bridge.store.backup.bounded_tar.MAX_FILES",
             "bridge.services.form_inbox.MAX_DOWNLOADED_SUBMISSIONS",
             "bridge.services.operation_selection.MAX_FORECAST_EVENTS",
-            "bridge.services.trials.config_texts.MAX_FILES",
-            "bridge.services.trials.config_texts.MAX_TOTAL_BYTES",
             "bridge.services.trials.evaluation.MAX_CHANGE_BYTES",
             "bridge.services.trials.explanations.MAX_EXPLANATION_BYTES",
             "bridge.services.operation_selection.MAX_ITEMS",

@@ -75,6 +75,7 @@ def test_what_is_built_from_the_parts_is_what_was_read(bench: Bench) -> None:
     again = rebuild(reading.parts, bench.folder)
     assert (again.hash, again.canonical) == (config.hash, config.canonical)
     assert again.platforms == config.platforms
+    assert again.included == config.included == {"more/one.yaml": MORE}
     assert again.sources["github"].secrets == config.sources["github"].secrets
     assert [route.name for route in again.routes] == ["first", "more"]
     assert list(again.routes[0].reshape({"body": {"z": 1, "a": 2}})) == ["z", "a"], (

@@ -14,7 +14,7 @@ from records import make_event
 
 from bridge.core.errors import BridgeError, KeyMissing, NotFound
 from bridge.core.timings import TIMINGS
-from bridge.services.trials import config_texts, results, runner
+from bridge.services.trials import results, runner
 from bridge.services.trials.evaluation import TrialEvaluation, evaluate_trial
 from bridge.services.trials.messages import (
     MEMORY_EXIT_CODE,
@@ -266,27 +266,3 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "trials").write_text("a file")
     with pytest.raises(BridgeError, match="cannot be written"):
         folder(tmp_path).take()
-
-
-# -- files beside routes.yaml
-
-
-def test_only_a_bounded_number_of_files_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("b.yaml", "a.json", "d/c.html", "d/e/f.yml", "data/x.json", "k.pem", ".env.yaml"):
-        file = tmp_path / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(name)
-    (tmp_path / "latin.yaml").write_bytes(b"\xe4")
-    (tmp_path / "routes.yaml").write_text("version: 1")
-
-    def read() -> list[str]:
-        found = config_texts.read_config_texts(tmp_path / "routes.yaml", tmp_path / "data")
-        return list(found)
-
-    assert read() == ["a.json", "b.yaml", "d/c.html", "d/e/f.yml"]
-    monkeypatch.setattr(config_texts, "MAX_FILES", 2)
-    assert read() == ["a.json", "b.yaml"]
-    monkeypatch.setattr(config_texts, "MAX_TOTAL_BYTES", 7)
-    assert read() == ["a.json"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from bridge.config.given_files import GivenFiles
+from bridge.config.given_files import SENT_FILES, GivenFiles
 from bridge.config.loader import check_files
 from bridge.services.config_checks.misspelt_paths import warn_of_misspelt
 from bridge.services.config_checks.report import ProjectReport
@@ -19,12 +19,15 @@ NOTE: Final = (
 )
 
 
-def check_given_config(text: str, files: Mapping[str, str]) -> ProjectReport:
+def check_given_config(
+    text: str, files: Mapping[str, str], rule: str = SENT_FILES
+) -> ProjectReport:
     """Check a routes.yaml and the files that it names, by their path under its folder.
 
-    Nothing is read but what is given, so no value of `${env:…}` or `${file:…}` counts as missing.
+    `rule`: the message about a file that is not given. Nothing is read but what is given, so no
+    value of `${env:…}` or `${file:…}` counts as missing.
     """
-    disk = GivenFiles({**files, FILE_NAME: text})
+    disk = GivenFiles({**files, FILE_NAME: text}, rule)
     checked = check_files(FILE_NAME, None, disk, strict_secrets=False)
     report = ProjectReport(problems=checked.problems, config=checked.config)
     if checked.config is not None:

@@ -140,7 +140,7 @@ def evaluate_trial(configs: TrialConfigs, messages: Iterable[Message]) -> bytes:
 
 def _load_text(given: GivenText) -> Config:
     """Return the configuration of a text. No value of the environment counts as missing."""
-    files = GivenFiles({**given.files, given.name: given.text})
+    files = GivenFiles({**given.files, given.name: given.text}, given.rule)
     checked = check_files(given.name, None, files, strict_secrets=False)
     if checked.config is None:
         raise ConfigError([one for one in checked.problems if one.level == "error"])
@@ -149,7 +149,7 @@ def _load_text(given: GivenText) -> Config:
 
 def _check_text(given: GivenText) -> tuple[Config, list[ConfigProblem]]:
     """Return the configuration of a text with the warnings of `check`."""
-    report = check_given_config(given.text, given.files)
+    report = check_given_config(given.text, given.files, given.rule)
     if report.config is None:
         raise ConfigError(report.problems)
     return report.config, report.problems

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
+from bridge.config.given_files import SENT_FILES
 from bridge.core.model import Event
 from bridge.core.sizes import MIB
 from bridge.system.process_limits import ProcessLimits
@@ -28,12 +29,13 @@ TRIAL_LIMITS: Final = ProcessLimits(
 class GivenText:
     """A routes.yaml, and the files that it may name, by their path under its folder.
 
-    `name`: of the file, as problems name it.
+    `name`: of the file, as problems name it. `rule`: the message about any other file.
     """
 
     text: str
     files: Mapping[str, str] = field(default_factory=dict)
     name: str = ROUTES_NAME
+    rule: str = SENT_FILES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+import orjson
+
+from bridge.config.given_files import SENT_OR_USED_FILES
 from bridge.core.errors import NotFound
 from bridge.core.model import JSON
 from bridge.services.traffic_comparison import NOT_USED_YET, NOW, THEN
-from bridge.services.trials.config_texts import read_config_texts
 from bridge.services.trials.messages import (
     AGAINST_NAME,
     MAX_PLANNED_CONFIGS,
@@ -25,6 +27,7 @@ from bridge.services.trials.runner import TrialFailed, evaluate_apart
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
+    from bridge.routing.model import Config
     from bridge.store.db.database import Database
     from bridge.store.queries.filters import Filters
 
@@ -36,17 +39,18 @@ MAX_TRIAL_IDS: Final = 1000
 class TrialRequest:
     """A routes.yaml to try on the events with these ids.
 
-    `files` by their path under its folder; they replace those beside the present routes.yaml.
+    `files` by their path under its folder; they replace those of the configuration in use, `used`.
     `against`: `now`, the configuration in use, or `then`, the one that planned each event;
     `against_text`: the routes.yaml to compare with instead, with its own files. `complete`: whether
     the events are all that matched. `explain`: what the text does with the newest events, clause by
     clause, is a part of the result; `explain_changed`: with the newest of those that changed
-    instead. `screen`: explanations are as a screen shows them. `used`: the canonical form of the
-    configuration in use, where the caller has it. `details`: what else to add to the result.
+    instead. `screen`: explanations are as a screen shows them. `details`: what else to add to the
+    result.
     """
 
     text: str
     ids: Sequence[str]
+    used: Config
     files: Mapping[str, str] = field(default_factory=dict)
     against: str = NOW
     against_text: str | None = None
@@ -55,7 +59,6 @@ class TrialRequest:
     explain: bool = False
     explain_changed: bool = False
     screen: bool = False
-    used: str | None = None
     details: TrialDetails | None = None
 
 
@@ -88,13 +91,17 @@ def evaluate_request(
     With an error in `problems`, the text cannot be used, and nothing was compared. `seconds`: the
     time limit, that of the settings by default. Raises `TrialFailed`.
     """
-    beside = read_config_texts(settings.config, settings.data)
+    used = asked.used.canonical or _find_used(settings, database)
+    beside = {**_read_schemas(used), **asked.used.included}
+    after = GivenText(asked.text, {**beside, **asked.files}, rule=SENT_OR_USED_FILES)
     before: GivenText | str | None = None
     if asked.against_text is not None:
-        before = GivenText(asked.against_text, {**beside, **asked.against_files}, AGAINST_NAME)
+        files = {**beside, **asked.against_files}
+        before = GivenText(asked.against_text, files, AGAINST_NAME, SENT_OR_USED_FILES)
     elif asked.against == NOW:
-        before = asked.used or _find_used(settings, database)
-    after = GivenText(asked.text, {**beside, **asked.files})
+        if used is None:
+            raise NotFound(NOT_USED_YET)
+        before = used
     configs = TrialConfigs(
         after,
         before,
@@ -108,13 +115,16 @@ def evaluate_request(
     return result | {"complete": asked.complete}
 
 
-def _find_used(settings: Settings, database: Database) -> str:
+def _find_used(settings: Settings, database: Database) -> str | None:
     from bridge.monitoring.active_config import find_last_canonical
 
-    used = find_last_canonical(settings, database)
-    if used is None:
-        raise NotFound(NOT_USED_YET)
-    return used
+    return find_last_canonical(settings, database)
+
+
+def _read_schemas(canonical: str | None) -> dict[str, str]:
+    """Return the texts of the schemas and pages of a configuration, by their path."""
+    texts: dict[str, str] = {} if canonical is None else orjson.loads(canonical)["schemas"]
+    return texts
 
 
 def _read_messages(database: Database, asked: TrialRequest) -> Iterator[Message]:

@@ -28,6 +28,7 @@ def begin_trial(context: AdminContext, asked: AdminRequest) -> Answer:
     chosen = _select(context, asked)
     request = TrialRequest(
         text=body["text"],
+        used=context.config(),
         files=body.get("files", {}),
         against=body.get("against", "now"),
         against_text=body.get("against_text"),

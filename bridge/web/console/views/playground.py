@@ -91,7 +91,7 @@ def _evaluate(
         text=text,
         ids=[one["id"] for one in events.items],
         against=form.against,
-        used=asked.context.config().canonical or None,
+        used=asked.context.config(),
         details=TrialDetails(event_id=events.chosen or None, expression=form.expression or None),
     )
     return evaluate_now(asked.context.settings, asked.context.database, request)
