@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,19 @@ def test_json_holds_no_harmful_character_and_says_the_same() -> None:
     text = output.json_text(value)
     assert not HARMFUL.search(text)
     assert json.loads(text) == value
+
+
+def test_json_holds_no_invisible_character_of_unicode() -> None:
+    """Such as U+E0041, a tag: text that a person does not see and a program reads."""
+    kinds = ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
+    everything = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
+    value = {"a": "".join(everything)}
+    for is_indented in (False, True):
+        text = output.json_text(value, is_indented=is_indented)
+        unseen = {char for char in text if unicodedata.category(char) in kinds} - {"\n"}
+        assert unseen == set()
+        assert json.loads(text) == value
+    assert output.json_text("a\u00a0é✓😀\U000e0041") == '"a\u00a0é✓😀\\udb40\\udc41"'
 
 
 def test_one_is_one() -> None:

@@ -39,7 +39,6 @@ WORD_COLOURS = {
     ),
     **dict.fromkeys(("cancelled", "shadow", "none", "-"), "bright_black"),
 }
-_HARMFUL_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 
 
 number = plurals.pluralize
@@ -85,8 +84,7 @@ def json_lines(values: Sequence[JSON]) -> None:
 
 def json_text(value: JSON, *, is_indented: bool = False) -> str:
     """Return JSON with the characters escaped that a terminal would interpret."""
-    text = write_json(value, is_indented=is_indented).decode()
-    return _HARMFUL_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return printable_text.escape_json(write_json(value, is_indented=is_indented).decode())
 
 
 def indented(value: JSON) -> str:
