@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from console_client import ConsoleClient
 from records import make_delivery, make_event
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from bridge.core.model import Event
 from bridge.core.scopes import Scope
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
+from bridge.store.tables.schema import console_session
 from bridge.web.console.live_parts import MAX_NEW
 
 PART = {"HX-Request": "true"}
@@ -98,8 +100,15 @@ def test_polling_neither_logs_in_nor_keeps_a_session_alive(
 ) -> None:
     began = time.time()
     monkeypatch.setattr("bridge.web.console.login.time.time", lambda: began + 600)
-    assert poll(console, "/tail").headers.get("Set-Cookie") is None
-    assert console.get("/tail").headers.get("Set-Cookie") is not None
+
+    def last_use() -> float:
+        with console.database.read() as connection:
+            return connection.execute(select(console_session.c.used_at)).scalar_one()
+
+    assert poll(console, "/tail").status_code == 200
+    assert last_use() < began + 600
+    assert console.get("/tail").status_code == 200
+    assert last_use() == began + 600
     console.client = console.app.test_client()
     assert poll(console, "/tail").status_code == 401
     assert console.get("/tail").status_code == 303
