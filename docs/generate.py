@@ -928,10 +928,19 @@ def limits_table() -> str:
             ("time for the head of a request", f"{TIMINGS.request_head_seconds:g} s"),
             (
                 "time for its body",
-                f"{TIMINGS.request_body_seconds:g} s, and 1 s for each"
-                f" {TIMINGS.request_bytes_per_second / 1024:g} KiB received",
+                f"{TIMINGS.request_body_seconds:g} s. Each"
+                f" {TIMINGS.request_bytes_per_second / 1024:g} KiB received add 1 s, up to"
+                f" {TIMINGS.request_body_seconds:g} s again",
             ),
             ("bodies being read in a receiver", f"{body_reader.IN_FLIGHT // MIB} MiB; then 503"),
+            (
+                "the same from one network (/24, /56)",
+                f"{body_reader.IN_FLIGHT // MIB // 4} MiB, or one body; then 503",
+            ),
+            (
+                f"the same beyond the first {body_reader.SMALL_BODY_BYTES // 1024} KiB of bodies",
+                f"{body_reader.IN_FLIGHT // MIB * 2 // 3} MiB, or one body; then 503",
+            ),
             (
                 "a request that tests the URL or delivers a secret",
                 f"{json_limits.MAX_TEST_BYTES // 1024} KiB",

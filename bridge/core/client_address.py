@@ -17,6 +17,7 @@ from bridge.core.times import DAY
 TRUNCATED_BITS = {4: 24, 6: 48}  # of a truncated address
 # of the network that is counted: one client has all 2**64 addresses of an IPv6 network
 COUNTED_BITS = {4: 32, 6: 64}
+NEIGHBOR_BITS = {4: 24, 6: 56}  # of the network whose clients share what a receiver holds
 #: Headers in which proxies pass on the address of the client, lower-case.
 CLIENT_ADDRESS_HEADERS = frozenset(
     {
@@ -93,6 +94,12 @@ def counted_network(address: str | None) -> str:
     """
     parsed = _parse(address or "")
     return _network(parsed, COUNTED_BITS) if parsed is not None else ""
+
+
+def neighbor_network(address: str) -> str | None:
+    """Return the network whose clients share what a receiver holds; None if unknown."""
+    parsed = _parse(address)
+    return None if parsed is None else _network(parsed, NEIGHBOR_BITS)
 
 
 def mask_addresses(

@@ -81,7 +81,8 @@ class Timings:
     #: After a commit on PostgreSQL, for which the next one waits for more events to share it.
     commit_pause_seconds: float = 0.004
     request_head_seconds: float = 5.0  # from the first byte of a request to the end of its head
-    request_body_seconds: float = 5.0  # for a body, and one more for each second's worth of bytes:
+    #: For which a body may be behind the least speed: at its begin, and later at most.
+    request_body_seconds: float = 5.0
     request_bytes_per_second: float = 8 * 1024
     answer_stall_seconds: float = 30.0  # after which a client that reads nothing is disconnected
     last_request_seconds: float = (

@@ -26,7 +26,7 @@ from bridge.monitoring.secret_use import count_use
 from bridge.providers.model import Reply
 from bridge.routing.model import Config, Source
 from bridge.web import dry_run
-from bridge.web.client_ip import find_client
+from bridge.web.client_ip import find_client, find_network
 from bridge.web.dry_run import is_dry_run
 from bridge.web.dry_run_effects import DryRunEffects
 from bridge.web.effects import HookEffects
@@ -129,6 +129,11 @@ class HookRequest:
     def max_body(self) -> int:
         """Return the limit of the body in bytes."""
         return self.source.max_body
+
+    @property
+    def network(self) -> str | None:
+        """Return the network of the client, None if unknown."""
+        return find_network(self.client, self.settings.trusted_proxies)
 
     def admit(self) -> None:
         """Check what needs no body: the site, the source's secret, and its rate.

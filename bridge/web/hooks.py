@@ -24,7 +24,7 @@ StartResponse = Callable[..., Any]
 class Hooks(HookReceiver):
     """The WSGI application that receives webhooks and forms under `/hooks/`."""
 
-    intake: BodyReader = field(default_factory=BodyReader)
+    intake: BodyReader = field(default_factory=lambda: BodyReader(is_shared=True))
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request under `/hooks/`."""
@@ -37,7 +37,7 @@ class Hooks(HookReceiver):
         return request.answer(partial(self._receive, request, environ))
 
     def _receive(self, request: HookRequest, environ: Mapping[str, Any]) -> Received:
-        with self.intake.body(environ, request.max_body) as body:
+        with self.intake.body(environ, request.max_body, request.network) as body:
             return request.receive(body)
 
 

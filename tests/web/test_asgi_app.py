@@ -131,7 +131,7 @@ def test_a_client_that_goes_during_its_body_stores_nothing(bridge: AsgiBridge) -
 def test_the_budget_of_bodies_is_free_again_after_each_request(bridge: AsgiBridge) -> None:
     intake = bridge.intake
     send(bridge, hook(piece(b"{}")), hook(piece(b"x", more=True), GONE), hook(piece(MEGABYTE)))
-    assert intake._held == 0
+    assert intake.held == 0
 
 
 @pytest.mark.parametrize(
@@ -339,7 +339,7 @@ def test_flask_reads_a_large_body_while_it_arrives(bridge: AsgiBridge) -> None:
     assert (one.status, one.body, one.is_whole) == (200, b"ok", True)
     assert read == [4 * len(MEGABYTE) + 3], "one that is cut is no body"
     assert not cut.messages
-    assert bridge.intake._held == 0
+    assert bridge.intake.held == 0
 
 
 def test_flask_refuses_a_large_body_before_it_has_arrived(bridge: AsgiBridge) -> None:

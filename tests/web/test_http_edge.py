@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import resource
 import socket
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from select import select
 
@@ -24,6 +24,8 @@ from serving import (
     signature,
     until,
 )
+
+from bridge.core.sizes import MIB
 
 MARKER = "pl4nted-m4rker"
 # where that is what is looked at; elsewhere it is longer than any machine stands still
@@ -586,36 +588,65 @@ def test_silent_connections_hold_nobody_up(web: Bridge) -> None:
             sock.close()
 
 
-def test_bodies_in_flight_are_bounded(edge: dict[str, str], tmp_path: Path) -> None:
-    """Receivers with a budget of 1 MiB: while it is held, more is told to come back; when it is
-    free, all is well.
-    """
-    timings = {"bridge.web.body_reader.IN_FLIGHT": 1024 * 1024, "request_body_seconds": 600.0}
-    big = b"x" * (2 * 1024 * 1024)
-    with Bridge(
-        tmp_path, "web", routes=ROUTES, timings=timings, environ={"TOKEN": TOKEN, **edge}
-    ) as web:
-        assert web.post("/hooks/big", big, github(big)).status == 503
-        with ExitStack() as held:
-            socks = [
-                held.enter_context(socket.create_connection(("127.0.0.1", web.port), 60))
-                for _ in range(3)
-            ]
-            # two receivers at most: of three, one comes to one whose budget is held
-            for sock in socks:
-                sock.sendall(
-                    head("POST", "/hooks/big", {"Content-Length": "1000000", **github(b"")})
-                    + b"x" * 990_000
-                )
-            answered, _, _ = select(socks, [], [], 60)
-            busy = read_answer(answered[0])
-            assert (busy.status, busy.headers["retry-after"]) == (503, "5")
-            tells_nothing(busy)
-            assert web.event().status == 202  # a small one still fits
-        until(
-            lambda: web.post("/hooks/big", big[:900_000], github(big[:900_000])).status == 202,
-            what="a free budget",
-        )
+BUDGET = 4 * MIB
+#: A quarter of the budget, but for a little: four of them leave no place for a body of 10 KB.
+QUARTER = BUDGET // 4 - 1024
+
+
+def hold_bodies(web: Bridge, addresses: Sequence[str], stack: ExitStack) -> list[socket.socket]:
+    """Begin a large body from each address, and send a quarter of the budget of it."""
+    begin = head("POST", "/hooks/big", {"Content-Length": str(2 * MIB), **github(b"")})
+    connections = []
+    for address in addresses:
+        sock = socket.create_connection(("127.0.0.1", web.port), 60, source_address=(address, 0))
+        connections.append(stack.enter_context(sock))
+        with suppress(OSError):  # it is refused before all of it is sent
+            sock.sendall(begin + b"x" * QUARTER)
+    return connections
+
+
+def read_refusals(connections: Sequence[socket.socket], count: int) -> list[Answer]:
+    """Wait until so many of the connections are answered, and return the answers."""
+
+    def answered() -> list[socket.socket]:
+        return select(connections, [], [], 0)[0]
+
+    until(lambda: len(answered()) >= count, what="refusals")
+    return [read_answer(sock) for sock in answered()]
+
+
+@pytest.fixture(scope="module")
+def narrow(edge: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
+    """Receivers with a small budget for bodies, which wait for longer than any test does."""
+    timings = {"bridge.web.body_reader.IN_FLIGHT": BUDGET, "request_body_seconds": 600.0}
+    environ = {"TOKEN": TOKEN, **edge}
+    folder = tmp_path_factory.mktemp("narrow")
+    with Bridge(folder, "web", routes=ROUTES, timings=timings, environ=environ) as bridge:
+        yield bridge
+
+
+def test_bodies_in_flight_are_bounded(narrow: Bridge) -> None:
+    """While the budget is held, more is told to come back; when it is free, all is well."""
+    with ExitStack() as stack:
+        # of two receivers at most, one at least gets four of the seven
+        connections = hold_bodies(narrow, [f"127.0.{n}.1" for n in range(1, 8)], stack)
+        [busy, *_] = read_refusals(connections, 1)
+        assert (busy.status, busy.headers["retry-after"]) == (503, "5")
+        tells_nothing(busy)
+        assert narrow.event().status == 202  # a small one still fits
+    body = b"x" * QUARTER
+    post_again = lambda: narrow.post("/hooks/big", body, github(body)).status == 202  # noqa: E731
+    until(post_again, what="a free budget")
+
+
+def test_one_network_leaves_room_for_others(narrow: Bridge) -> None:
+    body = b'"' + b"x" * 10_000 + b'"'
+    with ExitStack() as stack:
+        connections = hold_bodies(narrow, ["127.0.9.1", "127.0.9.2", "127.0.9.3"] * 4, stack)
+        # two receivers have room for eight such bodies
+        refusals = read_refusals(connections, 4)
+        assert {answer.status for answer in refusals} == {503}
+        assert [narrow.event(body).status for _ in range(20)] == [202] * 20
 
 
 # -- rates and forms

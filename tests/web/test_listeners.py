@@ -15,7 +15,7 @@ from serving import Bridge, exchange, free_port, head, until
 
 from bridge.config.settings import Settings, load_settings
 from bridge.core.errors import SettingsError
-from bridge.web.client_ip import client_address
+from bridge.web.client_ip import client_address, find_network
 from bridge.web.listeners import ListenerPaths
 
 PRIVATE = [
@@ -215,6 +215,21 @@ def test_a_caller_cannot_write_his_own_address(
         {} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded}
     )
     assert client_address(environ, made(trusted_proxies=trusted)) == client
+
+
+@pytest.mark.parametrize(
+    ("client", "network"),
+    [
+        ("203.0.113.9", "203.0.113.0/24"),
+        ("::ffff:203.0.113.9", "203.0.113.0/24"),
+        ("2001:db8:1:2ff::9", "2001:db8:1:200::/56"),
+        ("10.1.2.3", None),  # a proxy that names no client
+        (None, None),
+    ],
+)
+def test_neighbors_share_limits(client: str | None, network: str | None) -> None:
+    trusted = made(trusted_proxies="127.0.0.1,10.0.0.0/8").trusted_proxies
+    assert find_network(client, trusted) == network
 
 
 # -- with sockets

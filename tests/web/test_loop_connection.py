@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bridge.core.errors import Refused
+from bridge.core.sizes import MIB
 from bridge.core.timings import Timings
 from bridge.web.body_reader import BodyReader
 from bridge.web.server.answer_limits import AnswerLimits
@@ -288,6 +289,22 @@ def test_a_thread_waits_for_bytes() -> None:
     timer.start()
     assert body.readall() == b"late"
     timer.join()
+
+
+def test_bytes_buy_no_more_than_a_few_seconds_of_silence() -> None:
+    timings = Timings()
+    body = RequestBody(25 * MIB, BodyReader(), timings)
+    body.add(b"x" * 24 * MIB)
+    assert body.seconds_left <= timings.request_body_seconds
+
+
+def test_a_paused_body_keeps_its_time() -> None:
+    body = RequestBody(2, BodyReader(), Timings(request_body_seconds=600.0))
+    body.pause()
+    left = body.seconds_left
+    assert body.seconds_left == left
+    body.resume()
+    assert body.seconds_left <= left
 
 
 def test_a_body_is_limited_by_what_is_declared_and_by_what_arrives() -> None:

@@ -122,7 +122,7 @@ class AsgiCall:
             await self._write(begun)
             return
         try:
-            self._body.limit(begun.max_body)
+            self._body.limit(begun.max_body, begun.network)
             await self._read()
         except Refused as refused:
             answer: HookAnswer | None = begun.refuse(refused)

@@ -156,7 +156,7 @@ class LoopConnection(TimedConnection):
                 return
             self._request = begun
             try:
-                body.limit(begun.max_body)
+                body.limit(begun.max_body, begun.network)
             except Refused as refused:
                 self._refuse(refused)
                 return

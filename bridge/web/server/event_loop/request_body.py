@@ -39,21 +39,22 @@ class RequestBody:
         self._decoder: BodyDecoder = decoder or (
             ChunkDecoder() if length is None else LengthDecoder(length)
         )
-        self._most: int | None = None
-        self._intake = intake
+        self._max_bytes: int | None = None
+        self._share = intake.share()
         self._timings = timings
-        self._held = 0
         self._bytes = bytearray()
         self._stream: StreamedBody | None = None
-        self._began = time.monotonic()
-        self._paused_at: float | None = None
+        self._until = time.monotonic() + timings.request_body_seconds
+        self._left: float | None = None  # of the time, while it is stopped
 
-    def limit(self, most: int) -> None:
-        """Set the limit in bytes, where the application has none of its own.
+    def limit(self, max_bytes: int, network: str | None = None) -> None:
+        """Set the limit in bytes, where the application has none of its own, and the network
+        that shares the budget.
 
         Raises `Refused` if the body is known to be larger.
         """
-        self._most = most
+        self._max_bytes = max_bytes
+        self._share.network = network
         self._check_size(max(self.size, self.length or 0))
 
     @property
@@ -63,10 +64,8 @@ class RequestBody:
 
     @property
     def seconds_left(self) -> float:
-        """Return the time until the deadline; each second's worth of bytes buys a second."""
-        bought = self.size / self._timings.request_bytes_per_second
-        until = self._began + self._timings.request_body_seconds + bought
-        return until - time.monotonic()
+        """Return the time until the deadline."""
+        return self._until - time.monotonic() if self._left is None else self._left
 
     def add(self, data: bytes) -> bytes:
         """Add bytes that have arrived, and return those that follow the body.
@@ -78,14 +77,14 @@ class RequestBody:
         except FramingError:
             raise refuse_cut_short() from None
         self.size += len(piece)
+        self._extend_time(len(piece))
         self._check_size(self.size)
         if self._stream is not None:
             self._stream.push(piece)
             if self.is_whole:
                 self._stream.end()
             return rest
-        self._intake.reserve(len(piece))
-        self._held += len(piece)
+        self._share.add(len(piece))
         self._bytes += piece
         return rest
 
@@ -102,21 +101,27 @@ class RequestBody:
 
     def pause(self) -> None:
         """Stop the time: the reader is behind, not the client."""
-        if self._paused_at is None:
-            self._paused_at = time.monotonic()
+        self._left = self.seconds_left
 
     def resume(self) -> None:
         """Let the time go on."""
-        if self._paused_at is not None:
-            self._began += time.monotonic() - self._paused_at
-            self._paused_at = None
+        self._until = time.monotonic() + self.seconds_left
+        self._left = None
 
     def release(self) -> None:
         """Give back the share of the budget."""
-        if self._held:
-            self._intake.reserve(-self._held)
-            self._held = 0
+        self._share.release()
+
+    def _extend_time(self, size: int) -> None:
+        """Move the deadline: each second's worth of bytes buys a second.
+
+        A client cannot save up more than the time that it had at first, and then be silent.
+        """
+        bought = size / self._timings.request_bytes_per_second
+        latest = time.monotonic() + self._timings.request_body_seconds
+        self._until = min(self._until + bought, latest)
 
     def _check_size(self, size: int) -> None:
-        if self._most is not None and size > self._most:
-            raise Refused(413, "too_large", f"the body is larger than {self._most} bytes")
+        if self._max_bytes is not None and size > self._max_bytes:
+            message = f"the body is larger than {self._max_bytes} bytes"
+            raise Refused(413, "too_large", message)
