@@ -908,9 +908,10 @@ def _connection_limits() -> tuple[tuple[str, object], ...]:
             f"over {commit_gatherer.SLOW_COMMIT_SECONDS * 1000:g} ms",
         ),
         (
-            "bodies being read for all but webhooks",
+            "bodies being read for all but webhooks, on each listener",
             f"{loop_edge.PAGE_BODY_BYTES // MIB} MiB; then 503. Those over"
-            f" {connection.MAX_HELD_PAGE_BYTES // MIB} MiB: a quarter of the threads; then 503",
+            f" {connection.MAX_HELD_PAGE_BYTES // MIB} MiB: a quarter of the threads; then 503."
+            " A path that takes no body gets none: it is answered, and the connection closed",
         ),
         (
             "the line of a chunk; the trailers of a body",

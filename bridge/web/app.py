@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from flask import Flask, Response
-from werkzeug.exceptions import MethodNotAllowed
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from bridge.config.allowed_hosts import MISDIRECTED_BODY
 from bridge.core.model import JSON
@@ -46,6 +46,7 @@ from bridge.web.rate_limiter import RateLimiter
 from bridge.web.reader_seats import READER_SEATS
 
 log = get_logger()
+BODY_METHODS = frozenset({"DELETE", "PATCH", "POST", "PUT"})
 #: Parts of the application that Flask does not route: which paths each answers.
 PartsByPath = tuple[tuple[Callable[[str], bool], WsgiApp], ...]
 
@@ -112,7 +113,11 @@ def create_app(context: AppContext) -> Flask:
     )
     faces = ListenerPaths(settings)
     app.extensions[EXTENSION] = EdgeParts(
-        receiver=receiving, storage=resources.storage, faces=faces, intake=receiving.intake
+        receiver=receiving,
+        storage=resources.storage,
+        faces=faces,
+        intake=receiving.intake,
+        takes_body=partial(_takes_body, app, faces, parts_by_path),
     )
     app.wsgi_app = _by_path(receiving, parts_by_path, app.wsgi_app, faces)  # type: ignore[method-assign]  # as Flask documents it
     return app
@@ -140,6 +145,23 @@ def _by_path(receiving: hooks.Hooks, parts: PartsByPath, inner: Any, faces: List
         return inner(environ, start_response)
 
     return wsgi
+
+
+def _takes_body(
+    app: Flask, faces: ListenerPaths, parts: PartsByPath, environ: dict[str, Any]
+) -> bool:
+    """Return whether the body of a request that is not for /hooks may be read."""
+    path = environ["PATH_INFO"]
+    is_served = faces.serves(path, environ) and faces.knows_host(path, environ)
+    if not is_served or environ["REQUEST_METHOD"] not in BODY_METHODS:
+        return False
+    if any(is_own_path(path) for is_own_path, _ in parts):
+        return True
+    try:
+        app.url_map.bind_to_environ(environ).match()
+    except HTTPException:  # Flask answers it without the body
+        return False
+    return True
 
 
 def _replace_spoiled_bytes(environ: dict[str, Any]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from bridge.web.body_reader import BodyReader
 from bridge.web.event_storage import EventStorage
@@ -17,10 +18,12 @@ EXTENSION: Final = "flowbridge"  # the key of these parts in `Flask.extensions`
 class EdgeParts:
     """The parts of a process that answer requests to /hooks.
 
-    `intake`: the budget of body bytes, which all edges of a process share.
+    `intake`: the budget of body bytes, which all edges of a process share. `takes_body` returns
+    whether the application reads the body of a request, by its WSGI environment.
     """
 
     receiver: HookReceiver
     storage: EventStorage
     faces: ListenerPaths
     intake: BodyReader
+    takes_body: Callable[[dict[str, Any]], bool]

@@ -10,6 +10,7 @@ from bridge.config.allowed_hosts import find_own_hosts, is_own_host
 from bridge.config.settings import Settings
 
 PRIVATE_PATHS = {"api": "/api/v1", "metrics": "/metrics", "console": "/console", "admin": "/admin"}
+PRIVATE_PREFIXES = tuple(PRIVATE_PATHS.values())
 NOT_FOUND_BODY = b'{"error":"not_found","message":"no such resource"}'
 # prefixes of the headers that proxies add
 PROXY_HEADER_PREFIXES = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_")
@@ -27,14 +28,17 @@ class ListenerPaths:
 
     def serves(self, path: str, environ: Mapping[str, Any]) -> bool:
         """Return whether the socket of this request serves `path`."""
-        path = "/" + path.lstrip("/")  # as Flask reads it: //api/v1 is /api/v1
-        private = _under(path, tuple(PRIVATE_PATHS.values()))
-        if self._private is not None:
-            by_private = not self.serves_public(environ["SERVER_NAME"], environ["SERVER_PORT"])
-            return private if by_private else not private or _under(path, self._exposed)
-        if not private or _under(path, self._exposed):
-            return True
-        return self._one_is_loopback and not self._is_proxied(environ)
+        if not self.may_serve(path, environ["SERVER_NAME"], environ["SERVER_PORT"]):
+            return False
+        return (
+            self._private is not None or not self._is_private(path) or not self._is_proxied(environ)
+        )
+
+    def may_serve(self, path: str, name: str, port: str) -> bool:
+        """Return whether the socket with this address serves `path` to any request."""
+        if not self.serves_public(name, port):
+            return _under(path, PRIVATE_PREFIXES)
+        return not self._is_private(path) or (self._private is None and self._one_is_loopback)
 
     def serves_public(self, name: str, port: str) -> bool:
         """Return whether the socket with this address serves the public paths."""
@@ -45,15 +49,15 @@ class ListenerPaths:
 
         The server chose such an address, so the settings do not show which networks reach it.
         """
-        path = "/" + path.lstrip("/")
-        is_private = _under(path, tuple(PRIVATE_PATHS.values())) and not _under(path, self._exposed)
-        return is_private and _as_text(server) not in self._named
+        return self._is_private(path) and _as_text(server) not in self._named
 
     def knows_host(self, path: str, environ: Mapping[str, Any]) -> bool:
         """Return whether the Host header is allowed: any for public paths, our own for private."""
-        return not _under("/" + path.lstrip("/"), tuple(PRIVATE_PATHS.values())) or self._is_own(
-            environ
-        )
+        return not _under(path, PRIVATE_PREFIXES) or self._is_own(environ)
+
+    def _is_private(self, path: str) -> bool:
+        """Return whether a path is private, and not exposed."""
+        return _under(path, PRIVATE_PREFIXES) and not _under(path, self._exposed)
 
     def _is_own(self, environ: Mapping[str, Any]) -> bool:
         return is_own_host(environ.get("HTTP_HOST", ""), self._hosts)
@@ -69,6 +73,7 @@ class ListenerPaths:
 
 
 def _under(path: str, prefixes: tuple[str, ...]) -> bool:
+    path = "/" + path.lstrip("/")  # as Flask reads it: //api/v1 is /api/v1
     return any(path == prefix or path.startswith(prefix + "/") for prefix in prefixes)
 
 

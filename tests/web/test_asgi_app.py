@@ -134,6 +134,21 @@ def test_the_budget_of_bodies_is_free_again_after_each_request(bridge: AsgiBridg
     assert intake.held == 0
 
 
+def test_a_body_that_nothing_reads_is_dropped(bridge: AsgiBridge) -> None:
+    exchanges = [
+        AsgiExchange(
+            scope_of("POST", target, {"transfer-encoding": "chunked"}),
+            [*([piece(MEGABYTE, more=True)] * 40), piece(b"")],
+        )
+        for target in ("/healthz", "/nowhere")
+    ]
+    send(bridge, *exchanges)
+    assert [(request.status, request.headers["connection"]) for request in exchanges] == [
+        (405, "close"),
+        (404, "close"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("method", "target", "status", "has_body"),
     [

@@ -71,13 +71,19 @@ class Edge:
         self.answers = AnswerLimits()
         self.timings = Timings(last_request_seconds=0.0)
         self.keep_alive_seconds = 75.0
-        self.intake = self.page_intake = BodyReader()
+        self.intake = BodyReader()
         self.connections: set[Any] = set()
         self.calls: list[tuple[str, Any, Callable[[BaseException | None], None]]] = []
         self.streams = 0
 
     def is_hook(self, _path: str) -> bool:
         return False
+
+    def find_intake(self, _path: str, _server: Any) -> BodyReader:
+        return self.intake
+
+    def takes_body(self, _head: Any, _server: Any) -> bool:
+        return True
 
     def pass_on(self, _transport: Any, _server: Any, _data: bytes) -> bool:
         return False

@@ -8,16 +8,19 @@ import signal
 import socket
 from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from bridge.config.settings import load_settings
+from bridge.web.listeners import ListenerPaths
 from bridge.web.server.answer_limits import AnswerLimits
 from bridge.web.server.event_loop.loop_edge import LoopEdge
 from bridge.web.server.passed_connections import (
     MAX_AHEAD_BYTES,
     WAITING_SIGNAL,
     PassedConnections,
-    is_for_console,
+    find_reader_path,
 )
 
 SERVER = ("127.0.0.1", 8080)
@@ -128,6 +131,7 @@ def test_what_the_event_loop_passes_on(
         )
         edge = LoopEdge.__new__(LoopEdge)
         edge.passed = queue
+        edge.parts = cast("Any", SimpleNamespace(faces=ListenerPaths(load_settings({}))))
         edge.answers = AnswerLimits(is_ending=is_ending)
         assert edge.pass_on(transport, SERVER, data) is passed
         assert queue.is_waiting() is passed
@@ -158,4 +162,4 @@ def test_what_the_event_loop_passes_on(
     ],
 )
 def test_requests_for_the_console(head: bytes, expected: bool) -> None:
-    assert is_for_console(head) is expected
+    assert (find_reader_path(head) is not None) is expected

@@ -58,7 +58,7 @@ class AsgiCall:
         self._may_close = may_close
         self._is_hook = edge.is_hook(head.path)
         self._decoder = ServerDecoder(length)
-        intake = edge.intake if self._is_hook else edge.page_intake
+        intake = edge.find_intake(head.path, server)
         self._body = RequestBody(length, intake, edge.timings, self._decoder)
         self._is_gone = False
         self._stream: StreamedBody | None = None
@@ -138,14 +138,15 @@ class AsgiCall:
     # -- pages
 
     async def _answer_page(self) -> None:
+        is_read = self._has_no_more() or self._edge.takes_body(self._head, self._server)
         try:
-            if (self._body.length or 0) <= MAX_HELD_PAGE_BYTES:
+            if is_read and (self._body.length or 0) <= MAX_HELD_PAGE_BYTES:
                 await self._read(MAX_HELD_PAGE_BYTES)
-            stdin = self._open_body()
+            stdin = self._open_body() if is_read else io.BytesIO()
         except Refused as refused:
             await self._write(answer_refusal(refused))
             return
-        closes = self._stream is not None and self._may_close
+        closes = self._may_close and not self._decoder.is_whole
         writer = AsgiThreadWriter(self._edge.loop, self._send, self._edge.answers, closes=closes)
         watch = self._edge.loop.create_task(self._watch(writer))
         try:
@@ -188,12 +189,16 @@ class AsgiCall:
         return await ended
 
     async def _watch(self, writer: AsgiThreadWriter) -> None:
-        """Pass the rest of the body to Flask, then end the answer when the client disconnects."""
+        """Pass the rest of the body to Flask, or drop it where nothing reads it; then end the
+        answer when the client disconnects.
+        """
         stream = self._stream
+        while stream is None and not (self._decoder.is_whole or self._is_gone):
+            await self._next_piece()
         try:
-            while not self._decoder.is_whole:
+            while stream is not None and not self._decoder.is_whole:
                 await self._read_piece()
-                if stream is not None and stream.is_behind:
+                if stream.is_behind:
                     self._body.pause()
                     await self._drained.wait()
                     self._drained.clear()

@@ -94,7 +94,8 @@ class PassedConnections:
         self._sending.close()
 
 
-def is_for_console(head: bytes) -> bool:
-    """Return whether a request that begins so asks for the console or the admin API."""
+def find_reader_path(head: bytes) -> str | None:
+    """Return the path of a request that begins so, if it asks for the console or the admin API."""
     target = head.partition(b" ")[2][:_TARGET_BYTES].partition(b" ")[0]
-    return is_reader_path(target.partition(b"?")[0].decode("latin-1"))
+    path = target.partition(b"?")[0].decode("latin-1")
+    return path if is_reader_path(path) else None

@@ -143,7 +143,7 @@ class LoopConnection(TimedConnection):
         """Begin a request whose head has arrived, with what follows the head."""
         edge = self._edge
         is_hook = edge.is_hook(head.request.path)
-        intake = edge.intake if is_hook else edge.page_intake
+        intake = edge.find_intake(head.request.path, self._server)
         body = self._body = RequestBody(head.length, intake, edge.timings)
         self._stage = Stage.BODY
         self._arm(edge.timings.request_body_seconds, self._check_deadline)
@@ -160,6 +160,9 @@ class LoopConnection(TimedConnection):
             except Refused as refused:
                 self._refuse(refused)
                 return
+        elif not body.is_whole and not edge.takes_body(head.request, self._server):
+            self._answer_page(head, b"")
+            return
         if head.expects_continue and not rest and not body.is_whole:
             self._transport.write(CONTINUE)
         if self._request is None and (head.length or 0) > MAX_HELD_PAGE_BYTES:
@@ -183,8 +186,10 @@ class LoopConnection(TimedConnection):
             self._following = rest
             is_streamed = self._stage is Stage.STREAM
             self._stage = Stage.ANSWER
-            if not is_streamed:
-                self._answer_whole(head, body)
+            if self._request is not None:
+                self._edge.calls.answer(self._request, body.take(), self._answer)
+            elif not is_streamed:
+                self._answer_page(head, body.take())
         elif self._page is not None and self._page.stream is not None:
             if self._page.stream.is_behind:
                 self._disarm()
@@ -201,13 +206,13 @@ class LoopConnection(TimedConnection):
         else:
             self._refuse(refuse_cut_short())
 
-    def _answer_whole(self, head: ParsedHead, body: RequestBody) -> None:
-        if self._request is not None:
-            self._edge.calls.answer(self._request, body.take(), self._answer)
-            return
+    def _answer_page(self, head: ParsedHead, body: bytes) -> None:
+        """Let Flask answer a request with this body."""
+        self._disarm()
+        self._stage = Stage.ANSWER
         keeps = self._keeps_alive()
         self._page = PageCall(self._edge, self._transport, head, self._end_page, keeps=keeps)
-        self._page.answer(body.take(), self._server)
+        self._page.answer(body, self._server)
 
     def _answer_while_reading(self, head: ParsedHead, body: RequestBody) -> None:
         """Let a thread read the rest of a large body, so that the application can refuse it."""

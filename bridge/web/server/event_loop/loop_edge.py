@@ -31,9 +31,9 @@ from bridge.web.server.event_loop.wsgi_calls import (
     call_application,
     make_environ,
 )
-from bridge.web.server.passed_connections import PassedConnections, is_for_console
+from bridge.web.server.passed_connections import PassedConnections, find_reader_path
 
-PAGE_BODY_BYTES: Final = 32 * 1024 * 1024  # of bodies for Flask that are held at once
+PAGE_BODY_BYTES: Final = 32 * 1024 * 1024  # of bodies for Flask that each listener holds at once
 NO_THREAD: Final = "no thread could be started; send this again"
 TOO_MANY_STREAMS: Final = "too many large bodies arrive; send this one again"
 log = get_logger()
@@ -59,14 +59,22 @@ class LoopEdge:
     threads: EdgeThreads
     passed: PassedConnections | None = None
     keeps_for_readers: bool = False
-    page_intake: BodyReader = field(default_factory=lambda: BodyReader(PAGE_BODY_BYTES))
     connections: set[Any] = field(default_factory=set)
     _streams: int = 0
+    _public_pages: BodyReader = field(default_factory=lambda: BodyReader(PAGE_BODY_BYTES))
+    _private_pages: BodyReader = field(default_factory=lambda: BodyReader(PAGE_BODY_BYTES))
 
-    @property
-    def intake(self) -> BodyReader:
-        """Return the budget of body bytes."""
-        return self.parts.intake
+    def find_intake(self, path: str, server: tuple[str, int]) -> BodyReader:
+        """Return the budget for the body of a request: of webhooks, or of pages by listener.
+
+        So strangers cannot take what the worker and operators need.
+        """
+        if self.is_hook(path):
+            return self.parts.intake
+        return self._public_pages if self._serves_public(server) else self._private_pages
+
+    def _serves_public(self, server: tuple[str, int]) -> bool:
+        return self.parts.faces.serves_public(server[0], str(server[1]))
 
     def is_hook(self, path: str) -> bool:
         """Return whether a request is answered here, not by Flask."""
@@ -74,17 +82,28 @@ class LoopEdge:
 
     def begin(self, head: RequestHead, server: tuple[str, int]) -> HookAnswer | HookRequest:
         """Begin a request under /hooks on the socket with this address."""
-        if not self.parts.faces.serves_public(server[0], str(server[1])):
+        if not self._serves_public(server):
             return answer_reply(Reply(404, body=NOT_FOUND_BODY))
         return self.parts.receiver.begin(head)
 
     def pass_on(self, transport: Any, server: tuple[str, int], data: bytes) -> bool:
-        """Pass a connection to the console process if the request that begins so is for it."""
-        if self.passed is None or self.answers.is_ending or not is_for_console(data):
+        """Pass a connection to the console process if the request that begins so is for it.
+
+        A receiver itself refuses one whose socket serves neither the console nor the admin API.
+        """
+        if self.passed is None or self.answers.is_ending:
+            return False
+        path = find_reader_path(data)
+        if path is None or not self.parts.faces.may_serve(path, server[0], str(server[1])):
             return False
         if transport.get_write_buffer_size():
             return False  # the rest of an answer is sent by this process
         return self.passed.put(transport.get_extra_info("socket"), server, data)
+
+    def takes_body(self, head: RequestHead, server: tuple[str, int]) -> bool:
+        """Return whether Flask reads the body of a request."""
+        socket = RequestSocket(self.answers, lambda: None)
+        return self.parts.takes_body(make_environ(head, io.BytesIO(), 0, server, socket))
 
     def may_keep(self, path: str) -> bool:
         """Return whether a connection may stay open after a request for this path.
