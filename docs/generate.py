@@ -933,6 +933,10 @@ def limits_table() -> str:
                 f" {TIMINGS.request_bytes_per_second / 1024:g} KiB received add 1 s, up to"
                 f" {TIMINGS.request_body_seconds:g} s again",
             ),
+            (
+                "time for the answer to a webhook",
+                f"{TIMINGS.request_answer_seconds:g} s; then the connection is closed",
+            ),
             ("bodies being read in a receiver", f"{body_reader.IN_FLIGHT // MIB} MiB; then 503"),
             (
                 "the same from one network (/24, /56)",

@@ -84,6 +84,8 @@ class Timings:
     #: For which a body may be behind the least speed: at its begin, and later at most.
     request_body_seconds: float = 5.0
     request_bytes_per_second: float = 8 * 1024
+    #: From a whole webhook to its answer; then the connection is closed without one.
+    request_answer_seconds: float = 60.0
     answer_stall_seconds: float = 30.0  # after which a client that reads nothing is disconnected
     last_request_seconds: float = (
         1.0  # for which a silent connection stays open when a receiver ends

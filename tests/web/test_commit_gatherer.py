@@ -96,6 +96,22 @@ def test_an_error_of_the_whole_commit_is_that_of_each() -> None:
     assert [str(result) for _, result in run(broken, [1, 2])] == ["no disk", "no disk"]
 
 
+def test_an_answer_that_fails_stops_no_other() -> None:
+    answered: list[Any] = []
+
+    def fail(_result: Any) -> NoReturn:
+        raise OSError("the client is gone")
+
+    async def add_all() -> None:
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1) as executor:
+            gatherer = CommitGatherer(loop, Store().each, executor)
+            gatherer.store([(1, fail), (2, answered.append)])  # type: ignore[list-item]  # stand-ins
+
+    asyncio.run(add_all())
+    assert answered == [[2]]
+
+
 def test_a_commit_for_which_no_thread_starts_runs_on_the_loop() -> None:
     """Those after it would wait for it for ever."""
 

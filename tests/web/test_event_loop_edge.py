@@ -238,3 +238,24 @@ def test_an_unknown_edge_is_refused(tmp_path: Path) -> None:
     bridge = Bridge(tmp_path, "web", routes=ROUTES, environ={"FLOWBRIDGE_EDGE": "uwsgi"})
     code, said = bridge.run()
     assert code != 0 and "FLOWBRIDGE_EDGE: 'uwsgi' is not an edge; allowed: async, flask" in said
+
+
+def test_clients_that_close_before_their_answers_stop_no_other(web: Bridge) -> None:
+    """Commits have requests of clients that are gone, and of others that wait."""
+
+    def send_and_close(number: int) -> None:
+        with connect(web.port) as sock:
+            sock.sendall(whole(b'{"gone": %d}' % number, Connection="close"))
+
+    def send_and_wait(number: int) -> int:
+        return web.event(b'{"waits": %d}' % number).status
+
+    before = len(web.stderr)
+    with ThreadPoolExecutor(16) as pool:
+        statuses = []
+        for number in range(400):
+            pool.submit(send_and_close, number)
+            if number % 4 == 0:
+                statuses.append(pool.submit(send_and_wait, number))
+        assert [status.result() for status in statuses] == [202] * 100
+    assert "internal_error" not in web.stderr[before:]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -13,6 +15,7 @@ from bridge.core.errors import Refused
 from bridge.core.sizes import MIB
 from bridge.core.timings import Timings
 from bridge.web.body_reader import BodyReader
+from bridge.web.hook_receiver import HookRequest
 from bridge.web.server.answer_limits import AnswerLimits
 from bridge.web.server.event_loop.connection import MAX_HELD_PAGE_BYTES, LoopConnection
 from bridge.web.server.event_loop.request_body import RequestBody
@@ -30,6 +33,7 @@ class Transport:
         self.is_aborted = False
         self.is_cut = False
         self.has_eof = False
+        self.is_reset = False
         self.unsent = 0
 
     def get_extra_info(self, name: str) -> Any:
@@ -48,6 +52,8 @@ class Transport:
         return True
 
     def write_eof(self) -> None:
+        if self.is_reset:
+            raise OSError(errno.ENOTCONN, "not connected")
         self.has_eof = True
 
     def is_closing(self) -> bool:
@@ -73,11 +79,17 @@ class Edge:
         self.keep_alive_seconds = 75.0
         self.intake = BodyReader()
         self.connections: set[Any] = set()
-        self.calls: list[tuple[str, Any, Callable[[BaseException | None], None]]] = []
+        self.pages: list[tuple[str, Any, Callable[[BaseException | None], None]]] = []
+        self.calls = SimpleNamespace(answer=lambda *call: self.hook_calls.append(call))
         self.streams = 0
+        self.hook: HookRequest | None = None
+        self.hook_calls: list[tuple[Any, ...]] = []
 
     def is_hook(self, _path: str) -> bool:
-        return False
+        return self.hook is not None
+
+    def begin(self, _head: Any, _server: Any) -> Any:
+        return self.hook
 
     def find_intake(self, _path: str, _server: Any) -> BodyReader:
         return self.intake
@@ -101,7 +113,7 @@ class Edge:
     def call_flask(
         self, head: Any, stdin: Any, _length: Any, _server: Any, _writer: Any, ended: Any
     ) -> None:
-        self.calls.append((head.target, stdin, ended))
+        self.pages.append((head.target, stdin, ended))
 
 
 @pytest.fixture
@@ -135,10 +147,10 @@ def turn(edge: Edge) -> None:
 def test_bytes_that_arrive_before_earlier_ones_are_read_come_after_them(edge: Edge) -> None:
     connection, _ = connect(edge)
     connection.data_received(get("/a") + get("/b")[:9])
-    edge.calls[0][2](None)
+    edge.pages[0][2](None)
     connection.data_received(get("/b")[9:])  # the loop has not read the first nine yet
     turn(edge)
-    assert [target for target, _, _ in edge.calls] == ["/a", "/b"]
+    assert [target for target, _, _ in edge.pages] == ["/a", "/b"]
 
 
 def test_what_follows_too_soon_has_to_wait(edge: Edge) -> None:
@@ -146,23 +158,23 @@ def test_what_follows_too_soon_has_to_wait(edge: Edge) -> None:
     connection.data_received(get("/a"))
     connection.data_received(get("/b") * 4000)
     assert not transport.is_reading
-    edge.calls[0][2](None)
+    edge.pages[0][2](None)
     turn(edge)
     assert transport.is_reading
-    assert len(edge.calls) == 2
+    assert len(edge.pages) == 2
 
 
 def test_a_client_that_does_not_read_gets_no_further_answer(edge: Edge) -> None:
     connection, transport = connect(edge)
     connection.data_received(get("/a") + get("/b"))
     connection.pause_writing()
-    edge.calls[0][2](None)
+    edge.pages[0][2](None)
     turn(edge)
     connection.data_received(get("/c") * 4000)
-    assert len(edge.calls) == 1
+    assert len(edge.pages) == 1
     assert not transport.is_reading
     connection.resume_writing()
-    assert [target for target, _, _ in edge.calls] == ["/a", "/b"]
+    assert [target for target, _, _ in edge.pages] == ["/a", "/b"]
     assert transport.is_reading
     connection.connection_lost(None)
 
@@ -182,7 +194,7 @@ def test_an_idle_connection_has_a_moment_at_the_end_and_a_begun_one_its_answer(
         assert edge.loop.time() < until
         turn(edge)
     assert not answered.is_aborted
-    edge.calls[0][2](None)
+    edge.pages[0][2](None)
     while not answered.is_aborted:
         assert edge.loop.time() < until
         turn(edge)
@@ -199,7 +211,7 @@ def test_a_connection_that_is_closed_does_not_wait_for_a_client_without_end(
     if stage == "half closed":
         connection.data_received(get("/a"))
         assert connection.eof_received()
-        edge.calls[0][2](None)
+        edge.pages[0][2](None)
     elif stage == "lingering":
         connection.data_received(b"malformed\r\n\r\n")
         assert transport.has_eof
@@ -220,7 +232,7 @@ def test_a_client_that_has_closed_its_end_gets_its_answers_and_the_end(
     assert connection.eof_received()
     for number in range(count):
         assert not transport.is_closing()
-        edge.calls[number][2](None)
+        edge.pages[number][2](None)
         turn(edge)
     assert transport.is_closing(), "no other request can come"
 
@@ -228,8 +240,30 @@ def test_a_client_that_has_closed_its_end_gets_its_answers_and_the_end(
 def test_a_client_that_is_to_see_an_error_is_cut_off(edge: Edge) -> None:
     connection, transport = connect(edge)
     connection.data_received(get("/a"))
-    edge.calls[0][2](ConnectionResetError())
+    edge.pages[0][2](ConnectionResetError())
     assert transport.is_aborted
+    assert transport.written == b""
+
+
+def test_a_client_that_is_gone_at_its_answer_is_cut_off(edge: Edge) -> None:
+    connection, transport = connect(edge)
+    connection.data_received(get("/a")[:-2] + b"Connection: close\r\n\r\n")
+    transport.is_reset = True
+    edge.pages[0][2](None)
+    assert transport.is_cut
+
+
+def test_a_webhook_that_gets_no_answer_does_not_wait_for_ever(edge: Edge) -> None:
+    edge.hook = cast("HookRequest", SimpleNamespace(max_body=MIB, network=None))
+    edge.timings = Timings(request_answer_seconds=0.0)
+    connection, transport = connect(edge)
+    connection.data_received(b"POST /hooks/a HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}")
+    assert len(edge.hook_calls) == 1
+    until = edge.loop.time() + 60
+    while not transport.is_cut:
+        assert edge.loop.time() < until
+        turn(edge)
+    connection._answer(None)
     assert transport.written == b""
 
 
@@ -238,9 +272,9 @@ def test_a_large_body_goes_to_its_thread_as_it_arrives(edge: Edge) -> None:
     chunk = b"80000\r\n" + b"x" * 0x80000 + b"\r\n"
     connection, transport = connect(edge)
     connection.data_received(head + chunk * 2)
-    assert edge.calls == []
+    assert edge.pages == []
     connection.data_received(chunk)
-    [(_, stdin, ended)] = edge.calls
+    [(_, stdin, ended)] = edge.pages
     assert stdin.read(MAX_HELD_PAGE_BYTES) == b"x" * MAX_HELD_PAGE_BYTES
     connection.data_received(chunk + b"0\r\n\r\n")
     assert len(stdin.read()) == 2 * 0x80000
@@ -253,10 +287,10 @@ def test_a_body_that_is_declared_large_is_refused_where_too_many_arrive(edge: Ed
     head = b"POST /a HTTP/1.1\r\nContent-Length: 2000000\r\n\r\n"
     first, _ = connect(edge)
     first.data_received(head)
-    assert len(edge.calls) == 1, "the application may refuse it at once"
+    assert len(edge.pages) == 1, "the application may refuse it at once"
     second, refused = connect(edge)
     second.data_received(head + b"x")
-    assert len(edge.calls) == 1
+    assert len(edge.pages) == 1
     assert refused.written.startswith(b"HTTP/1.1 503 ")
     assert b"Retry-After: 5\r\n" in refused.written
 
@@ -266,7 +300,7 @@ def test_a_client_waits_for_a_thread_that_is_behind(edge: Edge) -> None:
     connection.data_received(b"POST /a HTTP/1.1\r\nContent-Length: 2000000\r\n\r\n")
     connection.data_received(b"x" * (MAX_UNREAD_BYTES + 1))
     assert not transport.is_reading
-    stdin = edge.calls[0][1]
+    stdin = edge.pages[0][1]
     stdin.read(MAX_UNREAD_BYTES + 1)
     turn(edge)
     assert transport.is_reading
@@ -286,7 +320,7 @@ def test_a_thread_fails_to_read_a_body_that_does_not_arrive(edge: Edge, way: str
     else:
         connection.data_received(b"no size\r\n")
     with pytest.raises(TimeoutError):
-        edge.calls[0][1].read()
+        edge.pages[0][1].read()
 
 
 def test_a_thread_waits_for_bytes() -> None:

@@ -12,13 +12,14 @@ from typing import Protocol
 from bridge.core.errors import CommitBusy, CommitWaits
 from bridge.ingest.effects import PreparedRequest
 from bridge.ingest.ports import StoredEvent
-from bridge.system.logs import gather_lines
+from bridge.system.logs import gather_lines, get_logger
 
 SLOW_COMMIT_SECONDS = 0.05  # after which commits leave the loop, until one is fast again
 PATIENCE_SECONDS = 0.01  # for which the loop tries a commit again while another one is under way
 # The requests for which a commit waits: fewer arrive seldom enough, and more save little each.
 MIN_AWAITED = 4
 MAX_AWAITED = 8
+log = get_logger()
 
 #: A function finishes the storing in a transaction of the request's own, and may wait.
 Stored = Sequence[StoredEvent] | Exception | Callable[[], Sequence[StoredEvent]]
@@ -159,7 +160,10 @@ class CommitGatherer:
         self._pause_after(len(waiting))
         with gather_lines():
             for (_, done), result in zip(waiting, results, strict=True):
-                done(result)
+                try:
+                    done(result)
+                except Exception as bug:  # it must not stop the others
+                    log.error("internal_error", exc_info=bug)
 
     def _pause_after(self, committed: int) -> None:
         """Go on after the pause that follows a commit of so many requests, if there is one."""

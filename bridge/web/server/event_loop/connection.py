@@ -187,6 +187,7 @@ class LoopConnection(TimedConnection):
             is_streamed = self._stage is Stage.STREAM
             self._stage = Stage.ANSWER
             if self._request is not None:
+                self._arm(self._edge.timings.request_answer_seconds, self._abort_unanswered)
                 self._edge.calls.answer(self._request, body.take(), self._answer)
             elif not is_streamed:
                 self._answer_page(head, body.take())
@@ -205,6 +206,10 @@ class LoopConnection(TimedConnection):
             self._arm(math.ceil(left * 1000) / 1000, self._check_deadline)
         else:
             self._refuse(refuse_cut_short())
+
+    def _abort_unanswered(self) -> None:
+        log.error("request_not_answered", seconds=self._edge.timings.request_answer_seconds)
+        self.abort()
 
     def _answer_page(self, head: ParsedHead, body: bytes) -> None:
         """Let Flask answer a request with this body."""

@@ -116,7 +116,11 @@ class TimedConnection(asyncio.Protocol):
             self.close()
             return
         self.is_lingering = True
-        self._transport.write_eof()
+        try:
+            self._transport.write_eof()
+        except OSError:  # the peer has reset the connection
+            self.abort()
+            return
         self._transport.resume_reading()
         self._arm(LINGER_SECONDS, self.close)
 
