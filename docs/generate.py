@@ -914,8 +914,9 @@ def _connection_limits() -> tuple[tuple[str, object], ...]:
             " A path that takes no body gets none: it is answered, and the connection closed",
         ),
         (
-            "the line of a chunk; the trailers of a body",
-            f"{body_decoder.MAX_SIZE_LINE_BYTES} bytes;"
+            "the line of a chunk; all lines of chunks; the trailers of a body",
+            f"{body_decoder.MAX_SIZE_LINE_BYTES} bytes; as many bytes as the body, and"
+            f" {body_decoder.MAX_FRAMING_BYTES // 1024} KiB;"
             f" {body_decoder.MAX_TRAILERS}, {body_decoder.MAX_TRAILER_BYTES // 1024} KiB",
         ),
     )

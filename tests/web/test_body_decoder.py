@@ -85,13 +85,20 @@ def test_chunks_that_are_not_exact_are_refused(step: int, sent: bytes) -> None:
         decode(ChunkDecoder(), sent, step)
 
 
-def test_framing_is_limited_by_the_body_that_it_frames() -> None:
-    small = b"1;" + b"a" * 100 + b"\r\nx\r\n"
-    with pytest.raises(FramingError):
-        decode(ChunkDecoder(), small * (MAX_FRAMING_BYTES // 50), 4096)
-    plain = b"1\r\nx\r\n" * 50_000
-    body, rest = decode(ChunkDecoder(), plain + b"0\r\n\r\n", 65536)
-    assert (body, rest) == (b"x" * 50_000, b"")
+@pytest.mark.parametrize("step", [5, 65536])
+@pytest.mark.parametrize("chunk", [b"1\r\nx\r\n", b"10;%s\r\n%s\r\n" % (b"a" * 15, b"x" * 16)])
+def test_framing_is_no_longer_than_its_body(chunk: bytes, step: int) -> None:
+    with pytest.raises(FramingError, match="longer than the body"):
+        decode(ChunkDecoder(), chunk * MAX_FRAMING_BYTES, step)
+    few = MAX_FRAMING_BYTES // len(chunk)
+    body, rest = decode(ChunkDecoder(), chunk * few + b"0\r\n\r\n", step)
+    assert (len(body), rest) == (few * chunk.count(b"x"), b"")
+
+
+@pytest.mark.parametrize("step", [5, 65536])
+def test_a_body_may_have_any_number_of_small_chunks(step: int) -> None:
+    body, rest = decode(ChunkDecoder(), b"6\r\n012345\r\n" * 50_000 + b"0\r\n\r\n", step)
+    assert (body, rest) == (b"012345" * 50_000, b"")
 
 
 @pytest.mark.parametrize("step", [1, 3, 1000])

@@ -13,9 +13,8 @@ MAX_SIZE_LINE_BYTES: Final = 4096  # of a chunk: its size and extensions
 MAX_SIZE_DIGITS: Final = 16
 MAX_TRAILERS: Final = 100
 MAX_TRAILER_BYTES: Final = 16 * 1024  # of all trailers
-# bytes of a body with its framing: chunks of one byte have six, and extensions and trailers some
-MAX_FRAMING_SHARE: Final = 8
-MAX_FRAMING_BYTES: Final = 16 * 1024
+MAX_FRAMING_BYTES: Final = 16 * 1024  # by which the framing of a body may be longer than the body
+_LINE_END: Final = b"\r\n"
 _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _QUOTED: Final = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"'
 _SIZE_LINE: Final = re.compile(
@@ -117,7 +116,7 @@ class ChunkDecoder:
 
     def __init__(self) -> None:
         self._part = _Part.SIZE
-        self._buffer = bytearray()  # what is not decoded yet: less than a line at the end
+        self._rest = b""  # what is not decoded yet: less than a line
         self._left = 0  # bytes of the chunk
         self._decoded = 0
         self._framing = 0  # bytes of lines
@@ -134,64 +133,55 @@ class ChunkDecoder:
 
         Raises `FramingError`.
         """
-        self._buffer += data
-        found = bytearray()
-        while self._step(found):
-            pass
-        rest = b""
-        if self.is_whole:
-            rest = bytes(self._buffer)
-            self._buffer.clear()
-        return bytes(found), rest
+        data = self._rest + data
+        at = 0
+        pieces: list[bytes] = []
+        while self._part is not _Part.END:
+            if self._part is _Part.DATA:
+                piece = data[at : at + self._left]
+                pieces.append(piece)
+                at += len(piece)
+                self._left -= len(piece)
+                self._decoded += len(piece)
+                if self._left:
+                    break
+                self._part = _Part.DATA_END
+            if self._part is _Part.DATA_END:
+                if data[at : at + 2] != _LINE_END:
+                    if len(data) >= at + 2 or not _LINE_END.startswith(data[at:]):
+                        raise FramingError("a chunk is longer than its size")
+                    break
+                at += 2
+                self._framing += 2
+                self._part = _Part.SIZE
+            end = self._find_line_end(data, at)
+            if end < 0:
+                break
+            if self._part is _Part.SIZE:
+                self._read_size(data, at, end)
+            else:
+                self._read_trailer(data[at:end])
+            at = end + 2
+        rest = data[at:]
+        self._rest = b"" if self.is_whole else rest
+        return b"".join(pieces), rest if self.is_whole else b""
 
-    def _step(self, found: bytearray) -> bool:
-        """Decode one part; return false where its bytes have not arrived, or the body has ended."""
-        if self._part is _Part.END:
-            return False
-        if self._part is _Part.DATA:
-            return self._take_data(found)
-        line = self._take_line()
-        if line is None:
-            return False
-        if self._part is _Part.SIZE:
-            self._read_size(line)
-        elif self._part is _Part.DATA_END:
-            if line:
-                raise FramingError("a chunk is longer than its size")
-            self._part = _Part.SIZE
-        else:
-            self._read_trailer(line)
-        return True
-
-    def _take_data(self, found: bytearray) -> bool:
-        size = min(len(self._buffer), self._left)
-        found += self._buffer[:size]
-        del self._buffer[:size]
-        self._left -= size
-        self._decoded += size
-        if not self._left:
-            self._part = _Part.DATA_END
-        return not self._left
-
-    def _take_line(self) -> bytes | None:
-        """Return the next line without its end; None where it has not arrived."""
-        most = 0 if self._part is _Part.DATA_END else MAX_SIZE_LINE_BYTES
-        end = self._buffer.find(b"\n", 0, most + 2)
-        if end < 0:
-            if len(self._buffer) > most + 1:
+    def _find_line_end(self, data: bytes, at: int) -> int:
+        """Return where the line ends that begins at `at`; -1 where its end has not arrived."""
+        end = data.find(b"\n", at, at + MAX_SIZE_LINE_BYTES + 2) - 1
+        if end < -1:
+            if len(data) - at > MAX_SIZE_LINE_BYTES + 1:
                 raise FramingError("a line is too long")
-            return None
-        if end == 0 or self._buffer[end - 1] != ord("\r"):
+            return -1
+        if end < at or data[end] != _LINE_END[0]:
             raise FramingError("a line ends without CR")
-        line = bytes(self._buffer[: end - 1])
-        del self._buffer[: end + 1]
-        self._framing += end + 1
-        if self._framing > MAX_FRAMING_SHARE * self._decoded + MAX_FRAMING_BYTES:
+        self._framing += end + 2 - at
+        if self._framing > self._decoded + MAX_FRAMING_BYTES:
             raise FramingError("the framing is longer than the body")
-        return line
+        return end
 
-    def _read_size(self, line: bytes) -> None:
-        match = _SIZE_LINE.fullmatch(line)
+    def _read_size(self, data: bytes, at: int, end: int) -> None:
+        match = _SIZE_LINE.fullmatch(data, at, end)
         if match is None:
             raise FramingError("the size of a chunk is malformed")
         self._left = int(match[1], 16)
