@@ -5,12 +5,15 @@ This stops DNS rebinding: a web page whose name resolves to this machine must no
 
 from __future__ import annotations
 
+import re
+from typing import Final
 from urllib.parse import urlsplit
 
 from bridge.config.addresses import Address, is_loopback
 from bridge.config.settings import Settings
 
 UNSPECIFIED_ADDRESSES = frozenset({"0.0.0.0", "::"})  # noqa: S104 - browsers reach this machine by them
+_HOST: Final = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]:@/]+))(?::[0-9]*)?")
 MISDIRECTED_BODY = (
     b'{"error":"misdirected","message":"this Host is not served here: see'
     b' FLOWBRIDGE_CONSOLE_HOSTS"}'
@@ -29,7 +32,8 @@ def find_own_hosts(settings: Settings, *bound: Address | None) -> frozenset[str]
 
 def is_own_host(header: str, hosts: frozenset[str]) -> bool:
     """Return whether a Host header names the loopback or one of the hosts, on any port."""
-    name, _, rest = header[1:].partition("]") if header.startswith("[") else header.partition(":")
-    if header.startswith("[") and rest and not rest.startswith(":"):
+    match = _HOST.fullmatch(header)
+    if match is None:
         return False
-    return is_loopback(name.lower()) or name.lower() in hosts
+    name = (match[1] or match[2]).lower()
+    return is_loopback(name) or name in hosts

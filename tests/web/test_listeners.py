@@ -7,10 +7,12 @@ write.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from edges import EDGES
 from serving import Bridge, exchange, free_port, head, until
 
 from bridge.config.settings import Settings, load_settings
@@ -53,6 +55,10 @@ PROXIED = [
     {"Host": ""},
     {"Host": "0.0.0.0"},
     {"Host": "evil@127.0.0.1"},
+    {"Host": "127.0.0.1:80@evil.example.com"},
+    {"Host": "127.0.0.1:x"},
+    {"Host": "localhost:80:80"},
+    {"Host": "[::1]:80@evil.example.com"},
 ]
 OWN = [
     {},
@@ -288,6 +294,41 @@ def test_a_page_that_points_its_name_at_this_machine_reads_nothing(
             200,
             401,
         )
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("http://evil.example.com/metrics", 421),
+        ("http://127.0.0.1:80@evil.example.com/metrics", 400),
+        ("http://localhost/metrics", 200),
+        ("HTTPS://localhost:1/metrics?a=b", 200),
+        ("TTP://localhost/metrics", 400),
+        ("localhost/metrics", 400),
+        ("localhost:80", 400),
+        ("http:///metrics", 400),
+        ("*", 400),
+    ],
+)
+@pytest.mark.parametrize("kind", EDGES)
+def test_a_target_names_the_host(
+    targets: dict[str, int], kind: str, target: str, status: int
+) -> None:
+    headers = {"Host": "localhost", "Connection": "close"}
+    assert exchange(targets[kind], head("GET", target, headers)).status == status
+
+
+@pytest.fixture(scope="module")
+def targets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
+    """The private port of each edge."""
+    with ExitStack() as stack:
+        ports = {}
+        for kind, environ in EDGES.items():
+            ports[kind] = free_port()
+            bind = {"FLOWBRIDGE_PRIVATE_BIND": f"127.0.0.1:{ports[kind]}"}
+            folder = tmp_path_factory.mktemp(kind)
+            stack.enter_context(Bridge(folder, "web", environ={**environ, **bind}))
+        yield ports
 
 
 def test_the_private_socket_serves_the_private_face_only(two: tuple[Bridge, int]) -> None:

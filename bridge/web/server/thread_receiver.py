@@ -12,7 +12,7 @@ import struct
 from http import HTTPStatus
 from typing import Any
 
-from gunicorn.http.errors import ParseException
+from gunicorn.http.errors import InvalidRequestLine, ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
 from bridge.core.timings import TIMINGS
@@ -21,6 +21,7 @@ from bridge.system.logs import get_logger
 from bridge.web.server.answer_limits import AnswerLimits
 from bridge.web.server.event_loop.answer_bytes import answer_malformed
 from bridge.web.server.http_limits import PARSE_ERROR_STATUSES
+from bridge.web.server.request_target import read_target
 
 log = get_logger()
 _TIMEVAL = struct.Struct("@ll")
@@ -56,10 +57,18 @@ class ThreadReceiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         super().handle_exit(sig, frame)
 
     def handle_request(self, req: Any, conn: Any) -> Any:
-        """Answer a request. gunicorn would join its cookies of several fields by a comma."""
+        """Answer a request. gunicorn would join its cookies of several fields by a comma, and
+        ignore the host of its target.
+        """
+        target = read_target(req.uri)
+        if target is None:
+            raise InvalidRequestLine(req.uri)
+        if target[0] is not None:
+            others = [(name, value) for name, value in req.headers if name != "HOST"]
+            req.headers = [*others, ("HOST", target[0])]
         cookies = [value for name, value in req.headers if name == "COOKIE"]
         if len(cookies) > 1:
-            others = [one for one in req.headers if one[0] != "COOKIE"]
+            others = [(name, value) for name, value in req.headers if name != "COOKIE"]
             req.headers = [*others, ("COOKIE", "; ".join(cookies))]
         return super().handle_request(req, conn)
 

@@ -21,6 +21,7 @@ from bridge.core.records import record
 from bridge.web.hook_messages import RequestHead
 from bridge.web.server.event_loop.plain_head import PlainHead, read_plain_head
 from bridge.web.server.http_limits import HEAD_LIMITS, PARSE_ERROR_STATUSES
+from bridge.web.server.request_target import read_target
 
 try:
     c_parser: Any = import_module("gunicorn_h1c")
@@ -203,17 +204,20 @@ def _make_head(
     protocol: str = "HTTP/1.1",
 ) -> RequestHead:
     """Return the head for the request target `raw`."""
-    if not _TARGET.fullmatch(raw):
+    if not _TARGET.fullmatch(raw) or (read := read_target(raw)) is None:
         raise MalformedRequest("RequestTarget")
+    host, target = read
+    if host is not None:
+        headers["host"] = host
     try:
-        parts = util.split_request_uri(raw)
+        parts = util.split_request_uri(target)
     except (ValueError, http_errors.ParseException):
         raise MalformedRequest("RequestTarget") from None
     path = unquote_to_bytes(parts.path.encode("latin-1")).decode("latin-1")
     return RequestHead(
         method=method,
         path=path,
-        target=raw if raw.startswith("/") else path,
+        target=target,
         query_string=parts.query or "",
         headers=headers,
         scheme="http",
