@@ -13,8 +13,9 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
+from select import select
 from tempfile import TemporaryDirectory
 
 import pytest
@@ -118,7 +119,7 @@ def deployed_caddyfile() -> str:
         [which("caddy"), "version"], capture_output=True, text=True, check=True
     ).stdout
     if tuple(map(int, re.findall(r"\d+", said)[:3])) >= (2, 6, 4):
-        newer = re.search(r"in place of the two: (.*)", text)
+        newer = re.search(r"replace the two lines by one: (.*)", text)
         assert newer is not None
         text = re.sub(r"buffer_requests\n\t+max_buffer_size .*", newer[1], text)
     return text
@@ -572,6 +573,33 @@ def test_a_body_that_does_not_come_in_time_is_no_success(
         else:
             assert read_answer(sock).status in (0, 400, 408)
         assert bridge.count() == 0
+
+
+@pytest.mark.parametrize("name", ["nginx", "caddy"])
+def test_bodies_of_one_network_leave_room_for_others(
+    name: str, tmp_path: Path, pems: Pems, ca_file: str
+) -> None:
+    """nginx passes none of them on, Caddy all; flowbridge knows their network by its header."""
+    needs(name)
+    port = free_port()
+    timings = {"bridge.web.body_reader.IN_FLIGHT": 8 * MIB, "request_body_seconds": 600.0}
+    given = {"Host": HOST, "Content-Length": str(5 * MIB), **github(b"")}
+    held = head("POST", "/hooks/github", given) + b"x" * (2 * MIB - 1024)
+    good = b'"' + b"x" * 10_000 + b'"'
+    with (
+        Bridge(tmp_path, "web", routes=ROUTES, environ=ENVIRON, timings=timings) as bridge,
+        proxy(name, port, bridge.port, pems),
+        ExitStack() as stack,
+    ):
+        front = Front(bridge, port, ca_file)
+        senders = [stack.enter_context(front.connect(f"127.0.9.{n}")) for n in range(1, 13)]
+        for sender in senders:
+            with suppress(OSError):
+                sender.sendall(held)
+        if name == "caddy":  # two receivers have room for eight
+            until(lambda: len(select(senders, [], [], 0)[0]) >= 4, what="refusals")
+        statuses = [front.post("/hooks/github", good, github(good)).status for _ in range(10)]
+        assert statuses == [202] * 10
 
 
 def test_caddy_waits_for_longer_than_the_bridge() -> None:
