@@ -54,13 +54,11 @@ class Attack:
     """One attack. Each connection calls `hold`, a function of a module, and stays silent after it.
 
     Once the server has answered or closed, the connection comes again.
-    `port`: which listener it is for, "public" or "private".
     """
 
     name: str
     connections: int
     hold: Callable[[Wire], Awaitable[None]]
-    port: str = "public"
 
 
 @contextlib.contextmanager

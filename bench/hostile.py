@@ -1,21 +1,30 @@
-"""Acknowledgements while flows misbehave: p50 and p99 idle, and beside endless loops, floods of
-output and memory hogs.
+"""Acknowledgements while flows or strangers misbehave: p50 and p99 idle, and beside endless loops,
+floods of output and memory hogs; beside attacks, direct and behind both documented proxies, p99, good
+requests that were refused, and how much memory grew.
 
-python bench/hostile.py [--rate 250] [--seconds 6]
+python bench/hostile.py [--rate 250] [--seconds 6] [--only flows bodies …] [--megabytes 1]
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import http.client
 import json
 import os
 import threading
 import time
+from collections.abc import Iterator
 
+import hostile_intake
+import proxies
 import rig
 import webhook_sample
+from attacks import Attack, under_attack
+from scheduled_load import send as send_scheduled
 
+#: Rows of other modules come here.
+ATTACKS: tuple[Attack, ...] = (*hostile_intake.ATTACKS,)
 FLOWS = """
 from bridge.flows import flow
 
@@ -36,14 +45,84 @@ def hog():
         held.append(bytearray(1 << 20))
 """
 CONNECTIONS = 4
+GOOD_RATE = 40.0  # good requests a second beside an attack: nginx limits those of one address
+SAMPLE_SECONDS = 0.5
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rate", type=float, default=250.0)
     parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument("--only", nargs="*", default=[], help="parts of names; flows: the flows")
+    parser.add_argument("--megabytes", type=float, default=1.0, help="that strangers send a second")
     given = parser.parse_args()
     print(rig.machine())
+    if not given.only or "flows" in given.only:
+        compare_flows(given.rate, given.seconds)
+    for attack in ATTACKS:
+        if not given.only or any(part in attack.name for part in given.only):
+            for way in ("direct", *proxies.installed()):
+                print(compare(attack, way, given.seconds, given.megabytes * 1e6), flush=True)
+
+
+def compare(attack: Attack, way: str, seconds: float, bytes_per_second: float) -> str:
+    """Return a line on good requests beside an attack, and without it."""
+    refused: list[str] = []
+    with bridge_behind(way) as (pid, port):
+        body = webhook_sample.payload()
+
+        def load(run: str) -> list[float]:
+            acks = send_scheduled(port, body, GOOD_RATE, seconds, run, refused=refused)
+            return sorted(took * 1e3 for _, took in acks.values())
+
+        load("warm")
+        before = rig.pss(pid)
+        without = load("without")
+        with under_attack(attack, port, bytes_per_second), sampled(pid) as sizes:
+            beside = load("beside")
+    p99 = [rig.quantile(times, 0.99) for times in (without, beside) if times]
+    figures = f"p99 {p99[0]:.1f} ms without, {p99[1]:.1f} beside" if len(p99) == 2 else "no answers"
+    return (
+        f"{attack.name}, {way}: {len(beside)} good, {len(refused)} refused; {figures};"
+        f" {max(sizes) - before:+.0f} MB"
+    )
+
+
+@contextlib.contextmanager
+def bridge_behind(way: str) -> Iterator[tuple[int, int]]:
+    """Run a bridge, "direct" or behind a proxy; give its process and the port for senders."""
+    environ = {"FLOWBRIDGE_TRUSTED_PROXIES": "127.0.0.1"}
+    with rig.folder() as path, contextlib.ExitStack() as stack:
+        port = rig.free_port()
+        environ["FLOWBRIDGE_PRIVATE_BIND"] = f"127.0.0.1:{rig.free_port()}"
+        routes = webhook_sample.routes("http://127.0.0.1:9/")
+        run = stack.enter_context(rig.flowbridge(path, routes, port, "web", **environ))
+        if way != "direct":
+            port = stack.enter_context(proxies.proxy(way, port))
+        yield run.pid, port
+
+
+@contextlib.contextmanager
+def sampled(pid: int) -> Iterator[list[float]]:
+    """Give the proportional set sizes of a tree, in MB, until the end of the block."""
+    sizes = [rig.pss(pid)]
+    over = threading.Event()
+
+    def sample() -> None:
+        while not over.wait(SAMPLE_SECONDS):
+            sizes.append(rig.pss(pid))
+
+    thread = threading.Thread(target=sample)
+    thread.start()
+    try:
+        yield sizes
+    finally:
+        over.set()
+        thread.join()
+
+
+def compare_flows(rate: float, seconds: float) -> None:
+    """Print p50 and p99 idle, and beside flows that misbehave."""
     with rig.folder() as path:
         (path / "flows.py").write_text(FLOWS)
         os.environ |= {
@@ -52,12 +131,12 @@ def main() -> None:
         }
         port = rig.free_port()
         with rig.flowbridge(path, config(), port):
-            measure(port, given.rate, 1.0)  # warms up
-            idle = [measure(port, given.rate, given.seconds) for _ in range(2)]
+            measure(port, rate, 1.0)  # warms up
+            idle = [measure(port, rate, seconds) for _ in range(2)]
             for flow in ("loop", "loop", "loop", "flood", "flood", "hog", "hog"):
                 start(port, flow)
             time.sleep(1)
-            busy = [measure(port, given.rate, given.seconds) for _ in range(2)]
+            busy = [measure(port, rate, seconds) for _ in range(2)]
     for name, found in (("idle", idle), ("three loops, two floods, two hogs", busy)):
         print(
             f"{name:34} p50 {rig.median([one[0] for one in found]):5.1f} ms  p99"
@@ -122,4 +201,5 @@ def send(port: int, rate: float, seconds: float, took: list[float]) -> None:
         took.append(time.perf_counter() - sent)
 
 
-main()
+if __name__ == "__main__":
+    main()
