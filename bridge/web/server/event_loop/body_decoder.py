@@ -27,6 +27,12 @@ _SIZE_LINE: Final = re.compile(
     + _QUOTED
     + rb"))?)*"
 )
+#: Whole chunks of 1 to 15 bytes, one after another: a step for each would cost more than its bytes.
+_SMALL_CHUNK: Final = b"(?s:%s)" % b"|".join(
+    b"[%x%X]\r\n.{%d}\r\n" % (size, size, size) for size in range(1, 16)
+)
+_SMALL_CHUNKS: Final = re.compile(b"(?:%s)++" % _SMALL_CHUNK)
+_EACH_SMALL_CHUNK: Final = re.compile(_SMALL_CHUNK)
 _TRAILER: Final = re.compile(rb"(" + _TOKEN + rb"):[\t -~\x80-\xff]*")
 #: Fields that change how a request is framed, routed or authenticated: none of them may come late.
 _HEAD_ONLY_FIELDS: Final = frozenset(
@@ -154,6 +160,12 @@ class ChunkDecoder:
                 at += 2
                 self._framing += 2
                 self._part = _Part.SIZE
+            if self._part is _Part.SIZE and (run := _SMALL_CHUNKS.match(data, at)):
+                chunks = _EACH_SMALL_CHUNK.findall(run[0])
+                pieces += [chunk[3:-2] for chunk in chunks]
+                at = run.end()
+                self._decoded += len(run[0]) - 5 * len(chunks)
+                self._count_framing(5 * len(chunks))
             end = self._find_line_end(data, at)
             if end < 0:
                 break
@@ -175,10 +187,13 @@ class ChunkDecoder:
             return -1
         if end < at or data[end] != _LINE_END[0]:
             raise FramingError("a line ends without CR")
-        self._framing += end + 2 - at
+        self._count_framing(end + 2 - at)
+        return end
+
+    def _count_framing(self, size: int) -> None:
+        self._framing += size
         if self._framing > self._decoded + MAX_FRAMING_BYTES:
             raise FramingError("the framing is longer than the body")
-        return end
 
     def _read_size(self, data: bytes, at: int, end: int) -> None:
         match = _SIZE_LINE.fullmatch(data, at, end)
