@@ -11,12 +11,13 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import quote_from_bytes, unquote_plus, unquote_to_bytes
+from urllib.parse import quote_from_bytes, unquote_plus
 
 import orjson
 
 from bridge.core.http_messages import Request
 from bridge.core.locators import URLENCODED, compile_locator
+from bridge.core.percent_encoding import decode_field
 
 MASK = "***"
 _MASK = MASK.encode()
@@ -135,12 +136,12 @@ def _mask_field(
     pair: bytes, paths: Sequence[Path], wrapped_in: str | None, *, verified: bool
 ) -> bytes:
     name, _, value = pair.partition(b"=")
-    decoded = unquote_plus(name.decode("latin-1"))
+    decoded = decode_field(name).decode("utf-8", "replace")
     if (decoded,) in paths:
         return name + b"=" + _MASK
     if decoded != wrapped_in:
         return pair
-    text = unquote_to_bytes(value.replace(b"+", b" "))
+    text = decode_field(value)
     shown = _mask_json(text, paths, verified=verified)
     return pair if shown == text else name + b"=" + quote_from_bytes(shown, safe="").encode()
 

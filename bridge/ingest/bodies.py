@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
-from urllib.parse import parse_qsl
 
 import orjson
 from werkzeug.http import parse_options_header
@@ -17,10 +16,12 @@ from bridge.core.json_limits import exceeds_depth, exceeds_values
 from bridge.core.locators import URLENCODED
 from bridge.core.model import JSON, Body, FormFile
 from bridge.core.multipart import MultipartError, Part, parse_parts, sanitize_file_name
+from bridge.core.percent_encoding import MAX_ESCAPES, exceeds_escapes, parse_pairs
 from bridge.providers.signatures.jwt import unwrap_event
 
 MAX_FIELDS = 1000
 MULTIPART = "multipart/form-data"
+ESCAPES_PROBLEM = f"the form has more than {MAX_ESCAPES} percent signs"
 
 
 media_of = lru_cache(maxsize=256)(parse_options_header)  # a sender always sends the same value
@@ -43,6 +44,8 @@ def decode(
     """
     media, options = media_of(content_type)
     if media == URLENCODED:
+        if max_values is not None and exceeds_escapes(raw):
+            return Body(problem=f"{ESCAPES_PROBLEM}, the limit of a public source")
         return _unwrap(_urlencoded(raw), wrapped_in, max_depth, max_values)
     if media == MULTIPART:
         return _multipart(raw, options.get("boundary", ""))
@@ -107,14 +110,12 @@ def _text(raw: bytes) -> Body:
 
 def _urlencoded(raw: bytes) -> Body:
     try:
-        pairs = parse_qsl(
-            raw.decode("ascii"),
-            keep_blank_values=True,
-            strict_parsing=bool(raw),
-            max_num_fields=MAX_FIELDS,
-            errors="strict",
-        )
-    except (ValueError, UnicodeDecodeError):
+        fields = parse_pairs(raw, MAX_FIELDS)
+        is_whole = not raw or all(b"=" in pair for pair in raw.split(b"&"))
+        if not raw.isascii() or not is_whole:
+            raise ValueError("not a URL-encoded form")
+        pairs = [(name.decode(), value.decode()) for name, value in fields]
+    except ValueError:
         return Body(
             problem=f"the body is not a URL-encoded form of at most {MAX_FIELDS} fields in UTF-8"
         )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, unquote_plus
+from urllib.parse import parse_qsl
 
 import orjson
 
 from bridge.core.model import JSON, Body, Event, Reject
+from bridge.core.percent_encoding import decode_text
 from bridge.core.unicode_text import normalize
 
 # first parts of a field's path, as in routes.yaml
@@ -101,7 +102,7 @@ class DataSubject:
 
     def in_query(self, query_string: str) -> bool:
         """Return whether a query parameter matches."""
-        if self.anywhere and self.text in fold_text(unquote_plus(query_string)):
+        if self.anywhere and self.text in fold_text(decode_text(query_string)):
             return True
         return any(
             self.in_value({name: value})
@@ -111,7 +112,7 @@ class DataSubject:
     def in_raw(self, raw: bytes) -> bool:
         """Return whether the bytes contain the text, plain or URL-encoded."""
         text = raw.decode("utf-8", "replace")
-        return self.text in fold_text(text) or self.text in fold_text(unquote_plus(text))
+        return self.text in fold_text(text) or self.text in fold_text(decode_text(text))
 
     def in_texts(self, texts: list[str | None]) -> bool:
         """Return whether one of the texts contains it."""

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Final
-from urllib.parse import unquote_to_bytes
 
 from bridge.core.errors import FieldFault, Refused
 from bridge.core.json_limits import MAX_VALUES
@@ -21,7 +20,8 @@ from bridge.core.multipart import (
     parse_parts,
     sanitize_file_name,
 )
-from bridge.ingest.bodies import MULTIPART, media_of, read_json
+from bridge.core.percent_encoding import decode_field, exceeds_escapes
+from bridge.ingest.bodies import ESCAPES_PROBLEM, MULTIPART, media_of, read_json
 from bridge.ingest.forms.charsets import DEFAULT_CODEC, UTF_8, find_codec
 from bridge.ingest.forms.nesting import Fields, gather_fields, shorten_name
 from bridge.routing.form import FieldRules, Form
@@ -148,12 +148,10 @@ def _urlencoded(raw: bytes, rules: FieldRules) -> list[tuple[bytes, bytes]]:
     """Split a URL-encoded body: https://url.spec.whatwg.org/#urlencoded-parsing."""
     if raw.count(b"&") - raw.count(b"&&") > rules.max:
         raise _too_many(rules.max)
+    if exceeds_escapes(raw):
+        raise unreadable(ESCAPES_PROBLEM)
     halves = [pair.partition(b"=") for pair in raw.split(b"&") if pair]
-    return [(_unquoted(name), _unquoted(value)) for name, _, value in halves]
-
-
-def _unquoted(text: bytes) -> bytes:
-    return unquote_to_bytes(text.replace(b"+", b" "))
+    return [(decode_field(name), decode_field(value)) for name, _, value in halves]
 
 
 def _lines(raw: bytes, rules: FieldRules) -> list[tuple[bytes, bytes]]:

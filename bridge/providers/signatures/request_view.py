@@ -12,6 +12,7 @@ from bridge.core.http_messages import Request
 from bridge.core.json_limits import exceeds_values
 from bridge.core.locators import MAX_QUERY_FIELDS, URLENCODED, Locator, as_text, dig
 from bridge.core.model import JSON
+from bridge.core.percent_encoding import exceeds_escapes, parse_pairs
 
 UNREAD = object()
 
@@ -47,16 +48,19 @@ class RequestView:
         return self._json
 
     def form(self) -> list[tuple[str, str]]:
-        """Return the fields of a urlencoded body in order; none for another type of body."""
+        """Return the fields of a urlencoded body in order; none for another type of body.
+
+        Raises BadSignature if there are too many fields or escapes.
+        """
         if self._form is None:
             is_form = self.request.content_type == URLENCODED
-            self._form = _pairs(self.request.body.decode("latin-1")) if is_form else []
+            self._form = _form_pairs(self.request.body) if is_form else []
         return self._form
 
     def query(self) -> list[tuple[str, str]]:
         """Return the parameters of the query in order."""
         if self._query is None:
-            self._query = _pairs(self.request.query_string)
+            self._query = _query_pairs(self.request.query_string)
         return self._query
 
     def find(self, locator: Locator) -> str | None:
@@ -89,7 +93,17 @@ def raw_bytes(text: str) -> bytes:
         raise BadSignature("malformed") from None
 
 
-def _pairs(text: str) -> list[tuple[str, str]]:
+def _form_pairs(raw: bytes) -> list[tuple[str, str]]:
+    if exceeds_escapes(raw):
+        raise BadSignature("malformed")
+    try:
+        pairs = parse_pairs(raw, MAX_QUERY_FIELDS)
+    except ValueError:
+        raise BadSignature("malformed") from None
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in pairs]
+
+
+def _query_pairs(text: str) -> list[tuple[str, str]]:
     try:
         return parse_qsl(
             text, keep_blank_values=True, encoding="latin-1", max_num_fields=MAX_QUERY_FIELDS
