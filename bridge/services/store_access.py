@@ -31,6 +31,7 @@ def open_store(settings: Settings) -> Iterator[Database | None]:
     store nor a routes.yaml.
     """
     with pause_collection():
+        from bridge.store.db.session_check import check_sessions
         from bridge.store.migrations import upgrade
         from bridge.store.tables.schema import HEAD
 
@@ -39,6 +40,7 @@ def open_store(settings: Settings) -> Iterator[Database | None]:
         yield None
         return
     try:
+        check_sessions(database)
         revision = upgrade.read_revision(database)
         if revision is None:
             yield None

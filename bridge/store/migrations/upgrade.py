@@ -14,6 +14,7 @@ from bridge.store.db.advisory_locks import Lock, take_lock
 from bridge.store.db.database import Database
 from bridge.store.db.error_text import describe_error
 from bridge.store.db.postgres import milliseconds
+from bridge.store.db.session_check import check_sessions
 from bridge.store.db.sqlite_file import check_sqlite_file
 from bridge.store.migrations.retry_waits import begin_waits
 from bridge.store.tables.schema import HEAD
@@ -37,7 +38,8 @@ def read_revision(database: Database) -> str | None:
 def upgrade(database: Database) -> tuple[str | None, str]:
     """Migrate to the newest schema, and return the revisions before and after.
 
-    Raises `StoreError` for a newer schema, or a file that is no database. Other processes may keep
+    Raises `StoreError` for a newer schema, a file that is no database, or a pooler that
+    `check_sessions` refuses. Other processes may keep
     working, including those of the previous version. On PostgreSQL, the migration waits for a lock
     at most `Timings.migration_lock_seconds`, since later statements of other processes would wait
     behind it; then it gives up and retries.
@@ -50,6 +52,7 @@ def upgrade(database: Database) -> tuple[str | None, str]:
         os.close(os.open(database.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         check_sqlite_file(database.path)
         vacuum.enable_incremental(database.path)
+    check_sessions(database)
     waits = begin_waits(database.timings)
     revisions: list[str | None] = []  # before each step
     while True:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 
 from bridge.core.sizes import MIB
-from bridge.store.db import clock, disk_space
+from bridge.store.db import clock, disk_space, session_check
 from bridge.store.db.database import Database
 from bridge.store.migrations import upgrade
 from bridge.store.operations import invariants
@@ -88,6 +88,8 @@ def check_database(database: Database, files: Iterable[str | None] = ()) -> dict
     )
     counts: dict[str, int | None] = dict.fromkeys(COUNTED_TABLES)
     problems += find_damage(database)
+    if session_check.has_shared_sessions(database):
+        problems.append(session_check.SHARED_SESSIONS)
     with database.read() as connection:
         if revision is not None:
             counts = {
