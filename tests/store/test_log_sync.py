@@ -60,6 +60,7 @@ class Disk:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.fails = False
         self.seen: list[tuple[str, str]] = []
+        self.sizes: list[int] = []  # of what was written
         self.before_sync: Callable[[], None] = lambda: None
         sync, write = os.fdatasync, os.pwrite
 
@@ -73,6 +74,7 @@ class Disk:
         def pwrite(fd: int, data: bytes, at: int) -> int:
             assert os.pread(fd, len(data), at) == data, "the log has other contents now"
             self.seen.append(("write", self._name(fd)))
+            self.sizes.append(len(data))
             return write(fd, data, at)
 
         patch.setattr(os, "fdatasync", fdatasync)
@@ -149,6 +151,40 @@ def test_no_commit_succeeds_until_the_log_was_written_again(sqlite: Database, di
             write(sqlite, name)
     assert "2" not in stored(sqlite), "nothing is committed behind the gap"
     disk.fails = False
+    write(sqlite, "next")
+    assert {"before", "next"} <= stored(sqlite)
+
+
+def fail_a_sync(database: Database, disk: Disk, body: bytes = b"{}") -> None:
+    """Commit an event whose sync fails; the disk works again then."""
+    lost = make_event("lost", body=body)
+    disk.fails = True
+    with pytest.raises(StoreError, match="could not be synced"):
+        events.add(database, lost, [], lambda *_: [])
+    disk.fails = False
+    del disk.seen[:]
+
+
+def test_all_of_a_long_log_is_written_again(sqlite: Database, disk: Disk) -> None:
+    write(sqlite, "before")
+    fail_a_sync(sqlite, disk, os.urandom(900_000))
+    size = log_of(sqlite).stat().st_size
+    assert size > 3 * 256 * 1024
+    write(sqlite, "next")
+    assert sum(disk.sizes) == size
+
+
+def test_the_log_is_not_written_again_while_another_program_writes(
+    sqlite: Database, disk: Disk
+) -> None:
+    write(sqlite, "before")
+    fail_a_sync(sqlite, disk)
+    with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="locked"):
+            write(sqlite, "next")
+        assert disk.seen == []
+        other.execute("ROLLBACK")
     write(sqlite, "next")
     assert {"before", "next"} <= stored(sqlite)
 

@@ -17,11 +17,13 @@ from sqlalchemy import select, text
 
 from bridge.core.errors import StoreError
 from bridge.core.model import Debounce, Event, Order
-from bridge.store.db import commit_queue, postgres
+from bridge.store.db import commit_queue, postgres, shared_commit
 from bridge.store.db.advisory_locks import take_key_locks
+from bridge.store.db.commit_queue import WriteJob
 from bridge.store.db.database import Database
+from bridge.store.encryption import NO_ENCRYPTION
 from bridge.store.inbound import events
-from bridge.store.inbound.arrivals import ARRIVAL_BATCH
+from bridge.store.inbound.arrivals import ARRIVAL_BATCH, ArrivalRows
 from bridge.store.tables import schema
 
 PATIENT = pytest.mark.timings(shared_commit_lock_seconds=60.0)
@@ -410,3 +412,71 @@ def test_large_events_take_several_commits(
     results = add_each(database, [asked(event) for event in each])
     assert [one.event_id for [one] in results] == [event.id for event in each]
     assert taken == [2, 1, 2, 1]
+
+
+def crossed(prefix: str, keys: str) -> Any:
+    """Return a request with one event for each ordering key."""
+    pairs = [
+        (event, [make_delivery(event, order=Order(key=key))])
+        for key in keys
+        for event in [make_event(f"{prefix}{key}")]
+    ]
+    return pairs, never
+
+
+@PATIENT
+def test_requests_that_write_alone_lock_their_keys_in_one_order(
+    postgresql: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The triggers lock one key after the other, in the order of the rows."""
+    locked: list[list[str]] = []
+    take = shared_commit.lock_keys
+
+    def note(raw: Any, keys: Any) -> None:
+        locked.append(sorted(key for _, pairs in keys for _, key in pairs))
+        take(raw, keys)
+
+    def fail(raw: Any, batch: Any) -> None:
+        raise ValueError("each writes alone")
+
+    monkeypatch.setattr(shared_commit, "_insert", fail)
+    monkeypatch.setattr(shared_commit, "lock_keys", note)
+    results = add_each(postgresql, [crossed("1", "ab"), crossed("2", "ba")])
+    assert [len(result) for result in results] == [2, 2]
+    assert locked == [["a", "b"], ["a", "b"]]
+
+
+def rows_of(name: str) -> ArrivalRows:
+    return ArrivalRows.of((make_event(name), []), NO_ENCRYPTION, "")
+
+
+@PATIENT
+def test_a_session_that_the_server_ends_fails_all_and_is_not_tried_request_by_request(
+    postgresql: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its error need not name a class of the server's own."""
+
+    def end(raw: Any, items: Any) -> list[bool]:
+        raw.close()
+        raise ValueError("the connection is closed")
+
+    monkeypatch.setattr(ARRIVAL_BATCH, "insert", end)
+    jobs = [WriteJob(ARRIVAL_BATCH, [rows_of(name)]) for name in "123"]
+    postgresql._queue.write_each(jobs)
+    assert [job.write_alone for job in jobs] == [None] * 3
+    assert all(job.error is not None for job in jobs)
+
+
+def test_a_batch_of_two_kinds_stores_nothing_where_the_second_fails(postgresql: Database) -> None:
+    class Failing(type(ARRIVAL_BATCH)):  # type: ignore[misc]
+        def insert(self, raw: Any, items: Any) -> list[bool]:
+            raise ValueError("this kind fails")
+
+    failing = Failing()
+    jobs = [
+        WriteJob(ARRIVAL_BATCH, [rows_of("1")]),
+        WriteJob(failing, [rows_of("2")]),
+    ]
+    postgresql._queue.write_each(jobs)
+    assert all(job.write_alone is not None for job in jobs)
+    assert stored(postgresql) == []
