@@ -22,8 +22,8 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "P1-repair",
         "file": "bridge/store/db/group_commit.py",
-        "old": "                self._log.repair(raw)\n",
-        "new": "",
+        "old": "                    self._log.repair(raw)\n",
+        "new": "                    pass\n",
         "tests": ["tests/store/test_log_sync.py"],
     },
     {

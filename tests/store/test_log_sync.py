@@ -15,7 +15,7 @@ import pytest
 from records import make_delivery, make_event
 from sqlalchemy import event, insert
 
-from bridge.core.errors import StoreError
+from bridge.core.errors import CommitWaits, StoreError
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.tables import schema
@@ -181,12 +181,29 @@ def test_the_log_is_not_written_again_while_another_program_writes(
     fail_a_sync(sqlite, disk)
     with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StoreError, match="locked"):
-            write(sqlite, "next")
+        with pytest.raises(CommitWaits, match="another program has locked the database"):
+            events.add_each(sqlite, [([(make_event("next"), [])], lambda *_: [])], waits=False)
         assert disk.seen == []
         other.execute("ROLLBACK")
     write(sqlite, "next")
     assert {"before", "next"} <= stored(sqlite)
+
+
+def test_another_process_writes_the_log_again_before_its_first_commit(
+    sqlite: Database, disk: Disk
+) -> None:
+    """The one that knew of the failed sync may have been killed."""
+    write(sqlite, "before")
+    fail_a_sync(sqlite, disk)
+    size = log_of(sqlite).stat().st_size
+    other = Database(sqlite.url.render_as_string())
+    write(other, "next")
+    name = log_of(sqlite).name
+    assert disk.seen == [("write", name), ("sync", name), ("sync", name)]
+    assert disk.sizes == [size]
+    write(other, "last")
+    assert disk.seen[3:] == [("sync", name)], "it is written again once"
+    other.close()
 
 
 def test_a_log_that_cannot_be_written_again_is_an_error(

@@ -122,7 +122,6 @@ class GroupCommit(CommitQueue):
         try:
             try:
                 self._take(batch)
-                self._log.repair(raw)
                 self._transact(batch, connection, raw)
             finally:
                 self._has_lock = False
@@ -141,6 +140,8 @@ class GroupCommit(CommitQueue):
         until = time.monotonic() + BUSY_TIMEOUT_SECONDS
         while True:
             try:
+                if self._has_log:
+                    self._log.repair(raw)
                 _transact(batch, connection, raw)
                 return
             except sqlite3.OperationalError as error:

@@ -29,11 +29,16 @@ class LogSync:
     def __init__(self, path: Path) -> None:
         self._path = path.with_name(path.name + "-wal")
         self._fd = -1
-        self._has_failed = False
+        self._may_have_gap = True
 
     def open(self) -> None:
-        """Open the file. Call it with a connection that has just opened it, too."""
+        """Open the file. Call it with a connection that has just opened it, too.
+
+        Linux tells a failed write only to those that have the file open, so another process may
+        have known of a gap in it, and ended.
+        """
         self.close()
+        self._may_have_gap = True
         self._fd = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
 
     def sync(self) -> None:
@@ -47,18 +52,18 @@ class LogSync:
                 raise StoreError(f"{self._path} was deleted while the database was open")
             os.fdatasync(self._fd)
         except OSError as error:
-            self._has_failed = True
+            self._may_have_gap = True
             raise SyncFailed(f"the commit could not be synced: {error.strerror}") from error
 
     def repair(self, connection: sqlite3.Connection) -> None:
-        """Write the log again if a sync has failed. Call it before a transaction.
+        """Write the log again if it was just opened or a sync has failed.
 
-        Raises `SyncFailed`.
+        Call it before a transaction. Raises `SyncFailed`.
 
         Linux reports a failed write once, and does not try it again. Behind the gap that it leaves
         in the log, later commits would be lost with the power, although they were synced.
         """
-        if not self._has_failed:
+        if not self._may_have_gap:
             return
         connection.execute("BEGIN IMMEDIATE")  # no program writes the log meanwhile
         try:
@@ -66,7 +71,7 @@ class LogSync:
         finally:
             connection.execute("ROLLBACK")
         self.sync()
-        self._has_failed = False
+        self._may_have_gap = False
 
     def _write_again(self) -> None:
         try:
