@@ -23,6 +23,7 @@ from alembic import command
 from alembic_settings import scripts
 from records import NOW
 from serving import until
+from sqlalchemy import event as listeners
 from sqlalchemy import make_url, text
 
 from bridge.core.errors import StoreError
@@ -386,6 +387,39 @@ def test_a_migration_that_never_gets_its_turn_says_so(postgres_database: str) ->
         with pytest.raises(StoreError, match=r"could not be migrated.*lock timeout"):
             upgrade.upgrade(database)
     assert upgrade.read_revision(database) == "0003"
+    database.close()
+
+
+def test_a_full_disk_at_a_migration_says_how_much_to_free(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'flowbridge.db'}")
+    with database.engine.begin() as connection:
+        command.upgrade(scripts(connection), "0003")
+    database.disconnect()
+
+    @listeners.listens_for(database.engine, "connect")
+    def fill(raw: sqlite3.Connection, _record: object) -> None:
+        raw.execute("PRAGMA max_page_count = 1").fetchall()  # no page more than there are
+
+    with pytest.raises(StoreError, match=r"^the disk is full; .* nothing\. Next: free 2 MB"):
+        upgrade.upgrade(database)
+    assert upgrade.read_revision(database) == "0003"
+    database.close()
+
+
+def test_a_full_disk_of_a_server_at_a_migration_says_so(
+    postgres_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(postgres_database)
+
+    def fail(_database: Database) -> None:
+        with database.engine.begin() as connection:
+            connection.execute(
+                text("DO $$ BEGIN RAISE SQLSTATE '53100' USING MESSAGE = 'no space'; END $$")
+            )
+
+    monkeypatch.setattr(upgrade, "run_step", fail)
+    with pytest.raises(StoreError, match=r"server is full; .* nothing\. Next: free space there"):
+        upgrade.upgrade(database)
     database.close()
 
 

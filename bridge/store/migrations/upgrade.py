@@ -9,6 +9,7 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from bridge.core.errors import StoreError
+from bridge.core.sizes import MIB
 from bridge.store.db import vacuum
 from bridge.store.db.advisory_locks import Lock, take_lock
 from bridge.store.db.database import Database
@@ -25,6 +26,7 @@ log = get_logger()
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: lock_not_available,
 # deadlock_detected
 LOCK_ERRORS = ("55P03", "40P01")
+DISK_FULL = "53100"  # disk_full
 
 
 def read_revision(database: Database) -> str | None:
@@ -60,6 +62,8 @@ def upgrade(database: Database) -> tuple[str | None, str]:
             before, after = run_step(database)
         except DBAPIError as error:
             wait = next(waits, None) if _is_lock_error(error) else None
+            if _is_disk_full(error):
+                raise StoreError(_describe_full_disk(database)) from error
             if wait is None:
                 raise StoreError(
                     f"the schema could not be migrated: {describe_error(error)}"
@@ -78,6 +82,25 @@ def _is_lock_error(error: DBAPIError) -> bool:
         getattr(error.orig, "sqlstate", None) in LOCK_ERRORS
         or getattr(error.orig, "sqlite_errorname", None) == "SQLITE_BUSY"
     )
+
+
+def _is_disk_full(error: DBAPIError) -> bool:
+    return (
+        getattr(error.orig, "sqlstate", None) == DISK_FULL
+        or getattr(error.orig, "sqlite_errorname", None) == "SQLITE_FULL"
+    )
+
+
+def _describe_full_disk(database: Database) -> str:
+    """Return what a full disk means to a migration; a step that fails is rolled back.
+
+    A step may write all pages to SQLite's log, and some more to the file.
+    """
+    where, needed = "the disk of the database server is full", "space there"
+    if database.is_sqlite:
+        where = "the disk is full"
+        needed = f"{database.path.stat().st_size // MIB + 2} MB"
+    return f"{where}; the migration has changed nothing. Next: free {needed} and start again"
 
 
 def upgrade_advice(found: str | None) -> str:
