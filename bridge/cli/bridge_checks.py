@@ -12,6 +12,7 @@ import click
 from bridge.cli.command_settings import explain_local_only, find_server, settings_of
 from bridge.cli.options import parse_url
 from bridge.cli.usable_config import with_learned_secrets
+from bridge.services.bridge_checks.database_sessions import find_shared_sessions
 from bridge.services.bridge_checks.examination import DryRuns, Examination
 from bridge.services.bridge_checks.findings import CheckFinding
 from bridge.services.bridge_checks.secret_use import describe_secret_use, list_secret_use
@@ -68,6 +69,7 @@ class LocalChecks:
 
     def run(self) -> Iterator[CheckFinding]:
         """See `BridgeChecks`."""
+        yield from find_shared_sessions(self._settings)
         dry_runs = DryRuns(dry_run.HEADER, dry_run.DONE, dry_run.sign_token, dry_run.find_changes)
         examination = Examination(self._sender, self.target, self._settings, dry_runs)
         yield from examination.run(list(self._sources.values()))

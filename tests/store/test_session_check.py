@@ -10,6 +10,7 @@ from sqlalchemy import event
 
 from bridge.config.settings import Settings
 from bridge.core.errors import StoreError
+from bridge.services.bridge_checks.database_sessions import find_shared_sessions
 from bridge.services.store_access import open_store
 from bridge.store.db import session_check
 from bridge.store.db.database import Database
@@ -35,6 +36,8 @@ def test_a_pooler_in_transaction_mode_is_refused(postgresql: Database, tmp_path:
         )
         with pytest.raises(StoreError, match=SAID), open_store(settings):
             pass
+        [finding] = find_shared_sessions(settings)
+        assert (finding.result, finding.found) == ("error", session_check.SHARED_SESSIONS)
 
 
 def test_a_pooler_in_session_mode_is_used(postgresql: Database) -> None:
