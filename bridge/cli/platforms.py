@@ -13,9 +13,11 @@ from bridge.core.model import JSON
 from bridge.services import platform_names, platform_queries
 from bridge.services.audit import record_command
 from bridge.services.flow_access import FlowAccess, StartedFlow
-from bridge.services.flow_json import flow_json, input_json, run_json
+from bridge.services.flow_json import flow_json, input_json
+from bridge.services.run_owners import describe_owned_runs
 from bridge.services.run_waiting import RunPoll, poll_platform
 from bridge.services.runs_by_hand import end_run, start_flow
+from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
     from bridge.routing.model import Config
@@ -76,7 +78,8 @@ class ConfiguredFlows:
         platform, saved_item_id = platform_names.find_flow(self._config, flow)
         found = platform_queries.list_runs(platform, saved_item_id)
         hint = "" if found else platform_queries.explain_missing_flow(platform, saved_item_id)
-        return [run_json(platform.name, one) for one in found], hint
+        with open_store(settings_of(self._file)) as database:
+            return describe_owned_runs(database, platform.name, found), hint
 
     def check_runs(self, flow: str) -> None:
         """See `FlowAccess`."""

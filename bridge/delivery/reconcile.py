@@ -228,9 +228,15 @@ class EarlierLooks:
         )
 
 
-def read_earlier_looks(kept: JSON, attempt: int) -> EarlierLooks:
+def select_evidence(stored: JSON, attempt: int) -> JSON:
+    """Return the stored evidence of an attempt, or None if it is of an earlier one."""
+    return stored if isinstance(stored, dict) and stored.get("attempt") == attempt else None
+
+
+def read_earlier_looks(stored: JSON, attempt: int) -> EarlierLooks:
     """Return the state from stored evidence; an empty one if it is of another attempt."""
-    if not isinstance(kept, dict) or kept.get("attempt") != attempt:
+    kept = select_evidence(stored, attempt)
+    if not isinstance(kept, dict):
         return EarlierLooks()
     run_ids = tuple(one["run_id"] for one in kept["candidates"])
     step = kept.get("clock_step") or 0.0

@@ -11,6 +11,7 @@ from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON
 from bridge.providers.signatures.key_source import NO_KEYS
 from bridge.services import selection
+from bridge.services.named_runs import RunChecker, split_refused
 from bridge.services.operation_commands import ItemKind, OptionError
 from bridge.services.operation_kinds import THEN, check_route, make_replay_handler
 from bridge.services.operations import select_replay
@@ -19,7 +20,7 @@ from bridge.services.rejects import RejectReview, complete_config
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
     from bridge.providers.signatures.key_source import KeySource
-    from bridge.routing.model import Config
+    from bridge.routing.model import Config, Platform
     from bridge.services.operation_commands import OperationCommand
     from bridge.services.selection import Selection
     from bridge.store.db.database import Database
@@ -87,17 +88,25 @@ def select_items(
     config: Config,
     asked: SelectionRequest,
     keys: KeySource = NO_KEYS,
+    adapt: Callable[[Platform], Platform] = lambda platform: platform,
 ) -> OperationSelection:
     """Select the items of a command and count them; nothing is written.
 
-    `keys` fetches the public keys of senders, with which rejects are verified.
+    `keys` fetches the public keys of senders, with which rejects are verified. `adapt` returns a
+    platform as it is asked for a run that the request names.
 
     Raises `InvalidRequest` for more than 100,000 items, and for a search that takes too long;
     `OptionError` for a route that the configuration does not have.
     """
     check = limit_search(database.timings.selection_seconds)
     if asked.command.items is ItemKind.DELIVERIES:
-        return _select_deliveries(database, asked, check)
+        checker = RunChecker(
+            database=database,
+            config=lambda: config,
+            accepts_missing=bool(asked.how.get("force")),
+            adapt=adapt,
+        )
+        return _select_deliveries(database, asked, check, checker)
     if asked.command.items is ItemKind.REJECTS:
         review = RejectReview(complete_config(settings, database, config), keys)
         return _select_rejects(database, review, asked, check)
@@ -127,7 +136,7 @@ def limit_search(seconds: float) -> Callable[[], None]:
 
 
 def _select_deliveries(
-    database: Database, asked: SelectionRequest, check: Callable[[], None]
+    database: Database, asked: SelectionRequest, check: Callable[[], None], checker: RunChecker
 ) -> OperationSelection:
     from bridge.store.operations.actions import move_of
     from bridge.store.queries.selection_counts import count_deliveries
@@ -142,15 +151,16 @@ def _select_deliveries(
         )
     )
     _require_few(chosen.ids)
+    ids, refused, _ = split_refused(checker, chosen.ids, asked.how.get("run_id"))
     left_out = {SEARCHED_FOR: chosen.settling, REJECTED: chosen.parked}
-    counts = count_deliveries(database, chosen.ids)
+    counts = count_deliveries(database, ids)
     return OperationSelection(
-        ids=chosen.ids,
-        count=len(chosen.ids),
+        ids=ids,
+        count=len(ids),
         by_route=counts.by_route,
         by_status=counts.by_status,
         left_out={reason: count for reason, count in left_out.items() if count},
-        problems=chosen.problems,
+        problems={**chosen.problems, **refused},
         went_already=counts.started,
     )
 

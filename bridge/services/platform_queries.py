@@ -124,11 +124,18 @@ def try_to_list_inputs(platform: Platform, saved_item_id: str) -> tuple[InputNod
 
 def list_runs(platform: Platform, saved_item_id: str) -> tuple[ListedRun, ...]:
     """Return the newest runs of a flow, newest first; `BridgeError` as in `list_inputs`."""
+    return _items(platform, ask_for_runs(platform, saved_item_id), saved_item_id)[:MAX_LISTED_RUNS]
+
+
+def ask_for_runs(platform: Platform, saved_item_id: str) -> Listing[ListedRun]:
+    """Return the platform's answer about the newest runs of a flow.
+
+    `BridgeError` where the platform has no runs or did not answer.
+    """
     question = platform_type(platform).runs
     if question is None:
         raise unsupported(platform, "runs")
-    answer = _send(platform, question.build(platform, saved_item_id))
-    return _items(platform, question.read(answer), saved_item_id)[:MAX_LISTED_RUNS]
+    return question.read(_send(platform, question.build(platform, saved_item_id)))
 
 
 def read_run(platform: Platform, run_id: str) -> RunReport:

@@ -6,9 +6,10 @@ from typing import Final
 
 import orjson
 
-from bridge.core.model import JSON
+from bridge.core.model import JSON, Delivery, Status
 from bridge.core.plurals import pluralize
-from bridge.delivery.obstacles import last_list_failure
+from bridge.core.times import iso
+from bridge.delivery.obstacles import Obstacle, last_list_failure
 from bridge.services.serializers import evidence_json
 
 WINDOW_NAME: Final = "looked for"  # the name of the line with the time window
@@ -34,9 +35,9 @@ def describe_evidence(evidence: JSON) -> list[tuple[str, str]]:
     }
     lines = []
     if "since" in left and "until" in left:
-        lines.append(
-            (WINDOW_NAME, f"a run created from {left.pop('since')} to {left.pop('until')}")
-        )
+        number = left.get("attempt")
+        of = "a run" if number is None else f"the run of attempt {number},"
+        lines.append((WINDOW_NAME, f"{of} created from {left.pop('since')} to {left.pop('until')}"))
     if "looks" in left and "looked_at" in left:
         whole = "all of that time" if left.pop("covers", None) else "not all of that time"
         times = left.pop("looks")
@@ -73,6 +74,27 @@ def describe_evidence(evidence: JSON) -> list[tuple[str, str]]:
         (name.replace("_", " "), value if isinstance(value, str) else orjson.dumps(value).decode())
         for name, value in left.items()
     ]
+
+
+def describe_search(delivery: Delivery) -> list[tuple[str, str]]:
+    """Return what is known of the search for a delivery's run, as names and values."""
+    if delivery.evidence is not None:
+        return describe_evidence(delivery.evidence)
+    if delivery.status is Status.UNKNOWN:
+        return [("looked", describe_missing_look(delivery))]
+    return []
+
+
+def describe_missing_look(delivery: Delivery, obstacle: Obstacle | None = None) -> str:
+    """Return why there is no evidence for the last attempt of an unknown delivery, and when the
+    platform's list of runs is read next.
+    """
+    if delivery.on_unknown != "reconcile":
+        return f"no: its route says on_unknown: {delivery.on_unknown}"
+    number = delivery.attempts + delivery.throttled
+    at = "" if delivery.look_at is None else f", next look {iso(delivery.look_at)}"
+    why = "" if obstacle is None else f": {obstacle.problem}"
+    return f"attempt {number}: not looked yet{at}{why}"
 
 
 def _candidate(one: JSON) -> str:

@@ -15,7 +15,11 @@ from bridge.core.times import iso
 from bridge.delivery.next_steps import DeliveryContext, Need, find_need, find_settling_steps
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.services.delivery_states import describe_status
-from bridge.services.run_evidence import describe_evidence, find_run_id
+from bridge.services.run_evidence import (
+    describe_evidence,
+    describe_missing_look,
+    find_run_id,
+)
 from bridge.services.selection import Selection, select_names
 from bridge.services.serializers import attempt_json, delivery_json, evidence_json
 from bridge.services.usable_config import load_present
@@ -29,8 +33,6 @@ if TYPE_CHECKING:
     from bridge.routing.model import Config
     from bridge.store.db.database import Database
 
-NOT_YET_READ: Final = "not yet, in the platform's list of runs"
-NOT_ASKED: Final = "no: its route says on_unknown: {}"
 #: The values of `resolve --as`, each with when it is right.
 SETTLING_COMMANDS: Final = (
     ("delivered{run}", "if it ran"),
@@ -43,16 +45,14 @@ SETTLING_COMMANDS: Final = (
 class UnknownDelivery:
     """One delivery with the facts about its start; its event is without body and headers.
 
-    `lost`: the call without an answer. `near`: the latest run of its flow. `wait`: what it waits
-    for. `at`: the time of reading. `confirm_seconds`: see `find_settling_steps`. `has_runs`:
-    whether its platform has run ids, True if the platform is not known. Its status shows whether
-    it was settled since it was selected.
+    `lost`: the call without an answer. `wait`: what it waits for. `at`: the time of reading.
+    `confirm_seconds`: see `find_settling_steps`. `has_runs`: whether its platform has run ids, True
+    if the platform is not known. Its status shows whether it was settled since it was selected.
     """
 
     event: Event
     delivery: Delivery
     lost: Attempt | None
-    near: Delivery | None
     wait: Wait | None
     at: float
     confirm_seconds: float
@@ -63,7 +63,12 @@ class UnknownDelivery:
         """The evidence of the platform's last list of runs, or why there is none, as pairs."""
         if self.delivery.evidence is not None:
             return describe_evidence(self.delivery.evidence)
-        return [("looked", self._not_looked())]
+        return [("looked", self.not_looked)]
+
+    @property
+    def not_looked(self) -> str:
+        """Why the platform's list of runs was not read for the last attempt."""
+        return describe_missing_look(self.delivery, self._known().obstacle)
 
     @property
     def commands(self) -> list[tuple[str, str]]:
@@ -102,27 +107,12 @@ class UnknownDelivery:
         return delivery_json(self.delivery) | {
             "evidence": evidence_json(self.delivery.evidence),
             "attempt": None if self.lost is None else attempt_json(self.lost),
-            "near": (
-                None
-                if self.near is None
-                else {
-                    "run_id": self.near.run_id,
-                    "run_url": self.near.run_url,
-                    "delivered_at": iso(self.near.delivered_at),
-                }
-            ),
             "look_at": iso(self.delivery.look_at),
             "commands": [command for command, _ in self.commands],
         }
 
     def _known(self) -> DeliveryContext:
         return DeliveryContext(obstacle=self.wait.obstacle if self.wait is not None else None)
-
-    def _not_looked(self) -> str:
-        if self.delivery.on_unknown != "reconcile":
-            return NOT_ASKED.format(self.delivery.on_unknown)
-        obstacle = self._known().obstacle
-        return NOT_YET_READ if obstacle is None else f"{NOT_YET_READ}: {obstacle.problem}"
 
 
 def select_named_unknown(database: Database, names: Sequence[str]) -> Selection:
@@ -151,9 +141,6 @@ def read_unknown_deliveries(
     )
     attempts = event_lookup.read_attempts(database, [*stored])
     now = time.time()
-    latest = unknown_evidence.read_latest_runs(
-        database, [unknown_evidence.flow_key(one) for one in stored.values()]
-    )
     waits = wait_facts.find_waits(database, stored.values(), config, now)
     found = {}
     for id_ in ids:
@@ -166,7 +153,6 @@ def read_unknown_deliveries(
             event=events_by_id[one.event_id],
             delivery=one,
             lost=lost[0] if lost else None,
-            near=latest.get(unknown_evidence.flow_key(one)),
             wait=waits.get(id_),
             at=now,
             confirm_seconds=database.timings.reconcile_confirm_seconds,

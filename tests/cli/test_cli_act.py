@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +23,7 @@ from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queries import configs, event_lookup
 from bridge.store.queries import events as event_queries
+from bridge.store.tables import schema
 
 ROUTES = """
 version: 1
@@ -168,7 +170,7 @@ def test_a_run_is_looked_up_before_it_is_believed(
     )
     put(store, waiting[0].id, status="unknown", attempts=1, platform="gumloop")
     done = run("resolve", waiting[0].id, "--as", "delivered", "--run-id", "R1", "--yes", *force)
-    assert (done.exit_code, said in done.stderr, "not looked up" in done.stderr) == (
+    assert (done.exit_code, said in done.output, "not looked up" in done.stderr) == (
         code,
         True,
         status == 500,
@@ -276,3 +278,38 @@ def test_a_retry_of_an_event_says_why_none_of_its_deliveries_fits(
     refused = run("retry", lonely.id, "--yes")
     why = f"{lonely.id} has no deliveries: flowbridge show {lonely.id} says why"
     assert refused.exit_code == 1 and why in refused.stdout + refused.stderr
+
+
+def test_a_run_of_another_delivery_is_refused_whatever_is_forced(
+    store: Database, waiting: list[Delivery]
+) -> None:
+    put(store, waiting[0].id, status="delivered", run_id="R1")
+    put(store, waiting[1].id, status="unknown", attempts=1)
+    resolve = ["resolve", waiting[1].id, "--as", "delivered", "--run-id", "R1"]
+    for more in (["--yes"], ["--yes", "--force"], ["--dry-run"]):
+        done = run(*resolve, *more)
+        assert f"the run R1 belongs to the delivery {waiting[0].id} (route triage)" in done.output
+    assert statuses(store) == ["queued", "unknown", "delivered"]
+
+
+def test_a_run_that_is_older_than_the_call_is_refused(
+    store: Database, waiting: list[Delivery], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "routes.yaml").write_text(
+        "version: 1\nplatforms: {gumloop: {type: gumloop, api_key: k, user_id: u}}\n"
+    )
+    body = b'{"state": "DONE", "created_ts": "2020-01-01T00:00:00+00:00"}'
+    monkeypatch.setattr(
+        platform_queries, "try_to_send", lambda *_: Answer(status=200, headers={}, body=body)
+    )
+    put(store, waiting[0].id, status="unknown", attempts=1, platform="gumloop")
+    with store.engine.begin() as connection:
+        connection.execute(
+            schema.attempt.insert().values(
+                delivery_id=waiting[0].id, number=1, started_at=time.time(), outcome="unknown"
+            )
+        )
+    done = run("resolve", waiting[0].id, "--as", "delivered", "--run-id", "R1", "--yes", "--force")
+    assert done.exit_code == 1
+    assert "the run R1 was created at 2020-01-01T00:00:00.000000Z, but the call" in done.output
+    assert event_lookup.show(store, waiting[0].id).deliveries[0].status == "unknown"

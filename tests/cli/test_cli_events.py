@@ -678,10 +678,10 @@ def test_show_tells_what_was_found_of_a_start_without_an_answer(store: Database)
     seen = Candidate(run_id="Run\x1b1", created_at=NOW, state=RunState.DONE)
     look = Look(at=NOW + 90, window=attempt_window(NOW, 30.0), listed=4, candidates=(seen,))
     found = judge_look(delivery, 1, NOW, look, EarlierLooks(looks=1), exclusive=False)
-    put(store, delivery.id, evidence=to_json(found.as_json()))
+    put(store, delivery.id, attempts=1, evidence=to_json(found.as_json()))
     text = run("show", event.id).stdout
     assert (
-        "looked for    a run created from 2025-11-24T15:59:00.000000Z to"
+        "looked for    the run of attempt 1, created from 2025-11-24T15:59:00.000000Z to"
         " 2025-11-24T16:01:30.000000Z" in text
     )
     assert (

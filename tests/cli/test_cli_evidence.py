@@ -97,7 +97,7 @@ def test_all_that_is_unknown_is_shown_with_the_call_and_the_commands(store: Data
     for part in (
         "the call      attempt 1, from 2025-11-24T16:00:00.000000Z to 2025-11-24T16:00:30.000000Z",
         "how it ended  unknown: no answer within 30 s",
-        "looked        not yet, in the platform's list of runs",
+        "looked        attempt 1: not looked yet\n",
         "look at       flowbridge flows runs gumloop/abc",
         f"if it ran     flowbridge resolve {first} --as delivered --run-id RUN",
         f"if it did not flowbridge resolve {first} --as queued",
@@ -106,7 +106,7 @@ def test_all_that_is_unknown_is_shown_with_the_call_and_the_commands(store: Data
         assert part in oldest
     for part in (
         (
-            "looked for    a run created from 2025-11-24T15:59:00.000000Z to"
+            "looked for    the run of attempt 1, created from 2025-11-24T15:59:00.000000Z to"
             " 2025-11-24T16:01:30.000000Z"
         ),
         (
@@ -226,8 +226,8 @@ def test_a_key_that_is_not_set_is_named_before_all_else(
         assert "asks again" not in text and "until " not in text and "--as" not in text, command
     if evidence is None:
         assert (
-            f"looked        not yet, in the platform's list of runs: {problem}\n"
-            in run("resolve").stdout
+            "looked        attempt 1: not looked yet, next look 2025-11-24T16:01:30.000000Z:"
+            f" {problem}\n" in run("resolve").stdout
         )
     shown = run("status")
     assert (
@@ -376,28 +376,13 @@ def test_it_is_json_for_programs_with_the_same_commands(store: Database) -> None
     assert told_of["evidence"]["looked_at"] == "2025-11-24T16:01:35.000000Z"
     assert told_of["evidence"]["candidates"][0]["created_at"] == "2025-11-24T16:00:02.000000Z"
     assert (told_of["evidence"]["looks"], told_of["evidence"]["covers"]) == (3, True)
-    assert (told_of["attempt"]["number"], told_of["attempt"]["detail"], told_of["near"]) == (
+    assert (told_of["attempt"]["number"], told_of["attempt"]["detail"]) == (
         1,
         "no answer within 30 s",
-        None,
     )
     assert told_of["commands"][0] == f"flowbridge resolve {id_} --as delivered --run-id R7"
     for command in told_of["commands"]:  # each is one that can be typed
         assert run(*command.split()[1:], "--dry-run").stdout == "1 delivery to resolve\n"
-
-
-def test_a_run_of_the_same_flow_shows_where_to_look(store: Database) -> None:
-    unknown(store)
-    event = make_event()
-    one = make_delivery(event, flow="gumloop/abc", platform="gumloop", saved_item_id="abc")
-    events.add(store, event, [one], lambda *_: [])
-    put(store, one.id, status="delivered", run_id="R1", run_url="https://example.com/R1")
-    assert "a run near it https://example.com/R1" in run("resolve").stdout
-    (told_of,) = lines(run("resolve", "--json"))
-    assert (told_of["near"]["run_id"], told_of["near"]["run_url"]) == (
-        "R1",
-        "https://example.com/R1",
-    )
 
 
 def test_some_are_chosen_by_name_or_by_filters(store: Database) -> None:

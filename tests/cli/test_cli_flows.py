@@ -144,6 +144,9 @@ def test_the_newest_ten_runs_are_listed_with_what_became_of_them(platform: FakeP
         "outputs",
         "created_at",
         "finished_at",
+        "delivery_id",
+        "event_id",
+        "route",
     }
     assert (found[0]["run_id"], found[0]["finished_at"], found[1]["outputs"]) == (
         last["run_id"],
@@ -151,9 +154,10 @@ def test_the_newest_ten_runs_are_listed_with_what_became_of_them(platform: FakeP
         {"title": "10"},
     )
     head, first, *rest = run("flows", "runs", "repeat").stdout.splitlines()
-    assert re.split("  +", head) == ["STATE", "STARTED", "TOOK", "RUN ID"]
+    assert re.split("  +", head) == ["STATE", "STARTED", "TOOK", "RUN ID", "ROUTE", "DELIVERY"]
     assert re.fullmatch(
-        rf"running +\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ +\d+\.\d+ s… +{last['run_id']}", first
+        rf"running +\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ +\d+\.\d+ s… +{last['run_id']} +no delivery +-",
+        first,
     )
     assert len(rest) == 9 and all(re.match(r"done +\S+ +0\.\d\d s +", line) for line in rest)
 

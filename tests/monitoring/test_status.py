@@ -707,7 +707,7 @@ def test_what_keeps_unknown_deliveries_from_being_settled_is_counted_by_platform
         events.add(database, event, [one], lambda *_: [])
         put(database, one.id, status="unknown", poll_at=NOW, evidence=to_json(evidence))
 
-    failed = {"problem": "HTTP 404", "status_code": 404, "failing_since": NOW - 9, "looks": 1}
+    failed = {"attempt": 0, "problem": "HTTP 404", "status_code": 404, "failing_since": NOW - 9}
     for evidence in (failed, failed | {"failing_since": NOW - 10}, None):
         add("gumloop", evidence)
     add("gone")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from records import NOW, make_delivery, make_event, put
+from records import NOW, make_delivery, make_event
 from sqlalchemy import event as hooks
 from sqlalchemy import insert
 
@@ -43,23 +43,13 @@ def add_unknown(database: Database, number: int, flow: str = "echo") -> Delivery
     return one
 
 
-def add_run(database: Database, number: int, flow: str, run_id: str) -> None:
-    event = make_event(str(number), now=NOW + number)
-    one = replace(make_delivery(event), saved_item_id=flow)
-    events.add(database, event, [one], lambda *_: [])
-    put(database, one.id, status="delivered", run_id=run_id)
-
-
 def test_together_they_are_what_each_is_alone(database: Database) -> None:
     made = [add_unknown(database, 1), add_unknown(database, 2, "other"), add_unknown(database, 3)]
-    add_run(database, 4, "echo", "run_4")
     ids = [one.id for one in reversed(made)]
     found = read_unknown_deliveries(database, [ids[0], "dlv_gone", *ids[1:]], None)
     assert list(found) == ids, "in their order, without deleted ones"
     for id_, one in found.items():
         assert one.as_json() == read_unknown(database, id_, None).as_json()
-    latest = {one.delivery.saved_item_id: one.near and one.near.run_id for one in found.values()}
-    assert latest == {"echo": "run_4", "other": None}
     assert [one.lost.detail for one in found.values() if one.lost] == [
         "unknown 3",
         "unknown 2",
@@ -88,7 +78,7 @@ def test_more_take_no_more_statements(database: Database) -> None:
         read_unknown_deliveries(database, some, None)
         counts.append(len(asked))
     hooks.remove(database.engine, "before_cursor_execute", note)
-    assert counts[0] == counts[1] <= 12, asked
+    assert counts[0] == counts[1] <= 11, asked
 
 
 def test_the_commands_quote_what_a_platform_chose() -> None:
@@ -99,7 +89,6 @@ def test_the_commands_quote_what_a_platform_chose() -> None:
         event=event,
         delivery=delivery,
         lost=None,
-        near=None,
         wait=None,
         at=NOW,
         confirm_seconds=0.0,

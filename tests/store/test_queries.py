@@ -19,7 +19,6 @@ from bridge.store.queries import event_feed, event_lookup
 from bridge.store.queries import events as event_queries
 from bridge.store.queries.filters import Filters
 from bridge.store.queries.replay_routes import ReplayRoutes
-from bridge.store.queries.unknown_evidence import flow_key, read_latest_runs
 from bridge.store.tables import schema
 
 
@@ -263,27 +262,6 @@ def test_of_which_events_something_goes_already_is_counted_by_route(
     for one in list(event_queries.list_deliveries(database, Filters())):
         put(database, one.id, status="delivered", run_id="R")
     assert event_queries.count_started(database, every) == 5
-
-
-def test_the_latest_run_of_each_flow_is_found(database: Database, told: list[Event]) -> None:
-    one = next(event_queries.list_deliveries(database, Filters()))
-    key = flow_key(one)
-    assert read_latest_runs(database, [key]) == {}
-    for number, event in enumerate(told[:2]):
-        put(
-            database,
-            events.deliveries_of(database, [event.id])[event.id][0].id,
-            status="delivered",
-            run_id=f"R{number}",
-        )
-    found = read_latest_runs(database, [key, ("local", "other"), key])
-    assert {name: run.run_id for name, run in found.items()} == {key: "R1"}
-    assert read_latest_runs(database, [key], most=1000) == found
-    # in a large store only the newest deliveries are read
-    assert read_latest_runs(database, [key], most=1) == {}
-    put(database, one.id, platform="crm", status="delivered", run_id="R9")
-    found = read_latest_runs(database, [key, ("crm", one.saved_item_id)])
-    assert [run.run_id for run in found.values()] == ["R1", "R9"]
 
 
 def test_the_limit_counts_from_the_newest_and_0_is_all(

@@ -84,6 +84,7 @@ def store_records(database: Database, text: str, **changes: Any) -> Ids:
 
 def _make_evidence(text: str) -> dict[str, Any]:
     return {
+        "attempt": 0,
         "looks": 1,
         "looked_at": NOW,
         "since": NOW,

@@ -144,6 +144,7 @@ def _add_unknown(database: Database, now: float) -> None:
     one = make_delivery(event, "lost", now=now - 300, on_unknown="reconcile", platform="gone")
     events.add(database, event, [one], lambda *_: [])
     evidence = {
+        "attempt": 1,
         "since": now - 310,
         "until": now - 250,
         "looks": 2,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,7 +21,6 @@ from bridge.cli.options import (
     say_search_size,
 )
 from bridge.cli.ui import output
-from bridge.core.errors import BridgeError, NotFound
 from bridge.core.model import Status
 from bridge.services.store_access import open_store_to_change
 
@@ -119,8 +119,8 @@ def resolve(
     delivery, resolve refuses it unless --force is given: if the run is found, it is not started
     again.
 
-    If the platform can be queried, the run of --run-id is looked up first, and refused if it does
-    not exist.
+    If the platform can be queried, the run of --run-id is looked up first. It is refused if it does
+    not exist, belongs to another delivery or to another flow, or is older than the call.
 
     \b
     flowbridge resolve                                       all unknown deliveries, with evidence
@@ -136,8 +136,6 @@ def resolve(
 
         show_unknown(settings_of(config), deliveries, OperationRequest.of(options))
         return
-    if run_id is not None and not force and find_server() is None:
-        _look_up(config, deliveries[0], run_id)
     reason = None if to == "queued" else f"resolved as {to} by a person"
     _act(
         "resolve",
@@ -146,41 +144,6 @@ def resolve(
         {"to": to, "reason": reason, "run_id": run_id, "force": force},
         options,
     )
-
-
-def _look_up(config: str | None, name: str, run_id: str) -> None:
-    """Look up the run on the platform of a delivery; `NotFound` where it does not exist.
-
-    Where the platform does not answer, print a note and accept the run.
-    """
-    from bridge.cli.platforms import load_config
-    from bridge.services import platform_names, platform_queries
-    from bridge.services.selection import select_named_deliveries
-    from bridge.store.operations import actions
-    from bridge.store.queries import event_lookup
-
-    with open_store_to_change(settings_of(config)) as database:
-        if select_named_deliveries(database, [name], actions.MOVES["resolve"]).problems:
-            # the operation reports it
-            return
-        found = event_lookup.show(database, name)
-        platform = next(
-            one.platform for one in found.deliveries if found.delivery_id in (None, one.id)
-        )
-    try:
-        report = platform_queries.read_run(
-            platform_names.find_platform(load_config(config), platform), run_id
-        )
-    except BridgeError as error:
-        output.say(f"the run was not looked up: {error}")
-        return
-    if report.gone:
-        raise NotFound(
-            f"platform {platform} has no run {run_id!r}: {report.detail or 'it says'} (--force"
-            " accepts it anyway)"
-        )
-    if report.state is None:
-        output.say(f"the run was not looked up: {report.detail}")
 
 
 def _act(
@@ -213,6 +176,8 @@ def _act(
             chosen = _chosen(database, name, move, asked)
         if name == "retry" and chosen.ids:
             _say_older_inputs(database, settings, chosen.ids)
+        if how.get("run_id") is not None:
+            chosen = _check_run(database, config, chosen, how)
         start_operation(
             database,
             settings,
@@ -223,6 +188,22 @@ def _act(
             asked.describe(names, **how),
             make_move_handler,
         )
+
+
+def _check_run(
+    database: Database, config: str | None, chosen: Selection, how: Mapping[str, Any]
+) -> Selection:
+    """Return the selection without a delivery whose run cannot be the named one."""
+    from bridge.cli.platforms import load_config
+    from bridge.services.named_runs import RunChecker, split_refused
+
+    checker = RunChecker(
+        database=database, config=lambda: load_config(config), accepts_missing=bool(how["force"])
+    )
+    ids, problems, notes = split_refused(checker, chosen.ids, how["run_id"])
+    for note in notes:
+        output.say(note)
+    return replace(chosen, ids=ids, problems={**chosen.problems, **problems})
 
 
 def _say_older_inputs(database: Database, settings: Settings, ids: Sequence[str]) -> None:

@@ -24,11 +24,14 @@ if TYPE_CHECKING:
     from bridge.services.bridge_reader import Shape
     from bridge.services.flow_access import FlowAccess, StartedFlow
 
+NO_DELIVERY = "no delivery"  # in the list of runs: started by another program, or by hand
 RUN_COLUMNS = (
     Column("state", output.find_colour, whole=True),
     Column("started", whole=True),
     Column("took", whole=True),
     Column("run id", whole=True),
+    Column("route"),
+    Column("delivery", whole=True),
 )
 WAIT = click.option(
     "--wait", is_flag=True, help="Wait until the run has ended, and show its progress."
@@ -154,6 +157,8 @@ def _run_row(run: Shape, now: float) -> Sequence[object]:
         output.moment(began),
         output.span(took) + so_far,
         str(run["run_id"]),
+        run["route"] or NO_DELIVERY,
+        run["delivery_id"] or "",
     )
 
 

@@ -13,7 +13,7 @@ from bridge.cli.ui.text_blocks import SHOW_ALL_HINT, print_block
 from bridge.core.model import Attempt, Event, Reject, Status
 from bridge.core.times import iso
 from bridge.services.delivery_states import describe_status
-from bridge.services.run_evidence import WINDOW_NAME, describe_evidence
+from bridge.services.run_evidence import WINDOW_NAME, describe_search
 
 if TYPE_CHECKING:
     from bridge.providers.model import Provider
@@ -67,9 +67,7 @@ def _print_whole_delivery(
     )
     for attempt in attempts[folded:]:
         _print_attempt(attempt, is_folded=is_folded)
-    for name, value in (
-        describe_evidence(delivery.evidence) if delivery.evidence is not None else ()
-    ):
+    for name, value in describe_search(delivery):
         output.line(name, None if is_folded and name == WINDOW_NAME else value)
     print_block("inputs", delivery.inputs, is_folded=is_folded)
     print_block("outputs", delivery.outputs, is_folded=is_folded)

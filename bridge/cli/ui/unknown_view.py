@@ -104,8 +104,6 @@ def _print(found: UnknownDelivery) -> None:
     for name, value in found.evidence:
         output.line(name, value)
     output.line("look at", found.place_to_look)
-    near = found.near
-    output.line("a run near it", near and (near.run_url or near.run_id))
     for row, step in enumerate(found.next_steps):
         output.line("" if row else "next", step)
     if not found.commands:

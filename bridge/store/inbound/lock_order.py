@@ -3,8 +3,8 @@
 Every transaction on PostgreSQL takes its locks in this order, so that no two deadlock. It may leave
 out any of them:
 
-1. the items of an operation, by number (`operations.log`), or the flow whose run is looked for
-   (`queue.reconcile`)
+1. the items of an operation, by number (`operations.log`), then the flow whose run is looked for
+   (`queue.reconcile`) or named (`operations.actions`)
 2. events, by id
 3. ordering keys, then debounce keys, by name
 4. deliveries, by id

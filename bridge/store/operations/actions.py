@@ -14,9 +14,11 @@ from sqlalchemy import ColumnElement, Connection, Row, or_, select
 
 from bridge.core.errors import IllegalTransition
 from bridge.core.model import FAILED_RUN_STATES, DeadKind, Delivery, Status
+from bridge.store.db.advisory_locks import FLOW_SEED, take_key_locks
 from bridge.store.db.database import Database
 from bridge.store.inbound import lock_order
 from bridge.store.queue import transitions
+from bridge.store.queue.unknown_starts import find_run_conflict
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import to_delivery
 from bridge.store.tables.schema import delivery, event
@@ -89,7 +91,10 @@ def _refuse_cancel(one: Delivery) -> str | None:
 
 def _refuse_resolve(one: Delivery) -> str | None:
     if one.status is Status.UNKNOWN and one.look_at is not None:
-        return f"{_looks_for_run(one)}; --force resolves it anyway"
+        return (
+            f"{_looks_for_run(one)}; --force resolves it anyway, and `queued` may then start it"
+            " twice"
+        )
     return _refuse_known(one)
 
 
@@ -156,8 +161,16 @@ class MoveHandler:
         self, connection: Connection, prepared: Sequence[str], now: float, /
     ) -> list[ItemResult]:
         """Move each."""
+        if self.run_id is not None:
+            self._lock_run(connection, prepared)
         lock_order.lock(connection, moved=delivery.c.id.in_(prepared))
         return [self._one(connection, one, now) for one in prepared]
+
+    def _lock_run(self, connection: Connection, ids: Sequence[str]) -> None:
+        """Let no other operation, and no search, record a run of the same flow meanwhile."""
+        columns = delivery.c.platform, delivery.c.saved_item_id
+        flows = connection.execute(select(*columns).where(delivery.c.id.in_(ids))).all()
+        take_key_locks(connection, [(row.platform, row.saved_item_id) for row in flows], FLOW_SEED)
 
     def _one(self, connection: Connection, id_: str, now: float) -> ItemResult:
         query = select(delivery).where(delivery.c.id == id_)
@@ -169,6 +182,10 @@ class MoveHandler:
             self._spam(connection, row) if self.to is Status.QUEUED else None
         ):
             return ItemResult(id=id_, problem=problem)
+        if self.run_id is not None and (
+            conflict := find_run_conflict(connection, id_, row.platform, self.run_id)
+        ):
+            return ItemResult(id=id_, problem=conflict)
         try:
             known = transitions.move(
                 connection, id_, self.to, now, reason=self.reason, run_id=self.run_id

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 
 from bridge.core.errors import DecryptionError
 from bridge.core.model import JSON
+from bridge.delivery.reconcile import select_evidence
 from bridge.store.tables.encrypted import sealer_of
 
 MAX_READ: Final = 1000  # deliveries read, those whose run is looked for next
@@ -18,7 +19,7 @@ MAX_READ: Final = 1000  # deliveries read, those whose run is looked for next
 # The index of `poll_at` has the runs in flight besides them, but not the many that wait for a
 # person; the expression keeps both databases from an index of these.
 _UNRESOLVED = text("""
-SELECT seq, id, platform, poll_at, evidence FROM delivery
+SELECT seq, id, platform, poll_at, attempts + throttled AS attempt, evidence FROM delivery
 WHERE poll_at IS NOT NULL AND status || '' = 'unknown'
     ORDER BY poll_at LIMIT :most
 """)
@@ -54,7 +55,10 @@ def unresolved_deliveries(connection: Connection, most: int = MAX_READ) -> list[
                 evidence = None
         found.append(
             UnresolvedDelivery(
-                id=row.id, platform=row.platform, look_at=row.poll_at, evidence=evidence
+                id=row.id,
+                platform=row.platform,
+                look_at=row.poll_at,
+                evidence=select_evidence(evidence, row.attempt),
             )
         )
     return found

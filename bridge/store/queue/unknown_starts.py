@@ -20,6 +20,15 @@ INCOMPARABLE_SECONDS: Final = 2 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
+class RunOwner:
+    """The delivery that a run belongs to, with its event and its route."""
+
+    delivery_id: str
+    event_id: str
+    route: str
+
+
+@dataclass(frozen=True, slots=True)
 class UnknownStart:
     """A delivery with an unknown outcome, and the number, time and clocks of its last attempt."""
 
@@ -80,6 +89,39 @@ def find_owned_runs(connection: Connection, run_ids: Collection[str]) -> set[str
         else []
     )
     return {row.run_id for query in queries for row in connection.execute(query)}
+
+
+def find_run_owners(
+    connection: Connection, platform: str, run_ids: Collection[str]
+) -> dict[str, RunOwner]:
+    """Return the deliveries that these runs of a platform belong to, by run."""
+    if not run_ids:
+        return {}
+    columns = delivery.c.id, delivery.c.event_id, delivery.c.route
+    of_delivery = select(delivery.c.run_id, *columns).where(delivery.c.run_id.in_(run_ids))
+    of_attempt = (
+        select(attempt.c.run_id, *columns)
+        .join_from(attempt, delivery, attempt.c.delivery_id == delivery.c.id)
+        .where(attempt.c.run_id.in_(run_ids))
+    )
+    return {
+        row.run_id: RunOwner(row.id, row.event_id, row.route)
+        for query in (of_attempt, of_delivery)
+        for row in connection.execute(query.where(delivery.c.platform == platform))
+    }
+
+
+def find_run_conflict(
+    connection: Connection, delivery_id: str, platform: str, run_id: str
+) -> str | None:
+    """Return why a run cannot be recorded for a delivery: it belongs to another one."""
+    owner = find_run_owners(connection, platform, [run_id]).get(run_id)
+    if owner is None or owner.delivery_id == delivery_id:
+        return None
+    return (
+        f"the run {run_id} belongs to the delivery {owner.delivery_id} (route {owner.route}):"
+        f" `flowbridge show {owner.delivery_id}`"
+    )
 
 
 def find_rivals(connection: Connection, known: UnknownStart, look: Look) -> tuple[Rival, ...]:

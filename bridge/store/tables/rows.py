@@ -23,8 +23,11 @@ from bridge.core.model import (
     RunState,
     Status,
 )
+from bridge.delivery.reconcile import select_evidence
 from bridge.store.encryption import Sealer
 from bridge.store.tables.encrypted import COLUMNS_BY_TABLE, encrypt_row, row_name
+
+_OPEN = (Status.SENDING.value, Status.UNKNOWN.value)
 
 
 def to_json(value: JSON) -> str | None:
@@ -207,7 +210,15 @@ def _content(row: Any, sealer: Sealer) -> dict[str, Any]:
         ]
     except DecryptionError as error:
         return {"inputs": None, "unsealable": str(error)}
-    return {"inputs": inputs, "outputs": outputs, "log": tuple(log or ()), "evidence": evidence}
+    return {
+        "inputs": inputs,
+        "outputs": outputs,
+        "log": tuple(log or ()),
+        # That of an earlier attempt says nothing about the run of a call whose outcome is open.
+        "evidence": select_evidence(evidence, row.attempts + row.throttled)
+        if row.status in _OPEN
+        else evidence,
+    }
 
 
 def _order(row: Any) -> Order:

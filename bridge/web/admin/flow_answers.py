@@ -12,7 +12,8 @@ from bridge.core.model import JSON, Delivery
 from bridge.core.times import iso
 from bridge.routing.model import Platform
 from bridge.services import platform_names, platform_queries, redacted_views
-from bridge.services.flow_json import flow_json, input_json, run_json
+from bridge.services.flow_json import flow_json, input_json
+from bridge.services.run_owners import describe_owned_runs
 from bridge.store.queries.runs_in_flight import list_runs_in_flight
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
 from bridge.web.admin.problems import TOO_MANY_WAIT, AdminProblem, report_busy
@@ -90,9 +91,8 @@ def list_runs(context: AdminContext, asked: AdminRequest) -> Answer:
         with_contents=asked.with_contents,
     )
     shown += [
-        redacted_views.describe_run(run_json(platform.name, one), with_contents=asked.with_contents)
-        | {"delivery_id": None, "event_id": None, "route": None}
-        for one in listed
+        redacted_views.describe_run(run, with_contents=asked.with_contents)
+        for run in describe_owned_runs(context.database, platform.name, listed)
     ]
     return {"items": shown, "complete": len(listed) < platform_queries.MAX_LISTED_RUNS}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -36,6 +37,7 @@ from bridge.store.queries.filters import NONE
 from bridge.web.admin.bodies import invalid_body, to_pointer
 from bridge.web.admin.body_filters import make_filters, read_filters
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer, StatusAnswer
+from bridge.web.admin.flow_answers import hurry, wait_for_platform
 from bridge.web.admin.operation_lists import describe_operation, find_operation
 from bridge.web.admin.problems import AdminProblem, BodyError
 from bridge.web.admin.request_schemas import OPERATION_FILTERS
@@ -211,8 +213,13 @@ def _select(
     config = context.config()
     wanted = None if filters is None else make_filters(context, config, filters)
     request = SelectionRequest(command=command, how=how, ids=ids, filters=wanted)
+    # a run that is named is looked up on its platform
+    waits = wait_for_platform(context) if "run_id" in how else nullcontext()
     try:
-        return select_items(context.settings, context.database, config, request, context.keys())
+        with waits:
+            return select_items(
+                context.settings, context.database, config, request, context.keys(), hurry
+            )
     except OptionError as error:
         raise _wrong_option(error) from None
     except InvalidRequest as error:

@@ -227,9 +227,6 @@ RESOURCE_SCHEMAS: Final[dict[str, Schema]] = {
         **DELIVERY,
         evidence=ANY,
         attempt=nullable(ATTEMPT),
-        near=nullable(
-            record(run_id=nullable(TEXT), run_url=nullable(TEXT), delivered_at=nullable(TIME))
-        ),
         look_at=nullable(TIME),
         commands=_TEXTS,
     ),

@@ -80,7 +80,9 @@ def one(admin: AdminClient) -> Any:
         reason=f"payload_schema /title: '{SECRET}' is too long",
     )
     events.add(admin.database, event, (unknown,), lambda *_: [])
-    evidence = orjson.dumps({"candidates": [{"run_id": "r", "outputs": SECRET}]}).decode()
+    evidence = orjson.dumps(
+        {"attempt": 0, "candidates": [{"run_id": "r", "outputs": SECRET}]}
+    ).decode()
     update_delivery(admin, unknown.id, evidence=evidence)
     submission = make_event(
         "form-1",
@@ -208,7 +210,7 @@ def test_what_a_platform_answered_is_content(
 ) -> None:
     text = f"HTTP 500: {SECRET} cannot be used"
     circuit = Circuit(platform="gumloop", failures=failures, open_until=4e9, reason=text)
-    evidence = {"problem": text, "status_code": 500, "failing_since": NOW}
+    evidence = {"attempt": 0, "problem": text, "status_code": 500, "failing_since": NOW}
     what = f"platform gumloop is not called until 07:06:40Z: {text}"
     raised = Alert(
         key="circuit_open:gumloop", severity="critical", what=what, do="", since=NOW, seen_at=NOW

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from admin_client import lift_rates
+from admin_client import AdminClient, lift_rates
 from console_client import ConsoleClient
 from console_operator import ConsoleOperator
 from records import NOW, put
@@ -54,6 +54,7 @@ def add_unknown(operator: ConsoleOperator, evidence: Any = EVIDENCE, **columns: 
         "dead_kind": None,
         "finished_at": None,
         "on_unknown": "reconcile",
+        "attempts": 1,
     }
     shown = None if evidence is None else json.dumps(evidence)
     put(operator.database, one.id, evidence=shown, **state | columns)
@@ -104,15 +105,21 @@ def test_what_did_not_run_is_sent_again_or_given_up(
     assert operator.status_of(one) == became
 
 
-def test_while_flowbridge_looks_a_person_can_still_decide(operator: ConsoleOperator) -> None:
+def test_while_flowbridge_searches_no_button_decides(operator: ConsoleOperator) -> None:
     one = add_unknown(operator, {**EVIDENCE, "decided": "again"}, poll_at=NOW)
     html = operator.console.html("/unknown")
-    assert "flowbridge settles it" in html and "Decide now instead" in html
-    assert "Not decided yet" in html
-    form = operator.form_of(html, "It ran: this one")
-    assert form["how.force"] == ["yes"]
-    operator.carry_out(operator.propose(command="resolve:delivered", **form))
-    assert operator.status_of(one) == "delivered"
+    assert "flowbridge settles it" in html and "Not decided yet" in html
+    for label in ("It ran", "send again", "Give up"):
+        assert label not in html[html.index(f'id="{one.id}"') :], label
+    assert f'value="{one.id}"' not in html, "nor can it be ticked"
+
+
+def test_evidence_of_an_earlier_attempt_is_not_shown(operator: ConsoleOperator) -> None:
+    one = add_unknown(operator, {**EVIDENCE, "decided": "queue"}, poll_at=NOW + 90)
+    put(operator.database, one.id, attempts=2)
+    html = operator.console.html("/unknown")
+    assert "attempt 2: not looked yet, next look 2025-11-24T16:01:30.000000Z" in html
+    assert "There is no run" not in html and "run_1" not in html
 
 
 def test_a_run_that_a_person_types_is_looked_up_first(
@@ -120,7 +127,7 @@ def test_a_run_that_a_person_types_is_looked_up_first(
 ) -> None:
     one = add_unknown(operator, None)
     html = operator.console.html("/unknown")
-    assert "list of runs was not read yet" in html
+    assert "attempt 1: not looked yet" in html
     form = operator.form_of(html, ">It ran<")
     asked: list[str] = []
 
@@ -140,6 +147,36 @@ def test_a_run_that_a_person_types_is_looked_up_first(
     assert '<span class="dim">run id</span> run_7' in html
     operator.carry_out(page)
     assert operator.status_of(one) == "delivered"
+
+
+def test_a_run_of_another_delivery_is_refused_by_every_way(
+    operator: ConsoleOperator, tmp_path: Path
+) -> None:
+    one = add_unknown(operator)
+    (other,) = operator.add_dead(1)
+    put(operator.database, other.id, status="delivered", dead_kind=None, run_id="run_9")
+    expected = f"the run run_9 belongs to the delivery {other.id} (route triage)"
+    answer = operator.console.post("/unknown", {"id": one.id, "run_id": "run_9"})
+    assert answer.status_code == 400 and expected in answer.text
+    command = {"command": "resolve", "ids": [one.id], "how": {"to": "delivered", "run_id": "run_9"}}
+    (tmp_path / "api").mkdir()
+    api = AdminClient(operator.database, tmp_path / "api", operator.config)
+    counted = api.send("POST", "/operations", body={**command, "mode": "dry_run"}).get_json()
+    assert (counted["count"], counted["problems"][0]["id"]) == (0, one.id)
+    assert expected in counted["problems"][0]["problem"]
+    assert operator.status_of(one) == "unknown"
+
+
+def test_a_run_that_another_delivery_got_meanwhile_is_refused_when_it_is_carried_out(
+    operator: ConsoleOperator,
+) -> None:
+    one = add_unknown(operator, platform="gone")
+    page = operator.propose("/unknown", id=[one.id], run_id="run_7")
+    (other,) = operator.add_dead(1)
+    state = {"status": "delivered", "dead_kind": None, "platform": "gone", "run_id": "run_7"}
+    put(operator.database, other.id, **state)
+    assert "belongs to the delivery" in operator.carry_out(page)
+    assert operator.status_of(one) == "unknown"
 
 
 def test_a_run_of_a_platform_that_cannot_be_asked_is_believed(operator: ConsoleOperator) -> None:
@@ -173,7 +210,7 @@ def test_ids_of_nothing_and_of_events_are_refused(operator: ConsoleOperator) -> 
 
 def test_a_route_that_is_held_says_so(operator: ConsoleOperator) -> None:
     add_unknown(operator, None, on_unknown="hold")
-    assert "Its route says on_unknown: hold" in operator.console.html("/unknown")
+    assert "no: its route says on_unknown: hold" in operator.console.html("/unknown")
 
 
 def test_many_are_decided_at_once(operator: ConsoleOperator) -> None:

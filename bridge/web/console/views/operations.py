@@ -28,6 +28,7 @@ from bridge.web.admin.context import StatusAnswer
 from bridge.web.admin.parameters import BEFORE, LIMIT, OUTCOME, SINCE, UNFINISHED
 from bridge.web.admin.problems import AdminProblem
 from bridge.web.console.console_request import ConsoleRequest, Screen
+from bridge.web.console.failures import refuse
 from bridge.web.console.links import make_link
 from bridge.web.console.lists import ListKind, read_list
 from bridge.web.console.login import find_next_page
@@ -76,6 +77,9 @@ def propose_operation(asked: ConsoleRequest, body: Mapping[str, Any]) -> Respons
     answer = operation_resources.begin_operation(asked.context, replace(asked.ask(), body=body))
     if not isinstance(answer, StatusAnswer):
         raise TypeError("begin_operation answers with a status")
+    problems = answer.body["problems"]
+    if "run_id" in body.get("how", {}) and isinstance(problems, list) and problems:
+        raise refuse(400, f"{problems[0]['problem']}.")
     return redirect(
         make_link(f"/operations/{answer.body['id']}", {"next": find_next_page(asked.http)}), 303
     )

@@ -8,18 +8,12 @@ from typing import Any, Final
 
 from werkzeug.wrappers import Response
 
-from bridge.core.errors import BridgeError
-from bridge.core.model import Delivery, Status
+from bridge.core.model import Status
 from bridge.delivery.obstacles import last_list_failure
-from bridge.services import platform_names, platform_queries, redacted_views
+from bridge.services import redacted_views
 from bridge.services.serializers import evidence_json
-from bridge.services.unknown_deliveries import (
-    NOT_ASKED,
-    UnknownDelivery,
-    read_unknown_deliveries,
-)
+from bridge.services.unknown_deliveries import UnknownDelivery, read_unknown_deliveries
 from bridge.web.admin import request_selection, resources
-from bridge.web.admin.flow_answers import hurry, wait_for_platform
 from bridge.web.admin.parameters import BEFORE, DETAIL_LIMIT, SCREEN, filter_parameters
 from bridge.web.console.advice import split_advice
 from bridge.web.console.console_request import ConsoleRequest, Screen, check_id
@@ -27,7 +21,6 @@ from bridge.web.console.failures import refuse
 from bridge.web.console.links import make_link
 from bridge.web.console.lists import ListKind, read_list
 from bridge.web.console.operation_forms import make_act_bar
-from bridge.web.console.record_links import link_run
 from bridge.web.console.views.event_lists import DELIVERY_COMMANDS_BY_STATUS
 from bridge.web.console.views.operations import propose_operation
 
@@ -82,10 +75,7 @@ def list_unknown(asked: ConsoleRequest) -> Screen | Response:
 
 
 def record_run(asked: ConsoleRequest) -> Response:
-    """Propose that a delivery started the run with an id that a person typed.
-
-    The platform is asked for the run first; one that it does not have is refused.
-    """
+    """Propose that a delivery started the run with an id that a person typed."""
     id_ = asked.http.form.get("id", "")
     if "\0" in id_:
         raise refuse(400, "The form names no delivery.")
@@ -94,24 +84,11 @@ def record_run(asked: ConsoleRequest) -> Response:
     one = next((each for each in found.deliveries if each.id == found.delivery_id), None)
     if one is None:
         raise refuse(400, "That is the id of an event, not of a delivery.")
-    _check_run(asked, one, run_id)
     how: dict[str, Any] = {"to": Status.DELIVERED.value, "run_id": run_id}
     if one.look_at is not None:  # flowbridge looks for the run too
         how["force"] = True
     body = {"command": "resolve", "mode": "propose", "ids": [one.id], "how": how}
     return propose_operation(asked, body)
-
-
-def _check_run(asked: ConsoleRequest, one: Delivery, run_id: str) -> None:
-    """Refuse a run that its platform does not have; one that cannot be asked is believed."""
-    with wait_for_platform(asked.context):
-        try:
-            platform = platform_names.find_platform(asked.context.config(), one.platform)
-            report = platform_queries.read_run(hurry(platform), run_id)
-        except BridgeError:
-            return  # the platform is not configured, or has no runs to ask for
-    if report.state is None and report.gone:
-        raise refuse(400, f"The platform {one.platform} has no run {run_id[:200]!r}.")
 
 
 def _describe(asked: ConsoleRequest, one: UnknownDelivery) -> dict[str, Any]:
@@ -121,27 +98,17 @@ def _describe(asked: ConsoleRequest, one: UnknownDelivery) -> dict[str, Any]:
         one.as_json(), one.delivery, with_contents=with_contents
     )
     needs_decision = bool(one.commands)
-    near = shape["near"]
     return {
         **shape,
         "event": one.event,
         "attempt": shape["attempt"],
-        "near": {**near, "run_url": link_run(one.near.run_url if one.near else None)}
-        if isinstance(near, dict)
-        else None,
         "needs_decision": needs_decision,
         "has_runs": one.has_runs,
         "force": one.delivery.look_at is not None,
         "steps": [split_advice(step) for step in one.next_steps] if with_contents else [],
         "seen": _describe_evidence(one) if with_contents else None,
-        "not_looked": None if one.delivery.evidence is not None else _say_not_looked(one),
+        "not_looked": None if one.delivery.evidence is not None else one.not_looked,
     }
-
-
-def _say_not_looked(one: UnknownDelivery) -> str:
-    if one.delivery.on_unknown != "reconcile":
-        return NOT_ASKED.format(one.delivery.on_unknown).removeprefix("no: ").capitalize()
-    return "The platform's list of runs was not read yet."
 
 
 def _describe_evidence(one: UnknownDelivery) -> Mapping[str, Any] | None:
