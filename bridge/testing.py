@@ -29,6 +29,7 @@ from bridge.core.http_messages import Call, NoAnswer
 from bridge.core.outcomes import RunReport
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.routing.model import Platform
+from bridge.system.boot_clock import Deadline
 from bridge.system.http_client import HttpClient
 
 #: Runs `flowbridge`, and ends when this process dies, even by SIGKILL.
@@ -108,7 +109,7 @@ class FlowPlatform:
 
     def _send(self, call: Call) -> Any:
         sender = HttpClient()
-        answer = sender.send(call, START_SECONDS)
+        answer = sender.send(call, Deadline.after(START_SECONDS))
         sender.close()
         if isinstance(answer, NoAnswer):
             raise ConnectionError(answer.reason)

@@ -31,14 +31,12 @@ def deliver(
     if delivery.unsealable is not None:
         return Outcome(kind=OutcomeKind.REJECTED, detail=delivery.unsealable, ours=True)
     kind = PLATFORMS[platform.type]
-    timeout = platform.timeout
     if hands is not None:
         handed = transfer_files(delivery, platform, send, now, hands)
         if isinstance(handed, Outcome):
             return handed
         delivery = handed
-        timeout = hands.left()
-    answer = send(kind.build_start(platform, delivery), timeout)
+    answer = send(kind.build_start(platform, delivery))
     if isinstance(answer, NoAnswer):
         return Outcome(
             kind=OutcomeKind.UNKNOWN if answer.sent else OutcomeKind.REFUSED, detail=answer.reason
@@ -72,7 +70,7 @@ def poll_run(run_id: str, platform: Platform, send: Send) -> RunReport:
     kind = PLATFORMS[platform.type]
     if kind.build_run is None or kind.read_run is None:
         return RunReport(state=None, detail=NO_RUNS)
-    answer = send(kind.build_run(platform, run_id), platform.timeout)
+    answer = send(kind.build_run(platform, run_id))
     return (
         RunReport(state=None, detail=answer.reason)
         if isinstance(answer, NoAnswer)
@@ -85,7 +83,7 @@ def list_newest_runs(saved_item_id: str, platform: Platform, send: Send) -> List
     runs = PLATFORMS[platform.type].runs
     if runs is None:
         return Listing(items=None, detail=NO_RUNS)
-    answer = send(runs.build(platform, saved_item_id), platform.timeout)
+    answer = send(runs.build(platform, saved_item_id))
     if isinstance(answer, NoAnswer):
         return Listing(items=None, detail=answer.reason)
     return replace(runs.read(answer), status_code=answer.status)

@@ -31,7 +31,8 @@ NO_PUBLIC_URL: Final = (
 )
 _FILE_KEYS: Final = frozenset(field.name for field in fields(FormFile))
 
-Send = Callable[[Call, float], Answer | NoAnswer]
+#: makes a call within the time that its caller has set
+Send = Callable[[Call], Answer | NoAnswer]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +181,7 @@ def _upload(
         return _refused(
             f"no time was left to upload {file.name}: increase the platform's `timeout`"
         )
-    answer = send(question.build(platform, name, content), hands.left())
+    answer = send(question.build(platform, name, content))
     if isinstance(answer, NoAnswer):
         return Outcome(
             kind=OutcomeKind.REFUSED, detail=f"{file.name} was not uploaded: {answer.reason}"

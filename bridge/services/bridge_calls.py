@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bridge.core.errors import BridgeError
 from bridge.core.http_messages import Answer, Call, NoAnswer
+from bridge.system.boot_clock import Deadline
 
 if TYPE_CHECKING:
     from bridge.system.http_client import HttpClient
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 def call_bridge(sender: HttpClient, call: Call, seconds: float, prefix: str = "") -> Answer:
     """Make a call and return its answer; `BridgeError`, behind `prefix`, where none came."""
-    answer = sender.send(call, seconds)
+    answer = sender.send(call, Deadline.after(seconds))
     if isinstance(answer, NoAnswer):
         raise BridgeError(f"{prefix}{explain_lost(answer.reason)}")
     return answer

@@ -17,6 +17,7 @@ from bridge.services.delivery_states import is_over
 from bridge.services.samples.forgeries import Signer
 from bridge.services.samples.requests import make_sample
 from bridge.store.inbound import events
+from bridge.system.boot_clock import Deadline
 from bridge.system.http_client import HttpClient
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def send_request(settings: Settings, story: DemoRequest) -> None:
     started = time.monotonic()
     answer = sender.send(
         Call(method="POST", url=request.url, headers=request.headers, body=request.body),
-        ANSWER_SECONDS,
+        Deadline.after(ANSWER_SECONDS),
     )
     sender.close()
     if isinstance(answer, NoAnswer):

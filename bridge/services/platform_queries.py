@@ -204,11 +204,12 @@ def try_to_send(platform: Platform, call: Call) -> Answer | NoAnswer:
         raise BridgeError(
             f"{platform.name} cannot be called: {platform.missing}. Next: set it in .env"
         )
+    from bridge.system.boot_clock import Deadline
     from bridge.system.http_client import HttpClient
 
     sender = HttpClient(max_answer=MAX_ANSWER_BYTES)
     try:
-        return sender.send(call, platform.timeout)
+        return sender.send(call, Deadline.after(platform.timeout))
     finally:
         sender.close()
 

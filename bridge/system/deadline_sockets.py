@@ -7,12 +7,12 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
-from time import monotonic
 from typing import Any, Final
 
 from urllib3.util import wait_for_read, wait_for_write
 
 from bridge.core.timings import TIMINGS
+from bridge.system.boot_clock import NO_DEADLINE
 
 TIMEOUT_LEEWAY_SECONDS: Final = 0.02  # how late a wait may end
 
@@ -20,7 +20,7 @@ TIMEOUT_LEEWAY_SECONDS: Final = 0.02  # how late a wait may end
 class CallProgress(threading.local):
     """The progress and the deadline of this thread's call."""
 
-    deadline = float("inf")  #: monotonic
+    deadline = NO_DEADLINE
     connected = False
     sent = False  #: the kernel has the last byte of the request
     peers: Callable[[str], bool] | None = None  #: which addresses are allowed; None: any
@@ -35,7 +35,7 @@ progress = CallProgress()
 
 def remaining_seconds() -> float:
     """Return the seconds left for this thread's call. Raises `TimeoutError` if none are."""
-    left = progress.deadline - monotonic()
+    left = progress.deadline.left()
     if left <= 0:
         raise TimeoutError("the deadline has passed")
     return left

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from functools import cached_property
 from http import HTTPStatus
 from http.client import HTTPException, RemoteDisconnected
-from time import monotonic
 from typing import Final, cast
 from urllib.parse import urlsplit
 
@@ -25,6 +24,7 @@ from urllib3 import BaseHTTPResponse
 
 from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.timings import TIMINGS
+from bridge.system.boot_clock import NO_DEADLINE, Deadline
 from bridge.system.deadline_sockets import TLSSocket, progress
 from bridge.system.http_connections import Adapter
 
@@ -54,15 +54,15 @@ class OpenAnswer:
         if self.headers.get("transfer-encoding", "").lower() != "chunked":
             raise BrokenAnswer("a break would look like its end")
         while True:
-            progress.deadline = monotonic() + self._timeout
+            progress.deadline = Deadline.after(self._timeout)
             try:
                 piece = self._response.read1(PIECE_BYTES, decode_content=False)
             except FAILURES as error:
                 is_slow = any(isinstance(one, TimeoutError) for one in _causes(error))
-                late = f"nothing came for {_format_seconds(self._timeout)} s"
+                late = f"nothing came for {self._timeout:g} s"
                 raise BrokenAnswer(late if is_slow else "it was broken off") from error
             finally:
-                progress.deadline = float("inf")
+                progress.deadline = NO_DEADLINE
             if not piece:
                 return
             yield piece
@@ -107,20 +107,20 @@ class HttpClient:
         context.sslsocket_class = TLSSocket
         return Adapter(context, self._connections)
 
-    def send(self, call: Call, timeout: float) -> Answer | NoAnswer:
-        """Make the call and return its answer; `NoAnswer` if none comes within `timeout` seconds.
+    def send(self, call: Call, deadline: Deadline) -> Answer | NoAnswer:
+        """Make the call and return its answer; `NoAnswer` if none comes before the deadline.
 
-        The name lookup counts towards the timeout but cannot be interrupted. A response whose body
+        The name lookup counts towards the time but cannot be interrupted. A response whose body
         is too long, incomplete or too slow still has its status: it is `truncated`.
         """
         try:
             most = call.most or self._max_answer
-            answer = self._call(call, timeout, most)
+            answer = self._call(call, deadline, most)
             return answer if isinstance(answer, Answer) else self._read(answer, most)
         except FAILURES as error:
-            return NoAnswer(_reason(error, call, timeout), sent=progress.sent)
+            return NoAnswer(_reason(error, call, deadline.seconds), sent=progress.sent)
         finally:
-            progress.deadline = float("inf")
+            progress.deadline = NO_DEADLINE
 
     @contextmanager
     def open(self, call: Call, timeout: float) -> Iterator[OpenAnswer | Answer | NoAnswer]:
@@ -129,31 +129,31 @@ class HttpClient:
         `timeout`: seconds to the head of the answer, and from one piece of its body to the next.
         """
         try:
-            response = cast("BaseHTTPResponse", self._call(call, timeout, UNREAD))
+            response = cast("BaseHTTPResponse", self._call(call, Deadline.after(timeout), UNREAD))
         except FAILURES as error:
             yield NoAnswer(_reason(error, call, timeout), sent=progress.sent)
             return
         finally:
-            progress.deadline = float("inf")
+            progress.deadline = NO_DEADLINE
         try:
             if response.status == HTTPStatus.OK:
                 yield OpenAnswer(response, timeout)
             else:
-                progress.deadline = monotonic() + timeout
+                progress.deadline = Deadline.after(timeout)
                 yield self._read(response, call.most or self._max_answer)
         finally:
-            progress.deadline = float("inf")
+            progress.deadline = NO_DEADLINE
             response.close()
 
-    def _call(self, call: Call, timeout: float, most: int) -> Answer | BaseHTTPResponse:
-        """Make the call within its timeout: see `Adapter.call`."""
-        progress.deadline = monotonic() + timeout
+    def _call(self, call: Call, deadline: Deadline, most: int) -> Answer | BaseHTTPResponse:
+        """Make the call before its deadline: see `Adapter.call`."""
+        progress.deadline = deadline
         progress.connected = False
         progress.sent = False
         progress.peers = self._peers
         progress.idle_seconds = self._idle_seconds
         adapter = self._plain if call.url.startswith("http:") and not self._proxies else self._tls
-        return adapter.call(_prepare(call), timeout, self._proxies, most)
+        return adapter.call(_prepare(call), self._proxies, most)
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -213,7 +213,7 @@ FAILURE_TEXTS: Final[tuple[tuple[type[BaseException], str], ...]] = (
 )
 
 
-def _reason(error: BaseException, call: Call, timeout: float) -> str:
+def _reason(error: BaseException, call: Call, seconds: float) -> str:
     """Return why the call failed, with the host only: the query of a URL may hold ids."""
     causes = list(_causes(error))
     text = next(
@@ -222,16 +222,11 @@ def _reason(error: BaseException, call: Call, timeout: float) -> str:
     )
     if not text:
         missing = "answer" if progress.connected else "connection"
-        text = f"no {missing} within {_format_seconds(timeout)} s"
+        text = f"no {missing} within {seconds:g} s"
     try:
         return f"{urlsplit(call.url).hostname or 'no host'}: {text}"
     except ValueError:
         return text
-
-
-def _format_seconds(seconds: float) -> str:
-    """Format a timeout as it was set, although part of it passed before the call began."""
-    return f"{round(seconds, 1 if seconds < 10 else None):g}"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -10,7 +10,6 @@ import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
-from time import monotonic
 from typing import Any, ClassVar, cast
 
 import urllib3.exceptions as failure
@@ -21,6 +20,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from bridge.core.http_messages import Answer
+from bridge.system.boot_clock import boot_seconds
 from bridge.system.deadline_sockets import PlainSocket, progress, remaining_seconds
 from bridge.system.http_head import (
     HeadReader,
@@ -75,7 +75,7 @@ class _DeadlineConnection:
 
     @property
     def is_connected(self) -> bool:
-        is_fresh = monotonic() - self.idle_since < progress.idle_seconds
+        is_fresh = boot_seconds() - self.idle_since < progress.idle_seconds
         return is_fresh and bool(super().is_connected)  # type: ignore[misc]  # a mixin: the class beside it has it
 
     def send(self, data: Any) -> None:
@@ -131,7 +131,7 @@ class _DeadlineConnection:
         return encode_host(self.host, self.port, self.default_port)
 
     def _note_answer(self, response: Any) -> Any:
-        self.idle_since = monotonic()
+        self.idle_since = boot_seconds()
         return response
 
 
@@ -198,7 +198,7 @@ class Adapter(HTTPAdapter):
         super().__init__(pool_connections=32, pool_maxsize=connections, max_retries=0)
 
     def call(
-        self, request: PreparedRequest, timeout: float, proxies: Mapping[str, str], most: int
+        self, request: PreparedRequest, proxies: Mapping[str, str], most: int
     ) -> Answer | BaseHTTPResponse:
         """Send a request and return its answer, or a response whose body is not read yet.
 
@@ -208,7 +208,7 @@ class Adapter(HTTPAdapter):
         if proxies:
             return cast(
                 "BaseHTTPResponse",
-                self.send(request, stream=True, timeout=timeout, proxies=proxies),
+                self.send(request, stream=True, timeout=remaining_seconds(), proxies=proxies),
             )
         target = parse_target(request.url or "")
         pool = self.poolmanager.connection_from_host(

@@ -16,12 +16,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from bridge.core.http_messages import Call, NoAnswer
 from bridge.providers.signatures.key_source import DocumentRequest
+from bridge.system.boot_clock import Deadline, boot_seconds
 from bridge.system.logs import get_logger
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Keyring:
         *,
         ca_file: str | None = None,
         deadline: float = DEADLINE_SECONDS,
-        clock: Callable[[], float] = monotonic,
+        clock: Callable[[], float] = boot_seconds,
     ) -> None:
         self._ca_file = ca_file
         self._deadline = deadline
@@ -188,7 +188,7 @@ class Keyring:
             headers=headers,
             body=request.body,
         )
-        answer = self._sender.send(call, self._deadline)
+        answer = self._sender.send(call, Deadline.after(self._deadline))
         host = urlsplit(request.url).hostname
         if isinstance(answer, NoAnswer):
             log.warning("key_fetch_failed", what=request.what, host=host, reason=answer.reason)

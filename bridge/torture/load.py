@@ -16,6 +16,7 @@ from typing import Final
 import orjson
 
 from bridge.core.http_messages import Answer, Call, NoAnswer
+from bridge.system.boot_clock import Deadline
 from bridge.system.http_client import HttpClient
 from bridge.torture.records import SentEvent
 from bridge.torture.scenarios import (
@@ -166,7 +167,10 @@ class _Sender:
         self._record_answer(
             one,
             self._http.send(
-                call, 0.005 if self.random.random() < HANG_UP_SHARE else ANSWER_TIMEOUT_SECONDS
+                call,
+                Deadline.after(
+                    0.005 if self.random.random() < HANG_UP_SHARE else ANSWER_TIMEOUT_SECONDS
+                ),
             ),
         )
 

@@ -14,6 +14,7 @@ from typing import Final
 
 from bridge.core.errors import BridgeError
 from bridge.core.http_messages import Answer, Call
+from bridge.system.boot_clock import Deadline
 from bridge.system.http_client import HttpClient
 from bridge.torture.processes import Process, Service, list_children
 
@@ -138,7 +139,7 @@ class Node:
         """Whether all processes run and /readyz answers 200."""
         if not all(process.pid for process in self.processes.values()):
             return False
-        answer = self._http.send(Call(method="GET", url=f"{self.url}/readyz"), 2.0)
+        answer = self._http.send(Call(method="GET", url=f"{self.url}/readyz"), Deadline.after(2.0))
         return isinstance(answer, Answer) and answer.status == 200
 
     # -- process ids; 0 without such a process. `workers`: the process ids of workers in the store

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from bridge.core.http_messages import Answer, NoAnswer
 from bridge.ingest.forms.spam import captchas
 from bridge.routing.form import Captcha
+from bridge.system.boot_clock import Deadline
 from bridge.system.http_client import HttpClient
 from bridge.system.logs import get_logger
 
@@ -61,7 +62,8 @@ class CaptchaClient:
             try:
                 answers.append(
                     self._sender.send(
-                        captchas.build_verification(captcha, response, address), captcha.timeout
+                        captchas.build_verification(captcha, response, address),
+                        Deadline.after(captcha.timeout),
                     )
                 )
             finally:

@@ -6,7 +6,8 @@ there is none. So a worker that was suspended meanwhile (with its machine, or by
 make its calls late.
 
 Both the wall clock and the boot clock have to be within the deadline, so setting a clock forward or
-back gives no call more time.
+back gives no call more time. The deadline is handed on as a moment of the boot clock, as far as the
+look right before the write: a process that is stopped on the way does not make the call late.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from bridge.core.model import Delivery
 from bridge.core.outcomes import Outcome, OutcomeKind
 from bridge.delivery.file_transfer import Send
 from bridge.routing.model import Platform
-from bridge.store.db.clock import DatabaseClock, boot_seconds
+from bridge.store.db.clock import DatabaseClock
 from bridge.store.queue.claim_round import Claim
+from bridge.system.boot_clock import Deadline, TimedSend, boot_seconds
 from bridge.system.logs import get_logger
 
 log = get_logger()
@@ -38,7 +40,7 @@ def make_attempt(
     claim: Claim,
     platform: Platform,
     deliver: Deliver,
-    send: Send,
+    send: TimedSend,
     now: DatabaseClock,
     lease_seconds: float,
     kept_at: float | None = None,
@@ -49,10 +51,11 @@ def make_attempt(
     """
     try:
         at = now()
-        if (
-            _left(claim, platform.timeout, at) <= 0
-            or _lease_left(claim, at, lease_seconds, kept_at) <= 0
-        ):
+        kept = 0.0 if kept_at is None else max(0.0, kept_at - _began(claim))
+        ends = [
+            _deadline(claim, seconds, now) for seconds in (platform.timeout, kept + lease_seconds)
+        ]
+        if any(deadline.left() <= 0 for deadline in ends):
             return NOT_MADE
         return deliver(claim.delivery, platform, _in_time(send, claim, platform.timeout, now), at)
     except Exception as fault:
@@ -60,15 +63,14 @@ def make_attempt(
         return FAULT
 
 
-def _left(claim: Claim, seconds: float, now: float) -> float:
-    """Return how many of the seconds since the intent are left, by the clock with fewer left."""
-    return min(claim.began_at + seconds - now, _began(claim) + seconds - boot_seconds())
+def _deadline(claim: Claim, seconds: float, now: DatabaseClock) -> Deadline:
+    """Return when so many seconds since the intent are over, by the clock that says so first.
 
-
-def _lease_left(claim: Claim, now: float, lease_seconds: float, kept_at: float | None) -> float:
-    """Return for how many seconds the lease is certainly held."""
-    kept = 0.0 if kept_at is None else max(0.0, kept_at - _began(claim))
-    return _left(claim, kept + lease_seconds, now)
+    The boot clock is read first: a stop between the two readings takes time away and adds none.
+    """
+    boot_clock = boot_seconds()
+    left = min(claim.began_at + seconds - now(), _began(claim) + seconds - boot_clock)
+    return Deadline(boot_clock + left, seconds)
 
 
 def _began(claim: Claim) -> float:
@@ -82,11 +84,11 @@ def _began(claim: Claim) -> float:
     )
 
 
-def _in_time(send: Send, claim: Claim, timeout: float, now: DatabaseClock) -> Send:
+def _in_time(send: TimedSend, claim: Claim, timeout: float, now: DatabaseClock) -> Send:
     """Return a `send` whose calls all end within `timeout` seconds of the attempt's intent."""
 
-    def bounded(call: Call, seconds: float) -> Answer | NoAnswer:
-        left = _left(claim, timeout, now())
-        return send(call, min(seconds, left)) if left > 0 else NoAnswer(TIME_OVER, sent=False)
+    def bounded(call: Call) -> Answer | NoAnswer:
+        deadline = _deadline(claim, timeout, now)
+        return send(call, deadline) if deadline.left() > 0 else NoAnswer(TIME_OVER, sent=False)
 
     return bounded

@@ -18,11 +18,10 @@ from urllib.parse import urlsplit
 
 from bridge.core.clock_reading import ClockReading
 from bridge.core.http_messages import Answer, Call, NoAnswer
-from bridge.delivery.file_transfer import Send
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.delivery.platforms.responses import read_date
 from bridge.routing.model import Platform
-from bridge.store.db.clock import boot_seconds
+from bridge.system.boot_clock import Deadline, TimedSend, boot_seconds
 
 MIN_ANSWERS: Final = 3  # of a host, before its clock is reported
 MAX_HOSTS: Final = 64  # that are remembered
@@ -47,16 +46,16 @@ class HostClocks:
     `fresh_seconds`: for which the answers of a host count.
     """
 
-    def __init__(self, send: Send, fresh_seconds: float) -> None:
+    def __init__(self, send: TimedSend, fresh_seconds: float) -> None:
         self._send = send
         self._fresh_seconds = fresh_seconds
         self._hosts: dict[str, _HostClock] = {}
         self._mutex = threading.Lock()
 
-    def send(self, call: Call, timeout: float) -> Answer | NoAnswer:
+    def send(self, call: Call, deadline: Deadline) -> Answer | NoAnswer:
         """Make a call."""
         before = time.time()
-        answer = self._send(call, timeout)
+        answer = self._send(call, deadline)
         after = time.time()
         boot_clock = boot_seconds()
         if (
@@ -67,7 +66,7 @@ class HostClocks:
                 host = _host(call.url)
                 known = self._hosts.pop(host, None) or _HostClock()
                 known.ahead.append(ahead)
-                known.at = time.monotonic()
+                known.at = boot_clock
                 known.begun = (
                     None
                     if (at := read_date(answer)) is None
@@ -83,7 +82,7 @@ class HostClocks:
 
         Hosts with fewer than `MIN_ANSWERS` recent answers are left out.
         """
-        since = time.monotonic() - self._fresh_seconds
+        since = boot_seconds() - self._fresh_seconds
         with self._mutex:
             return {
                 host: median(one.ahead)
@@ -101,7 +100,7 @@ class HostClocks:
             if (
                 known is None
                 or known.begun is None
-                or known.at <= time.monotonic() - self._fresh_seconds
+                or known.at <= boot_seconds() - self._fresh_seconds
             ):
                 return None
             return known.begun + boot_clock

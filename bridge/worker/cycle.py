@@ -10,16 +10,16 @@ from typing import Final, assert_never, cast
 
 from bridge.config.settings import Settings
 from bridge.core.errors import StoreError
-from bridge.delivery.attempt import Send
 from bridge.flows.process.forkserver import Forkserver
 from bridge.routing.model import Config, Platform
 from bridge.store import clock_steps
 from bridge.store.db.change_detector import ChangeDetector
-from bridge.store.db.clock import DatabaseClock, boot_seconds
+from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database
 from bridge.store.db.notify import WakeupListener
 from bridge.store.queue import claims, leases
 from bridge.store.queue.claim_round import Claim
+from bridge.system.boot_clock import TimedSend, boot_seconds
 from bridge.system.logs import get_logger
 from bridge.system.wakeup import Wake
 from bridge.worker.attempt_deadline import make_attempt
@@ -62,7 +62,7 @@ class Cycle:
         settings: Settings,
         config: Callable[[], Config],
         database: Database,
-        send: Send,
+        send: TimedSend,
         wake: Wake,
         host: Forkserver | None,
         relay: BrokerRelay | None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from bridge.routing.model import Platform
 from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
+from bridge.system.boot_clock import Deadline, boot_seconds
 from bridge.system.logs import get_logger
 
 log = get_logger()
@@ -45,7 +45,7 @@ class FileDeliverer:
         """Make one attempt, with the files that its inputs refer to."""
         if not may_refer_to_files(delivery.inputs):
             return deliver(delivery, platform, send, now)
-        until = time.monotonic() + platform.timeout
+        deadline = Deadline.after(platform.timeout)
         try:
             files = find_referenced_files(
                 delivery.inputs, events.files_of(self._database, delivery.event_id)
@@ -61,7 +61,7 @@ class FileDeliverer:
                 0 if platform.files == "link" else sum(file.size for file in files.values()),
                 platform.timeout,
             ):
-                return deliver(delivery, platform, send, now, self._hands(files, until))
+                return deliver(delivery, platform, send, now, self._hands(files, deadline))
         except TimeoutError:
             return Outcome(
                 kind=OutcomeKind.REFUSED,
@@ -69,12 +69,12 @@ class FileDeliverer:
                 ours=True,
             )
 
-    def _hands(self, files: Mapping[int, FormFile], until: float) -> FileTransfer:
+    def _hands(self, files: Mapping[int, FormFile], deadline: Deadline) -> FileTransfer:
         return FileTransfer(
             files=files,
             content=self._content,
             link=self._link if self._public_url else None,
-            left=lambda: until - time.monotonic(),
+            left=deadline.left,
             uploaded=self._uploaded,
         )
 
@@ -118,13 +118,13 @@ class UploadCache(MutableMapping[tuple[str, str], str]):
     def __getitem__(self, key: tuple[str, str]) -> str:
         with self._mutex:
             until, name = self._known[key]
-        if until < time.monotonic():
+        if until < boot_seconds():
             raise KeyError(key)
         return name
 
     def __setitem__(self, key: tuple[str, str], name: str) -> None:
         with self._mutex:
-            self._known[key] = time.monotonic() + self._fresh_seconds, name
+            self._known[key] = boot_seconds() + self._fresh_seconds, name
             while len(self._known) > MAX_UPLOADS:
                 self._known.popitem(last=False)
 

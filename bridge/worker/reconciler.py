@@ -11,7 +11,7 @@ from dataclasses import replace
 from bridge.core.clock_reading import ClockReading, compare_readings
 from bridge.core.model import RUN_ENDED, Delivery
 from bridge.core.outcomes import RunReport
-from bridge.delivery.attempt import Send, list_newest_runs, poll_run
+from bridge.delivery.attempt import list_newest_runs, poll_run
 from bridge.delivery.platforms.model import ListedRun, Listing
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.delivery.reconcile import (
@@ -28,6 +28,7 @@ from bridge.store.db.database import Database
 from bridge.store.queue import reconcile, unknown_starts
 from bridge.store.queue.reconcile import PollAnswers
 from bridge.store.queue.unknown_starts import UnknownStart
+from bridge.system.boot_clock import TimedSend, limit_calls
 from bridge.system.logs import get_logger
 
 log = get_logger()
@@ -43,7 +44,7 @@ class Reconciler:
         self,
         config: Callable[[], Config],
         database: Database,
-        send: Send,
+        send: TimedSend,
         after: float,
         now: DatabaseClock,
     ) -> None:
@@ -106,7 +107,9 @@ class Reconciler:
     def _ask(self, known: UnknownStart, platform: Platform, *, exclusive: bool) -> PollAnswers:
         """Ask for the flow's newest runs, and then each candidate for its state and its outputs."""
         one = known.delivery
-        listing = list_newest_runs(one.saved_item_id, platform, self._send)
+        listing = list_newest_runs(
+            one.saved_item_id, platform, limit_calls(self._send, platform.timeout)
+        )
         clocks = replace(self._now.read(), platform_at=listing.told_at)
         between = compare_readings(known.clocks, clocks)
         within = window_by_clocks(known.clocks, clocks, platform.timeout)
@@ -159,7 +162,7 @@ class Reconciler:
 
     def _report(self, run_id: str, listed: RunReport, platform: Platform) -> RunReport:
         """Poll a run. Where the answer has no time of its creation, use that of the list."""
-        report = poll_run(run_id, platform, self._send)
+        report = poll_run(run_id, platform, limit_calls(self._send, platform.timeout))
         return (
             report
             if report.created_at is not None

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from bridge.core.model import RUN_ENDED, Delivery, RunState, Status
 from bridge.core.outcomes import RunReport
-from bridge.delivery.attempt import Send, list_newest_runs, poll_run
+from bridge.delivery.attempt import list_newest_runs, poll_run
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.delivery.polling import (
     Polling,
@@ -21,8 +21,8 @@ from bridge.delivery.polling import (
     update_usual_duration,
 )
 from bridge.routing.model import Config, Mode, Platform
-from bridge.store.db.clock import boot_seconds
 from bridge.store.queue import run_tracking
+from bridge.system.boot_clock import TimedSend, boot_seconds, limit_calls
 from bridge.system.logs import get_logger
 from bridge.worker.reconciler import Reconciler
 from bridge.worker.results import (
@@ -55,7 +55,7 @@ class RunTracker:
     def __init__(
         self,
         config: Callable[[], Config],
-        send: Send,
+        send: TimedSend,
         reconciler: Reconciler,
         calls: ThreadPool,
         report: ReportResult,
@@ -201,7 +201,9 @@ class RunTracker:
 
     def _ask(self, followed: Delivery, polls: int, platform: Platform) -> None:
         try:
-            report = poll_run(followed.run_id or "", platform, self._send)
+            report = poll_run(
+                followed.run_id or "", platform, limit_calls(self._send, platform.timeout)
+            )
         except Exception as fault:
             log.error("poll_failed", delivery_id=followed.id, exc_info=fault)
             report = RunReport(state=None, detail="the poll failed because of a bug in flowbridge")
@@ -210,7 +212,10 @@ class RunTracker:
     def _ask_list(self, flow: FlowKey, some: Sequence[TrackedRun], platform: Platform) -> None:
         """Ask for the flow's newest runs. Ended and unlisted ones are polled one by one."""
         try:
-            listed = list_newest_runs(flow[1], platform, self._send).items or ()
+            listed = (
+                list_newest_runs(flow[1], platform, limit_calls(self._send, platform.timeout)).items
+                or ()
+            )
         except Exception as fault:
             log.error("poll_failed", platform=flow[0], saved_item_id=flow[1], exc_info=fault)
             listed = ()

@@ -159,9 +159,9 @@ def _with_traceparent(send: Send, traceparent: str) -> Send:
     A call that has one keeps it: the operator configured it for the platform.
     """
 
-    def named(call: Call, timeout: float) -> Answer | NoAnswer:
+    def named(call: Call) -> Answer | NoAnswer:
         if all(name.lower() != TRACEPARENT_HEADER for name in call.headers):
             call = replace(call, headers={**call.headers, TRACEPARENT_HEADER: traceparent})
-        return send(call, timeout)
+        return send(call)
 
     return named

@@ -16,7 +16,6 @@ from bridge.core.clock_reading import ClockReading
 from bridge.delivery.fair_share import FairShares
 from bridge.routing.model import Config
 from bridge.store import clock_steps
-from bridge.store.db.clock import boot_seconds
 from bridge.store.queue import (
     circuit_updates,
     claims,
@@ -28,6 +27,7 @@ from bridge.store.queue import (
 )
 from bridge.store.queue.claim_round import Claim, ClaimLimits
 from bridge.store.queue.ledger import EndedAttempt
+from bridge.system.boot_clock import boot_seconds
 from bridge.worker.broker_relay import BrokerRelay
 from bridge.worker.claim_policy import exclude_missing_flows, find_allowed, read_hold, reconcile_at
 from bridge.worker.clock_skew import HostClocks, intent_clocks

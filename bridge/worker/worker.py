@@ -11,12 +11,12 @@ from sqlalchemy import Connection
 from bridge.config.settings import Settings
 from bridge.core.errors import BridgeError
 from bridge.core.outcomes import Outcome, OutcomeKind
-from bridge.delivery.attempt import Send
 from bridge.flows.process.forkserver import Forkserver
 from bridge.routing.model import Config
 from bridge.store.db import notify
 from bridge.store.db.database import Database
 from bridge.store.queue import heartbeats
+from bridge.system.boot_clock import TimedSend
 from bridge.system.logs import get_logger
 from bridge.system.wakeup import Wake
 from bridge.worker.broker_relay import BrokerRelay
@@ -47,7 +47,7 @@ class Worker:
         settings: Settings,
         config: Callable[[], Config],
         database: Database,
-        send: Send,
+        send: TimedSend,
         wake: Wake,
         host: Forkserver | None,
         relay: BrokerRelay | None = None,

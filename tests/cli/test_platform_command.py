@@ -17,6 +17,7 @@ from serving import Bridge, free_port, github, until
 from bridge.core.http_messages import Call, NoAnswer
 from bridge.core.model import Delivery, RunState
 from bridge.store.inbound import events
+from bridge.system.boot_clock import Deadline
 from bridge.system.http_client import HttpClient
 from bridge.testing import FlowPlatform, StartPlatform
 
@@ -41,7 +42,7 @@ def start(
     headers = {"Authorization": f"Bearer {platform.api_key}", "Content-Type": "application/json"}
     answer = sender.send(
         Call(method="POST", url=f"{platform.base_url}/start_pipeline", headers=headers, body=body),
-        timeout,
+        Deadline.after(timeout),
     )
     sender.close()
     return (

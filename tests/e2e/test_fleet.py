@@ -310,7 +310,6 @@ class _Ahead:
     def __init__(self, really: Callable[[], float], seconds: float) -> None:
         self._really = really
         self._seconds = seconds
-        self.clock_gettime = time.clock_gettime
 
     def time(self) -> float:
         return self._really() + self._seconds

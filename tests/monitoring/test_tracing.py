@@ -35,6 +35,7 @@ from bridge.monitoring.trace_ids import (
 from bridge.monitoring.tracing.exporter import is_wanted
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
+from bridge.system.boot_clock import Deadline
 
 SERVER = 2
 CLIENT = 3
@@ -342,7 +343,7 @@ def test_celery_tasks_have_the_same_spans(database: Database) -> None:
     events.add(database, event, [delivery], lambda *_: [])
     config = configured(gumloop(url="http://127.0.0.1:9"))
 
-    def send(call: Call, _timeout: float) -> Answer:
+    def send(call: Call, _deadline: Deadline) -> Answer:
         sent.append(call)
         return Answer(status=200, body=b'{"run_id": "r1"}')
 

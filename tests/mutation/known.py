@@ -1034,35 +1034,64 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "W2",
         "file": "bridge/worker/attempt_deadline.py",
-        "old": "return send(call, min(seconds, left)) if left > 0 else NoAnswer(TIME_OVER, sent=False)",
-        "new": "return send(call, min(seconds, left))",
+        "old": " if deadline.left() > 0 else NoAnswer(TIME_OVER, sent=False)",
+        "new": "",
         "tests": ["tests/worker/test_attempt_deadline.py"],
     },
     {
         "name": "W2-min",
         "file": "bridge/worker/attempt_deadline.py",
-        "old": "send(call, min(seconds, left))",
-        "new": "send(call, seconds)",
+        "old": "deadline = _deadline(claim, timeout, now)",
+        "new": "deadline = Deadline.after(timeout)",
         "tests": ["tests/worker/test_attempt_deadline.py"],
     },
     {
         "name": "W2-unbounded",
         "file": "bridge/worker/attempt_deadline.py",
         "old": "deliver(claim.delivery, platform, _in_time(send, claim, platform.timeout, now), at)",
-        "new": "deliver(claim.delivery, platform, send, at)",
+        "new": (
+            "deliver(claim.delivery, platform,"
+            " lambda call: send(call, Deadline.after(platform.timeout)), at)"
+        ),
         "tests": ["tests/worker/test_attempt_deadline.py"],
     },
     {
         "name": "W2-begin",
         "file": "bridge/worker/attempt_deadline.py",
-        "old": (
-            "        if (\n"
-            "            _left(claim, platform.timeout, at) <= 0\n"
-            "            or _lease_left(claim, at, lease_seconds, kept_at) <= 0\n"
-            "        ):\n"
-        ),
+        "old": "        if any(deadline.left() <= 0 for deadline in ends):\n",
         "new": "        if False:\n",
         "tests": ["tests/worker/test_attempt_deadline.py"],
+    },
+    {
+        "name": "W2-order",
+        "file": "bridge/worker/attempt_deadline.py",
+        "old": "return Deadline(boot_clock + left, seconds)",
+        "new": "return Deadline(boot_seconds() + left, seconds)",
+        "tests": ["tests/worker/test_attempt_deadline.py"],
+    },
+    {
+        "name": "W2-fresh",
+        "file": "bridge/system/http_client.py",
+        "old": "progress.deadline = deadline\n",
+        "new": "progress.deadline = Deadline.after(deadline.seconds)\n",
+        "tests": ["tests/worker/test_attempt_deadline.py"],
+    },
+    {
+        "name": "S-suspend",
+        "file": "bridge/system/deadline_sockets.py",
+        "old": "    left = progress.deadline.left()\n",
+        "new": (
+            "    from time import monotonic\n"
+            "    left = progress.deadline.at - monotonic()\n"
+        ),
+        "tests": ["tests/system/test_http_client.py"],
+    },
+    {
+        "name": "S-boot-clock",
+        "file": "bridge/system/boot_clock.py",
+        "old": 'getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)',
+        "new": "time.CLOCK_MONOTONIC",
+        "tests": ["tests/system/test_boot_clock.py"],
     },
     {
         "name": "W8",
@@ -1254,8 +1283,8 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "S2-once",
         "file": "bridge/system/http_connections.py",
-        "old": "        self.idle_since = monotonic()\n",
-        "new": "        self.idle_since = self.idle_since or monotonic()\n",
+        "old": "        self.idle_since = boot_seconds()\n",
+        "new": "        self.idle_since = self.idle_since or boot_seconds()\n",
         "tests": ["tests/system/test_http_client.py"],
     },
     {

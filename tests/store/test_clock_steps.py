@@ -36,6 +36,7 @@ from bridge.store.local import runs
 from bridge.store.queue import claims, heartbeats, throttling
 from bridge.store.queue.claim_round import ClaimLimits
 from bridge.store.tables import schema
+from bridge.system.boot_clock import Deadline
 from bridge.system.http_client import HttpClient
 from bridge.worker.celery.tasks import TaskRunner
 from bridge.worker.maintenance import scheduler
@@ -115,9 +116,9 @@ def held(database: Database, delivery_id: str) -> Delivery:
     return get(database, delivery_id)
 
 
-def dateless(call: Call, timeout: float) -> Answer | NoAnswer:
+def dateless(call: Call, deadline: Deadline) -> Answer | NoAnswer:
     """Return a platform that sends no Date header."""
-    answer = HttpClient().send(call, timeout)
+    answer = HttpClient().send(call, deadline)
     if isinstance(answer, Answer):
         return replace(
             answer,

@@ -12,12 +12,13 @@ import pytest
 from bridge.core.clock_reading import ClockReading
 from bridge.store.db import clock
 from bridge.store.db.database import Database
+from bridge.system import boot_clock
 
 DAY = 86400.0
 
 
 class Clocks:
-    """Takes the place of `time` in `bridge.store.db.clock`, and of the clock of a PostgreSQL
+    """Takes the place of `time` in the modules of the clocks, and of the clock of a PostgreSQL
     server's host.
 
     `ahead`: seconds by which the wall clock is wrong; `later`: seconds by which all clocks went on
@@ -35,7 +36,8 @@ class Clocks:
         def stepped(database: Database, mine: Callable[[], float]) -> float:
             return difference(database, mine) + self.ahead + self.later
 
-        monkeypatch.setattr(clock, "time", self)
+        for module in (boot_clock, clock):
+            monkeypatch.setattr(module, "time", self)
         monkeypatch.setattr(clock, "_measure_difference", stepped)
         monkeypatch.setattr(
             clock,

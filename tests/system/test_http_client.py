@@ -35,12 +35,15 @@ from servers import (
     slow_headers,
     then_close,
 )
+from stepped_clocks import Clocks, clocks
 
 from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.timings import TIMINGS
-from bridge.system import deadline_sockets, http_connections
+from bridge.system import deadline_sockets
+from bridge.system.boot_clock import Deadline
 from bridge.system.http_client import HttpClient
 
+__all__ = ["clocks"]
 BODY = b'{"title":"hi"}'
 #: Seconds until what never comes is given up. A machine that stands still before the request has
 #: left must not make it another loss.
@@ -75,7 +78,7 @@ def test_an_answer_comes_back_whole_with_lower_case_header_names(
     server: Misbehaving, sender: HttpClient
 ) -> None:
     url = server.script("/start", respond(201, {"run_id": "a"}, {"X-One": "1", "Retry-After": "5"}))
-    answer = sender.send(post(url + "?user_id=a%2Bb", Authorization="Bearer k"), 60)
+    answer = sender.send(post(url + "?user_id=a%2Bb", Authorization="Bearer k"), Deadline.after(60))
     assert isinstance(answer, Answer) and not answer.truncated
     assert (
         answer.status,
@@ -108,7 +111,8 @@ def test_an_answer_comes_back_whole_with_lower_case_header_names(
 @pytest.mark.parametrize("status", [204, 304, 400, 401, 429, 500, 503, 599])
 def test_every_status_is_an_answer(server: Misbehaving, sender: HttpClient, status: int) -> None:
     answer = sender.send(
-        post(server.script("/x", respond(status, b"" if status in (204, 304) else b"why"))), 60
+        post(server.script("/x", respond(status, b"" if status in (204, 304) else b"why"))),
+        Deadline.after(60),
     )
     assert isinstance(answer, Answer) and answer.status == status and not answer.truncated
 
@@ -116,7 +120,9 @@ def test_every_status_is_an_answer(server: Misbehaving, sender: HttpClient, stat
 def test_a_redirect_is_an_answer_and_is_not_followed(
     server: Misbehaving, sender: HttpClient
 ) -> None:
-    answer = sender.send(post(server.script("/x", redirect(server.url + "/other"))), 60)
+    answer = sender.send(
+        post(server.script("/x", redirect(server.url + "/other"))), Deadline.after(60)
+    )
     assert (
         isinstance(answer, Answer)
         and answer.status == 307
@@ -134,19 +140,21 @@ def test_neither_cookies_nor_netrc_nor_the_environments_proxy_is_used(
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     url = server.script("/x", respond(200, b"", {"Set-Cookie": "a=b"}))
     for _ in range(2):
-        assert isinstance(sender.send(post(url), 60), Answer)
+        assert isinstance(sender.send(post(url), Deadline.after(60)), Answer)
     assert not {"cookie", "authorization"} & set(server.received[1].headers)
 
 
 def test_a_chunked_body_and_a_compressed_one_are_read(
     server: Misbehaving, sender: HttpClient
 ) -> None:
-    answer = sender.send(post(server.script("/c", chunked(b'{"run_', b'id":"a"}'))), 60)
+    answer = sender.send(
+        post(server.script("/c", chunked(b'{"run_', b'id":"a"}'))), Deadline.after(60)
+    )
     assert isinstance(answer, Answer) and answer.body == b'{"run_id":"a"}' and not answer.truncated
     zipped = server.script(
         "/z", respond(200, gzip.compress(b'{"run_id":"a"}'), {"Content-Encoding": "gzip"})
     )
-    answer = sender.send(post(zipped), 60)
+    answer = sender.send(post(zipped), Deadline.after(60))
     assert isinstance(answer, Answer) and answer.body == b'{"run_id":"a"}' and not answer.truncated
 
 
@@ -155,19 +163,17 @@ def test_a_connection_is_kept_and_used_again(server: Misbehaving, sender: HttpCl
         "/x", respond(200, b"ok"), chunked(b"ok"), respond(204), respond(200, b"ok")
     )
     for _ in range(4):
-        assert isinstance(sender.send(post(url), 60), Answer)
+        assert isinstance(sender.send(post(url), Deadline.after(60)), Answer)
     assert server.connections == 1
 
 
 def test_a_connection_that_was_idle_for_as_long_as_servers_may_keep_it_is_not_used_again(
-    server: Misbehaving, monkeypatch: pytest.MonkeyPatch
+    server: Misbehaving, clocks: Clocks
 ) -> None:
     """Servers close after 5 seconds or more. A request on a connection that is just being closed
     would be ambiguous.
     """
-    clock = [time.monotonic()]
     sender = HttpClient()
-    monkeypatch.setattr(http_connections, "monotonic", lambda: clock[0])
     url = server.script("/x", respond(200, b"ok"))
     for seconds, connected in (
         (0.0, 1),
@@ -176,8 +182,8 @@ def test_a_connection_that_was_idle_for_as_long_as_servers_may_keep_it_is_not_us
         (MAX_IDLE, 2),
         (0.0, 2),
     ):
-        clock[0] += seconds
-        assert isinstance(sender.send(post(url), 600), Answer)
+        clocks.later += seconds
+        assert isinstance(sender.send(post(url), Deadline.after(600)), Answer)
         assert server.connections == connected
     assert MAX_IDLE < 5.0
     sender.close()
@@ -191,7 +197,7 @@ def test_what_is_left_of_an_answer_is_never_read_as_the_next(
     forged = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
     sender = HttpClient(max_answer=len(forged) - 1, idle_seconds=60.0)
     url = server.script("/x", respond(200, forged * times), respond(200, b"real"))
-    first, second = (sender.send(post(url), 60) for _ in range(2))
+    first, second = (sender.send(post(url), Deadline.after(60)) for _ in range(2))
     assert isinstance(first, Answer) and first.truncated and isinstance(second, Answer)
     assert (second.body, second.truncated, server.connections) == (b"real", False, 2)
     sender.close()
@@ -221,14 +227,16 @@ def test_what_is_left_of_an_answer_is_never_read_as_the_next(
 def test_a_body_that_cannot_be_had_whole_leaves_the_status(
     server: Misbehaving, sender: HttpClient, script: object, status: int
 ) -> None:
-    answer = sender.send(post(server.script("/x", script, respond(200, b"fine"))), 60)  # type: ignore[arg-type]
+    answer = sender.send(
+        post(server.script("/x", script, respond(200, b"fine"))), Deadline.after(60)
+    )  # type: ignore[arg-type]
     assert (
         isinstance(answer, Answer)
         and answer.status == status
         and answer.truncated
         and len(answer.body) <= 256 * 1024
     )
-    following = sender.send(post(server.url + "/x"), 60)
+    following = sender.send(post(server.url + "/x"), Deadline.after(60))
     assert following == Answer(status=200, headers={"content-length": "4"}, body=b"fine"), (
         "the next call has a connection of its own"
     )
@@ -236,17 +244,17 @@ def test_a_body_that_cannot_be_had_whole_leaves_the_status(
 
 def test_a_body_of_exactly_the_limit_is_whole(server: Misbehaving) -> None:
     sender = HttpClient(max_answer=1000)
-    answer = sender.send(post(server.script("/x", respond(200, b"x" * 1000))), 60)
+    answer = sender.send(post(server.script("/x", respond(200, b"x" * 1000))), Deadline.after(60))
     assert isinstance(answer, Answer) and len(answer.body) == 1000 and not answer.truncated
-    answer = sender.send(post(server.script("/y", respond(200, b"x" * 1001))), 60)
+    answer = sender.send(post(server.script("/y", respond(200, b"x" * 1001))), Deadline.after(60))
     assert isinstance(answer, Answer) and len(answer.body) == 1000 and answer.truncated
 
 
 def test_a_call_may_ask_for_a_longer_answer(server: Misbehaving, sender: HttpClient) -> None:
     url = server.script("/list", respond(200, b"x" * 300_000))
-    whole = sender.send(Call(method="GET", url=url, most=400_000), 60)
+    whole = sender.send(Call(method="GET", url=url, most=400_000), Deadline.after(60))
     assert isinstance(whole, Answer) and len(whole.body) == 300_000 and not whole.truncated
-    cut = sender.send(Call(method="GET", url=url), 60)
+    cut = sender.send(Call(method="GET", url=url), Deadline.after(60))
     assert isinstance(cut, Answer) and len(cut.body) == 256 * 1024 and cut.truncated
 
 
@@ -265,7 +273,7 @@ def test_a_call_may_ask_for_a_longer_answer(server: Misbehaving, sender: HttpCli
 def test_once_the_request_has_left_a_loss_is_ambiguous(
     server: Misbehaving, sender: HttpClient, script: object, reason: str
 ) -> None:
-    lost = sender.send(post(server.script("/x", script) + "?user_id=secret-id"), 60)  # type: ignore[arg-type]
+    lost = sender.send(post(server.script("/x", script) + "?user_id=secret-id"), Deadline.after(60))  # type: ignore[arg-type]
     assert isinstance(lost, NoAnswer) and lost.sent and len(server.received) == 1
     assert reason in lost.reason and "127.0.0.1" in lost.reason and "secret-id" not in lost.reason
 
@@ -286,7 +294,7 @@ def test_the_deadline_holds_however_an_answer_drips(
 
     def send(url: str) -> tuple[Answer | NoAnswer, float]:
         began = time.monotonic()
-        return sender.send(post(url), SHORT), time.monotonic() - began
+        return sender.send(post(url), Deadline.after(SHORT)), time.monotonic() - began
 
     with ThreadPoolExecutor(len(urls)) as pool:
         *lost, (answer, seconds) = pool.map(send, urls)
@@ -301,7 +309,8 @@ def test_the_deadline_holds_while_the_request_cannot_leave(sender: HttpClient) -
     with socket.create_server(("127.0.0.1", 0)) as deaf:  # accepts by its backlog and never reads
         began = time.monotonic()
         lost = sender.send(
-            post(f"http://127.0.0.1:{deaf.getsockname()[1]}/x", b"x" * 30_000_000), SHORT
+            post(f"http://127.0.0.1:{deaf.getsockname()[1]}/x", b"x" * 30_000_000),
+            Deadline.after(SHORT),
         )
         assert time.monotonic() - began < 60
     assert lost == NoAnswer(f"127.0.0.1: no answer within {SHORT} s", sent=False), (
@@ -311,16 +320,16 @@ def test_the_deadline_holds_while_the_request_cannot_leave(sender: HttpClient) -
 
 def test_the_next_call_has_a_deadline_of_its_own(server: Misbehaving, sender: HttpClient) -> None:
     url = server.script("/x", respond(200), slow_headers(SHORT + 0.1, respond(200)))
-    assert isinstance(sender.send(post(url), SHORT), Answer)
-    assert isinstance(sender.send(post(url), 60), Answer)
+    assert isinstance(sender.send(post(url), Deadline.after(SHORT)), Answer)
+    assert isinstance(sender.send(post(url), Deadline.after(60)), Answer)
     assert server.connections == 1
 
 
 def test_what_never_left_is_certain(sender: HttpClient) -> None:
     with refusing() as port:
-        lost = sender.send(post(f"http://127.0.0.1:{port}/x?api_key=k"), 60)
+        lost = sender.send(post(f"http://127.0.0.1:{port}/x?api_key=k"), Deadline.after(60))
     assert lost == NoAnswer("127.0.0.1: the connection was refused", sent=False)
-    lost = sender.send(post("http://no-such-host.invalid/x"), 60)
+    lost = sender.send(post("http://no-such-host.invalid/x"), Deadline.after(60))
     assert lost == NoAnswer("no-such-host.invalid: the name was not found", sent=False)
 
 
@@ -334,7 +343,7 @@ def test_a_connection_that_does_not_come_about_in_time_is_certain(sender: HttpCl
             one.setblocking(False)
             one.connect_ex(("127.0.0.1", port))
         began = time.monotonic()
-        lost = sender.send(post(f"http://127.0.0.1:{port}/x"), 0.3)
+        lost = sender.send(post(f"http://127.0.0.1:{port}/x"), Deadline.after(0.3))
         for one in waiting:
             one.close()
     assert (
@@ -360,7 +369,7 @@ def test_a_connection_that_does_not_come_about_in_time_is_certain(sender: HttpCl
 def test_a_call_that_cannot_be_written_is_a_certain_loss_not_an_error(
     sender: HttpClient, call: Call
 ) -> None:
-    lost = sender.send(call, 60)
+    lost = sender.send(call, Deadline.after(60))
     assert isinstance(lost, NoAnswer) and not lost.sent and "Bad" not in lost.reason
 
 
@@ -368,9 +377,9 @@ def test_a_connection_the_server_closed_between_calls_is_not_written_to(
     server: Misbehaving, sender: HttpClient
 ) -> None:
     url = server.script("/x", then_close(respond(200, b"one")), respond(200, b"two"))
-    assert isinstance(sender.send(post(url), 60), Answer)
+    assert isinstance(sender.send(post(url), Deadline.after(60)), Answer)
     assert server.closed.acquire(timeout=60)
-    answer = sender.send(post(url), 60)
+    answer = sender.send(post(url), Deadline.after(60))
     assert isinstance(answer, Answer) and answer.body == b"two"
     assert server.connections == 2 and [one.connection for one in server.received] == [1, 2]
 
@@ -380,9 +389,9 @@ def test_a_connection_that_was_idle_too_long_is_not_used_again(
 ) -> None:
     url = server.script("/x", respond(200))
     for _ in range(2):
-        sender.send(post(url), 60)
+        sender.send(post(url), Deadline.after(60))
     sender._idle_seconds = 0.0
-    sender.send(post(url), 60)
+    sender.send(post(url), Deadline.after(60))
     assert [one.connection for one in server.received] == [1, 1, 2]
 
 
@@ -393,8 +402,10 @@ def test_one_sender_serves_many_threads(server: Misbehaving, sender: HttpClient)
 
     def work(place: int) -> None:
         for _ in range(20):
-            results.append(sender.send(post(url, json.dumps({"n": place}).encode()), 60))
-        results.append(sender.send(post(slow), SHORT))
+            results.append(
+                sender.send(post(url, json.dumps({"n": place}).encode()), Deadline.after(60))
+            )
+        results.append(sender.send(post(slow), Deadline.after(SHORT)))
 
     threads = [threading.Thread(target=work, args=(place,)) for place in range(8)]
     for one in threads:
@@ -457,10 +468,12 @@ def test_tls_is_verified_kept_alive_and_under_the_same_deadline(
         "/x", respond(200, b"a"), respond(200, b"b"), drip_headers(0.02)
     ).replace("127.0.0.1", "localhost")
     sender = HttpClient(ca_file=str(certificate))
-    assert [getattr(sender.send(post(url), 60), "body", None) for _ in range(2)] == [b"a", b"b"]
+    assert [
+        getattr(sender.send(post(url), Deadline.after(60)), "body", None) for _ in range(2)
+    ] == [b"a", b"b"]
     assert tls_server.connections == 1
     began = time.monotonic()
-    assert sender.send(post(url), SHORT) == NoAnswer(
+    assert sender.send(post(url), Deadline.after(SHORT)) == NoAnswer(
         f"localhost: no answer within {SHORT} s", sent=True
     )
     assert time.monotonic() - began < 60
@@ -481,14 +494,61 @@ def test_a_request_that_is_held_up_until_its_deadline_does_not_leave(
     def hold_up(sock: Any, value: float | None) -> None:
         prepare(sock, value)
         if deadline_sockets.progress.connected and not deadline_sockets.progress.sent:
-            deadline_sockets.progress.deadline = time.monotonic() - 10.0
+            deadline_sockets.progress.deadline = Deadline.after(-10.0)
 
     monkeypatch.setattr(deadline_sockets._DeadlineSocket, "settimeout", hold_up)
     there = tls_server if scheme == "https" else server
     url = there.script("/x", respond(200)).replace("127.0.0.1", "localhost")
-    lost = HttpClient(ca_file=str(certificate)).send(post(url), 60)
+    lost = HttpClient(ca_file=str(certificate)).send(post(url), Deadline.after(60))
     assert lost == NoAnswer("localhost: no answer within 60 s", sent=False)
     assert there.received == []
+
+
+@pytest.mark.parametrize(
+    ("owner", "step", "scheme"),
+    [
+        (socket, "getaddrinfo", "http"),
+        (deadline_sockets.PlainSocket, "connect", "http"),
+        (deadline_sockets.TLSSocket, "do_handshake", "https"),
+    ],
+    ids=["lookup", "connect", "TLS"],
+)
+def test_a_machine_that_is_suspended_while_it_connects_sends_nothing_when_it_wakes(
+    server: Misbehaving,
+    tls_server: Misbehaving,
+    certificate: Path,
+    clocks: Clocks,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: Any,
+    step: str,
+    scheme: str,
+) -> None:
+    """The boot clock goes on meanwhile, the monotonic clock stands still."""
+    take_step = getattr(owner, step)
+
+    def suspend(*args: Any, **options: Any) -> Any:
+        result = take_step(*args, **options)
+        clocks.later += 3600.0
+        return result
+
+    monkeypatch.setattr(owner, step, suspend)
+    there = tls_server if scheme == "https" else server
+    url = there.script("/x", respond(200)).replace("127.0.0.1", "localhost")
+    client = HttpClient(ca_file=str(certificate))
+    lost = client.send(post(url), Deadline.after(60))
+    assert isinstance(lost, NoAnswer) and not lost.sent
+    assert there.received == []
+    client.close()
+
+
+def test_a_call_whose_deadline_has_passed_does_not_leave_on_an_open_connection(
+    server: Misbehaving, sender: HttpClient
+) -> None:
+    url = server.script("/x", respond(200))
+    assert isinstance(sender.send(post(url), Deadline.after(60)), Answer)
+    lost = sender.send(post(url), Deadline.after(0.0))
+    assert isinstance(lost, NoAnswer) and not lost.sent
+    assert len(server.received) == 1
 
 
 def test_a_large_request_leaves_as_the_server_reads_it(
@@ -497,7 +557,7 @@ def test_a_large_request_leaves_as_the_server_reads_it(
     body = bytes(range(256)) * 40_000
     for there in (server, tls_server):
         url = there.script("/x", respond(200, b"a")).replace("127.0.0.1", "localhost")
-        answer = HttpClient(ca_file=str(certificate)).send(post(url, body), 60)
+        answer = HttpClient(ca_file=str(certificate)).send(post(url, body), Deadline.after(60))
         assert isinstance(answer, Answer) and answer.body == b"a"
         assert there.received[0].body == body
 
@@ -506,9 +566,9 @@ def test_a_certificate_that_is_not_to_be_trusted_gets_no_request(
     tls_server: Misbehaving, certificate: Path, sender: HttpClient
 ) -> None:
     url = tls_server.script("/x", respond(200))
-    lost = sender.send(post(url.replace("127.0.0.1", "localhost")), 60)
+    lost = sender.send(post(url.replace("127.0.0.1", "localhost")), Deadline.after(60))
     assert lost == NoAnswer("localhost: the certificate is not trusted", sent=False)
-    other_name = HttpClient(ca_file=str(certificate)).send(post(url), 60)
+    other_name = HttpClient(ca_file=str(certificate)).send(post(url), Deadline.after(60))
     assert other_name == NoAnswer("127.0.0.1: the certificate is not trusted", sent=False)
     assert tls_server.received == []
 
@@ -518,11 +578,11 @@ def test_who_the_machine_trusts_is_trusted(
 ) -> None:
     url = tls_server.script("/x", respond(200, b"a")).replace("127.0.0.1", "localhost")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))  # is not looked at
-    assert HttpClient().send(post(url), 60) == NoAnswer(
+    assert HttpClient().send(post(url), Deadline.after(60)) == NoAnswer(
         "localhost: the certificate is not trusted", sent=False
     )
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    answer = HttpClient().send(post(url), 60)
+    answer = HttpClient().send(post(url), Deadline.after(60))
     assert isinstance(answer, Answer) and answer.body == b"a"
 
 
@@ -530,11 +590,13 @@ def test_a_server_that_does_not_speak_tls_gets_no_request(
     server: Misbehaving, sender: HttpClient
 ) -> None:
     server.drop_connections = 1
-    lost = sender.send(post(server.url.replace("http:", "https:") + "/x"), 60)
+    lost = sender.send(post(server.url.replace("http:", "https:") + "/x"), Deadline.after(60))
     assert isinstance(lost, NoAnswer) and not lost.sent
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
-        lost = sender.send(post(f"https://127.0.0.1:{silent.getsockname()[1]}/x"), 0.3)
+        lost = sender.send(
+            post(f"https://127.0.0.1:{silent.getsockname()[1]}/x"), Deadline.after(0.3)
+        )
         assert (
             lost == NoAnswer("127.0.0.1: no connection within 0.3 s", sent=False)
             and time.monotonic() - began < 60
@@ -543,7 +605,7 @@ def test_a_server_that_does_not_speak_tls_gets_no_request(
 
 def test_a_proxy_is_used_where_it_is_given(server: Misbehaving) -> None:
     sender = HttpClient(proxies={"http": server.url})
-    answer = sender.send(post("http://flows.example/start?a=1"), 60)
+    answer = sender.send(post("http://flows.example/start?a=1"), Deadline.after(60))
     assert isinstance(answer, Answer) and answer.status == 200
     assert server.received[0].headers["host"] == "flows.example"
 
@@ -555,7 +617,7 @@ def test_of_a_header_that_is_given_twice_in_other_letters_the_last_is_sent(
         call = post(
             f"http://127.0.0.1:{server.getsockname()[1]}/start", **{"X-One": "1", "x-one": "2"}
         )
-        sending = pool.submit(sender.send, call, 60)
+        sending = pool.submit(sender.send, call, Deadline.after(60))
         request = b""
         with server.accept()[0] as sock:
             while not request.endswith(BODY):
@@ -585,7 +647,9 @@ def test_the_connection_of_an_answer_with_two_lengths_is_closed() -> None:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         gc.disable()  # it would close what is forgotten
         try:
-            assert isinstance(client.send(Call(method="GET", url=url), 60.0), NoAnswer)
+            assert isinstance(
+                client.send(Call(method="GET", url=url), Deadline.after(60.0)), NoAnswer
+            )
             thread.join(60)
         finally:
             gc.enable()

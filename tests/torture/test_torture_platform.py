@@ -18,6 +18,7 @@ from processes import eventually, is_listening
 from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.outcomes import OutcomeKind
 from bridge.delivery.platforms.registry import PLATFORMS
+from bridge.system.boot_clock import Deadline
 from bridge.system.http_client import HttpClient
 from bridge.torture import platform_faults
 from bridge.torture.evidence import EvidenceFolder
@@ -104,7 +105,7 @@ class PlatformProcess:
         return self.send(Call(method="GET", url=f"http://127.0.0.1:{self.port}/api/v1/{question}"))
 
     def send(self, call: Call) -> Answer | NoAnswer:
-        return self.sender.send(call, self.patience)
+        return self.sender.send(call, Deadline.after(self.patience))
 
 
 @pytest.fixture

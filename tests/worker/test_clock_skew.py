@@ -9,6 +9,7 @@ from email.utils import formatdate
 import pytest
 
 from bridge.core.http_messages import Answer, Call, NoAnswer
+from bridge.system.boot_clock import Deadline
 from bridge.worker import clock_skew
 from bridge.worker.clock_skew import HostClocks, _seconds_ahead
 
@@ -38,7 +39,7 @@ def answers(ahead: Iterable[float | None], fresh_seconds: float = 3600.0) -> Hos
     """Clocks after calls whose answers were dated so far ahead; null: there was no answer."""
     left = list(ahead)
 
-    def send(call: Call, timeout: float) -> Answer | NoAnswer:
+    def send(call: Call, deadline: Deadline) -> Answer | NoAnswer:
         one = left.pop(0)
         if one is None:
             return NoAnswer("no answer", sent=False)
@@ -48,7 +49,7 @@ def answers(ahead: Iterable[float | None], fresh_seconds: float = 3600.0) -> Hos
     for _ in list(left):
         found.send(
             Call(method="POST", url="https://user@api.example.com:8443/x", headers={}, body=b""),
-            1.0,
+            Deadline.after(1.0),
         )
     return found
 
@@ -78,7 +79,10 @@ def test_what_was_long_ago_does_not_tell() -> None:
 def test_few_hosts_are_remembered() -> None:
     found = HostClocks(lambda *_: Answer(status=200, headers={"date": DATE}), 3600.0)
     for number in range(3 * (clock_skew.MAX_HOSTS + 5)):
-        found.send(Call(method="GET", url=f"http://host-{number // 3}", headers={}, body=b""), 1.0)
+        found.send(
+            Call(method="GET", url=f"http://host-{number // 3}", headers={}, body=b""),
+            Deadline.after(1.0),
+        )
     assert (
         len(found.seconds_ahead()) == clock_skew.MAX_HOSTS and "host-0" not in found.seconds_ahead()
     )

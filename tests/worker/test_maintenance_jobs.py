@@ -394,7 +394,7 @@ def test_without_a_store_there_is_nothing_to_do(folder: Path) -> None:
 def test_a_worker_starts_nothing_while_it_is_held(database: Database, tmp_path: Path) -> None:
     started: list[str] = []
 
-    def send(call: Any, _timeout: float) -> Any:
+    def send(call: Any, _deadline: Any) -> Any:
         from bridge.core.http_messages import Answer
 
         started.append(call.headers["Idempotency-Key"])

@@ -66,6 +66,7 @@ from bridge.store.db.notify import WakeupListener
 from bridge.store.local import runs
 from bridge.store.queue import ledger, throttling
 from bridge.store.tables import schema
+from bridge.system.boot_clock import Deadline
 from bridge.system.http_client import HttpClient
 from bridge.system.wakeup import Wake
 from bridge.worker import cycle
@@ -159,7 +160,7 @@ def test_no_more_calls_are_under_way_than_there_are_threads_for(
     ids = add(sqlite, 5)
     over = threading.Event()
 
-    def send(_call: Call, _seconds: float) -> NoAnswer:
+    def send(_call: Call, _deadline: Deadline) -> NoAnswer:
         over.wait(60)
         return NoAnswer("over", sent=False)
 
@@ -314,11 +315,11 @@ def test_a_refused_connection_is_tried_again_and_starts_once(database: Database)
     sender = HttpClient()
     fails = [True, True]
 
-    def send(call: Any, timeout: float) -> Any:
+    def send(call: Any, deadline: Deadline) -> Any:
         if fails:
             fails.pop()
-            return sender.send(replace(call, url=call.url.replace(f":{fake.port}", ":1")), timeout)
-        return sender.send(call, timeout)
+            return sender.send(replace(call, url=call.url.replace(f":{fake.port}", ":1")), deadline)
+        return sender.send(call, deadline)
 
     with (
         FakePlatform(run_seconds=0.05) as fake,
@@ -415,10 +416,10 @@ def test_a_fault_in_a_call_is_unknown_and_the_worker_goes_on(sqlite: Database) -
     sender = HttpClient()
     faults = [True]
 
-    def send(call: Any, timeout: float) -> Any:
+    def send(call: Any, deadline: Deadline) -> Any:
         if faults and faults.pop():
             raise ZeroDivisionError("a fault of our own")
-        return sender.send(call, timeout)
+        return sender.send(call, deadline)
 
     with (
         FakePlatform(run_seconds=0.05) as fake,
@@ -547,11 +548,11 @@ def test_a_worker_told_to_stop_hands_back_its_looks_and_tells_the_others(
     heard = threading.Event()
     sender = HttpClient()
 
-    def send(call: Call, seconds: float) -> Answer | NoAnswer:
+    def send(call: Call, deadline: Deadline) -> Answer | NoAnswer:
         if "start_pipeline" not in call.url:
             looks.set()
             go_on.wait(60)
-        return sender.send(call, seconds)
+        return sender.send(call, deadline)
 
     listener = WakeupListener(database, heard.set)
     listener.start()

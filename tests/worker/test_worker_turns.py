@@ -61,10 +61,10 @@ from bridge.store.local import runs
 from bridge.store.queue import claims, hold, ledger
 from bridge.store.queue.claim_round import Claim
 from bridge.store.tables import schema
-from bridge.system import logs
+from bridge.system import boot_clock, logs
 from bridge.system.http_client import HttpClient
 from bridge.system.wakeup import Wake
-from bridge.worker import attempt_deadline, cycle, run_tracker, turn
+from bridge.worker import cycle, turn
 from bridge.worker import worker as worker_module
 from bridge.worker.broker_relay import BrokerRelay
 from bridge.worker.claim_policy import exclude_missing_flows, find_allowed, read_hold, reconcile_at
@@ -85,6 +85,9 @@ class Clock:
         self.sets = 0
 
     def __call__(self) -> float:
+        return self.at
+
+    def clock_gettime(self, _number: int) -> float:
         return self.at
 
     def set(self) -> None:
@@ -202,8 +205,7 @@ class _Counted:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     one = Clock()
     monkeypatch.setattr(cycle, "DatabaseClock", lambda _database: one)
-    for module in (cycle, turn, attempt_deadline, run_tracker):
-        monkeypatch.setattr(module, "boot_seconds", one)
+    monkeypatch.setattr(boot_clock, "time", one)
     monkeypatch.setitem(
         PLATFORMS,
         "gumloop",

@@ -19,6 +19,7 @@ from bridge.core.errors import BridgeError, InvalidRequest, NotFound
 from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import JSON
 from bridge.services.parsed_records import UNREADABLE, UnreadableAnswer
+from bridge.system.boot_clock import Deadline
 from bridge.system.http_client import HttpClient, OpenAnswer
 
 TIMEOUT_SECONDS: Final = 60.0  # of one request
@@ -158,7 +159,9 @@ class AdminClient:
         call = replace(self._make_call(method, path, body, more), most=most)
         left = MAX_WAIT_SECONDS
         while True:
-            answer, left = self._wait_or_check(self._http.send(call, TIMEOUT_SECONDS), left)
+            answer, left = self._wait_or_check(
+                self._http.send(call, Deadline.after(TIMEOUT_SECONDS)), left
+            )
             if answer is not None:
                 return answer
 

@@ -124,6 +124,7 @@ def make_call(name: str, call: Call, reach: AddressPolicy, timeout: float) -> An
     Raise FlowError, which names the host only, for no answer or an incomplete one. An answer over
     MAX_CALL_ANSWER_BYTES is truncated and marked.
     """
+    from bridge.system.boot_clock import Deadline
     from bridge.system.http_client import HttpClient
 
     sender = HttpClient(
@@ -133,7 +134,7 @@ def make_call(name: str, call: Call, reach: AddressPolicy, timeout: float) -> An
         peers=reach,
     )
     try:
-        answer = sender.send(call, timeout)
+        answer = sender.send(call, Deadline.after(timeout))
     finally:
         sender.close()
     if isinstance(answer, Answer):

@@ -16,6 +16,7 @@ from typing import Final
 
 from bridge.core.clock_reading import MIN_STEP_SECONDS, ClockReading
 from bridge.store.db.database import Database
+from bridge.system.boot_clock import boot_seconds
 from bridge.system.logs import get_logger
 
 log = get_logger()
@@ -24,8 +25,6 @@ REPORTED_DIFFERENCE_SECONDS = 2.0  # seconds
 # A reading that took longer is repeated: half of its duration is the error.
 QUICK_ANSWER_SECONDS = 0.1
 MAX_READINGS = 3
-# CLOCK_BOOTTIME also advances while the machine is suspended, where it exists.
-_BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 BOOT_ID_FILE: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -70,11 +69,6 @@ class DatabaseClock:
         difference = _machine_difference() if self._origin is None else self._origin
         boot_clock = boot_seconds()
         return replace(machine_reading(), at=difference + boot_clock, boot_clock=boot_clock)
-
-
-def boot_seconds() -> float:
-    """Return the seconds since this machine booted, by a clock that is never stepped."""
-    return time.clock_gettime(_BOOT_CLOCK)
 
 
 def _machine_difference() -> float:

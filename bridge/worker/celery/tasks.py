@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from bridge.core.errors import StoreError
 from bridge.core.model import Status
 from bridge.core.outcomes import Outcome
-from bridge.delivery.attempt import Send, deliver
+from bridge.delivery.attempt import deliver
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.delivery.polling import next_poll_delay
 from bridge.routing.model import Config
@@ -26,6 +26,7 @@ from bridge.store.db.database import Database, Work
 from bridge.store.queue import circuit_updates, leases, ledger, turn_locks
 from bridge.store.queue.claim_round import Claim
 from bridge.store.queue.ledger import EndedAttempt
+from bridge.system.boot_clock import TimedSend
 from bridge.system.logs import get_logger
 from bridge.worker.attempt_deadline import make_attempt
 from bridge.worker.claim_policy import find_allowed, reconcile_at
@@ -50,7 +51,7 @@ class TaskRunner:
         self,
         config: Callable[[], Config],
         database: Database,
-        send: Send,
+        send: TimedSend,
         reconcile_after: float,
         files: FileDeliverer | None = None,
         traced: DeliveryObserver | None = None,

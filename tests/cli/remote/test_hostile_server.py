@@ -38,6 +38,7 @@ from bridge.core.timings import TIMINGS
 from bridge.store.db.database import Database
 from bridge.store.queries import events
 from bridge.store.queries.filters import Filters
+from bridge.system.boot_clock import Deadline
 from bridge.system.http_client import BrokenAnswer, HttpClient, OpenAnswer
 
 TOKEN = "fbt_" + "t" * 43
@@ -166,9 +167,9 @@ def home(wire: HostileWire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """A folder in which commands reach the wire, and wait for nothing."""
     send = HttpClient.send
 
-    def send_call(client: HttpClient, call: Call, timeout: float) -> Any:
+    def send_call(client: HttpClient, call: Call, deadline: Deadline) -> Any:
         is_ours = call.url.startswith(f"{URL}/")
-        return wire.answer(call) if is_ours else send(client, call, timeout)
+        return wire.answer(call) if is_ours else send(client, call, deadline)
 
     @contextmanager
     def open_call(_: HttpClient, call: Call, __: float) -> Iterator[Any]:
