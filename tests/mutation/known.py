@@ -1295,6 +1295,27 @@ KNOWN: list[dict[str, Any]] = [
         "tests": ["tests/system/test_http_client.py"],
     },
     {
+        "name": "S4-late",
+        "file": "bridge/system/http_connections.py",
+        "old": "        if answer.truncated:\n            connection.close()\n",
+        "new": "",
+        "tests": ["tests/system/test_http_client.py"],
+    },
+    {
+        "name": "S4-long",
+        "file": "bridge/system/http_client.py",
+        "old": "            response.close()\n        headers = {",
+        "new": "            response.release_conn()\n        headers = {",
+        "tests": ["tests/system/test_http_client.py"],
+    },
+    {
+        "name": "S-addresses",
+        "file": "bridge/system/http_connections.py",
+        "old": "sock.settimeout(remaining_seconds() / left)",
+        "new": "sock.settimeout(remaining_seconds())",
+        "tests": ["tests/system/test_http_client.py"],
+    },
+    {
         "name": "S4",
         "file": "bridge/system/http_client.py",
         "old": (

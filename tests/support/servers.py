@@ -137,6 +137,18 @@ def cut_off(status: int = 200, body: Any = b'{"run_id": "abc', missing: int = 10
     return garbage(_head(status, {"Content-Length": str(len(payload) + missing)}) + payload)
 
 
+def withhold(start: bytes, rest: bytes) -> Reply:
+    """Send the start of an answer, and its rest once more arrives on the connection."""
+
+    def reply(sock: socket.socket, server: Misbehaving) -> None:
+        sock.sendall(start)
+        if server._receive(sock) is not None:
+            sock.sendall(rest)
+        raise Closed
+
+    return reply
+
+
 def huge(size: int, status: int = 200) -> Reply:
     def reply(sock: socket.socket, server: Misbehaving) -> None:
         sock.sendall(_head(status, {"Content-Length": str(size)}))

@@ -34,6 +34,7 @@ from servers import (
     respond,
     slow_headers,
     then_close,
+    withhold,
 )
 from stepped_clocks import Clocks, clocks
 
@@ -42,6 +43,7 @@ from bridge.core.timings import TIMINGS
 from bridge.system import deadline_sockets
 from bridge.system.boot_clock import Deadline
 from bridge.system.http_client import HttpClient
+from bridge.system.http_head import HeadReader
 
 __all__ = ["clocks"]
 BODY = b'{"title":"hi"}'
@@ -204,6 +206,46 @@ def test_what_is_left_of_an_answer_is_never_read_as_the_next(
 
 
 @pytest.mark.parametrize(
+    ("head", "sent", "is_late"),
+    [
+        (b"Content-Length: 1000", b"x" * 101, False),
+        (b"Content-Length: 100", b"x" * 99, True),
+        (b"Content-Length: 1000", b"x" * 99, True),
+        (b"Transfer-Encoding: chunked", b"c8\r\n" + b"x" * 101, False),
+        (b"Transfer-Encoding: chunked", b"63\r\n" + b"x" * 98, True),
+    ],
+    ids=["too long", "late", "late and too long", "too many chunks", "late chunks"],
+)
+def test_the_rest_of_an_answer_that_arrives_later_is_not_read_as_the_next(
+    server: Misbehaving,
+    clocks: Clocks,
+    monkeypatch: pytest.MonkeyPatch,
+    head: bytes,
+    sent: bytes,
+    is_late: bool,
+) -> None:
+    """The rest arrives with the next request. `is_late`: the deadline passes after the head."""
+    forged = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
+    start = b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n" + sent
+    url = server.script("/x", withhold(start, forged), respond(200, b"real"))
+    client = HttpClient(max_answer=100, idle_seconds=60.0)
+    begin = HeadReader.begin
+
+    def read_head(reader: HeadReader) -> None:
+        begin(reader)
+        clocks.later += 3600.0 * is_late
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HeadReader, "begin", read_head)
+        truncated = client.send(post(url), Deadline.after(60))
+    answer = client.send(post(url), Deadline.after(60))
+    client.close()
+    assert isinstance(truncated, Answer) and truncated.truncated
+    assert isinstance(answer, Answer) and answer.body == b"real"
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize(
     ("script", "status"),
     [
         (huge(3_000_000), 200),
@@ -350,6 +392,33 @@ def test_a_connection_that_does_not_come_about_in_time_is_certain(sender: HttpCl
         lost == NoAnswer("127.0.0.1: no connection within 0.3 s", sent=False)
         and time.monotonic() - began < 60
     )
+
+
+@pytest.mark.parametrize("lost_addresses", [1, 2])
+def test_addresses_that_do_not_answer_leave_time_for_the_next(
+    server: Misbehaving,
+    clocks: Clocks,
+    sender: HttpClient,
+    monkeypatch: pytest.MonkeyPatch,
+    lost_addresses: int,
+) -> None:
+    """As a name whose IPv6 address has no route: each packet to it is lost."""
+    lost_address = ("127.0.0.2", server.port)
+    answering_address = ("127.0.0.1", server.port)
+    connect = deadline_sockets.PlainSocket.connect
+
+    def lose_packets(sock: deadline_sockets.PlainSocket, address: tuple[str, int]) -> None:
+        if address == lost_address:
+            clocks.later += sock.gettimeout() or 0.0
+            raise TimeoutError
+        connect(sock, address)
+
+    addresses = [*[lost_address] * lost_addresses, answering_address]
+    records = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", address) for address in addresses]
+    monkeypatch.setattr(deadline_sockets.PlainSocket, "connect", lose_packets)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: records)
+    answer = sender.send(post(server.script("/x", respond(200, b"a"))), Deadline.after(600))
+    assert isinstance(answer, Answer) and answer.body == b"a"
 
 
 @pytest.mark.parametrize(
