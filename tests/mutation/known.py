@@ -1226,6 +1226,20 @@ KNOWN: list[dict[str, Any]] = [
         "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
+        "name": "W-stored-heartbeat",
+        "file": "bridge/worker/cycle.py",
+        "old": "        beat_at = self.turns.stored_beat_at\n",
+        "new": "        beat_at = self.turns.beat_at\n",
+        "tests": ["tests/worker/test_worker_turns.py"],
+    },
+    {
+        "name": "W-idle-result",
+        "file": "bridge/worker/cycle.py",
+        "old": "            self._apply(result)\n            self._idle_until = 0.0\n",
+        "new": "            self._apply(result)\n",
+        "tests": ["tests/worker/test_worker_turns.py"],
+    },
+    {
         "name": "W16-salvage-keeps",
         "file": "bridge/worker/cycle.py",
         "old": "                taken.settled = [(each.claim, each.outcome, None) for each in turns.ended.attempts]\n",

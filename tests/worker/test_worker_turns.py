@@ -43,7 +43,7 @@ from worker_bench import (
 from bridge.config.settings import load_settings
 from bridge.core.clock_reading import ClockReading
 from bridge.core.errors import BridgeError, StoreError
-from bridge.core.local_runs import LocalFile
+from bridge.core.local_runs import LocalFile, LocalFlow
 from bridge.core.model import Delivery, Retry
 from bridge.core.outcomes import OutcomeKind
 from bridge.core.rate_limits import Limits
@@ -57,6 +57,7 @@ from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
 from bridge.store.local import files as local_files
+from bridge.store.local import flows as local_flows
 from bridge.store.local import runs
 from bridge.store.queue import claims, hold, ledger
 from bridge.store.queue.claim_round import Claim
@@ -68,6 +69,7 @@ from bridge.worker import cycle, turn
 from bridge.worker import worker as worker_module
 from bridge.worker.broker_relay import BrokerRelay
 from bridge.worker.claim_policy import exclude_missing_flows, find_allowed, read_hold, reconcile_at
+from bridge.worker.results import FlowsLoaded
 from bridge.worker.worker import Worker
 
 ONCE = Retry(attempts=1)
@@ -924,6 +926,30 @@ def test_an_attempt_has_its_claim_and_the_time_of_the_last_beat(
     assert len(fake.starts) == 1
 
 
+def test_a_heartbeat_whose_commit_fails_extends_the_time_of_no_call(
+    sqlite: Database, clock: Clock, fake: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread takes the call when its lease is over, while that heartbeat is being committed."""
+    hand = Hand(sqlite, configured(gumloop(fake, timeout=1000.0)))
+    (delivery_id,) = add(sqlite)
+    hand.step()
+    turns = hand.worker._cycle.turns
+    make_turn = turns.make
+
+    def fail_to_commit(*args: Any) -> None:
+        make_turn(*args)
+        hand.call()
+        raise StoreError("OperationalError: disk I/O error")
+
+    clock.at += TIMINGS.lease_seconds
+    with monkeypatch.context() as patch:
+        patch.setattr(turns, "make", fail_to_commit)
+        hand.step()
+    hand.step()
+    assert [attempt.outcome for attempt in attempts(sqlite, delivery_id)] == ["refused"]
+    assert (get(sqlite, delivery_id).status, fake.starts) == ("queued", [])
+
+
 # -- an engine that makes the calls elsewhere
 
 
@@ -1186,6 +1212,26 @@ def test_what_is_for_local_flows_waits_until_those_of_a_changed_configuration_ar
         turns_until(hand, lambda: hand.waiting == ids)
         assert len(lines("flows_loaded")) == 2
         hand.tasks.clear()
+
+
+def test_flows_that_are_loaded_while_a_worker_idles_are_stored_at_once(
+    sqlite: Database, tmp_path: Path, clock: Clock, lines: Any
+) -> None:
+    def list_flows() -> list[str]:
+        with sqlite.read() as connection:
+            return [stored.id for stored in local_flows.list_flows(connection)]
+
+    with with_flows(sqlite, tmp_path) as hand:
+        turns_until(hand, lambda: lines("flows_loaded"))
+        clock.at += BEAT
+        for _ in range(3):  # a heartbeat, its change of the store, and nothing
+            hand.step()
+        reads = hand.reads
+        hand.step()
+        assert hand.reads == reads, "it idles"
+        hand.worker._cycle._results.put(FlowsLoaded([LocalFlow(id="mine", workbook="mine.py")]))
+        hand.step()
+        assert list_flows() == ["mine"]
 
 
 def test_flows_that_are_missing_are_said_once_for_each_change(
