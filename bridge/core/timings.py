@@ -92,6 +92,8 @@ class Timings:
     )
     #: After the last request to the console or the admin API, until their process ends.
     restart_idle_seconds: float = 300.0
+    #: After its last heartbeat, until the process of the console is killed.
+    console_stall_seconds: float = 15.0
     ready_cache_seconds: float = 1.0
     overview_cache_seconds: float = 2.0  # for the resources of the admin API
     not_ready_cache_seconds: float = 0.1

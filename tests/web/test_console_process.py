@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +114,29 @@ def test_another_one_follows_a_crash(private: int, tmp_path: Path) -> None:
         until(lambda: is_gone(console), what="the end of the process")
         other = open_console(bridge, private)
         assert set(children_of(bridge.pid)) == before | {other}
+
+
+def test_another_one_answers_when_it_hangs(private: int, tmp_path: Path) -> None:
+    request = head("GET", "/console/login")
+    with run(tmp_path, private, console_stall_seconds=3.0) as bridge, ExitStack() as opened:
+        before = list_children(bridge)
+        earlier, *later = (
+            opened.enter_context(socket.create_connection(("127.0.0.1", private), 30))
+            for _ in range(5)
+        )
+        earlier.sendall(request)
+        assert read_answer(earlier).status == 200
+        (console,) = set(children_of(bridge.pid)) - before
+        os.kill(console, signal.SIGSTOP)
+        for client in (earlier, *later):
+            client.sendall(request)
+        assert bridge.event().status == 202  # senders notice nothing
+        assert [read_answer(client).status for client in later] == [200] * len(later)
+        assert read_answer(earlier).status == 0, "the process had this connection"
+        assert is_gone(console)
+        (other,) = set(children_of(bridge.pid)) - before
+        assert other != console
+        assert "console_process_killed" in bridge.stderr
 
 
 def test_one_connection_serves_pages_and_webhooks(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from flask import Flask
 
 from bridge.config.settings import load_settings
+from bridge.core.timings import Timings
 from bridge.web.server import app
 
 
@@ -47,3 +49,13 @@ def test_receivers_go_on_where_no_console_process_can_be_forked(
     parent.manage_workers()
     parent.WORKERS[8] = SimpleNamespace(age=2)
     assert parent.num_workers == 2, "it has no successor"
+
+
+def test_the_fork_is_the_first_heartbeat() -> None:
+    settings = replace(load_settings({}), timings=Timings(console_stall_seconds=0.0))
+    chosen = app.options(settings, lambda _: None)
+    cfg = app.Receivers(Flask("nothing"), chosen, lambda: None).cfg
+    process = app.ConsoleProcess(1, os.getpid(), [], None, 30.0, cfg, None)
+    cfg.pre_fork(None, process)
+    assert process.is_stalled()
+    process.tmp.close()

@@ -83,19 +83,25 @@ def options(settings: Settings, begin: Callable[[str], None]) -> dict[str, Any]:
         "logger_class": GunicornLogger,
         "loglevel": "warning",
         "proc_name": "flowbridge",
+        "pre_fork": lambda _parent, worker: _begin_watch(worker, settings),
         "post_fork": lambda parent, worker: _set_up(parent, worker, settings, balance, begin),
         "worker_exit": lambda _parent, _worker: balance.free_place(),
         "reuse_port": False,
     }
 
 
+def _begin_watch(worker: Any, settings: Settings) -> None:
+    """Record the fork as the first heartbeat: a process can hang before its own first one."""
+    worker.timings = settings.timings
+    worker.notify()
+
+
 def _set_up(
     parent: Arbiter, worker: Any, settings: Settings, balance: Balance, begin: Callable[[str], None]
 ) -> None:
-    """Set up a new process: end with the parent, and apply the limits and times."""
+    """Set up a new process: end with the parent, and apply the limits."""
     die_with_parent()
     worker.answers = AnswerLimits(settings.timings.answer_stall_seconds)
-    worker.timings = settings.timings
     worker.restart_idle_seconds = settings.timings.restart_idle_seconds
     _cache_settings(worker.cfg)
     # gunicorn's own command has another parent, without a console process
@@ -164,6 +170,18 @@ class _Parent(Arbiter):  # type: ignore[misc]  # gunicorn has no types
             log.warning("console_process_not_started", error=error.strerror)
         finally:
             self.worker_class = self.cfg.worker_class
+
+    def murder_workers(self) -> None:
+        """Kill processes that hang: the console process early, since requests wait for it.
+
+        Its successor answers those that wait in the queue.
+        """
+        super().murder_workers()
+        console = self.WORKERS.get(self._console_pid)
+        if console is not None and not console.aborted and console.is_stalled():
+            console.aborted = True  # its end may take a while, if it waits for a disk
+            log.error("console_process_killed", seconds=console.timings.console_stall_seconds)
+            self.kill_worker(self._console_pid, signal.SIGKILL)
 
     def handle_ttin(self) -> None:
         """Do nothing but wake up: a connection waits for the console process."""

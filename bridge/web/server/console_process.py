@@ -40,6 +40,11 @@ class ConsoleProcess(LoopReceiver):
         self.sockets = [queue]
         self._queue = queue
 
+    def is_stalled(self) -> bool:
+        """Return whether the last heartbeat is too old. For the parent."""
+        age: float = time.monotonic() - self.tmp.last_update()
+        return age > self.timings.console_stall_seconds
+
     def init_process(self) -> None:
         """Lower the priority below that of receivers, then run."""
         lower_priority(NICENESS)
