@@ -893,7 +893,8 @@ def _connection_limits() -> tuple[tuple[str, object], ...]:
     return (
         (
             "connections of a receiver, slow senders among them",
-            f"{loop_worker.MAX_CONNECTIONS}; then new ones wait",
+            f"{loop_worker.MAX_CONNECTIONS}; then new ones wait, or are answered 503 if they are"
+            " for the console or the admin API",
         ),
         (
             "threads of a receiver",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -13,7 +14,17 @@ from typing import Any
 
 import pytest
 from scheduling import needs_slices, read_scheduling
-from serving import Bridge, children_of, exchange, free_port, github, head, read_answer, until
+from serving import (
+    Answer,
+    Bridge,
+    children_of,
+    exchange,
+    free_port,
+    github,
+    head,
+    read_answer,
+    until,
+)
 
 from bridge.system.cpu_affinity import count_processors
 from bridge.system.priority import SLICE_NANOSECONDS
@@ -137,6 +148,29 @@ def test_another_one_answers_when_it_hangs(private: int, tmp_path: Path) -> None
         (other,) = set(children_of(bridge.pid)) - before
         assert other != console
         assert "console_process_killed" in bridge.stderr
+
+
+def test_pages_are_refused_where_no_descriptor_is_free(private: int, tmp_path: Path) -> None:
+    request = head("GET", "/console/login")
+    with run(tmp_path, private) as bridge, ExitStack() as opened:
+        console = open_console(bridge, private)
+        soft, hard = resource.prlimit(console, resource.RLIMIT_NOFILE)
+        used = [int(file.name) for file in Path(f"/proc/{console}/fd").iterdir()]
+        resource.prlimit(console, resource.RLIMIT_NOFILE, (1 + max(used), hard))
+
+        def ask() -> Answer:
+            client = socket.create_connection(("127.0.0.1", private), 30)
+            opened.enter_context(client).sendall(request)
+            return read_answer(client)
+
+        refused = next(answer for answer in (ask() for _ in range(100)) if answer.status != 200)
+        assert (refused.status, refused.json["error"]) == (503, "busy")
+        assert int(refused.headers["retry-after"]) > 0
+        assert [ask().status for _ in range(5)] == [503] * 5
+        assert "accept_failed" in bridge.stderr
+        resource.prlimit(console, resource.RLIMIT_NOFILE, (soft, hard))
+        assert ask().status == 200
+        assert not is_gone(console)
 
 
 def test_one_connection_serves_pages_and_webhooks(tmp_path: Path) -> None:

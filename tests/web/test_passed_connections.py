@@ -11,10 +11,12 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from serving import read_answer
 
 from bridge.config.settings import load_settings
 from bridge.web.listeners import ListenerPaths
 from bridge.web.server.answer_limits import AnswerLimits
+from bridge.web.server.console_process import ConsoleProcess
 from bridge.web.server.event_loop.loop_edge import LoopEdge
 from bridge.web.server.passed_connections import (
     MAX_AHEAD_BYTES,
@@ -55,6 +57,7 @@ def test_a_connection_is_passed_with_what_was_read(
         passed = queue.take()
         assert passed.server == SERVER
         assert passed.ahead == b"GET /console\nHTTP"
+        assert not passed.is_last
         assert not os.get_inheritable(passed.descriptor)
         with socket.socket(fileno=passed.descriptor) as theirs:
             theirs.sendall(b"answer")
@@ -67,20 +70,30 @@ def test_none_waits(queue: PassedConnections) -> None:
         queue.take()
 
 
-def test_a_connection_for_which_no_descriptor_is_free_is_closed(queue: PassedConnections) -> None:
+def test_the_last_descriptor_takes_a_connection(queue: PassedConnections) -> None:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     ours, client = socket.socketpair()
     with client:
         with ours:
-            assert queue.put(ours, SERVER, b"GET /console")
-            free = os.dup(0)
-            os.close(free)
-            try:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
-                with pytest.raises(OSError, match="Too many open files"):
-                    queue.take()
-            finally:
-                resource.setrlimit(resource.RLIMIT_NOFILE, before)
+            for _ in range(3):
+                assert queue.put(ours, SERVER, b"GET /console")
+        free = os.dup(0)
+        os.close(free)
+        taken = []
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
+            taken.append(queue.take())
+            with pytest.raises(OSError, match="Too many open files"):
+                queue.take()
+            os.close(taken[0].descriptor)
+            queue.reserve()
+            with pytest.raises(OSError, match="Too many open files"):
+                os.dup(0)
+            taken.append(queue.take())
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        assert [passed.is_last for passed in taken] == [True, True]
+        os.close(taken[1].descriptor)
         assert client.recv(1) == b""
         assert not queue.is_waiting()
 
@@ -139,6 +152,19 @@ def test_what_the_event_loop_passes_on(
             found = queue.take()
             os.close(found.descriptor)
             assert (found.server, found.ahead) == (SERVER, data)
+
+
+def test_a_console_process_refuses_what_is_too_many(queue: PassedConnections) -> None:
+    process = ConsoleProcess.__new__(ConsoleProcess)
+    process._edge = cast("Any", SimpleNamespace(connections={object()}))
+    process._most = 1
+    ours, client = socket.socketpair()
+    with client:
+        with ours:
+            assert queue.put(ours, SERVER, b"GET /console HTTP/1.1\r\n\r\n")
+        process._accept(queue)
+        answer = read_answer(client)
+        assert (answer.status, answer.headers["retry-after"]) == (503, "5")
 
 
 @pytest.mark.parametrize(

@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import suppress
 from typing import Any, Final
 
 from bridge.system.logs import get_logger
 from bridge.system.priority import lower_priority
+from bridge.web.hook_messages import answer_refusal
 from bridge.web.reader_seats import READER_SEATS, ReaderSeats
+from bridge.web.server.event_loop.answer_bytes import answer_bytes
+from bridge.web.server.event_loop.loop_edge import refuse_busy
 from bridge.web.server.event_loop.worker import LoopReceiver
 from bridge.web.server.passed_connections import PassedConnections
 
 log = get_logger()
 NICENESS: Final = 5  # receiving comes first
+TOO_MANY_CONNECTIONS: Final = "too many connections to the console and the admin API are open"
 THREADS: Final = 16  # the readers have half of them
 
 
@@ -57,17 +62,22 @@ class ConsoleProcess(LoopReceiver):
         seats: ReaderSeats = self.wsgi.extensions[READER_SEATS]
         seats.factor = 2
 
-    def _accept_now(self, listener: PassedConnections) -> None:
-        """Take a connection."""
+    def _accept(self, listener: PassedConnections) -> None:
+        """Take a connection; refuse it where it is too many, since nothing else accepts it."""
         try:
             passed = listener.take()
         except BlockingIOError:  # another process took it
             return
-        except OSError as error:  # no descriptor is free
+        except OSError as error:  # it is closed
             log.error("accept_failed", error=str(error))
             return
         accepted = socket.socket(fileno=passed.descriptor)
-        self._serve_connection(accepted, passed.server, passed.ahead)
+        if passed.is_last or len(self._edge.connections) >= self._most:
+            log.error("accept_failed", error=TOO_MANY_CONNECTIONS)
+            _refuse(accepted)
+            listener.reserve()
+        else:
+            self._serve_connection(accepted, passed.server, passed.ahead)
 
     def _has_waiting(self) -> bool:
         return self._queue.is_waiting()
@@ -77,3 +87,11 @@ class ConsoleProcess(LoopReceiver):
         if idle is None and not self._edge.connections:  # the first client is gone already
             return time.monotonic() - self._began_at
         return idle
+
+
+def _refuse(accepted: socket.socket) -> None:
+    """Answer that there is no room for a connection, and close it."""
+    answer = answer_refusal(refuse_busy(TOO_MANY_CONNECTIONS))
+    with accepted, suppress(OSError):
+        accepted.setblocking(False)
+        accepted.send(answer_bytes(answer, "", keeps=False))

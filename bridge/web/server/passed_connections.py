@@ -31,12 +31,13 @@ class PassedConnection:
     """A connection that was passed on.
 
     `server`: the address of the listener that accepted it. `ahead`: what was read of the next
-    request.
+    request. `is_last`: no other descriptor is free, so it is to be refused and closed.
     """
 
     descriptor: int
     server: tuple[str, int]
     ahead: bytes
+    is_last: bool
 
 
 class PassedConnections:
@@ -47,6 +48,8 @@ class PassedConnections:
         self._receiving.setblocking(False)
         self._sending.setblocking(False)
         self._parent = os.getpid()
+        self._spare: int | None = None
+        self.reserve()
 
     def put(self, connection: socket.socket, server: tuple[str, int], ahead: bytes) -> bool:
         """Pass a connection on, and return whether that was possible.
@@ -68,17 +71,33 @@ class PassedConnections:
     def take(self) -> PassedConnection:
         """Take the next connection.
 
-        `BlockingIOError` where none waits, another `OSError` where no descriptor is free for it: it
-        is closed then.
+        A descriptor is reserved for it: without one the kernel would close it. After the last one,
+        close the connection and call `reserve`. `BlockingIOError` where none waits, another
+        `OSError` where it was closed nevertheless.
         """
         size = _MAX_ADDRESS_BYTES + MAX_AHEAD_BYTES
-        message, descriptors, _, _ = socket.recv_fds(self._receiving, size, 1)
-        if not descriptors:
+        self._free_spare()
+        try:
+            message, descriptors, _, _ = socket.recv_fds(self._receiving, size, 1)
+        finally:
+            self.reserve()
+        if not descriptors:  # none was free, not even the reserved one
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         os.set_inheritable(descriptors[0], False)
         server, _, ahead = message.partition(b"\n")
         host, port = orjson.loads(server)
-        return PassedConnection(descriptors[0], (host, port), ahead)
+        return PassedConnection(descriptors[0], (host, port), ahead, self._spare is None)
+
+    def reserve(self) -> None:
+        """Reserve a descriptor for the next connection, if one is free."""
+        if self._spare is None:
+            with suppress(OSError):
+                self._spare = os.dup(self._receiving.fileno())
+
+    def _free_spare(self) -> None:
+        if self._spare is not None:
+            os.close(self._spare)
+            self._spare = None
 
     def is_waiting(self) -> bool:
         """Return whether a connection waits."""
@@ -90,6 +109,7 @@ class PassedConnections:
 
     def close(self) -> None:
         """Close the queue in this process."""
+        self._free_spare()
         self._receiving.close()
         self._sending.close()
 

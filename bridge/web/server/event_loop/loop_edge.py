@@ -154,7 +154,7 @@ class LoopEdge:
             future = self.loop.run_in_executor(self.threads.flask, call)
         except RuntimeError as error:
             log.error("thread_not_started", name="flask", error=str(error))
-            self.loop.call_soon(ended, _refuse_busy(NO_THREAD))
+            self.loop.call_soon(ended, refuse_busy(NO_THREAD))
             return
         future.add_done_callback(lambda done: ended(done.result()))
 
@@ -166,11 +166,12 @@ def stream_body(edge: LoopEdge, body: RequestBody, drained: Callable[[], None]) 
     when the thread has ended. Raises `Refused` where too many threads read bodies.
     """
     if not edge.take_stream():
-        raise _refuse_busy(TOO_MANY_STREAMS)
+        raise refuse_busy(TOO_MANY_STREAMS)
     stream = StreamedBody(partial(edge.loop.call_soon_threadsafe, drained))
     body.divert(stream)
     return stream
 
 
-def _refuse_busy(message: str) -> Refused:
+def refuse_busy(message: str) -> Refused:
+    """Return the refusal of a request for which something is short for now."""
     return Refused(503, "busy", message, headers={"Retry-After": "5"})
