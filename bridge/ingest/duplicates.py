@@ -19,17 +19,22 @@ MAX_NAME_CHARS = 200  # of a type or a provider's id
 
 @dataclass(frozen=True, slots=True)
 class Digests:
-    """Digests of an event without an id: of its `body`, and of its `signed` content (or None)."""
+    """Digests of an event: of its `body`, and of its `signed` content (or None).
+
+    `joins_fields`: the signature does not say which field has which value, so that a copy may show
+    another id.
+    """
 
     body: str
     signed: Callable[[], str | None]
+    joins_fields: bool = False
 
 
 #: `dedup` of a source -> the function that returns the id of an event.
 DEDUP_KEYS: Mapping[str, Callable[[Source, Request, Body, Digests], str | None]] = {
     "id": (
         lambda source, request, body, digests: (
-            locate(source.event_id, request, body.value) or _without_id(source, digests)
+            _find_id(source, request, body, digests) or _without_id(source, digests)
         )
     ),
     "body": lambda _source, _request, _body, digests: _label_digest(
@@ -56,6 +61,11 @@ def signed_digest(
     key = source.digest_key or (source.redact.secret_key if source.redact is not None else "")
     found = hashlib.sha256(signed).hexdigest()
     return keyed_sha256(key, source.name, found) if key else found
+
+
+def _find_id(source: Source, request: Request, body: Body, digests: Digests) -> str | None:
+    """Return the sender's id of an event, None if a copy of the request could show another one."""
+    return None if digests.joins_fields else locate(source.event_id, request, body.value)
 
 
 def _without_id(source: Source, digests: Digests) -> str | None:

@@ -31,15 +31,16 @@ class Verified:
     """A verified request; `parts` has one item for each of its events.
 
     `body`: the parsed body of the whole request. `content`: returns the signed content of an event,
-    None if nothing is signed. `digest`: of the body as sent, if the parts have another one.
-    `submission`: the result of the spam check of a form. `place`: the index of the secret that
-    fits.
+    None if nothing is signed. `joins_fields`: only all of that content identifies an event.
+    `digest`: of the body as sent, if the parts have another one. `submission`: the result of the
+    spam check of a form. `place`: the index of the secret that fits.
     """
 
     source: Source
     parts: Sequence[RawBody]
     body: Body
     content: Content | None = None
+    joins_fields: bool = False
     digest: str | None = None
     submission: CheckedSubmission | None = None
     place: int | None = None
@@ -87,7 +88,8 @@ def _identify(raw: RawBody, stored: StoredBody, verified: Verified) -> str | Non
     source = verified.source
     digest = stored.digest
     signed = partial(signed_digest, source, raw.request, verified.content, digest)
-    return identify(source, stored.request, stored.said, Digests(digest, signed))
+    digests = Digests(digest, signed, joins_fields=verified.joins_fields)
+    return identify(source, stored.request, stored.said, digests)
 
 
 def _build_event(

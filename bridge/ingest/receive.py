@@ -134,7 +134,14 @@ def _verify(request: Request, source: Source, effects: Effects, now: float) -> R
     parts = split_batch(request, source, body)
     is_whole = len(parts) == 1 and parts[0].request is request
     content = proof.content if is_whole else proof.element
-    return Verified(source=source, parts=parts, body=body, content=content, place=proof.place)
+    return Verified(
+        source=source,
+        parts=parts,
+        body=body,
+        content=content,
+        joins_fields=proof.joins_fields,
+        place=proof.place,
+    )
 
 
 def _check_form(

@@ -52,10 +52,8 @@ ROWS = (
             usual=1,
         ),
         event_type=("form:MessageStatus", "form:SmsStatus", "form:CallStatus", "body:type"),
-        event_id=(
-            JoinedLocators(("form:MessageSid", "form:MessageStatus?", "form:SmsStatus?")),
-            "body:id",
-        ),  # not I-Twilio-Idempotency-Token, which is not signed
+        # of a body that is no form; not I-Twilio-Idempotency-Token, which is not signed
+        event_id=("body:id",),
         ack=Reply(
             content_type="text/xml",
             body=b'<?xml version="1.0" encoding="UTF-8"?><Response></Response>',
@@ -79,11 +77,10 @@ ROWS = (
         ),
         limits=(
             "The answer is always an empty TwiML document: a call is answered and ended, a"
-            " message gets no reply. No time is signed: duplicates are detected by a message's id,"
-            " without an id (calls) by all signed fields, so two requests about a call with equal"
-            " fields are one event. The signature does not separate a field's name from its value:"
-            " an attacker who has seen a request could move letters between the two and get one"
-            " more event accepted."
+            " message gets no reply. No time is signed: duplicates are detected by all that is"
+            " signed, so two requests with equal fields are one event. The signature does not"
+            " separate a field's name from its value: an attacker who has seen a request could move"
+            " letters between the two, but such a copy is a duplicate."
         ),
         samples=(
             Sample("received", "message.json", {"user-agent": "TwilioProxy/1.1"}, URLENCODED),

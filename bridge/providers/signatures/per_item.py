@@ -45,7 +45,9 @@ class SignedItems:
         content = proofs[0].content
         if content is None:
             return replace(WHOLE_BODY, place=place)
-        return Proof(lambda whole: b"\n".join(map(content, self._elements(whole))), content, place)
+        return Proof(
+            lambda whole: b"\n".join(map(content, self._elements(whole))), content, place=place
+        )
 
     def sign(self, request: Request, secret: str, now: float) -> Request:
         """Return `request` with every element signed."""

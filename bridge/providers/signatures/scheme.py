@@ -38,12 +38,14 @@ class Proof:
 
     `content` returns them for the request, `element` for an element of its batch. The signature's
     time is excluded, since it changes with each retry. If the whole body is signed, they are the
-    body. They are None if nothing is signed: a token, a password. `place`: the index of the secret
-    that fits in the list of secrets; None if the key was fetched, or no secret is needed.
+    body. They are None if nothing is signed: a token, a password. `joins_fields`: no field is
+    signed by itself, only the text of all. `place`: the index of the secret that fits in the list
+    of secrets; None if the key was fetched, or no secret is needed.
     """
 
     content: Content | None = body_of
     element: Content | None = body_of
+    joins_fields: bool = False
     place: int | None = None
 
 

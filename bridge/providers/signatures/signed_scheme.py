@@ -242,7 +242,8 @@ class SignedScheme(ABC):
             if self.compiled.time_label
             else view.labels
         )
-        return Proof(partial(_content, signed, labels, view.pins, self.compiled.time_at))
+        content = partial(_content, signed, labels, view.pins, self.compiled.time_at)
+        return Proof(content, joins_fields=signed.joins_fields)
 
     def _check_pins(self, view: RequestView) -> None:
         view.pins = pinned_values(self.pins, self.pinned)

@@ -121,7 +121,8 @@ class SignedTemplate:
     them.
 
     `covers_body`: the whole body is signed; `form_only`: only the fields of a form are, all of
-    them.
+    them. `joins_fields`: they are signed as one text, which does not say where a name ends, unless
+    it is the only one and known.
     """
 
     __slots__ = (
@@ -129,6 +130,7 @@ class SignedTemplate:
         "covers_body",
         "form_only",
         "headers",
+        "joins_fields",
         "lists",
         "needs_key",
         "parts",
@@ -143,7 +145,9 @@ class SignedTemplate:
         self.parts = frozenset(names)
         self.needs_key = "secret" in self.parts
         self.covers_body = not self.parts.isdisjoint(("body", "body_sha256"))
-        self.form_only = any(name.partition(":")[0] == "form_sorted" for name in names)
+        forms = [name for name in names if name.partition(":")[0] == "form_sorted"]
+        self.form_only = bool(forms)
+        self.joins_fields = any(":" not in name or "," in name for name in forms)
         self.headers = tuple(
             name[2:].lower() for name in names if name.startswith("h:") and not name.endswith("?")
         )
