@@ -100,6 +100,7 @@ from bridge.web.server.event_loop import (  # noqa: E402
     edge_threads,
     hook_calls,
     loop_edge,
+    unproven_bodies,
 )
 from bridge.web.server.event_loop import worker as loop_worker  # noqa: E402
 from bridge.worker import form_files as worker_form_files  # noqa: E402
@@ -902,6 +903,12 @@ def _connection_limits() -> tuple[tuple[str, object], ...]:
             f" {hook_calls.MAX_LOOP_BODY_BYTES // 1024} KiB, forms and repeats; one for commits"
             f" on PostgreSQL and slow ones on SQLite; {DEFAULT_POOL} for all else"
             " (`FLOWBRIDGE_POOL`)",
+        ),
+        (
+            f"bodies over {unproven_bodies.LARGE_BODY_BYTES // 1024} KiB that a receiver verifies"
+            " at a time",
+            f"{unproven_bodies.MAX_UNPROVEN}; {unproven_bodies.MAX_WAITING} more wait"
+            f" {TIMINGS.unproven_wait_seconds:g} s at most; then 503",
         ),
         (
             "a commit on the loop that moves the next to a thread (SQLite; on PostgreSQL all are"

@@ -86,6 +86,8 @@ class Timings:
     request_bytes_per_second: float = 8 * 1024
     #: From a whole webhook to its answer; then the connection is closed without one.
     request_answer_seconds: float = 60.0
+    #: For which a large body that is not proven waits until fewer are verified; then it is refused.
+    unproven_wait_seconds: float = 8.0
     answer_stall_seconds: float = 30.0  # after which a client that reads nothing is disconnected
     last_request_seconds: float = (
         1.0  # for which a silent connection stays open when a receiver ends

@@ -68,7 +68,7 @@ def answer_all(bodies: Sequence[bytes]) -> tuple[list[object], list[Any]]:
     async def run() -> None:
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1) as executor:
-            calls = HookCalls(loop, CommitGatherer(loop, store, executor), executor)
+            calls = HookCalls(loop, CommitGatherer(loop, store, executor), executor, 60.0)
             for number, body in enumerate(bodies):
                 calls.answer(Request(number, log), body, answered)  # type: ignore[arg-type]  # a stand-in
             while len(answers) < len(bodies):
@@ -117,7 +117,7 @@ def test_a_request_for_which_no_thread_starts_is_refused_as_not_stored() -> None
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
-        calls = HookCalls(loop, CommitGatherer(loop, None, NoThreads()), NoThreads())  # type: ignore[arg-type]  # it stores nothing
+        calls = HookCalls(loop, CommitGatherer(loop, None, NoThreads()), NoThreads(), 60.0)  # type: ignore[arg-type]  # it stores nothing
         request: Any = Request(1, [])
         request.refuse = lambda error: errors.append(error) or "refused"
         calls.answer(request, b" " * (hook_calls.MAX_LOOP_BODY_BYTES + 1), answers.append)

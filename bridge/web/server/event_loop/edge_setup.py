@@ -50,7 +50,7 @@ def make_edge(
         loop=loop,
         parts=parts,
         app=app,
-        calls=HookCalls(loop, gatherer, threads.hooks),
+        calls=HookCalls(loop, gatherer, threads.hooks, timings.unproven_wait_seconds),
         timings=timings,
         answers=answers,
         keep_alive_seconds=keep_alive_seconds,

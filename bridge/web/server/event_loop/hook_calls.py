@@ -19,6 +19,12 @@ from bridge.web.hook_answers import WebhookAnswers
 from bridge.web.hook_messages import HookAnswer
 from bridge.web.hook_receiver import HookRequest
 from bridge.web.server.event_loop.commit_gatherer import CommitGatherer, Done, Stored
+from bridge.web.server.event_loop.unproven_bodies import (
+    LARGE_BODY_BYTES,
+    Turn,
+    TurnEffects,
+    UnprovenBodies,
+)
 from bridge.web.server.event_loop.waitless_effects import NeedsThread, WaitlessEffects
 
 MAX_LOOP_BODY_BYTES = 32 * 1024  # a larger body is verified and planned in a thread
@@ -33,7 +39,8 @@ class HookCalls:
 
     The requests that arrive together are read first and then prepared one after another, a few in
     each turn of the loop: a processor does the same work faster when it repeats it, and timers and
-    other connections do not wait for all of them.
+    other connections do not wait for all of them. `unproven_seconds`: for which a large body waits
+    for its turn.
     """
 
     def __init__(
@@ -41,17 +48,19 @@ class HookCalls:
         loop: asyncio.AbstractEventLoop,
         gatherer: CommitGatherer,
         executor: Executor,
+        unproven_seconds: float,
     ) -> None:
         self._loop = loop
         self._gatherer = gatherer
         self._executor = executor
+        self._unproven = UnprovenBodies(loop, unproven_seconds)
         self._arrived: deque[tuple[HookRequest, bytes, Answered]] = deque()
         self._prepared: list[tuple[PreparedRequest, Done]] = []
 
     def answer(self, request: HookRequest, body: bytes, answered: Answered) -> None:
         """Receive a request, and call `answered` on the loop; with None for an unforeseen error."""
         if not self._fits_loop(request, body):
-            self._run(request, lambda: request.answer(partial(request.receive, body)), answered)
+            self._receive_in_thread(request, body, answered)
             return
         self._arrived.append((request, body, answered))
         if len(self._arrived) == 1:
@@ -79,7 +88,7 @@ class HookCalls:
             prepared = request.prepare(body)
         except NeedsThread:
             request.effects = effects
-            self._run(request, lambda: request.answer(partial(request.receive, body)), answered)
+            self._receive_in_thread(request, body, answered)
             return
         except Exception as error:
             request.effects = effects
@@ -129,6 +138,22 @@ class HookCalls:
         else:
             answered(self._try(lambda: request.refuse(error)))
 
+    def _receive_in_thread(self, request: HookRequest, body: bytes, answered: Answered) -> None:
+        """Receive a request in a thread; a large body waits for its turn."""
+
+        def work() -> HookAnswer:
+            return request.answer(partial(request.receive, body))
+
+        def begin(turn: Turn) -> None:
+            effects = TurnEffects(request.effects, self._loop, turn)
+            request.effects = cast("HookEffects", effects)
+            self._run(request, work, partial(_end_turn, turn, answered))
+
+        if len(body) <= LARGE_BODY_BYTES:
+            self._run(request, work, answered)
+        else:
+            self._unproven.add(begin, partial(self._refuse, request, answered=answered))
+
     def _run(
         self, request: HookRequest, work: Callable[[], HookAnswer], answered: Answered
     ) -> None:
@@ -147,3 +172,8 @@ class HookCalls:
         except Exception as bug:
             log.error("internal_error", exc_info=bug)
             return None
+
+
+def _end_turn(turn: Turn, answered: Answered, answer: HookAnswer | None) -> None:
+    turn.end()
+    answered(answer)
