@@ -6,8 +6,10 @@ the work in between: measured at a quarter of the whole cost of an acknowledgeme
 
 Each thread that waits for the lock wakes after the interpreter's switch interval to request it. Our
 threads seldom need to: each soon makes a call that releases the lock. With ten threads waiting, the
-default interval causes two thousand wake-ups a second. A thread that computes for longer, for a
-reader, calls `switch_often`.
+default interval causes two thousand wake-ups a second. A thread that computes for longer calls
+`switch_often`. In a model of a request on the event loop beside two such threads, where each
+release of the lock waits for them, its p99 was 125 to 176 ms with the usual interval, 72 to 113
+with the default, and 4 to 31 with the short one.
 """
 
 from __future__ import annotations

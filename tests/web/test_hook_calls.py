@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
+import pytest
+
 from bridge.core.errors import Refused, StoreError
 from bridge.ingest.receive import Received
 from bridge.providers.model import Reply
+from bridge.system.cpu_affinity import READING_SWITCH_SECONDS
 from bridge.web.hook_answers import WebhookAnswers
 from bridge.web.server.event_loop import hook_calls
 from bridge.web.server.event_loop.commit_gatherer import CommitGatherer
@@ -125,6 +129,27 @@ def test_a_request_for_which_no_thread_starts_is_refused_as_not_stored() -> None
     asyncio.run(run())
     assert answers == ["refused"]
     assert [type(one) for one in errors] == [StoreError]
+
+
+def test_a_thread_that_computes_lets_the_loop_have_the_interpreter_soon() -> None:
+    before = sys.getswitchinterval()
+    intervals: list[float] = []
+    answers: list[Any] = []
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1) as executor:
+            calls = HookCalls(loop, CommitGatherer(loop, None, executor), executor, 60.0)  # type: ignore[arg-type]  # it stores nothing
+            request: Any = Request(1, [])
+            request.receive = request.prepare
+            request.answer = lambda _: intervals.append(sys.getswitchinterval())
+            calls.answer(request, b" " * (hook_calls.MAX_LOOP_BODY_BYTES + 1), answers.append)
+            while not answers:
+                await asyncio.sleep(0)
+
+    asyncio.run(run())
+    assert intervals == [pytest.approx(READING_SWITCH_SECONDS)]
+    assert sys.getswitchinterval() == before
 
 
 def test_a_refused_request_and_a_bug_stop_no_other_request() -> None:

@@ -13,6 +13,7 @@ from bridge.core.errors import BadSignature, StoreError
 from bridge.ingest.effects import PreparedRequest
 from bridge.ingest.receive import Received, build_answer
 from bridge.store.db.commit_queue import MAX_BATCH_JOBS
+from bridge.system.cpu_affinity import switch_often
 from bridge.system.logs import get_logger
 from bridge.web.effects import HookEffects, TracedEffects
 from bridge.web.hook_answers import WebhookAnswers
@@ -159,12 +160,17 @@ class HookCalls:
     ) -> None:
         """Do the rest of a request in a thread; refuse it where none can be started."""
         try:
-            future = self._loop.run_in_executor(self._executor, self._try, work)
+            future = self._loop.run_in_executor(self._executor, self._work, work)
         except RuntimeError as error:
             refusal = StoreError(f"no thread could be started: {error}")
             answered(self._try(lambda: request.refuse(refusal)))
             return
         future.add_done_callback(lambda ended: answered(ended.result()))
+
+    def _work(self, work: Callable[[], HookAnswer]) -> HookAnswer | None:
+        """Do work in a thread; the loop need not wait for it."""
+        with switch_often():
+            return self._try(work)
 
     def _try(self, work: Callable[[], HookAnswer]) -> HookAnswer | None:
         try:
