@@ -22,6 +22,7 @@ from bridge.core.timings import Timings
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
 from bridge.store.migrations import upgrade
+from bridge.system.log_limits import LINES
 from bridge.web import rate_limiter
 
 #: Many tests import these from here.
@@ -133,6 +134,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     places = {f"test_{name}.py": place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: (places.get(item.path.name, len(places)), item.path not in slow))
+
+
+@pytest.fixture(autouse=True)
+def fresh_line_limits() -> None:
+    """Let no test use up what another one may log."""
+    LINES.clear()
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,8 @@ Lines are redacted: of an error they have the type and the traceback, since its 
 request; of a caller's address (`client`) as much as the settings allow; and of a warning of a
 library, which a handler of Python's root logger writes, the text without its values.
 
+Lines that a stranger can cause are limited (`Logger.limited`): a flood fills no disk.
+
 A handler that others add to the logger `flowbridge` of Python's `logging` gets a record of each
 line. No other line goes through `logging`, which takes longer than all else of a line.
 """
@@ -23,6 +25,7 @@ from typing import Any, Final, TextIO
 import orjson
 
 from bridge.system import log_lines
+from bridge.system.log_limits import LINES
 from bridge.system.log_text import colour, quote_value
 from bridge.system.redacted_traceback import format_traceback
 
@@ -92,6 +95,13 @@ class Logger:
         """Return a logger that adds these values to every line."""
         return Logger({**self._bound, **values})
 
+    def limited(self, *kind: str) -> Logger:
+        """Return a logger that limits its lines of an event and this kind, such as a source.
+
+        Each process writes `LINE_RATE`. The next line has the number of those left out: `omitted`.
+        """
+        return _LimitedLogger(self, kind)
+
     def debug(self, event: str, *, exc_info: object = None, **values: object) -> None:
         """Log at DEBUG."""
         self.write(logging.DEBUG, event, exc_info, values)
@@ -123,6 +133,24 @@ class Logger:
         _write_line(_redact(_begin_line(when, level, event) | values, error))
         if LOGGER.handlers:
             _call_added_handlers(when, level, event, error, values)
+
+
+class _LimitedLogger(Logger):
+    """Logger of lines that are limited: see `Logger.limited`."""
+
+    __slots__ = ("_kind", "_logger")
+
+    def __init__(self, logger: Logger, kind: tuple[str, ...]) -> None:
+        super().__init__()
+        self._logger = logger
+        self._kind = kind
+
+    def write(self, level: int, event: str, exc_info: object, values: dict[str, object]) -> None:
+        if level < setup.level or (omitted := LINES.count((event, *self._kind))) is None:
+            return
+        if omitted:
+            values = {**values, "omitted": omitted}
+        self._logger.write(level, event, exc_info, values)
 
 
 def get_logger() -> Logger:
@@ -263,9 +291,14 @@ class LibraryHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, if its level is logged."""
-        if record.levelno >= setup.level:
-            when = datetime.fromtimestamp(record.created, UTC)
-            _write_line(_begin_line(when, record.levelno, "library") | _library_fields(record))
+        if (
+            record.levelno < setup.level
+            or (omitted := LINES.count(("library", record.name))) is None
+        ):
+            return
+        when = datetime.fromtimestamp(record.created, UTC)
+        line = _begin_line(when, record.levelno, "library") | _library_fields(record)
+        _write_line(line | {"omitted": omitted} if omitted else line)
 
 
 def _library_fields(record: logging.LogRecord) -> dict[str, Any]:

@@ -174,7 +174,7 @@ def _replace_spoiled_bytes(environ: dict[str, Any]) -> None:
 
 def _unforeseen(error: Exception) -> Response:
     """Log a bug with its traceback; the response has no details."""
-    log.error("internal_error", exc_info=error)
+    log.limited().error("internal_error", exc_info=error)
     return _json(500, b'{"error":"internal_error","message":"an unexpected error occurred"}')
 
 

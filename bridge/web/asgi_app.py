@@ -116,7 +116,7 @@ class AsgiApp:
             head, length = read_head(scope)
         except MalformedRequest as malformed:
             client = (scope.get("client") or (None,))[0]
-            log.warning("malformed_request", reason=str(malformed), client=client)
+            log.limited().warning("malformed_request", reason=str(malformed), client=client)
             await refuse_head(send, malformed.status, closes=may_close)
             return
         server = read_server(scope)

@@ -33,7 +33,7 @@ class CaptchaClient:
         """Return why the captcha does not confirm a submission, None if it does."""
         reason = captchas.read_verification(captcha, self._ask(captcha, response, address))
         if reason and captchas.UNCHECKED in reason:
-            log.error(
+            log.limited().error(
                 "captcha_check_failed",
                 kind=captcha.kind,
                 host=urlsplit(captcha.url).hostname,

@@ -88,13 +88,11 @@ class DryRunEffects:
         """Describe how the request arrived, and store nothing."""
         self.said["arrived"] = dry_run.describe_request(request)
 
-    def log_reject(self, **fields: object) -> None:
-        """Log a failed verification at DEBUG: it was asked for."""
-        self.log.debug("rejected", **fields)
-
-    def may_log_refusal(self, _source: Source, _code: str, _now: float) -> bool:
-        """Return False, and count nothing."""
-        return False
+    def log_refusal(
+        self, _level: int, event: str, source: str, _code: str, /, **fields: object
+    ) -> None:
+        """Log a refused request at DEBUG: it was asked for."""
+        self.log.debug(event, source=source, **fields)
 
     def count_refusal(self, _source: Source, _code: str, _now: float) -> None:
         """Count nothing."""

@@ -27,7 +27,6 @@ from bridge.system.logs import get_logger
 from bridge.web.hook_messages import RequestHead
 from bridge.web.process_resources import ProcessResources
 from bridge.web.rate_limiter import wait_for_rate
-from bridge.web.reject_recorder import RECORD_RATE
 from bridge.web.stage_timer import StageTimes
 
 log = get_logger()
@@ -70,11 +69,10 @@ class HookEffects(Effects, Protocol):
         None where no copy is stored. `others`: all sources there are.
         """
 
-    def log_reject(self, **fields: object) -> None:
-        """Log that a request failed verification."""
-
-    def may_log_refusal(self, source: Source, code: str, now: float) -> bool:
-        """Return whether a refused submission gets a log line, and count it."""
+    def log_refusal(
+        self, level: int, event: str, source: str, code: str, /, **fields: object
+    ) -> None:
+        """Log a refused request, at most some of each code of a source."""
 
     def count_refusal(self, source: Source, code: str, now: float) -> None:
         """Count a submission that a form refused."""
@@ -163,15 +161,11 @@ class ReceiverEffects:
         """Store a copy of a request that failed verification."""
         return self.resources.rejects.record(request, source, reason, now, others)
 
-    def log_reject(self, **fields: object) -> None:
-        """Warn of a request that failed verification."""
-        log.warning("rejected", **fields)
-
-    def may_log_refusal(self, source: Source, code: str, now: float) -> bool:
-        """Return whether a refused submission gets a log line, and count it."""
-        return not self.resources.limiter.wait(
-            [(f"refusal {source.name} {code}", RECORD_RATE)], now
-        )
+    def log_refusal(
+        self, level: int, event: str, source: str, code: str, /, **fields: object
+    ) -> None:
+        """Log a refused request, at most some of each code of a source."""
+        log.limited(source, code).log(level, event, source=source, **fields)
 
     def count_refusal(self, source: Source, code: str, now: float) -> None:
         """Count a submission that a form refused, in the metrics and in the store."""

@@ -9,6 +9,7 @@ once that is written, `wake_workers`, and after any error `refuse`.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -75,7 +76,9 @@ class HookReceiver:
         if source is None:
             effects.counts.add(REFUSED, OTHER, "404")
             near = find_close_name(name[:MAX_SOURCE_NAME_LENGTH], config.sources)
-            effects.log.info("unknown_source", source=name[:MAX_SOURCE_NAME_LENGTH], near=near)
+            effects.log.limited().info(
+                "unknown_source", source=name[:MAX_SOURCE_NAME_LENGTH], near=near
+            )
             return answer_refusal(UNKNOWN_SOURCE)
         answers: HookAnswers = WebhookAnswers(source)
         if source.form is not None:
@@ -227,11 +230,12 @@ class HookRequest:
         if isinstance(error, BadSignature) and self.inbound is not None:
             return self._reject(error, self.inbound)
         name = self.source.name
+        log = self.effects.log.limited(name)
         if isinstance(error, StoreError):
-            self.effects.log.error("event_not_stored", source=name, error=str(error))
+            log.error("event_not_stored", source=name, error=str(error))
             message = "the event could not be stored; send it again"
             return Refused(503, "store_failed", message, headers={"Retry-After": "5"})
-        self.effects.log.error("internal_error", source=name, exc_info=error)
+        log.error("internal_error", source=name, exc_info=error)
         return refuse_unforeseen()
 
     def _reject(self, bad: BadSignature, request: Request) -> Refused:
@@ -246,18 +250,24 @@ class HookRequest:
             others = self.config.sources.values()
             stored = effects.record_reject(request, source, bad.reason, self.now, others)
         if bad.reason == "no_key":  # not the sender's fault: a retry may succeed
-            if effects.may_log_refusal(source, "no_key", self.now):
-                effects.log.error("no_key", source=source.name)
+            effects.log_refusal(logging.ERROR, "no_key", source.name, "no_key")
             message = "the sender's public keys could not be fetched; send it again"
             return Refused(503, "no_key", message, headers={"Retry-After": "60"})
-        effects.log_reject(
-            source=source.name, reason=bad.reason, client=request.client, reject_id=stored
+        effects.log_refusal(
+            logging.WARNING,
+            "rejected",
+            source.name,
+            bad.reason,
+            reason=bad.reason,
+            client=request.client,
+            reject_id=stored,
         )
         return Refused(401, "unauthorized", "the request could not be verified")
 
     def _refuse_without_secret(self) -> Refused:
         source = self.source
-        if self.effects.may_log_refusal(source, "no_secret", time.time()):
-            self.effects.log.error("no_secret", source=source.name, missing=source.missing)
+        self.effects.log_refusal(
+            logging.ERROR, "no_secret", source.name, "no_secret", missing=source.missing
+        )
         message = "this source is not fully configured; send it again later"
         return Refused(503, "no_secret", message, headers={"Retry-After": "60"})

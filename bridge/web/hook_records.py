@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from http import HTTPStatus
 
@@ -22,21 +23,17 @@ CODES_WITH_OWN_LOG_LINE = frozenset(
 
 
 def record_refusal(source: Source, effects: HookEffects, refused: Refused) -> None:
-    """Count a refused submission, and log it with its invalid fields that the schema names.
-
-    The lines per minute of each code of a source are limited.
-    """
-    now = time.time()
+    """Count a refused submission, and log it with its invalid fields that the schema names."""
     if refused.status != HTTPStatus.METHOD_NOT_ALLOWED:  # a visitor opened the URL
-        effects.count_refusal(source, refused.code, now)
-    if refused.code in CODES_WITH_OWN_LOG_LINE or not effects.may_log_refusal(
-        source, refused.code, now
-    ):
+        effects.count_refusal(source, refused.code, time.time())
+    if refused.code in CODES_WITH_OWN_LOG_LINE:
         return
     known = source.form.properties if source.form is not None else ()
-    effects.log.info(
+    effects.log_refusal(
+        logging.INFO,
         "form_refused",
-        source=source.name,
+        source.name,
+        refused.code,
         status=refused.status,
         code=refused.code,
         fields=[name for name in refused.fields if name in known],
@@ -68,9 +65,11 @@ def log_request(
     milliseconds = round((time.monotonic() - started) * 1000, 1)
     if received.fault is not None:
         last = received.stored[-1][0].id
-        log.error("planning_failed", source=source.name, event_id=last, exc_info=received.fault)
+        log.limited(source.name).error(
+            "planning_failed", source=source.name, event_id=last, exc_info=received.fault
+        )
     if not received.stored:
-        log.info("handshake", source=source.name, status=status)
+        log.limited(source.name).info("handshake", source=source.name, status=status)
     routes = config.routes_of(source.name) if received.stored else ()
     for event, kept in received.stored:
         log.info(

@@ -19,8 +19,7 @@ from bridge.system.logs import get_logger
 from bridge.web.rate_limiter import RateLimiter
 
 log = get_logger()
-# copies of one source, and log lines of one kind of refusal; a flood fills no disk
-RECORD_RATE = Rate(count=30, per=60.0)
+RECORD_RATE = Rate(count=30, per=60.0)  # copies of one source: a flood fills no disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +45,8 @@ class RejectRecorder:
         try:
             self.keep(reject)
         except StoreError as error:
-            log.error("reject_not_stored", source=source.name, error=str(error))
+            log.limited(source.name).error(
+                "reject_not_stored", source=source.name, error=str(error)
+            )
             return None
         return reject.id

@@ -183,6 +183,16 @@ def composed_file(*profiles: str, **environ: str) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
+def test_the_log_of_each_container_is_limited() -> None:
+    services = composed("postgres", "celery")
+    assert set(services) == {"flowbridge", "celery", "postgres", "redis"}
+    for service in services.values():
+        assert service["logging"] == {
+            "driver": "local",
+            "options": {"max-size": "20m", "max-file": "5"},
+        }
+
+
 @pytest.mark.parametrize(
     ("profiles", "services"),
     [

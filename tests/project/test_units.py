@@ -109,6 +109,12 @@ def test_the_services_are_confined_alike_and_run_commands_that_exist() -> None:
 
 
 @pytest.mark.parametrize("path", SERVICES, ids=by_name)
+def test_the_journal_takes_a_limited_number_of_lines(path: Path) -> None:
+    found = directives(path)
+    assert (found["LogRateLimitIntervalSec"], found["LogRateLimitBurst"]) == (["30s"], ["30000"])
+
+
+@pytest.mark.parametrize("path", SERVICES, ids=by_name)
 def test_a_unit_needs_only_programs_that_each_debian_has(path: Path) -> None:
     """A minimal Debian has no `/bin/kill`: it belongs to procps."""
     said = directives(path)

@@ -78,7 +78,7 @@ class AdminApi:
         response.headers.update(line.headers)
         response.headers["X-Request-Id"] = line.id
         response.headers["X-Content-Type-Options"] = "nosniff"
-        log.info(
+        (log if line.token else log.limited()).info(
             "admin_request",
             id=line.id,
             path=line.path,
@@ -227,11 +227,11 @@ def _to_problem(error: Exception, line: RequestLine) -> AdminProblem:
     if isinstance(error, InvalidRequest):
         return AdminProblem("invalid_parameter", str(error))
     if isinstance(error, StoreError):
-        log.error("admin_request_failed", id=line.id, path=line.path, error=str(error))
+        log.limited().error("admin_request_failed", id=line.id, path=line.path, error=str(error))
         return AdminProblem(
             "store_unavailable", "the store cannot be read", headers={"Retry-After": "1"}
         )
-    log.error("internal_error", exc_info=error, id=line.id, path=line.path)
+    log.limited().error("internal_error", exc_info=error, id=line.id, path=line.path)
     return AdminProblem("internal_error", "see the log for this request")
 
 

@@ -82,7 +82,7 @@ class Console:
             response = self._show_failure(request, session, find_failure(error, id_))
         secure_page(response)
         response.headers["X-Request-Id"] = id_
-        log.info(
+        (log if session else log.limited()).info(
             "console_request",
             id=id_,
             method=request.method,
@@ -238,7 +238,7 @@ class Console:
         try:
             response = self._render(screen, request, session)
         except Exception as error:
-            log.error("internal_error", exc_info=error)
+            log.limited().error("internal_error", exc_info=error)
             response = Response(f"{failure.title}\n", status=failure.status)
         response.headers.update(failure.headers)
         return response

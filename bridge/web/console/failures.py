@@ -95,7 +95,7 @@ def find_failure(error: Exception, request_id: str) -> Failure:
     if isinstance(error, InvalidRequest):
         return Failure(status=400, detail=as_sentence(str(error)))
     if isinstance(error, StoreError):
-        log.error("console_request_failed", id=request_id, error=str(error))
+        log.limited().error("console_request_failed", id=request_id, error=str(error))
         return Failure(
             status=503,
             heading=STORE_HEADING,
@@ -105,7 +105,7 @@ def find_failure(error: Exception, request_id: str) -> Failure:
         )
     if isinstance(error, HTTPException) and error.code is not None:
         return Failure(status=error.code, detail=ADVICE.get(error.code, ""))
-    log.error("internal_error", exc_info=error, id=request_id)
+    log.limited().error("internal_error", exc_info=error, id=request_id)
     return Failure(status=500, detail=f"The log has the details, with the request {request_id}.")
 
 

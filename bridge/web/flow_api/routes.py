@@ -146,7 +146,7 @@ def _document(served: FlowApiContext) -> Response:
 
 def _refused(refused: Refused) -> Response:
     if refused.status in (401, 403):
-        log.warning(
+        log.limited().warning(
             "api_refused",
             path=request.path,
             status=refused.status,
@@ -157,5 +157,5 @@ def _refused(refused: Refused) -> Response:
 
 
 def _store_failed(error: StoreError) -> Response:
-    log.error("api_failed", path=request.path, error=str(error))
+    log.limited().error("api_failed", path=request.path, error=str(error))
     return responses.error(503, "unavailable", "the store failed", {"Retry-After": "1"})

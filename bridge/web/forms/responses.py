@@ -54,7 +54,7 @@ def answer_received(received: Received, source: Source, asking: FormRequest) -> 
         try:
             return pages.respond_custom(form.page.thanks_template.render(values), form)
         except CompileError:  # its text may quote what was sent
-            log.error(
+            log.limited().error(
                 "template_failed",
                 source=source.name,
                 page="thanks_template",

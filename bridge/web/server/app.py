@@ -40,7 +40,7 @@ class _GunicornLogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.exc_info and isinstance(record.exc_info[1], BlockingIOError):
-            log.warning("connection_timed_out")  # of a `ThreadReceiver`
+            log.limited().warning("connection_timed_out")  # of a `ThreadReceiver`
             return
         get_logger().log(
             record.levelno, "gunicorn", text=record.getMessage(), exc_info=record.exc_info

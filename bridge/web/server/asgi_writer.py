@@ -93,7 +93,7 @@ class AsgiThreadWriter:
             async with asyncio.timeout(seconds):
                 await self._send(message)
         except TimeoutError:
-            log.warning("answer_stalled", seconds=seconds)
+            log.limited().warning("answer_stalled", seconds=seconds)
             self._is_gone = True
             _raise_gone()
         finally:

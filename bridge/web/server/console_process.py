@@ -69,11 +69,11 @@ class ConsoleProcess(LoopReceiver):
         except BlockingIOError:  # another process took it
             return
         except OSError as error:  # it is closed
-            log.error("accept_failed", error=str(error))
+            log.limited().error("accept_failed", error=str(error))
             return
         accepted = socket.socket(fileno=passed.descriptor)
         if passed.is_last or len(self._edge.connections) >= self._most:
-            log.error("accept_failed", error=TOO_MANY_CONNECTIONS)
+            log.limited().error("accept_failed", error=TOO_MANY_CONNECTIONS)
             _refuse(accepted)
             listener.reserve()
         else:

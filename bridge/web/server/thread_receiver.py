@@ -78,9 +78,11 @@ class ThreadReceiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         if isinstance(exc, ParseException):
             reason = type(exc).__name__
             status = PARSE_ERROR_STATUSES.get(reason, HTTPStatus.BAD_REQUEST)
-            log.warning("malformed_request", reason=reason, client=addr[0] if addr else None)
+            log.limited().warning(
+                "malformed_request", reason=reason, client=addr[0] if addr else None
+            )
         else:
-            log.error("internal_error", exc_info=exc)
+            log.limited().error("internal_error", exc_info=exc)
         try:
             client.sendall(answer_malformed(status))
         except OSError:

@@ -163,7 +163,7 @@ class CommitGatherer:
                 try:
                     done(result)
                 except Exception as bug:  # it must not stop the others
-                    log.error("internal_error", exc_info=bug)
+                    log.limited().error("internal_error", exc_info=bug)
 
     def _pause_after(self, committed: int) -> None:
         """Go on after the pause that follows a commit of so many requests, if there is one."""

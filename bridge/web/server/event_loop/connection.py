@@ -133,7 +133,7 @@ class LoopConnection(TimedConnection):
                 return
             self._head = self._heads.read(self._address)
         except MalformedRequest as malformed:
-            log.warning("malformed_request", reason=str(malformed), client=self._address)
+            log.limited().warning("malformed_request", reason=str(malformed), client=self._address)
             self._transport.write(answer_malformed(malformed.status))
             self._end(keeps=False)
             return
@@ -208,7 +208,9 @@ class LoopConnection(TimedConnection):
             self._refuse(refuse_cut_short())
 
     def _abort_unanswered(self) -> None:
-        log.error("request_not_answered", seconds=self._edge.timings.request_answer_seconds)
+        log.limited().error(
+            "request_not_answered", seconds=self._edge.timings.request_answer_seconds
+        )
         self.abort()
 
     def _answer_page(self, head: ParsedHead, body: bytes) -> None:

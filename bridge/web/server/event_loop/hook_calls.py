@@ -74,7 +74,7 @@ class HookCalls:
             try:
                 self._prepare(request, body, answered)
             except Exception as bug:  # it must not stop the others
-                log.error("internal_error", exc_info=bug)
+                log.limited().error("internal_error", exc_info=bug)
                 answered(None)
         if self._arrived:
             self._loop.call_soon(self._prepare_some)
@@ -176,7 +176,7 @@ class HookCalls:
         try:
             return work()
         except Exception as bug:
-            log.error("internal_error", exc_info=bug)
+            log.limited().error("internal_error", exc_info=bug)
             return None
 
 

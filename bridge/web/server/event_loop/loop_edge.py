@@ -146,14 +146,14 @@ class LoopEdge:
             except ConnectionError as gone:
                 return gone
             except Exception as bug:
-                log.error("internal_error", exc_info=bug)
+                log.limited().error("internal_error", exc_info=bug)
                 return bug
             return None
 
         try:
             future = self.loop.run_in_executor(self.threads.flask, call)
         except RuntimeError as error:
-            log.error("thread_not_started", name="flask", error=str(error))
+            log.limited().error("thread_not_started", name="flask", error=str(error))
             self.loop.call_soon(ended, refuse_busy(NO_THREAD))
             return
         future.add_done_callback(lambda done: ended(done.result()))

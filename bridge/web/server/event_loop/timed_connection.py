@@ -60,7 +60,7 @@ class TimedConnection(asyncio.Protocol):
         return min(seconds, ENDING_STALL_SECONDS) if self._answers.is_ending else seconds
 
     def _abort_stalled(self) -> None:
-        log.warning("answer_stalled", seconds=self._stall_seconds)
+        log.limited().warning("answer_stalled", seconds=self._stall_seconds)
         self.abort()
 
     def _end_stall(self) -> None:

@@ -154,7 +154,7 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
         except (BlockingIOError, ConnectionAbortedError, InterruptedError):
             return
         except OSError as error:  # no descriptor is free, for example
-            log.error("accept_failed", error=str(error))
+            log.limited().error("accept_failed", error=str(error))
             self._stop_listening()  # until the next heartbeat: the socket stays ready
             return
         self._serve_connection(accepted, listener.getsockname())
@@ -178,7 +178,7 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
         self._accepting -= 1
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, OSError):  # that is a client which is gone
-            log.error("internal_error", exc_info=error)
+            log.limited().error("internal_error", exc_info=error)
 
     def _has_waiting(self) -> bool:
         """Return whether connections wait that nothing but this process accepts."""
@@ -220,4 +220,6 @@ def _allow_connections(most: int) -> int:
 
 def _log_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Log an error in a callback of the loop; the connection is closed by asyncio."""
-    log.error("internal_error", exc_info=context.get("exception"), text=context.get("message"))
+    log.limited().error(
+        "internal_error", exc_info=context.get("exception"), text=context.get("message")
+    )
