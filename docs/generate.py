@@ -47,7 +47,7 @@ from bridge.delivery.platforms.registry import PLATFORMS  # noqa: E402
 from bridge.delivery.retry import RETRY_AFTER_MAX_SECONDS  # noqa: E402
 from bridge.ingest import bodies, ports  # noqa: E402
 from bridge.ingest.duplicates import MAX_NAME_CHARS  # noqa: E402
-from bridge.ingest.forms import custom_page, nesting, parser  # noqa: E402
+from bridge.ingest.forms import custom_page, nesting, parser, room  # noqa: E402
 from bridge.ingest.forms.control_fields import CONTROL_FIELDS  # noqa: E402
 from bridge.ingest.forms.spam import captchas  # noqa: E402
 from bridge.monitoring.metrics import METRICS  # noqa: E402
@@ -970,6 +970,14 @@ def limits_table() -> str:
         "Forms and unsigned sources": (
             ("submissions (`rate`)", "60 a minute, 10 from one address"),
             ("bodies stored in a day (`daily_bytes`)", _then_507(sources.PUBLIC_DAILY_BYTES)),
+            (
+                "of a form's `daily_bytes` and `keep`, one network (/24, /56) may use",
+                f"one part of {room.SHARE}, exceeded by one submission at most; then 507",
+            ),
+            (
+                "of a form's `daily_bytes` and `keep`, spam may use",
+                f"{room.SHARE - 1} parts of {room.SHARE}; then 507",
+            ),
             (
                 "disk space reserved for signed sources",
                 f"{ports.SIGNED_RESERVE_BYTES // MIB} MiB (a tenth of a disk under 2.5 GiB);"

@@ -14,13 +14,19 @@ NEXT_STEPS: Final = {
     "cut_short": (
         "the body did not arrive completely: if that is frequent, check the proxy in front"
     ),
-    "daily_bytes_full": "raise `daily_bytes` of the source, or wait for the next day (UTC)",
+    "daily_bytes_full": (
+        "raise `daily_bytes` of the source, or wait for the next day (UTC); one network may use a"
+        " quarter of it"
+    ),
     "disk_full": "free space on the disk of the data folder",
     "empty": "all fields were empty: each field of the page needs a `name`",
     "encoded": "send the form without Content-Encoding",
     "expired": "raise `spam: {expires: …}` of the source if people need longer to fill in the form",
     "file_type": "add the type to `files: {types: […]}` of the source if the form needs it",
-    "files_full": "raise `files: {keep: …}` of the source, or shorten its `retention`",
+    "files_full": (
+        "raise `files: {keep: …}` of the source, or shorten its `retention`; one network may use a"
+        " quarter of it"
+    ),
     "files_not_supported": (
         "the form sent a file: set `files` of the source if it should accept files"
     ),

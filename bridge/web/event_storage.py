@@ -9,10 +9,11 @@ from functools import partial
 
 from bridge.core.model import Reject
 from bridge.ingest.effects import PreparedRequest
+from bridge.ingest.forms.room import StoredBytes
 from bridge.ingest.forms.spam.dedup import SubmissionMarks
 from bridge.store.db.database import Database
 from bridge.store.db.disk_space import DiskSpaceGuard
-from bridge.store.inbound import daily_bytes, events, form_files, rejects, submissions
+from bridge.store.inbound import daily_bytes, events, network_bytes, rejects, submissions
 from bridge.store.inbound.arrivals import AddedEvent
 from bridge.store.inbound.events import Completion
 
@@ -87,13 +88,9 @@ class EventStorage:
         """Return the stored event that a submission repeats, and count the repetition."""
         return submissions.count_repeat(self.database, marks)
 
-    def files_of(self, source: str) -> int:
-        """Return how many bytes of files a source has stored."""
-        return form_files.stored_bytes_of(self.database, source)
-
-    def stored_today(self, source: str, now: float) -> int:
-        """Return how many bytes of bodies a source has stored today."""
-        return daily_bytes.stored_today_by(self.database, source, now)
+    def stored(self, source: str, network: int | None, now: float) -> StoredBytes:
+        """Return how many bytes a form has stored, and a network of its senders."""
+        return network_bytes.stored_bytes(self.database, source, network, now)
 
     def is_low(self) -> bool:
         """Return whether the disk has too little room for anything but events."""

@@ -16,6 +16,7 @@ from bridge.store.inbound import refused_submissions
 from bridge.system.key_fetcher import Keyring
 from bridge.web.app_context import AppContext
 from bridge.web.captcha_client import CaptchaClient
+from bridge.web.client_ip import find_network
 from bridge.web.event_storage import EventStorage
 from bridge.web.form_files import make_file_storer
 from bridge.web.learned_secrets import SecretEnrolment
@@ -62,8 +63,8 @@ class ProcessResources:
             secret_key=self.secret_key,
             solve=CaptchaClient().solve,
             repeated=self.storage.repeated,
-            files_of=self.storage.files_of,
-            stored_today=self.storage.stored_today,
+            network_of=partial(find_network, trusted=self.context.settings.trusted_proxies),
+            stored=self.storage.stored,
         )
 
     @cached_property

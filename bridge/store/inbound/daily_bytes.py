@@ -40,12 +40,6 @@ def stored_today(connection: Connection, now: float) -> dict[str, int]:
     return {row.source: row.bytes for row in connection.execute(query)}
 
 
-def stored_today_by(database: Database, source: str, now: float) -> int:
-    """Return how many bytes a source stored today."""
-    with database.read() as connection:
-        return stored_today(connection, now).get(source, 0)
-
-
 def add_all(
     database: Database, arrivals: Sequence[Arrival], replan: Replan, most: int, now: float
 ) -> list[AddedEvent]:

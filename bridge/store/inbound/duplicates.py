@@ -139,8 +139,12 @@ def _restore_content(connection: Connection, event: Event, known: Event) -> Even
     content = _content(event, known.id, sealer_of(connection))
     connection.execute(update(schema.event).where(schema.event.c.id == known.id).values(content))
     if event.files:
+        columns = schema.event.c
+        network = connection.execute(select(columns.network).where(columns.id == known.id)).scalar()
         # without a limit: these files were accepted before
-        form_files.add_bytes(connection, event.source, form_files.size_of(event.files), None)
+        senders = form_files.senders_of(event.source, network)
+        size = form_files.size_of(event.files)
+        form_files.change_bytes(connection, dict.fromkeys(senders, size))
     return _with_content(known, event)
 
 

@@ -68,7 +68,7 @@ _READMITTED = select(reject.c.id, reject.c.event_ids).where(
     text("readmitted_at IS NOT NULL"), reject.c.event_ids.is_not(None)
 )
 _DELETE_REJECTS = delete(reject).where(reject.c.id.in_(_ids))
-_WITH_FILES = select(event.c.id, event.c.source, event.c.files).where(
+_WITH_FILES = select(event.c.id, event.c.source, event.c.network, event.c.files).where(
     event.c.id.in_(_ids), event.c.files.is_not(None)
 )
 _EMPTY_EVENTS = update(event).where(event.c.id.in_(_ids)).values(body=b"", files=None)
@@ -171,10 +171,11 @@ def _remove_files(connection: Connection, ids: Ids) -> int:
     rows = connection.execute(_WITH_FILES, {"ids": list(ids)}).all() if ids else []
     sealer = sealer_of(connection)
     files = {row.id: files_of(row.files, row.id, sealer) for row in rows}
-    sizes: Counter[str] = Counter()
+    sizes: Counter[form_files.Sender] = Counter()
     for row in rows:
-        sizes[row.source] += form_files.size_of(files[row.id])
-    form_files.subtract_bytes(connection, sizes)
+        senders = form_files.senders_of(row.source, row.network)
+        sizes.subtract(dict.fromkeys(senders, form_files.size_of(files[row.id])))
+    form_files.change_bytes(connection, sizes)
     names = [
         uploaded_name(event_id, number, file)
         for event_id, each in files.items()

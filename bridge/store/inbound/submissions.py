@@ -18,10 +18,19 @@ from sqlalchemy import Connection, insert, select, text, update
 from bridge.core.clock_reading import MIN_STEP_SECONDS
 from bridge.core.errors import Refused, StoreError
 from bridge.core.model import Delivery, Event
+from bridge.ingest.forms.room import is_share_used, limit_of
 from bridge.ingest.forms.spam.dedup import SubmissionMarks
 from bridge.ingest.forms.spam.layers import MARKED_BY_PERSON
+from bridge.ingest.ports import daily_bytes_full, files_full
 from bridge.store.db.database import Database
-from bridge.store.inbound import daily_bytes, duplicates, events, form_files, lock_order
+from bridge.store.inbound import (
+    daily_bytes,
+    duplicates,
+    events,
+    form_files,
+    lock_order,
+    network_bytes,
+)
 from bridge.store.inbound.arrivals import AddedEvent, Replan
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import delivery_again_row, to_event
@@ -69,7 +78,7 @@ def add(
     A repeat of a submission marked as spam, which is not spam itself, releases it: the deliveries
     are then those of the known event. Raises `Refused` and stores nothing: 429 over a rate, 409 if
     a token or solution was used before with other fields, 507 if its files or the bytes of the day
-    exceed the source's limits.
+    exceed the limits of the source, or the share of its network or of spam.
     """
 
     def work(connection: Connection) -> AddedEvent:
@@ -123,18 +132,39 @@ def _add(
         connection.execute(update(recent).where(_mark_rows(marks)).values(event_id=one.id))
     duplicates.lock_arrivals(connection, [((one, deliveries), replan)])
     if events.add_one(connection, (one, deliveries)):
-        if one.files:
-            form_files.add_bytes(connection, one.source, form_files.size_of(one.files), marks.room)
-        if marks.daily_bytes is not None:
-            daily_bytes.add_bytes(
-                connection, one.source, len(one.body), marks.daily_bytes, marks.now
-            )
+        _take_room(connection, one, marks)
         return AddedEvent(one.id, tuple(deliveries))
     added = duplicates.add_duplicate(connection, one, replan)
     if added is None:
         raise StoreError("the event that this request repeats was just deleted")
     connection.execute(update(recent).where(_mark_rows(marks)).values(event_id=added.event_id))
     return added
+
+
+def _take_room(connection: Connection, submission: Event, marks: SubmissionMarks) -> None:
+    """Count the bytes of a new submission. Raises `Refused` if there is no room for them."""
+    source = submission.source
+    files = form_files.size_of(submission.files)
+    body = len(submission.body)
+    is_spam = submission.spam is not None
+    if submission.files:
+        most = None if marks.room is None else limit_of(marks.room, is_spam=is_spam)
+        form_files.add_bytes(connection, source, files, most)
+    if marks.daily_bytes is not None:
+        most_today = limit_of(marks.daily_bytes, is_spam=is_spam)
+        daily_bytes.add_bytes(connection, source, body, most_today, marks.now)
+    if marks.network is None:
+        return
+    stored, stored_today = network_bytes.add_bytes(
+        connection, source, marks.network, files, body, marks.now
+    )
+    if submission.files and is_share_used(marks.room, stored):
+        raise files_full()
+    if is_share_used(marks.daily_bytes, stored_today):
+        raise daily_bytes_full(marks.now)
+    if submission.files:
+        counted = update(event).where(event.c.id == submission.id).values(network=marks.network)
+        connection.execute(counted)
 
 
 def _apply_limits(connection: Connection, marks: SubmissionMarks) -> None:

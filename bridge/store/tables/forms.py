@@ -35,6 +35,18 @@ daily_bytes = Table(
     sqlite_with_rowid=False,
 )
 
+network_bytes = Table(
+    # what the networks of a form's senders have stored: files, and bodies on the newest day
+    "network_bytes",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("network", Integer, primary_key=True),  # the number of its group
+    Column("files", BigInteger, nullable=False),
+    Column("day", Integer, nullable=False),  # since 1970
+    Column("today", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 daily_events = Table(
     "daily_events",  # number of events that a source received on its newest day
     metadata,

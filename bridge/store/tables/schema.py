@@ -29,6 +29,7 @@ from bridge.store.tables.forms import (
     daily_bytes,
     daily_events,
     form_files,
+    network_bytes,
     recent,
     refused_submission,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "local_flow",
     "local_run",
     "metadata",
+    "network_bytes",
     "pace",
     "recent",
     "refused_submission",
@@ -72,7 +74,7 @@ __all__ = [
     "worker",
 ]
 # The newest migration, as a constant: a start without migrations need not import Alembic.
-HEAD = "0034"
+HEAD = "0035"
 BYTE_INDEXES = ("ix_event_id_bytes", "ix_delivery_id_bytes", "ix_delivery_run_bytes")
 
 
@@ -141,6 +143,8 @@ event = Table(
     Column("client", Text),
     # Last, so that reading the other columns never reads its overflow pages.
     Column("body", LargeBinary, nullable=False),
+    # for which group of networks its files are counted; read only where they are deleted
+    Column("network", Integer),
     partial(
         "ix_event_dedup", "source", "provider_id", where="provider_id IS NOT NULL", unique=True
     ),

@@ -92,7 +92,9 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ends]:
         http.script("/inline", respond(200))
         http.script("/linked", respond(200))
         routes = ROUTES.replace("GUMLOOP", gumloop.base_url).replace("HTTP", http.url)
-        bridge = Bridge(folder, routes=routes, environ={"FLOWBRIDGE_SECRET_KEY": KEY})
+        # a proxy that names no client: no network has a share
+        environ = {"FLOWBRIDGE_SECRET_KEY": KEY, "FLOWBRIDGE_TRUSTED_PROXIES": "127.0.0.1"}
+        bridge = Bridge(folder, routes=routes, environ=environ)
         bridge.environ["FLOWBRIDGE_PUBLIC_URL"] = f"http://127.0.0.1:{bridge.port}"
         with bridge:
             yield Ends(bridge, gumloop, http)

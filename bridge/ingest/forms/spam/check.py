@@ -10,6 +10,7 @@ from bridge.core.client_address import anonymize_address, mask_addresses
 from bridge.core.errors import Refused
 from bridge.core.http_messages import Request
 from bridge.core.model import Body
+from bridge.ingest.forms.room import StoredBytes, is_share_used, limit_of, network_group
 from bridge.ingest.forms.spam.dedup import SubmissionMarks, derive_key, digest_fields
 from bridge.ingest.forms.spam.layers import Solve, SpamSubmission, build_marks, find_spam_reason
 from bridge.ingest.ports import StoredEvent, daily_bytes_full, files_full
@@ -22,16 +23,15 @@ class SpamCheck:
     """Functions that the check of a submission needs.
 
     `solve`: asks a captcha service. `repeated`: returns the stored submission that one repeats, and
-    counts it; None if it must be checked. `files_of`: returns the bytes of files that a source has
-    stored. `stored_today`: returns the bytes of bodies that a source has stored on the day of a
-    time.
+    counts it; None if it must be checked. `network_of`: returns the network of a client, None if it
+    is unknown. `stored`: returns the bytes that a source and a network's group have stored.
     """
 
     secret_key: str = field(repr=False)
     solve: Solve
     repeated: Callable[[SubmissionMarks], StoredEvent | None]
-    files_of: Callable[[str], int] = lambda _source: 0
-    stored_today: Callable[[str, float], int] = lambda _source, _now: 0
+    network_of: Callable[[str | None], str | None] = lambda _client: None
+    stored: Callable[[str, int | None, float], StoredBytes] = lambda *_: StoredBytes()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,10 +84,16 @@ def check_submission(
         build_marks(one, source.rate, source.rate_per_address),
         room=room,
         daily_bytes=source.daily_bytes,
+        network=_group(request, source, check),
     )
-    full = _full(body, marks, source, check, size)
+    files = sum(file.size for file in body.files)
+    stored = check.stored(source.name, marks.network, now) if body.files else StoredBytes()
+    full = _full(marks, stored, files, size, is_spam=False) if body.files else None
     known = check.repeated(marks) if form.spam.captcha is not None or full is not None else None
     if full is not None and known is None:
+        raise full
+    spam = find_spam_reason(one) if known is None else None
+    if spam and body.files and (full := _full(marks, stored, files, size, is_spam=True)):
         raise full
     show = partial(
         anonymize_address,
@@ -104,26 +110,30 @@ def check_submission(
     return CheckedSubmission(
         request=replace(request, headers=headers),
         client=show(request.client or ""),
-        spam=find_spam_reason(one) if known is None else None,
+        spam=spam,
         marks=marks,
         known=known,
     )
 
 
+def _group(request: Request, source: Source, check: SpamCheck) -> int | None:
+    network = check.network_of(request.client)
+    key = derive_key(check.secret_key, "networks")
+    return None if network is None else network_group(key, source.name, network)
+
+
 def _full(
-    body: Body, marks: SubmissionMarks, source: Source, check: SpamCheck, size: int
+    marks: SubmissionMarks, stored: StoredBytes, files: int, body: int, *, is_spam: bool
 ) -> Refused | None:
-    """Return the refusal of a submission whose files have no room, or None if there is room."""
-    if not body.files:
-        return None
-    if _is_over(marks.room, check.files_of(source.name) + sum(file.size for file in body.files)):
+    """Return the refusal of a submission whose bytes have no room, or None if there is room."""
+    if _is_full(marks.room, stored.files + files, stored.files_of_network, is_spam=is_spam):
         return files_full()
-    return (
-        daily_bytes_full(marks.now)
-        if _is_over(marks.daily_bytes, check.stored_today(source.name, marks.now) + size)
-        else None
+    if _is_full(marks.daily_bytes, stored.today + body, stored.today_of_network, is_spam=is_spam):
+        return daily_bytes_full(marks.now)
+    return None
+
+
+def _is_full(most: int | None, total: int, of_network: int, *, is_spam: bool) -> bool:
+    return most is not None and (
+        total > limit_of(most, is_spam=is_spam) or is_share_used(most, of_network)
     )
-
-
-def _is_over(most: int | None, size: int) -> bool:
-    return most is not None and size > most

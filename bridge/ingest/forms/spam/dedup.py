@@ -39,7 +39,8 @@ class SubmissionMarks:
     """All marks of a submission at the time `now`. `digest`: of its fields.
 
     `room`: the maximum bytes of files that the source stores, None if it accepts none.
-    `daily_bytes`: the maximum bytes of bodies that it stores in a day.
+    `daily_bytes`: the maximum bytes of bodies that it stores in a day. `network`: the group of the
+    client's network, which may take a share of both; None if unknown.
     """
 
     now: float
@@ -48,6 +49,7 @@ class SubmissionMarks:
     limits: tuple[RateMark, ...] = ()
     room: int | None = None
     daily_bytes: int | None = None
+    network: int | None = None
 
 
 def derive_key(secret_key: str, purpose: str) -> bytes:
