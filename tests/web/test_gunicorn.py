@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from flask import Flask
+from processes import PATIENCE
+from serving import read_answer
 
 from bridge.config.settings import load_settings
 from bridge.core.timings import Timings
 from bridge.web.server import app
+from bridge.web.server.passed_connections import PassedConnections
 
 
 def test_its_settings_are_found_without_asking_it_and_are_what_they_were() -> None:
@@ -33,19 +37,28 @@ def test_receivers_go_on_where_no_console_process_can_be_forked(
     def fail() -> Any:
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
+    monkeypatch.setattr(os, "kill", lambda *_: None)  # no signal to a parent
+    queue = PassedConnections()
+    ours, client = socket.socketpair()
+    with ours:
+        assert queue.put(ours, ("127.0.0.1", 8080), b"GET /console")
     parent = app._Parent.__new__(app._Parent)
     vars(parent).update(
         WORKERS={7: SimpleNamespace(age=1)},
         _num_workers=1,
         _last_logged_active_worker_count=1,
         cfg=SimpleNamespace(enable_backlog_metric=False, worker_class=app.LoopReceiver),
-        passed=SimpleNamespace(is_waiting=lambda: True),
+        passed=queue,
         spawn_worker=fail,
     )
-    parent.manage_workers()
+    with client:
+        client.settimeout(PATIENCE)
+        parent.manage_workers()
+        assert read_answer(client).status == 503
     assert "console_process_not_started" in caplog.text
     assert (parent.worker_class, parent.num_workers) == (app.LoopReceiver, 1)
-    vars(parent).update(spawn_worker=lambda: 8)
+    queue.close()
+    vars(parent).update(passed=SimpleNamespace(is_waiting=lambda: True), spawn_worker=lambda: 8)
     parent.manage_workers()
     parent.WORKERS[8] = SimpleNamespace(age=2)
     assert parent.num_workers == 2, "it has no successor"

@@ -24,7 +24,7 @@ from bridge.system.linux_process import defer_signals, die_with_parent
 from bridge.system.logs import get_logger
 from bridge.web.server.answer_limits import AnswerLimits
 from bridge.web.server.balance import PLACES, Balance
-from bridge.web.server.console_process import ConsoleProcess
+from bridge.web.server.console_process import ConsoleProcess, refuse_waiting
 from bridge.web.server.event_loop.worker import LoopReceiver
 from bridge.web.server.http_limits import HEAD_LIMITS
 from bridge.web.server.passed_connections import PassedConnections
@@ -162,12 +162,15 @@ class _Parent(Arbiter):  # type: ignore[misc]  # gunicorn has no types
             self._spawn_console_process()
 
     def _spawn_console_process(self) -> None:
-        """Fork the console process. After a failure receivers go on, and the parent tries again."""
+        """Fork the console process. After a failure receivers go on, and the next request tries
+        again.
+        """
         self.worker_class = ConsoleProcess
         try:
             self._console_pid = self.spawn_worker()
         except OSError as error:
             log.warning("console_process_not_started", error=error.strerror)
+            refuse_waiting(self.passed)
         finally:
             self.worker_class = self.cfg.worker_class
 

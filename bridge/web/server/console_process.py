@@ -24,6 +24,7 @@ from bridge.web.server.passed_connections import PassedConnections
 log = get_logger()
 NICENESS: Final = 5  # receiving comes first
 TOO_MANY_CONNECTIONS: Final = "too many connections to the console and the admin API are open"
+NO_PROCESS: Final = "no process could be started for the console and the admin API"
 THREADS: Final = 16  # the readers have half of them
 
 
@@ -74,7 +75,7 @@ class ConsoleProcess(LoopReceiver):
         accepted = socket.socket(fileno=passed.descriptor)
         if passed.is_last or len(self._edge.connections) >= self._most:
             log.limited().error("accept_failed", error=TOO_MANY_CONNECTIONS)
-            _refuse(accepted)
+            _refuse(accepted, TOO_MANY_CONNECTIONS)
             listener.reserve()
         else:
             self._serve_connection(accepted, passed.server, passed.ahead)
@@ -89,9 +90,16 @@ class ConsoleProcess(LoopReceiver):
         return idle
 
 
-def _refuse(accepted: socket.socket) -> None:
+def refuse_waiting(queue: PassedConnections) -> None:
+    """Refuse the connections that wait, where no process can be started for them."""
+    while queue.is_waiting():
+        with suppress(OSError):
+            _refuse(socket.socket(fileno=queue.take().descriptor), NO_PROCESS)
+
+
+def _refuse(accepted: socket.socket, message: str) -> None:
     """Answer that there is no room for a connection, and close it."""
-    answer = answer_refusal(refuse_busy(TOO_MANY_CONNECTIONS))
+    answer = answer_refusal(refuse_busy(message))
     with accepted, suppress(OSError):
         accepted.setblocking(False)
         accepted.send(answer_bytes(answer, "", keeps=False))
