@@ -4,15 +4,21 @@ how long work may take.
 
 from __future__ import annotations
 
+import sys
 import time
+import tracemalloc
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 T = TypeVar("T")
 LARGEST = 1024 * 1024  # bytes of a body that is grown
-# of processor time; instrumented code takes several times what it takes else
-SECONDS = 0.5
-SECONDS_PER_BYTE = 5e-6
+SECONDS = 0.5  # of processor time
+SECONDS_PER_BYTE = 1e-6
+INSTRUMENTED_FACTOR = 5  # instrumented code takes several times what it takes else
+MEMORY_BYTES = 1024 * 1024
+MEMORY_BYTES_PER_BYTE = 20
+MEASURED_BYTES = 16 * 1024  # of input, from which the memory is measured: that is slow
 
 
 class Finding(AssertionError):
@@ -64,10 +70,12 @@ class Choices:
 
 
 def bounded(size: int, work: Callable[[], T]) -> T:
-    """Do the work and return its result; a Finding where it takes longer than `size` bytes may.
-    What is slow once is tried again.
+    """Do the work and return its result; a Finding where it takes more time or memory than `size`
+    bytes may. What is slow once is tried again.
     """
-    allowed = SECONDS + size * SECONDS_PER_BYTE
+    _check_memory(size, work)
+    factor = INSTRUMENTED_FACTOR if "atheris" in sys.modules else 1
+    allowed = SECONDS + size * SECONDS_PER_BYTE * factor
     spent = []
     for _ in range(3):
         began = time.thread_time()
@@ -76,3 +84,19 @@ def bounded(size: int, work: Callable[[], T]) -> T:
         if spent[-1] <= allowed:
             return result
     raise Finding(f"{size} bytes took {min(spent):.2f} s; {allowed:.2f} s are allowed")
+
+
+def _check_memory(size: int, work: Callable[[], object]) -> None:
+    """Do the work of a large input, and look at the most memory that Python holds for it."""
+    if size < MEASURED_BYTES:
+        return
+    tracemalloc.start()
+    try:
+        with suppress(Exception):  # a refusal takes memory, too
+            work()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    allowed = MEMORY_BYTES + size * MEMORY_BYTES_PER_BYTE
+    if peak > allowed:
+        raise Finding(f"{size} bytes took {peak} bytes of memory; {allowed} are allowed")

@@ -53,3 +53,14 @@ def test_what_takes_too_long_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(choices, "SECONDS", -1.0)
     with pytest.raises(choices.Finding, match="are allowed"):
         choices.bounded(10, lambda: None)
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_what_takes_too_much_memory_is_a_finding(is_refused: bool) -> None:
+    size = choices.MEASURED_BYTES
+
+    def work() -> None:
+        assert len(bytearray(2 * 1024 * 1024)) == (0 if is_refused else 2 * 1024 * 1024)
+
+    with pytest.raises(choices.Finding, match="of memory"):
+        choices.bounded(size, work)
