@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Iterator
 
+import hostile_forms
 import hostile_intake
 import proxies
 import rig
@@ -24,7 +25,7 @@ from attacks import Attack, under_attack
 from scheduled_load import send as send_scheduled
 
 #: Rows of other modules come here.
-ATTACKS: tuple[Attack, ...] = (*hostile_intake.ATTACKS,)
+ATTACKS: tuple[Attack, ...] = (*hostile_intake.ATTACKS, *hostile_forms.ATTACKS)
 FLOWS = """
 from bridge.flows import flow
 
@@ -95,7 +96,9 @@ def bridge_behind(way: str) -> Iterator[tuple[int, int]]:
     with rig.folder() as path, contextlib.ExitStack() as stack:
         port = rig.free_port()
         environ["FLOWBRIDGE_PRIVATE_BIND"] = f"127.0.0.1:{rig.free_port()}"
-        routes = webhook_sample.routes("http://127.0.0.1:9/")
+        document = json.loads(webhook_sample.routes("http://127.0.0.1:9/"))
+        document["sources"] |= hostile_forms.SOURCES
+        routes = json.dumps(document)
         run = stack.enter_context(rig.flowbridge(path, routes, port, "web", **environ))
         if way != "direct":
             port = stack.enter_context(proxies.proxy(way, port))
