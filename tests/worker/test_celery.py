@@ -549,6 +549,63 @@ def test_a_celery_worker_takes_a_changed_routes_yaml_on_by_sighup_and_by_itself(
         assert (celery.process.poll(), celery.stop()) == (None, 0)
 
 
+@pytest.mark.slow
+def test_a_message_that_is_no_task_is_set_aside_without_its_content(
+    postgresql: Database, redis: Redis, machines: Any
+) -> None:
+    """It comes first, and the deliveries behind it are made by the same process."""
+    with FakePlatform(cap=1000, run_seconds=0.05) as fake:
+        fleet = machines(fake.base_url)
+        publish_malformed(redis)
+        for message in (CONTENT, f'{{"body": "{CONTENT}"}}'):
+            redis.say("LPUSH", "flowbridge", message)
+        celery = fleet.start("celery")
+        fleet.start("work")
+        wait(postgresql, add_named(postgresql, 3, "one"), ended)
+        until(lambda: len(set_aside(celery)) == len(MALFORMED) + 2, what="every message")
+        assert celery.process is not None
+        assert (celery.process.poll(), celery.stop()) == (None, 0)
+    assert redis.say("LLEN", "flowbridge") == b":0"
+    assert redis.say("HLEN", "unacked") == b":0"
+    assert CONTENT not in "".join(bridge.stderr for bridge in fleet.all)
+
+
+CONTENT = "customer-4711"
+BODY = f'[["{CONTENT}", "x"], {{}}, {{}}]'
+#: Content type, body and headers of messages that anybody could publish who reaches the broker.
+MALFORMED: list[tuple[str, str, dict[str, Any]]] = [
+    ("application/data", BODY, {"task": "flowbridge.deliver", "id": CONTENT}),
+    ("application/json", CONTENT, {"task": "flowbridge.deliver", "id": CONTENT}),
+    ("application/json", BODY, {"task": CONTENT, "id": CONTENT}),
+    ("application/json", BODY, {"other": CONTENT}),
+    ("application/json", CONTENT, {"other": CONTENT}),
+    ("application/x-python-serialize", BODY, {"task": "flowbridge.deliver", "id": CONTENT}),
+    (CONTENT, BODY, {"task": "flowbridge.deliver", "id": CONTENT}),
+]
+
+
+def publish_malformed(redis: Redis) -> None:
+    """Publish the malformed messages."""
+    from bridge.worker.celery.app import QUEUE_NAME, make_app
+
+    app = make_app(SimpleNamespace(broker_url=redis.url))  # type: ignore[arg-type]
+    with app.connection_for_write() as connection:
+        producer = app.amqp.Producer(connection)
+        for content_type, body, headers in MALFORMED:
+            producer.publish(
+                body,
+                routing_key=QUEUE_NAME,
+                content_type=content_type,
+                content_encoding="utf-8",
+                headers=headers,
+            )
+
+
+def set_aside(bridge: Bridge) -> list[str]:
+    """Return the reasons of the messages that a process has set aside."""
+    return [line["reason"] for line in bridge.log if line["event"] == "message_set_aside"]
+
+
 def has_taken(bridge: Bridge) -> bool:
     """Whether every process of a bridge has what the log says was read."""
     read = [line["hash"] for line in bridge.log if line["event"] == "config_reloaded"]

@@ -1,8 +1,7 @@
-"""The Celery application: a queue of (delivery id, lease). Only this module imports Celery."""
+"""The Celery application: a queue of (delivery id, lease)."""
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import socket
@@ -97,6 +96,8 @@ def execute_forever(
     """
     from celery import signals
 
+    from bridge.worker.celery.consumer import MessageConsumer
+
     def hear(**_: object) -> None:
         # Celery's own handler would restart the process
         signal.signal(signal.SIGHUP, lambda *_: on_hang_up())
@@ -114,7 +115,6 @@ def execute_forever(
 
     signals.setup_logging.connect(lambda **_: None, weak=False)  # else Celery sets up its own
     signals.worker_ready.connect(hear, weak=False)
-    _redirect_logs(settings.broker_url)
     name = f"flowbridge-{os.getpid()}@{socket.gethostname()}"
     silent = {
         "without_gossip": True,
@@ -122,32 +122,14 @@ def execute_forever(
         "without_heartbeat": True,
         "quiet": True,
     }
-    worker = app.Worker(hostname=name, pool="threads", concurrency=concurrency, **silent)
+    worker = app.Worker(
+        hostname=name,
+        pool="threads",
+        consumer_cls=MessageConsumer,
+        concurrency=concurrency,
+        **silent,
+    )
     made.append(calls())
     worker.start()
     made[0].close()
     return int(worker.exitcode or 0)
-
-
-class _CeleryLogHandler(logging.Handler):
-    """Writes Celery's log records to our log, without the broker's URL: it holds a password."""
-
-    def __init__(self, broker_url: str) -> None:
-        super().__init__()
-        password = broker_url.partition("://")[2].rpartition("@")[0].partition(":")[2]
-        self._secrets = [text for text in (broker_url, password) if text]
-
-    def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
-        get_logger().log(record.levelno, "celery", text=text, error=error)
-
-
-def _redirect_logs(broker_url: str) -> None:
-    for name in ("celery", "kombu", "amqp"):
-        logger = logging.getLogger(name)
-        logger.handlers = [_CeleryLogHandler(broker_url)]
-        logger.propagate = False
-        logger.setLevel(logging.WARNING)
