@@ -1426,4 +1426,25 @@ KNOWN: list[dict[str, Any]] = [
         "new": "",
         "tests": ["tests/store/test_shared_commit.py"],
     },
+    {
+        "name": "gather-cancel",
+        "file": "bridge/web/server/event_loop/commit_gatherer.py",
+        "old": "            self._pause.cancel()\n",
+        "new": "            pass\n",
+        "tests": ["tests/web/test_commit_gatherer.py"],
+    },
+    {
+        "name": "gather-pause-over",
+        "file": "bridge/web/server/event_loop/commit_gatherer.py",
+        "old": "        self._pause = None\n        self._is_committing",
+        "new": "        self._is_committing",
+        "tests": ["tests/web/test_commit_gatherer.py"],
+    },
+    {
+        "name": "gather-patience",
+        "file": "bridge/web/server/event_loop/commit_gatherer.py",
+        "old": "        self._busy_since = math.inf\n        self._pause_after",
+        "new": "        self._pause_after",
+        "tests": ["tests/web/test_commit_gatherer.py"],
+    },
 ]

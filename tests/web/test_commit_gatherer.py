@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from typing import Any, NoReturn, cast
@@ -329,3 +330,141 @@ def test_while_a_commit_waits_the_loop_serves_others_and_gathers_the_next() -> N
     asyncio.run(test())
     assert len(served) == 3
     assert batches == [[1], [2, 3]]
+
+
+@dataclass(eq=False)
+class Timer:
+    """A timer that ends when the test says so."""
+
+    timers: list[Timer]
+    seconds: float
+    callback: Callable[[], None]
+
+    def cancel(self) -> None:
+        self.timers.remove(self)
+
+    def end(self) -> None:
+        self.timers.remove(self)
+        self.callback()
+
+
+class HandLoop:
+    """An event loop whose timers and commits in threads end when the test says so."""
+
+    def __init__(self) -> None:
+        self.timers: list[Timer] = []
+        self._commits: list[tuple[Future[Any], Callable[[], Any]]] = []
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        timer = Timer(self.timers, seconds, callback)
+        self.timers.append(timer)
+        return timer
+
+    def run_in_executor(self, _executor: Any, task: Callable[[], Any]) -> Future[Any]:
+        self._commits.append((Future(), task))
+        return self._commits[-1][0]
+
+    def end_commit(self) -> None:
+        ((future, task),) = self._commits  # one at a time
+        self._commits = []
+        future.set_result(task())
+
+
+PAUSE_SECONDS = 3600.0
+RETRY_SECONDS = 60.0
+
+
+def gather(
+    loop: HandLoop, store_each: Callable[..., Any], *, waits_for_server: bool = False
+) -> Callable[[int], None]:
+    """Return a function that passes so many requests to a gatherer."""
+    gatherer = CommitGatherer(
+        cast("Any", loop),
+        store_each,
+        cast("Any", None),
+        waits_for_server=waits_for_server,
+        retry_seconds=RETRY_SECONDS,
+        pause_seconds=PAUSE_SECONDS,
+    )
+    return lambda number: gatherer.store([(cast("Any", "request"), lambda _: None)] * number)
+
+
+@pytest.mark.parametrize(
+    ("committed", "waiting", "pauses"),
+    [
+        (MIN_AWAITED, 0, [PAUSE_SECONDS]),
+        (1, MIN_AWAITED - 1, [PAUSE_SECONDS]),
+        (1, MAX_AWAITED, [0.0]),
+        (1, MIN_AWAITED - 2, [0.0]),
+        (MIN_AWAITED - 1, 0, []),
+    ],
+)
+def test_what_arrived_during_a_commit_counts_for_the_pause_after_it(
+    committed: int, waiting: int, pauses: list[float]
+) -> None:
+    loop = HandLoop()
+    store = gather(loop, Store().each, waits_for_server=True)
+    store(committed)
+    store(waiting)
+    loop.end_commit()
+    assert [timer.seconds for timer in loop.timers] == pauses
+
+
+def test_a_pause_that_enough_requests_have_ended_begins_no_second_commit() -> None:
+    loop = HandLoop()
+    store = gather(loop, Store().each, waits_for_server=True)
+    store(MIN_AWAITED)
+    loop.end_commit()
+    store(MIN_AWAITED)
+    assert loop.timers == []
+    store(1)
+    loop.end_commit()
+
+
+@pytest.mark.usefixtures("_timeless")
+def test_after_a_pause_without_requests_the_next_is_stored_at_once() -> None:
+    loop = HandLoop()
+    stored = Store()
+    store = gather(loop, stored.each)
+    store(MIN_AWAITED)
+    loop.timers[0].end()
+    store(1)
+    assert [len(batch) for batch in stored.batches] == [MIN_AWAITED, 1]
+
+
+@pytest.mark.usefixtures("_timeless")
+def test_each_commit_of_few_requests_awaits_one_request_less() -> None:
+    loop = HandLoop()
+    stored = Store()
+    store = gather(loop, stored.each)
+    store(MAX_AWAITED)
+    loop.timers[0].end()
+    for number in (1, MAX_AWAITED - 2, 1):
+        store(number)
+    assert [len(batch) for batch in stored.batches] == [MAX_AWAITED, 1, MAX_AWAITED - 1]
+
+
+def test_a_commit_that_finds_another_one_is_patient_again_after_each_success(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    is_busy = True
+    monkeypatch.setattr(commit_gatherer, "monotonic", lambda: now)
+    loop = HandLoop()
+    stored = Store()
+
+    def store_each(requests: Sequence[Any], *, waits: bool) -> list[Any]:
+        if is_busy:
+            raise CommitBusy
+        return stored.each(requests, waits=waits)
+
+    store = gather(loop, store_each)
+    for seconds in (0.0, 2 * PATIENCE_SECONDS):
+        now = seconds
+        is_busy = True
+        store(1)
+        (timer,) = loop.timers
+        assert timer.seconds == RETRY_SECONDS
+        is_busy = False
+        timer.end()
+    assert len(stored.batches) == 2
