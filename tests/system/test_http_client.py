@@ -191,6 +191,32 @@ def test_a_connection_that_was_idle_for_as_long_as_servers_may_keep_it_is_not_us
     sender.close()
 
 
+def test_a_connection_that_the_server_is_about_to_close_is_not_used_again(
+    server: Misbehaving, sender: HttpClient
+) -> None:
+    """The server closes it once the next request has arrived there."""
+    closing = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\na"
+    url = server.script("/x", withhold(closing, b""), respond(200, b"b"))
+    answers = [sender.send(post(url), Deadline.after(60)) for _ in range(2)]
+    assert [getattr(answer, "body", None) for answer in answers] == [b"a", b"b"]
+    assert server.connections == 2
+
+
+def test_an_answer_to_a_request_that_the_server_did_not_read_to_its_end_is_read(
+    server: Misbehaving, sender: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server may refuse a long request by its head, and close the connection."""
+    send_all = deadline_sockets.PlainSocket.sendall
+
+    def lose_connection(sock: deadline_sockets.PlainSocket, data: bytes) -> None:
+        send_all(sock, data)
+        raise ConnectionResetError
+
+    monkeypatch.setattr(deadline_sockets.PlainSocket, "sendall", lose_connection)
+    answer = sender.send(post(server.script("/x", respond(413))), Deadline.after(60))
+    assert isinstance(answer, Answer) and answer.status == 413
+
+
 @pytest.mark.parametrize("times", [2, 5000], ids=["in one packet", "in many"])
 def test_what_is_left_of_an_answer_is_never_read_as_the_next(
     server: Misbehaving, times: int
