@@ -576,6 +576,18 @@ def test_tls_is_verified_kept_alive_and_under_the_same_deadline(
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_client_closes_its_idle_connections(
+    server: Misbehaving, tls_server: Misbehaving, certificate: Path, scheme: str
+) -> None:
+    there = tls_server if scheme == "https" else server
+    url = there.script("/x", respond(200)).replace("127.0.0.1", "localhost")
+    client = HttpClient(ca_file=str(certificate))
+    assert isinstance(client.send(post(url), Deadline.after(60)), Answer)
+    client.close()
+    assert there.closed.acquire(timeout=60)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_request_that_is_held_up_until_its_deadline_does_not_leave(
     server: Misbehaving,
     tls_server: Misbehaving,
