@@ -416,6 +416,19 @@ def test_it_does_not_rest_for_long_while_a_call_waits_for_a_thread(
     ], "the pool grows after a tick"
 
 
+def test_it_does_not_rest_for_long_while_a_poll_waits_for_a_thread(
+    sqlite: Database, clock: Clock, fake: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hand = Hand(sqlite, configured(gumloop(fake)))
+    monkeypatch.setattr(worker_module, "time", _Monotonic([100.0]))
+    delivery_id = add_with_due_look(hand, clock)
+    hand.worker._wait()
+    hand.step()
+    assert hand.waiting == [f"look {delivery_id}"]
+    hand.worker._wait()
+    assert hand.sleeps[-1] == TIMINGS.pool_growth_seconds
+
+
 def test_a_turn_claims_as_many_as_the_calls_that_it_settles(
     sqlite: Database, fake: FakePlatform
 ) -> None:
