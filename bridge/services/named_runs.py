@@ -31,8 +31,9 @@ class RunCheck:
 class RunChecker:
     """Checks a named run by the store, and by its platform where that can be asked.
 
-    `config`: None if routes.yaml cannot be used. `adapt` returns the platform as it is asked.
-    `accepts_missing`: also accept a run that the platform does not have.
+    `config` returns the configuration, and raises `BridgeError` if it cannot be used. `adapt`
+    returns the platform as it is asked. `accepts_missing`: also accept a run that the platform does
+    not have.
     """
 
     database: Database
