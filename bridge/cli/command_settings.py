@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 from click.core import ParameterSource
 
+from bridge.config.data_folder import explain_unused
 from bridge.core.errors import SettingsError
 from bridge.core.timings import TIMINGS, Timings
 
@@ -113,8 +114,20 @@ def settings_of(config: str | None, *, secrets: bool = False) -> Settings:
         if is_sqlite and not settings.data.exists():  # most likely the wrong folder
             require_routes(settings)
         settings = load_settings(os.environ, config=config, secrets=True, timings=command_timings())
+    _warn_of_unused_stores(settings)
     found = find_addresses(settings.data)
     return settings if found is None else replace(settings, bind=found[0], private_bind=found[1])
+
+
+def _warn_of_unused_stores(settings: Settings) -> None:
+    """Warn once a command of the files that an earlier version would have used."""
+    from bridge.cli.ui import output
+
+    context = click.get_current_context(silent=True)
+    if context is not None and not context.meta.setdefault("warned_of_unused_stores", False):
+        context.meta["warned_of_unused_stores"] = True
+        for file in settings.unused_stores:
+            output.say(f"warning: {explain_unused(file, settings.config)}")
 
 
 def choose_config(config: str | None, file: str | None) -> str | None:

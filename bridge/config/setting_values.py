@@ -131,8 +131,13 @@ def parse_engine(environ: Mapping[str, str], url: str) -> dict[str, Any]:
     return {"engine": engine, "broker_url": broker}
 
 
-def parse_backups(environ: Mapping[str, str], data: Path, url: str) -> dict[str, Any]:
-    """Return the folder, interval and number of backups, as fields of `Settings`."""
+def parse_backups(
+    environ: Mapping[str, str], project: Path, data: Path, url: str
+) -> dict[str, Any]:
+    """Return the folder, interval and number of backups, as fields of `Settings`.
+
+    A relative folder begins at `project`, the folder of routes.yaml.
+    """
     often = environ.get("FLOWBRIDGE_BACKUP") or "off"
     keep = environ.get("FLOWBRIDGE_BACKUP_KEEP") or "7"
     if often not in BACKUP_INTERVAL_SECONDS:
@@ -148,7 +153,7 @@ def parse_backups(environ: Mapping[str, str], data: Path, url: str) -> dict[str,
         )
     folder = environ.get("FLOWBRIDGE_BACKUPS")
     return {
-        "backups": Path(folder).absolute() if folder else data / "backups",
+        "backups": project / folder if folder else data / "backups",
         "backup_every": BACKUP_INTERVAL_SECONDS[often],
         "backup_keep": int(keep),
     }

@@ -19,6 +19,7 @@ from bridge.config.addresses import (
     parse_networks,
     parse_public_url,
 )
+from bridge.config.data_folder import find_store
 from bridge.config.local_credentials import derive_local_credentials
 from bridge.config.setting_values import (
     DEFAULT_POOL,
@@ -120,6 +121,7 @@ class Settings:
     pool: int = DEFAULT_POOL  # threads of a receiver on an event loop for all but webhooks
     engine: str = "worker"  # what calls the platforms: the worker itself, or Celery
     actor: str = ""  # name in the operations log; default: the system user
+    unused_stores: tuple[Path, ...] = ()  # what versions before 0.3.0 used: see `find_store`
     backups: Path = Path("data/backups")
     # seconds between automatic backups; null: none
     backup_every: float | None = None
@@ -185,8 +187,7 @@ def load_settings(
     """
     path = Path(config or environ.get("FLOWBRIDGE_CONFIG") or "routes.yaml")
     merged = merge_dotenv(environ, _read_dotenv(path.parent / ".env"))
-    data = Path(merged.get("FLOWBRIDGE_DATA") or "data").absolute()
-    url = merged.get("FLOWBRIDGE_DATABASE_URL") or f"sqlite:///{data / 'flowbridge.db'}"
+    data, url, unused = find_store(path, environ, merged)
     public = bind or merged.get("FLOWBRIDGE_BIND") or "127.0.0.1:8080"
     private = merged.get("FLOWBRIDGE_PRIVATE_BIND")
     metrics = merged.get("FLOWBRIDGE_METRICS_BIND")
@@ -194,6 +195,7 @@ def load_settings(
         config=path,
         data=data,
         database_url=url,
+        unused_stores=unused,
         bind=parse_address("FLOWBRIDGE_BIND", public),
         private_bind=parse_address("FLOWBRIDGE_PRIVATE_BIND", private) if private else None,
         metrics_bind=parse_address("FLOWBRIDGE_METRICS_BIND", metrics) if metrics else None,
@@ -225,7 +227,7 @@ def load_settings(
             "FLOWBRIDGE_EDGE", merged.get("FLOWBRIDGE_EDGE") or "async", "an edge", EDGES
         ),
         pool=parse_pool(merged.get("FLOWBRIDGE_POOL") or str(DEFAULT_POOL)),
-        **parse_backups(merged, data, url),
+        **parse_backups(merged, path.absolute().parent, data, url),
         **parse_engine(merged, url),
         **(derive_local_credentials(merged, data, url) if secrets else {}),
     )

@@ -13,6 +13,7 @@ import click
 from bridge.cli.command_settings import command_timings, require_routes
 from bridge.cli.numbers import BoundedNumber
 from bridge.config.addresses import bracket
+from bridge.config.data_folder import explain_unused
 from bridge.config.settings import Settings, load_settings
 from bridge.core.errors import SettingsError
 from bridge.monitoring.tracing import exporter
@@ -80,10 +81,12 @@ def _load(
 
 
 def load_and_warn(settings: Settings, read: LoadedConfig | None = None) -> LoadedConfig:
-    """Read routes.yaml, unless `read` has it, and log missing values and misnamed variables."""
+    """Read routes.yaml, unless `read` has it, and log what is missing, misnamed or not used."""
     loaded = with_local_platform(read or begin_reading_routes(settings)(), settings)
     for text in find_misnamed_variables(settings, loaded.config.canonical):
         log.warning("misnamed_setting", found=text)
+    for file in settings.unused_stores:
+        log.warning("unused_store", found=explain_unused(file, settings.config))
     warn_of_missing(loaded.config.missing)
     return loaded
 
