@@ -199,7 +199,7 @@ class LocalBridge:
 
         database, one = self._find_operation(id_)
         is_held = are_starts_held(database)
-        return _describe_operation(stop_operation(database, one), is_held=is_held)
+        return _describe_operation(stop_operation(database, one, token=None), is_held=is_held)
 
     def list_items(self, id_: str, *, outcome: str | None, limit: int) -> Iterator[Shape]:
         """Yield the items of an operation in their order."""

@@ -42,7 +42,8 @@ class SourceStatus:
 
     `heard`: events within the time of `expect`, as far as that counts; `expected_since`: when the
     source was first seen. `speaks_by`: when its next event is due by its baseline, null if unknown
-    or not looked up; `silent_since`: since when an alert reports it as silent by that baseline.
+    or not looked up; `rejected_today`: rejects of today (UTC) that were not readmitted;
+    `silent_since`: since when an alert reports it as silent by that baseline.
     `rejected_lately`: rejects within the last hour; `rejected_usually`: their usual number in an
     hour. `files`: bytes of a form's stored files; `files_keep`: their limit, null if it takes none.
     `stored_today`: bytes of bodies stored today (UTC); `daily_bytes`: their limit, null without

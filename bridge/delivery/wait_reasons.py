@@ -152,7 +152,7 @@ def _missing_flow(one: Delivery, absent: str | None) -> str:
 
 def _unauthorized(one: Delivery, known: Circuit) -> Wait:
     why = f" ({known.reason})" if known.reason else ""
-    do = "correct them in .env. Otherwise flowbridge tries one start then"
+    do = "correct them in .env; until then flowbridge tries one start now and then"
     return Wait(
         kind="credentials",
         detail=f"{one.platform} refused the credentials{why}; next step: {do}",

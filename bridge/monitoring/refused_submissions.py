@@ -38,7 +38,8 @@ NEXT_STEPS: Final = {
     "origin_not_allowed": "add the site to `allowed_origins` of the source if it is your site",
     "store_failed": "the store could not be written to: flowbridge doctor",
     "too_large": "raise `max_body`, or the limits of `fields` and `files`, if people need more",
-    "too_many": "raise `rate` of the source if people, not bots, send that often",
+    "too_many": "raise `rate` of the source, also the one per address, if people, not bots, send"
+    " that often",
     "too_many_fields": "raise `fields: {max: …}` of the source if the form has more fields",
     "unknown_charset": "serve the page of the form as UTF-8",
     "unknown_type": "send the form as an HTML form does, or as application/json",

@@ -60,11 +60,14 @@ def agree_to_operation(
     return agreed
 
 
-def _why_not_agreed(one: Operation, token: str) -> str:
+def _why_not_agreed(one: Operation, token: str | None) -> str:
     if one.proposed_until is None:
         return f"{one.id} needs no agreement"
     if one.token != token:
-        return f"{one.id} was proposed with another token: only that one can agree to it"
+        return (
+            f"{one.id} was proposed with another token: only that one can agree to it, or withdraw"
+            " it"
+        )
     if one.agreed_at is not None:
         return f"{one.id} was agreed to at {iso(one.agreed_at)}"
     if one.chosen is None:
@@ -72,17 +75,25 @@ def _why_not_agreed(one: Operation, token: str) -> str:
     return f"the time to agree to {one.id} was over at {iso(one.proposed_until)}: propose it again"
 
 
-def stop_operation(database: Database, one: Operation) -> Operation:
-    """Stop an operation after the batch that a worker is at. Raises `OperationConflict`."""
-    from bridge.store.operations import control
+def stop_operation(database: Database, one: Operation, token: str | None) -> Operation:
+    """Stop an operation after the batch that a worker is at, or withdraw a proposal of `token`.
 
+    Without a token any proposal is withdrawn. Raises `OperationConflict`.
+    """
+    from bridge.store.operations import control, operation_records
+
+    now = time.time()
     if one.finished_at is not None:
         raise OperationConflict(f"{one.id} ended at {iso(one.finished_at)}")
     if not one.is_agreed:
-        raise OperationConflict(f"{one.id} is only proposed: it does nothing")
+        withdrawn = control.withdraw(database, one, token, now)
+        found = operation_records.get(database, one.seq)
+        if not withdrawn:
+            raise OperationConflict(_why_not_agreed(found, one.token if token is None else token))
+        return found
     if one.driver != WORKER:
         raise OperationConflict(f"a command carries out {one.id}: end that command")
-    return control.stop(database, one, time.time())
+    return control.stop(database, one, now)
 
 
 def resume_stopped(database: Database, one: Operation, actor: str) -> Operation:

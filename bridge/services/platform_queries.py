@@ -22,6 +22,7 @@ MAX_ANSWER_BYTES = 8 * 1024 * 1024  # a person may wait for a long log
 MAX_LOG_LINES = 1000
 MAX_HINT_NAMES = 20
 MAX_LISTED_RUNS = 10  # platforms list no more
+REFUSED_IDS = (400, 422)  # statuses of answers to the id of a flow that cannot exist
 
 
 def platform_type(platform: Platform) -> PlatformType:
@@ -246,9 +247,8 @@ def _items(platform: Platform, listing: Listing[T], saved_item_id: str = "") -> 
     """
     if listing.items is not None:
         return listing.items
-    hint = (
-        explain_missing_flow(platform, saved_item_id) if listing.unknown and saved_item_id else ""
-    )
+    may_lack = listing.unknown or listing.status_code in REFUSED_IDS
+    hint = explain_missing_flow(platform, saved_item_id) if may_lack and saved_item_id else ""
     if hint:
         raise NotFound(hint)
     raise PlatformRefused(platform.name, listing.detail)

@@ -62,9 +62,11 @@ def search_records(
 
     `sources`: those whose senders' ids are searched. A page that continues another has only events
     with the text in the body. Bodies are searched with `in_bodies`, unless they are encrypted.
+    Blanks around an id, as they are copied with it, do not count.
     """
     if asked.before is None:
-        records = [*_by_id(database, text), *_by_provider_id(database, text, sources)]
+        id_ = text.strip()
+        records = [*_by_id(database, id_), *_by_provider_id(database, id_, sources)]
         if records:
             return ListPage(records, None, None)
     if not in_bodies or database.sealer.on:

@@ -520,7 +520,11 @@ SILENT = SourceStatus(name="g", last_at=WELL.at - 7 * 3600)
         (SILENT, None),
         (replace(SILENT, rejected_lately=100, rejected_usually=2.0), "rejects:g"),
         (replace(SILENT, rejected_lately=100, rejected_usually=90.0), None),
-        (replace(SILENT, rejected_lately=20), None),
+        (replace(SILENT, last_at=WELL.at - 600, rejected_lately=20), None),
+        (replace(SILENT, rejected_lately=10), "rejects:g"),
+        (replace(SILENT, rejected_lately=9), None),
+        (replace(SILENT, rejected_lately=10, rejected_usually=4.0), None),
+        (replace(SILENT, rejected_lately=10, is_configured=False), None),
         (replace(SILENT, rejected_today=20), None),
         (replace(SILENT, last_at=None, rejected_today=3), "rejects:g"),
         (replace(SILENT, last_at=None, rejected_today=2), None),
@@ -678,3 +682,8 @@ def test_what_is_to_be_done_are_commands_that_there_are() -> None:
             assert command.get_command(click.Context(command), more.strip()) is not None, (
                 f"{name}{more}"
             )
+
+
+def test_a_source_of_which_nothing_is_verified_any_more_is_named() -> None:
+    (problem,) = find_problems(replace(WELL, sources=[replace(SILENT, rejected_lately=12)]))
+    assert problem.what == "all 12 requests to source g within an hour failed verification"

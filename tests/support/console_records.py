@@ -37,7 +37,8 @@ def store_records(database: Database, text: str, **changes: Any) -> Ids:
     `changes` are those of the event. Return the ids.
     """
     values: dict[str, Any] = {
-        "body": b'{"action": "opened", "note": "%s"}' % text.encode(),
+        "body": b'{"action": "opened", "note": "%s", "issue": {"labels": [{"name": "bug"}], "user":'
+        b' {"login": "ann"}}}' % text.encode(),
         "headers": {"content-type": "application/json", "x-note": text},
         "query_string": f"a={text}",
         "problem": f"the body is not valid: '{text}'",
@@ -57,8 +58,10 @@ def store_records(database: Database, text: str, **changes: Any) -> Ids:
     )
     other = make_delivery(event, "other", inputs=[text], outputs={"said": text}, log=(text,))
     lost = make_delivery(event, "lost", status=Status.UNKNOWN, reason=text)
-    events.add(database, event, (dead, other, lost), lambda *_: [])
-    put(database, lost.id, evidence=orjson.dumps(_make_evidence(text)).decode())
+    lost_too = make_delivery(event, "lost too", status=Status.UNKNOWN, reason=text)
+    events.add(database, event, (dead, other, lost, lost_too), lambda *_: [])
+    for delivery in (lost, lost_too):
+        put(database, delivery.id, evidence=orjson.dumps(_make_evidence(text)).decode())
     reject = make_reject(
         id=reject_id(time.time()),
         body=text.encode(),

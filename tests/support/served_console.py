@@ -30,7 +30,14 @@ sources:
   github: {provider: github, secret: a-long-enough-secret-of-a-test}
   contact: {provider: form}
 routes:
-  - {name: triage, on: github issues, match: {body.action: opened}, inputs: {a: "${body.n}"}, flow: local/echo}
+  - name: triage
+    on: github issues
+    match: {body.action: opened}
+    payload_schema: {type: object, required: [action]}
+    inputs: {a: "${body.n}"}
+    inputs_schema: {type: object, properties: {a: {type: string}}}
+    flow: local/echo
+  - {name: other, on: github issues, match: {body.action: closed}, inputs: {a: "${body.n}"}, flow: local/echo}
 """
 
 

@@ -63,7 +63,12 @@ def read_listing(
 
 def unreadable_listing(answer: Answer) -> Listing[T]:
     if answer.status // 100 != 2:
-        return Listing(items=None, detail=error_text(answer), unknown=answer.status == 404)
+        return Listing(
+            items=None,
+            detail=error_text(answer),
+            unknown=answer.status == 404,
+            status_code=answer.status,
+        )
     return Listing(
         items=None,
         detail=(

@@ -55,8 +55,8 @@ class Listing(Generic[T]):
     """A list from a platform. `items` is None if the call failed; then `detail` says why.
 
     `unknown`: the platform does not have the flow. `unread`: the number of entries that could not
-    be read. `told_at`: the time by the platform's clock. `status_code`: of the answer, None without
-    an answer. The last three are set for lists of runs only.
+    be read, `told_at`: the time by the platform's clock, both of lists of runs only. `status_code`:
+    that of the answer, where it is known.
     """
 
     items: tuple[T, ...] | None

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from bridge.core.status import Overview, SourceStatus
+from bridge.core.times import HOUR
 from bridge.ingest.silence import MIN_SILENCE_SECONDS
 from bridge.monitoring.checks.occurrence import Occurrence, format_bytes
 
 FEW_REJECTS: Final = 20  # in an hour, which are no problem
 REJECTS_RATIO: Final = 3.0  # to the usual number; more are a problem
 FIRST_REJECTS: Final = 3  # today, of a source without an event: no accident
+ONLY_REJECTS: Final = 10  # in an hour in which no request was verified: no accident
 QUOTA_SHARE: Final = 0.9  # of the bytes that a source may store
 
 
@@ -23,6 +25,17 @@ def find_rejects(now: Overview) -> Iterator[Occurrence]:
             yield Occurrence(
                 f"source {one.name} has no event, and {one.rejected_today} requests to it failed"
                 " verification today",
+                f"flowbridge rejects --source {one.name} says what is wrong, such as the secret",
+                one.name,
+            )
+        elif (
+            one.is_configured
+            and (one.last_at is None or one.last_at < now.at - HOUR)
+            and one.rejected_lately > max(ONLY_REJECTS - 1, REJECTS_RATIO * one.rejected_usually)
+        ):
+            yield Occurrence(
+                f"all {one.rejected_lately} requests to source {one.name} within an hour failed"
+                " verification",
                 f"flowbridge rejects --source {one.name} says what is wrong, such as the secret",
                 one.name,
             )

@@ -1,4 +1,4 @@
-"""Agree to operations, stop them and resume them; and find those that workers carry out."""
+"""Agree to operations, withdraw, stop and resume them; and find those that workers carry out."""
 
 from __future__ import annotations
 
@@ -59,6 +59,21 @@ def agree(
     )
     changed = database.write(lambda connection: connection.execute(agreeing).rowcount)
     return get(database, one.seq) if changed else None
+
+
+def withdraw(database: Database, one: Operation, token: str | None, now: float) -> bool:
+    """End a proposal of a token, or of any; return False where it has ended, or is another's."""
+    withdrawing = (
+        update(act)
+        .where(
+            act.c.seq == one.seq,
+            *([] if token is None else [act.c.token == token]),
+            act.c.agreed_at.is_(None),
+            act.c.proposed_until > now,
+        )
+        .values(proposed_until=now)
+    )
+    return database.write(lambda connection: connection.execute(withdrawing).rowcount) > 0
 
 
 def stop(database: Database, one: Operation, now: float) -> Operation:

@@ -85,7 +85,8 @@ WHERE a.late_at IS NOT NULL AND a.late_at > :since AND coalesce(d.run_id, '') <>
 """)  # noqa: S608 - names of our own tables and columns
 # the store has at most a hundred of each
 _REJECTED = text(
-    "SELECT source, count(*) AS n FROM reject WHERE received_at >= :midnight GROUP BY source"
+    "SELECT source, count(*) AS n FROM reject WHERE received_at >= :midnight"
+    " AND readmitted_at IS NULL GROUP BY source"
 )
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from http import HTTPStatus
 from typing import Any, Final
 
 from bridge import __version__
@@ -26,10 +27,12 @@ from bridge.web.admin.streams import NDJSON
 from bridge.web.mount_paths import ADMIN_PATH
 
 NO_CONTENT: Final = 204
+JSON_VALUE: Final = {"description": "A JSON value."}
+BINARY: Final = {"type": "string", "format": "binary"}
 PART_DOC: Final = "The id, or a beginning or an ending of it that names one record."
 _PATH_PART: Final = re.compile(r"\{(\w+)\}")
 #: Problems that any endpoint may answer, by status.
-COMMON_STATUSES: Final = (400, 401, 403, 406, 429, 500, 502, 503)
+COMMON_STATUSES: Final = (400, 401, 403, 406, 414, 429, 500, 502, 503)
 #: Headers of requests that change something, and that of requests that may be repeated.
 REQUEST_HEADERS: Final = (
     ("X-Flowbridge-Actor", "A name that is recorded beside that of the token."),
@@ -148,7 +151,9 @@ def _success(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.status == NO_CONTENT:
         return {"description": endpoint.summary}
     if endpoint.schema is None:
-        return {"description": "The bytes.", "content": {one: {} for one in endpoint.media_types}}
+        schemas = {one: JSON_VALUE if "json" in one else BINARY for one in endpoint.media_types}
+        content = {media_type: {"schema": schema} for media_type, schema in schemas.items()}
+        return {"description": "The bytes.", "content": content}
     described = _json_content(endpoint.summary, endpoint.schema)
     if endpoint.stream is not None:
         # Each line is one item of the page.
@@ -164,6 +169,8 @@ def _json_content(description: str, schema_name: str) -> dict[str, Any]:
 
 def _problem(status: int) -> dict[str, Any]:
     words = [one.word for one in PROBLEM_TYPES.values() if one.status == status]
+    if not words:  # the server answers before the API does
+        return {"description": HTTPStatus(status).phrase}
     schema = {"$ref": "#/components/schemas/Problem"}
     return {"description": ", ".join(words), "content": {MEDIA_TYPE: {"schema": schema}}}
 

@@ -107,11 +107,10 @@ def agree(context: AdminContext, asked: AdminRequest) -> Answer:
 
 
 def stop(context: AdminContext, asked: AdminRequest) -> Answer:
-    """Stop an operation after the batch that is being carried out."""
+    """Stop an operation after the batch that is being carried out, or withdraw a proposal."""
     one = find_operation(context, asked)
-    return describe_operation(
-        context, asked, _change(lambda: stop_operation(context.database, one))
-    )
+    stopped = _change(lambda: stop_operation(context.database, one, asked.token_id))
+    return describe_operation(context, asked, stopped)
 
 
 def resume(context: AdminContext, asked: AdminRequest) -> Answer:

@@ -42,6 +42,8 @@ def list_submissions(context: AdminContext, asked: AdminRequest) -> Answer:
     sources = context.config().sources
     if source not in sources:
         raise AdminProblem("not_found", f"routes.yaml has no source {source[:100]!r}")
+    if sources[source].form is None:
+        raise AdminProblem("not_found", f"the source {source[:100]!r} is no form")
     request = page_request(context, f"submissions of {source}", asked)
     wanted = Filters(source=source, spam=False)
     page = page_submissions(context.database, sources, wanted, request)

@@ -61,6 +61,7 @@ def make_environment() -> Environment:
         "count": format_count,
         "bytes": format_bytes,
         "lines": format_lines,
+        "marked": mark_code,
         "short_id": shorten_id,
         "scopes": list_scopes,
     }
@@ -79,6 +80,17 @@ def _clean(value: Any) -> Any:
     if isinstance(value, str) and not isinstance(value, Markup | CleanText):
         return escape_unprintable(value)
     return "" if value is None else value
+
+
+def mark_code(text: str) -> Markup:
+    """Return a text whose parts in backticks are shown as code."""
+    parts = escape_unprintable(text).split("`")
+    if len(parts) % 2 == 0:  # a backtick of a payload
+        return escape("`".join(parts))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if index % 2 else escape(part)
+        for index, part in enumerate(parts)
+    )
 
 
 def format_time(at: float | str | None) -> Markup:

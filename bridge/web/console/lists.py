@@ -20,6 +20,7 @@ from bridge.web.admin.problems import AdminProblem
 from bridge.web.console.console_request import ConsoleRequest
 from bridge.web.console.failures import as_sentence
 from bridge.web.console.links import make_link
+from bridge.web.console.sample_commands import FirstStep, suggest_first_step
 
 #: Parameters that are no filters.
 PAGE_PARAMETERS: Final = ("before", "limit", "screen")
@@ -37,6 +38,7 @@ LABELS: Final = {
     "body": "body contains",
     "reason": "reason contains",
     "text": "field contains",
+    "unfinished": "with items left",
 }
 
 
@@ -78,8 +80,8 @@ class ConsoleList:
     """A page of a list, for the macros `filter_form`, `pager` and `no_rows`.
 
     `poll_url`: the URL that counts rows above the first. `looked_until`: the time of the oldest row
-    that was looked at. `is_partial`: the budget ended
-    before the page was full, so older rows were not looked at.
+    that was looked at. `is_partial`: the budget ended before the page was full, so older rows were
+    not looked at. `first_step`: how to get a first row.
     """
 
     url: str
@@ -93,6 +95,7 @@ class ConsoleList:
     poll_url: str | None = None
     looked_until: str | None = None
     is_partial: bool = False
+    first_step: FirstStep | None = None
 
     @property
     def status(self) -> int:
@@ -116,7 +119,7 @@ class ListKind:
 
     `parameters` are those that it takes from the URL, `fixed` others with a value of ours. `rare`:
     the filters that are folded away. `presets`: a label and its filters. `is_live`: its page says
-    how many rows are new.
+    how many rows are new. `is_of_rejects`: a first row is a request that is refused.
     """
 
     path: str
@@ -126,6 +129,7 @@ class ListKind:
     rare: Sequence[str] = ()
     presets: Sequence[tuple[str, Mapping[str, str]]] = ()
     is_live: bool = False
+    is_of_rejects: bool = False
 
 
 def read_list(asked: ConsoleRequest, kind: ListKind) -> ConsoleList | Response:
@@ -149,6 +153,7 @@ def read_list(asked: ConsoleRequest, kind: ListKind) -> ConsoleList | Response:
             Preset(label=label, url=make_link(kind.path, filters))
             for label, filters in kind.presets
         ],
+        "first_step": suggest_first_step(asked.context.config(), forges=kind.is_of_rejects),
     }
     try:
         answer = asked.read(kind.answer, kind.parameters, {**given, **kind.fixed})

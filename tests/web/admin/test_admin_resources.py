@@ -305,6 +305,8 @@ def test_a_flow_that_its_platform_does_not_have_is_not_found(
         ):
             assert (answer.status_code, problem_of(answer)) == (404, "not_found")
             assert "no flow 'eco'; did you mean `echo`?" in answer.get_json()["detail"]
+        platform.list_faults.append(400)  # an id that no flow can have
+        assert problem_of(admin.get("/runs", {"flow": "gumloop/\u2028"})) == "not_found"
         platform.list_faults.append(404)  # of a flow that its platform lists
         assert problem_of(admin.get("/runs", {"flow": "gumloop/echo"})) == "platform_failed"
 
@@ -391,7 +393,7 @@ def test_evidence_is_what_resolve_prints(admin: AdminClient, one: Any) -> None:
 def test_submissions_are_listed_with_their_fields(admin: AdminClient, one: Any) -> None:
     (found,) = admin.items("/submissions/contact")
     assert found["fields"] == {"message": SECRET}
-    assert admin.items("/submissions/github") == []
+    assert problem_of(admin.get("/submissions/github")) == "not_found"
     assert problem_of(admin.get("/submissions/x")) == "not_found"
     assert problem_of(admin.get("/submissions/contact", {"limit": 51})) == "invalid_parameter"
 

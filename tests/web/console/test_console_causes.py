@@ -47,7 +47,7 @@ def test_all_of_a_cause_is_retried(operator: ConsoleOperator) -> None:
     form = operator.form_of(html, "Retry all 3")
     page = operator.propose("/causes", command="retry", **form)
     assert "Retry 3 deliveries?" in operator.console.html(page)
-    assert 'href="/console/causes?since=2000-01-01"' in operator.console.html(page)
+    assert 'name="next" value="/console/causes?since=2000-01-01"' in operator.console.html(page)
     operator.carry_out(page)
     assert {operator.status_of(one) for one in wanted} == {"queued"}
     assert "HTTP 401" not in operator.console.html("/causes")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from admin_client import lift_rates
@@ -123,7 +124,9 @@ def test_what_is_left_out_is_named(operator: ConsoleOperator) -> None:
     assert "<code>nothing-like-it</code>" in html and "Left out" in html
     page = operator.propose(command="retry", id=["nothing-like-it"])
     html = operator.console.html(page)
-    assert "Nothing is left to do" in html and "/agree" not in html
+    assert (
+        "None of the records that you chose can be processed now" in html and "/agree" not in html
+    )
 
 
 def test_only_the_session_that_proposed_may_agree(operator: ConsoleOperator) -> None:
@@ -136,6 +139,26 @@ def test_only_the_session_that_proposed_may_agree(operator: ConsoleOperator) -> 
     assert "<h1>The operation does not allow this now</h1>" in answer.text
     operator.console.log_in((Scope.READ,))
     assert operator.agree(page).status_code == 403
+
+
+def test_to_do_nothing_ends_the_proposal_for_every_tab(operator: ConsoleOperator) -> None:
+    (one,) = operator.add_dead(1)
+    page = operator.propose(command="retry", id=[one.id], next="/console/causes")
+    path = urlsplit(page).path
+    assert f'formaction="/console{path}/stop" formnovalidate>Do nothing' in operator.console.html(
+        page
+    )
+    first = operator.console
+    first.log_in()  # another session may not
+    assert first.post(f"{path}/stop", {"next": "/console/causes"}).status_code == 409
+    mine = operator.propose(command="retry", id=[one.id], next="/console/causes")
+    path = urlsplit(mine).path
+    ended = first.post(f"{path}/stop", {"next": "/console/causes"})
+    assert (ended.status_code, ended.headers["Location"]) == (303, "/console/causes")
+    assert operator.agree(mine).status_code == 409
+    assert first.post(f"{path}/stop", {}).status_code == 409
+    assert operator.status_of(one) == "dead"
+    assert "The time to agree ended" in first.html(mine)
 
 
 def test_an_expired_proposal_cannot_be_agreed_to(operator: ConsoleOperator) -> None:
@@ -209,7 +232,10 @@ def test_a_form_cannot_send_a_person_to_another_site(operator: ConsoleOperator) 
         page = operator.propose(command="retry", id=[one.id], next=wrong)
         assert "evil" not in page and "evil" not in operator.console.html(page)
     page = operator.propose(command="retry", id=[one.id], next="/console/deliveries?status=dead")
-    assert 'href="/console/deliveries?status=dead">Do nothing' in operator.console.html(page)
+    withdrawn = operator.console.post(
+        f"{urlsplit(page).path}/stop", {"next": "/console/deliveries?status=dead"}
+    )
+    assert withdrawn.headers["Location"] == "/console/deliveries?status=dead"
 
 
 # -- without contents

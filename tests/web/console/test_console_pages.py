@@ -10,6 +10,7 @@ import overviews
 import pytest
 from admin_client import NO_CONFIG
 from console_client import OWN_PAGE, ConsoleClient
+from console_config import write_config
 from console_records import OPENED_PAGES, fill_path, store_records
 from records import make_delivery, make_event, put
 
@@ -20,6 +21,7 @@ from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.web.console.application import Console
 from bridge.web.console.assets import asset_url
+from bridge.web.console.environment import mark_code
 from bridge.web.console.failures import as_sentence
 from bridge.web.console.pages import PAGES
 
@@ -196,14 +198,15 @@ def test_a_list_says_how_far_it_looked(console: ConsoleClient) -> None:
     assert "None yet" in html and "Looked back to" in html
     following = re.search(r'href="/console(/events[^"]*)" rel="next">Keep looking', html)
     assert following is not None
-    assert "No events" in console.html(following[1].replace("&amp;", "&"))
+    last = console.html(following[1].replace("&amp;", "&"))
+    assert "No more events" in last and "no older events match these filters" in last
     assert "Looked back to" not in console.html("/events?limit=10")
 
 
 def test_a_search_that_finds_one_record_opens_it(console: ConsoleClient) -> None:
     ids = store_records(console.database, "a-rare-text", problem=None)
     console.log_in()
-    for query in (ids["events"], ids["events"][:-4], "a-rare-text"):
+    for query in (ids["events"], ids["events"][:-4], f" {ids['events']}\t", "a-rare-text"):
         answer = console.get(f"/find?q={query}")
         assert answer.headers["Location"] == f"/console/events/{ids['events']}", query
     assert "Nothing found" in console.html("/find?q=evt_zz")
@@ -244,3 +247,28 @@ def test_a_store_that_does_not_answer_is_a_page(
 )
 def test_an_error_is_a_sentence_and_no_name_in_it_is_changed(text: str, sentence: str) -> None:
     assert as_sentence(text) == sentence
+
+
+def test_an_empty_list_names_a_command_that_works_here(sqlite: Database, tmp_path: Path) -> None:
+    routes = """
+version: 1
+sources:
+  pair: {provider: discord, secret: "0000000000000000000000000000000000000000000000000000000000000000"}
+  shop: {provider: stripe, secret: "%(literal)s"}
+"""
+    console = ConsoleClient(sqlite, tmp_path, write_config(tmp_path, text=routes))
+    console.log_in()
+    for path in ("/events", "/deliveries", "/tail"):
+        assert "flowbridge sample shop invoice.paid --to" in console.html(path), path
+    assert "flowbridge sample shop invoice.paid --to" in console.html("/playground")
+    without = ConsoleClient(sqlite, tmp_path)
+    without.log_in()
+    for path in ("/events", "/rejects", "/playground"):
+        assert "flowbridge add github" in without.html(path), path
+        assert "SOURCE" not in without.html(path), path
+
+
+def test_parts_in_backticks_are_code() -> None:
+    assert mark_code("raise `daily_bytes` <b>") == "raise <code>daily_bytes</code> &lt;b&gt;"
+    assert mark_code("a ` of a payload") == "a ` of a payload"
+    assert mark_code("`<b>`") == "<code>&lt;b&gt;</code>"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import time
 from pathlib import Path
 
 import pytest
 from admin_client import lift_rates
+from console_client import ConsoleClient
 from console_operator import ConsoleOperator
 from signed_rejects import make_reject
 
@@ -73,10 +76,30 @@ def test_without_bodies_only_the_kind_of_failure_is_shown(operator: ConsoleOpera
 
 def test_filters_wrong_ids_and_the_empty_page(operator: ConsoleOperator) -> None:
     html = operator.console.html("/rejects")
-    assert "No rejects" in html and "--tamper body" in html
+    assert "No rejects" in html
+    assert "flowbridge sample github issues --to --tamper body" in html
     rejects.add(operator.database, make_reject())
     assert "remove one above" in operator.console.html("/rejects?since=1d")
     assert operator.console.get("/rejects?source=nope").status_code == 400
     assert operator.console.get("/rejects?since=x&status=dead").status_code == 400
     for missing in ("/rejects/rej_zzz", "/rejects/%00"):
         assert operator.console.get(missing).status_code == 404
+
+
+def test_the_navigation_counts_what_is_left_to_readmit(
+    operator: ConsoleOperator, tmp_path: Path
+) -> None:
+    def read_badge() -> str:
+        console = ConsoleClient(operator.database, tmp_path, operator.config)  # nothing cached
+        console.log_in()
+        link = re.search(r'href="/console/rejects".*?</a>', console.html("/"), re.DOTALL)
+        assert link is not None
+        return "".join(re.findall(r"\d+", re.sub("<svg.*?</svg>|<[^>]*>", "", link[0])))
+
+    now = time.time()
+    for number in range(2):
+        reject = make_reject(number, received_at=now - number, body=b"%d" % number)
+        rejects.add(operator.database, reject)
+    assert read_badge() == "2"
+    operator.carry_out(operator.propose(command="readmit", which="all", filter__source="github"))
+    assert read_badge() == ""

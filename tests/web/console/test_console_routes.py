@@ -172,3 +172,25 @@ def test_yaml_is_as_people_write_it() -> None:
     assert is_whole
     assert text == "name: a\nin: [x, y]\ntext: |\n  one\n  two\nmore:\n  - a: ${b}\n"
     assert not write_yaml({"a": "x" * 300_000})[1]
+
+
+def test_schemas_that_stand_in_a_route_are_a_part_of_its_definition(
+    database: Database, tmp_path: Path
+) -> None:
+    (tmp_path / "issue.json").write_text('{"required": ["of_the_file"]}')
+    routes = """
+version: 1
+platforms: {local: {type: local}}
+sources: {github: {provider: github, secret: "%(literal)s"}}
+routes:
+  - name: inline
+    on: github
+    payload_schema: {type: object, required: [of_the_route]}
+    inputs: {a: "${body.a}"}
+    inputs_schema: issue.json
+    flow: local/echo
+"""
+    console = ConsoleClient(database, tmp_path, write_config(tmp_path, text=routes))
+    console.log_in(READ)
+    html = console.html("/routes/inline")
+    assert "of_the_route" in html and "of_the_file" in html

@@ -7,27 +7,44 @@ import re
 import secrets
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from admin_client import NO_CONFIG
 from console_client import ConsoleClient
+from console_config import write_config
 from console_records import OPENED_PAGES, fill_path, store_records
 from records import make_delivery, make_event
 from werkzeug.test import TestResponse
 
 from bridge.core.model import DeadKind, Status
-from bridge.routing.model import Platform
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.web.console.compression import MAX_FILLER_CHARS
 
 ROWS = 50
 #: The page, with every file that it loads when the browser has none of them.
-MAX_FIRST_VISIT_BYTES = 32 * 1024
+MAX_FIRST_VISIT_BYTES = 36 * 1024
 MAX_PAGE_BYTES = 80 * 1024  # of the HTML, as a browser reads it
-LOCAL = Platform(name="local", type="local", base_url="http://127.0.0.1:1/api/v1", timeout=1.0)
+SOURCES = ("github", "stripe", "shopify", "linear", "contact")
+#: A bridge as people have one: five sources and eight routes.
+ROUTES = "\n".join(
+    (
+        "version: 1",
+        "platforms: {local: {type: local}}",
+        "sources:",
+        *(
+            f"  {name}: {{provider: {name}, secret: a-long-enough-secret-of-{name}}}"
+            for name in SOURCES[:-1]
+        ),
+        "  contact: {provider: form}",
+        "routes:",
+        *(
+            f"  - {{name: route-number-{number}, on: {SOURCES[number % 5]}, flow: local/echo,"
+            ' inputs: {a: "${event.id}"}}'
+            for number in range(8)
+        ),
+    )
+)
 #: The headers of a browser that opens a page: by the console, and by a link of another site.
 OWN = {"Accept-Encoding": "gzip, br", "Sec-Fetch-Site": "same-origin"}
 LINK = {
@@ -42,7 +59,7 @@ _PROOF = re.compile(r'name="csrf" value="([0-9a-f]+)"')
 
 @pytest.fixture
 def console(sqlite: Database, tmp_path: Path) -> ConsoleClient:
-    client = ConsoleClient(sqlite, tmp_path, replace(NO_CONFIG, platforms={"local": LOCAL}))
+    client = ConsoleClient(sqlite, tmp_path, write_config(tmp_path, text=ROUTES.replace("%", "%%")))
     client.log_in()
     return client
 

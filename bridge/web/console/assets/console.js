@@ -144,6 +144,20 @@ if (account) {
   });
 }
 
+// -- a form that acts on ticked rows, and no row is ticked
+
+{
+  const form = document.getElementById("act");
+  const which = form?.elements.which;
+  form?.addEventListener("submit", (event) => {
+    if (which.value !== "ticked" || document.querySelector('input[form="act"]:checked')) return;
+    event.preventDefault();
+    which.setCustomValidity("Tick the rows to act on, or choose all that match the filters.");
+    which.reportValidity();
+  });
+  document.addEventListener("change", () => which?.setCustomValidity(""));
+}
+
 // -- a ticket in the fragment, which reaches no log; no other token: any link may have one
 
 const login = document.querySelector("[data-login]");

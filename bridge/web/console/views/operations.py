@@ -112,8 +112,11 @@ def agree(asked: ConsoleRequest) -> Screen | Response:
 
 
 def stop(asked: ConsoleRequest) -> Response:
-    """Stop an operation after the batch that a worker is at."""
+    """Stop an operation after the batch that a worker is at, or withdraw a proposal."""
+    one = operation_lists.find_operation(asked.context, asked.ask())
     operation_resources.stop(asked.context, asked.ask())
+    if not one.is_agreed:
+        return redirect(find_next_page(asked.http), 303)
     return redirect(make_link(f"/operations/{asked.ids['id']}"), 303)
 
 
@@ -137,7 +140,7 @@ def _ask_about(
     back = find_next_page(asked.http) if "next" in asked.http.values else make_link("/operations")
     return Screen(
         template="proposal.html",
-        title=f"{_title(shape)}?" if is_open else f"{_title(shape)}: not agreed to",
+        title=_ask(shape) if is_open else f"{_title(shape)}: not agreed to",
         values={
             "one": shape,
             "about": _describe(shape),
@@ -269,6 +272,14 @@ def _title(shape: Mapping[str, Any]) -> str:
     words = find_words(shape["command"], shape["asked"])
     count = shape["count"] if shape["state"] in PROPOSED else shape["chosen"]
     return f"{words.verb} {count_items(shape['command'], count)}"
+
+
+def _ask(shape: Mapping[str, Any]) -> str:
+    """Return the question of a proposal, or that it has no items."""
+    if shape["count"]:
+        return f"{_title(shape)}?"
+    verb = find_words(shape["command"], shape["asked"]).verb
+    return f"Nothing to {verb[:1].lower()}{verb[1:]}"
 
 
 def _describe(shape: Mapping[str, JSON]) -> dict[str, Any]:

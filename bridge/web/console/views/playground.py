@@ -36,6 +36,7 @@ from bridge.web.console.playground_results import (
     list_problems,
 )
 from bridge.web.console.playground_text import StartText, find_start_text, has_masks
+from bridge.web.console.sample_commands import suggest_first_step
 
 MAX_FORM_BYTES: Final = 2 * MIB  # the text in UTF-8, with the line ends of a form
 FILE_NAME: Final = "routes.new.yaml"
@@ -113,6 +114,7 @@ def _screen(
         "form": form,
         "fields": list_fields(asked, form),
         "events": events,
+        "first_step": suggest_first_step(asked.context.config()),
         "start": start,
         "routes": add_chosen(list_names(asked.context.config())["route"], form.route),
         "against": AGAINST,

@@ -20,6 +20,7 @@ REJECTS: Final = ListKind(
     answer=resources.list_rejects,
     parameters=(SOURCE, SINCE, REJECT_LIMIT, BEFORE),
     presets=(("today", {"since": "1d"}),),
+    is_of_rejects=True,
 )
 COMMANDS: Final = (("readmit", "Readmit"),)
 MAX_BODY_CHARS: Final = 64 * 1024  # of the stored copy that are shown

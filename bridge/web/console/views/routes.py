@@ -125,11 +125,11 @@ def _count_statuses(asked: ConsoleRequest, name: str) -> dict[str, Any]:
 
 
 def _list_schemas(asked: ConsoleRequest, definition: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the schemas that a route names, each with its text as it is loaded."""
+    """Return the files of schemas that a route names, each with its text as it is loaded.
+
+    A schema that stands in the route itself is a part of its definition.
+    """
     stored = orjson.loads(asked.context.config().canonical or b"{}").get("schemas", {})
-    names = [definition.get(key) for key in SCHEMA_KEYS]
-    return [
-        (name, write_value(stored[name]))
-        for name in dict.fromkeys(names)
-        if isinstance(name, str) and name in stored
-    ]
+    schemas = [definition.get(key) for key in SCHEMA_KEYS]
+    names = dict.fromkeys(schema for schema in schemas if isinstance(schema, str))
+    return [(name, write_value(stored[name])) for name in names if name in stored]

@@ -13,7 +13,6 @@ from werkzeug.wrappers import Response
 from bridge.core.scopes import Scope
 from bridge.core.status import SourceStatus
 from bridge.core.times import DAY
-from bridge.providers.signatures.pairs import is_pair
 from bridge.providers.signatures.pins import pins_of
 from bridge.routing.model import Source
 from bridge.services.bridge_checks.secret_use import SecretUse, list_secret_use
@@ -23,13 +22,13 @@ from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.day_trends import read_day, sum_day
 from bridge.web.console.failures import refuse
 from bridge.web.console.links import make_link
+from bridge.web.console.sample_commands import list_sample_commands
 from bridge.web.console.subject_notes import SubjectNote, list_notes
 from bridge.web.console.views.forms import has_fields
 
 MAX_COUNTED_EVENTS: Final = 1000  # newest events whose types are counted
 SOON_SECONDS: Final = 14 * DAY
 MAX_SHOWN_TYPES: Final = 12
-MAX_SHOWN_SAMPLES: Final = 6
 #: The choices of how long a source may receive its secret: minutes, and the label.
 LEARN_MINUTES: Final = {"10": "10 minutes", "30": "30 minutes", "60": "an hour"}
 END_LEARNING: Final = "0"
@@ -73,7 +72,7 @@ def show_source(asked: ConsoleRequest) -> Screen:
             "pins": pins_of(source.provider.scheme) if source else (),
             "url": f"{_base_url(asked)}/hooks/{name}",
             "is_public_url": bool(asked.context.settings.public_url),
-            "samples": _list_samples(source, _base_url(asked)) if source else [],
+            "samples": list_sample_commands(source, _base_url(asked)) if source else [],
             "secrets": _list_secrets(asked, source, now) if source else [],
             "notes": _list_notes(list_notes(asked.context.overview.get(), "source"), shown),
             "modes": {one.name: one.mode.value for one in config.routes},
@@ -110,17 +109,6 @@ def _base_url(asked: ConsoleRequest) -> str:
     """Return the URL that senders call: the public one, else that of this machine."""
     settings = asked.context.settings
     return (settings.public_url or settings.bound_url).rstrip("/")
-
-
-def _list_samples(source: Source, base_url: str) -> Sequence[str]:
-    """Return the commands that send a signed sample; none where only the sender can sign one."""
-    if source.provider.learn is not None:
-        return []
-    made_up = " --made-up" if is_pair(source.scheme) else ""
-    return [
-        f"flowbridge sample {source.name} {one.type} --to {base_url}{made_up}"
-        for one in source.provider.samples[:MAX_SHOWN_SAMPLES]
-    ]
 
 
 def _list_secrets(asked: ConsoleRequest, source: Source, now: float) -> list[dict[str, Any]]:
