@@ -11,7 +11,7 @@ from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON
 from bridge.providers.signatures.key_source import NO_KEYS
 from bridge.services import selection
-from bridge.services.named_runs import RunChecker, split_refused
+from bridge.services.named_runs import check_named_run
 from bridge.services.operation_commands import ItemKind, OptionError
 from bridge.services.operation_kinds import THEN, check_route, make_replay_handler
 from bridge.services.operations import select_replay
@@ -42,8 +42,8 @@ class OperationSelection:
 
     `count` is the number of items that are expected to succeed. `by_route` and `by_status` count
     deliveries: the selected ones, or those that a replay would make. `left_out`: how many others
-    there are, by reason. `problems`: why a given name selects nothing. `went_already`: how many
-    deliveries, or events of a replay, have started a flow before.
+    there are, by reason. `problems`: why a given name selects nothing. `notes`: what could not be
+    checked. `went_already`: how many deliveries, or events of a replay, have started a flow before.
     """
 
     ids: Sequence[str]
@@ -52,6 +52,7 @@ class OperationSelection:
     by_status: Mapping[str, int] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
     went_already: int = 0
 
     def as_json(self) -> dict[str, JSON]:
@@ -64,6 +65,7 @@ class OperationSelection:
             "problems": [
                 {"id": name, "problem": problem} for name, problem in self.problems.items()
             ],
+            "notes": list(self.notes),
             "went_already": self.went_already,
             "examples": list(self.ids[:MAX_EXAMPLES]),
         }
@@ -100,13 +102,7 @@ def select_items(
     """
     check = limit_search(database.timings.selection_seconds)
     if asked.command.items is ItemKind.DELIVERIES:
-        checker = RunChecker(
-            database=database,
-            config=lambda: config,
-            accepts_missing=bool(asked.how.get("force")),
-            adapt=adapt,
-        )
-        return _select_deliveries(database, asked, check, checker)
+        return _select_deliveries(database, config, asked, check, adapt)
     if asked.command.items is ItemKind.REJECTS:
         review = RejectReview(complete_config(settings, database, config), keys)
         return _select_rejects(database, review, asked, check)
@@ -136,7 +132,11 @@ def limit_search(seconds: float) -> Callable[[], None]:
 
 
 def _select_deliveries(
-    database: Database, asked: SelectionRequest, check: Callable[[], None], checker: RunChecker
+    database: Database,
+    config: Config,
+    asked: SelectionRequest,
+    check: Callable[[], None],
+    adapt: Callable[[Platform], Platform],
 ) -> OperationSelection:
     from bridge.store.operations.actions import move_of
     from bridge.store.queries.selection_counts import count_deliveries
@@ -151,16 +151,17 @@ def _select_deliveries(
         )
     )
     _require_few(chosen.ids)
-    ids, refused, _ = split_refused(checker, chosen.ids, asked.how.get("run_id"))
+    chosen = check_named_run(database, chosen, asked.how, lambda: config, adapt)
     left_out = {SEARCHED_FOR: chosen.settling, REJECTED: chosen.parked}
-    counts = count_deliveries(database, ids)
+    counts = count_deliveries(database, chosen.ids)
     return OperationSelection(
-        ids=ids,
-        count=len(ids),
+        ids=chosen.ids,
+        count=len(chosen.ids),
         by_route=counts.by_route,
         by_status=counts.by_status,
         left_out={reason: count for reason, count in left_out.items() if count},
-        problems={**chosen.problems, **refused},
+        problems=chosen.problems,
+        notes=chosen.notes,
         went_already=counts.started,
     )
 

@@ -162,6 +162,8 @@ def hide_reasons(shape: Shape) -> Shape:
             one | {"problem": _label(one["problem"])} for one in _records(shape["problems"])
         ]
         shape |= {"problems": [*problems]}
+    if isinstance(notes := shape["notes"], list):  # they quote what a platform answered
+        shape |= {"notes": [_ANSWER.sub("", str(note)) for note in notes]}
     return shape
 
 

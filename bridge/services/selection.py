@@ -23,13 +23,14 @@ MANY_BODIES: Final = 1000
 class Selection:
     """The selected ids, and the reasons for others.
 
-    `problems`: why a name selects no item, by name. `settling`: how many unknown deliveries are
-    left out since flowbridge still looks for their runs. `parked`: how many dead ones are left out
-    since planning rejected them.
+    `problems`: why a name selects no item, by name. `notes`: what could not be checked. `settling`:
+    how many unknown deliveries are left out since flowbridge still looks for their runs. `parked`:
+    how many dead ones are left out since planning rejected them.
     """
 
     ids: Sequence[str]
     problems: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
     settling: int = 0
     parked: int = 0
 

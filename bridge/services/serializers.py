@@ -21,6 +21,7 @@ COUNTS: Final = (
     "by_status",
     "left_out",
     "problems",
+    "notes",
     "went_already",
     "examples",
 )

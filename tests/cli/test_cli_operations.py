@@ -235,7 +235,7 @@ def test_an_act_on_one_is_kept_too_and_listed(store: Database, folder: Path) -> 
         " ".join(told)
         == "id command state actor created_at asked chosen done refused worked_at finished_at resumed"
         " proposed_until agreed_at stopped_at count by_route by_status left_out problems"
-        " went_already examples"
+        " notes went_already examples"
     )
     assert told["state"] == "done"
     assert (told["command"], told["chosen"], told["done"], told["refused"]) == ("cancel", 1, 1, 0)

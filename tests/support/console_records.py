@@ -107,6 +107,7 @@ def _propose(database: Database, delivery_id: str, text: str) -> str:
         "by_status": {"dead": 1},
         "left_out": {f"it was not valid: '{text}'": 1},
         "problems": [{"id": delivery_id, "problem": f"HTTP 400: {text}"}],
+        "notes": [f"the run was not looked up: HTTP 500: {text}"],
         "went_already": 1,
         "examples": [delivery_id],
     }

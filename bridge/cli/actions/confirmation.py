@@ -53,6 +53,12 @@ def say_problems(problems: Iterable[tuple[str, str]]) -> None:
         output.say(f"{output.clean(id_)}: {output.clean(problem)}")
 
 
+def say_notes(notes: Iterable[str]) -> None:
+    """Print what could not be checked."""
+    for note in notes:
+        output.say(output.clean(note))
+
+
 def confirm_operation(
     text: str, count: int, asked: OperationRequest, more: Mapping[str, JSON] = NO_FIELDS
 ) -> bool:

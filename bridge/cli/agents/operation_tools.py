@@ -130,10 +130,13 @@ def _propose(context: ToolContext, arguments: Mapping[str, JSON]) -> ToolAnswer:
         id_ = str(proposed["id"])
         count = int(proposed["count"])
         went = int(proposed["went_already"])
+        is_noted = bool(proposed.get("notes"))  # a bridge of an earlier version has none
     context.proposals.add(id_)
     again = f" {went} of them started a flow before." if went else ""
+    unchecked = " `notes` say what could not be checked." if is_noted else ""
     said = (
         f"Proposal {id_}: {count_items(command, count)} to {VERBS.get(command, command)}.{again}"
+        f"{unchecked}"
         " Nothing has happened yet. Show the count, the routes and the examples to the person you"
         f" work for. If they agree, call agree_to_proposal with this id within {MINUTES} minutes."
     )

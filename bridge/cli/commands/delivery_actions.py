@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.actions.confirmation import count_items
+from bridge.cli.actions.confirmation import count_items, say_notes
 from bridge.cli.actions.request import OperationRequest, operation_options, require_items
 from bridge.cli.actions.run import start_operation
 from bridge.cli.command_settings import find_server, settings_of
@@ -153,6 +152,8 @@ def _act(
     how: Mapping[str, Any],
     options: Mapping[str, Any],
 ) -> None:
+    from bridge.cli.platforms import load_config
+    from bridge.services.named_runs import check_named_run
     from bridge.services.operation_kinds import make_move_handler
     from bridge.services.selection import select_named_deliveries
     from bridge.store.operations import actions
@@ -176,8 +177,8 @@ def _act(
             chosen = _chosen(database, name, move, asked)
         if name == "retry" and chosen.ids:
             _say_older_inputs(database, settings, chosen.ids)
-        if how.get("run_id") is not None:
-            chosen = _check_run(database, config, chosen, how)
+        chosen = check_named_run(database, chosen, how, lambda: load_config(config))
+        say_notes(chosen.notes)
         start_operation(
             database,
             settings,
@@ -188,22 +189,6 @@ def _act(
             asked.describe(names, **how),
             make_move_handler,
         )
-
-
-def _check_run(
-    database: Database, config: str | None, chosen: Selection, how: Mapping[str, Any]
-) -> Selection:
-    """Return the selection without a delivery whose run cannot be the named one."""
-    from bridge.cli.platforms import load_config
-    from bridge.services.named_runs import RunChecker, split_refused
-
-    checker = RunChecker(
-        database=database, config=lambda: load_config(config), accepts_missing=bool(how["force"])
-    )
-    ids, problems, notes = split_refused(checker, chosen.ids, how["run_id"])
-    for note in notes:
-        output.say(note)
-    return replace(chosen, ids=ids, problems={**chosen.problems, **problems})
 
 
 def _say_older_inputs(database: Database, settings: Settings, ids: Sequence[str]) -> None:

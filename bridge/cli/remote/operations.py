@@ -16,6 +16,7 @@ from bridge.cli.actions.confirmation import (
     VERBS,
     confirm_operation,
     count_items,
+    say_notes,
     say_problems,
     say_still_refused,
     warn_of_repetition,
@@ -106,6 +107,7 @@ def _confirm(command: str, counted: Mapping[str, JSON], asked: OperationRequest)
         count = int(counted["count"])
         if command == "replay":
             warn_of_repetition(int(counted["went_already"]))
+        say_notes(map(str, counted.get("notes") or ()))  # a bridge of an earlier version has none
         more = {"left_out": counted["left_out"], "refused": {}} if command == "replay" else {}
     text = f"{count_items(command, count)} to {VERBS.get(command, command)}"
     return confirm_operation(text, count, asked, more)

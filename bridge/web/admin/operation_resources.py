@@ -6,11 +6,13 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import orjson
 
 from bridge.core.errors import InvalidRequest
+from bridge.core.model import JSON
 from bridge.core.operations import Operation, OperationRequest
 from bridge.services import operations, redacted_views
 from bridge.services.operation_commands import (
@@ -48,8 +50,27 @@ STATUS_BY_MODE: Final = {"propose": 201, "do": 202}
 REPLAYED: Final = {"Idempotent-Replayed": "true"}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountedRequest:
+    """A valid request for an operation, with its items. `asked`: the request as it is stored."""
+
+    command: OperationCommand
+    items: OperationSelection
+    asked: Mapping[str, JSON]
+
+
 def begin_operation(context: AdminContext, asked: AdminRequest) -> Answer:
     """Count the items of an operation; unless it is a dry run, store it with them."""
+    counted = count_request(context, asked)
+    if asked.body["mode"] == "dry_run":
+        counts = counted.items.as_json()
+        shown = counts if asked.with_contents else redacted_views.hide_reasons(counts)
+        return StatusAnswer(shown, 200)
+    return _answer(context, asked, store_request(context, asked, counted))
+
+
+def count_request(context: AdminContext, asked: AdminRequest) -> CountedRequest:
+    """Check a request, and count the items of its operation; nothing is stored."""
     body = asked.body
     command = COMMANDS[body["command"]]
     how = {name: value for name, value in body.get("how", {}).items() if value is not False}
@@ -58,32 +79,37 @@ def begin_operation(context: AdminContext, asked: AdminRequest) -> Answer:
     if command.name == "replay" and "through" not in how and filters and filters.get("route"):
         how["through"] = filters["route"]
     complete = command.complete(how)
-    found = _select(context, command, complete, body, filters)
-    counts = found.as_json()
-    if body["mode"] == "dry_run":
-        shown = counts if asked.with_contents else redacted_views.hide_reasons(counts)
-        return StatusAnswer(shown, 200)
-    _check_count(body, found.count)
-    digest = _digest(body)
-    operation = operations.begin_operation(
-        context.database,
-        command.name,
-        found.ids,
-        actor=asked.actor,
+    return CountedRequest(
+        command=command,
+        items=_select(context, command, complete, body, filters),
         asked=operations.describe_request(
             _shown_filters(filters, body), body.get("ids", ()), **complete
         ),
+    )
+
+
+def store_request(context: AdminContext, asked: AdminRequest, counted: CountedRequest) -> Operation:
+    """Store an operation with the items that were counted for it, and return it."""
+    body = asked.body
+    _check_count(body, counted.items.count)
+    digest = _digest(body)
+    operation = operations.begin_operation(
+        context.database,
+        counted.command.name,
+        counted.items.ids,
+        actor=asked.actor,
+        asked=counted.asked,
         request=OperationRequest(
             token=asked.token_id,
             key=asked.idempotency_key,
             digest=digest,
             proposed_until=_proposed_until(context) if body["mode"] == "propose" else None,
-            counted=counts,
+            counted=counted.items.as_json(),
         ),
     )
     if operation.request_digest != digest:  # a rival with the same key and another body
         raise AdminProblem("idempotency_key_reused", "this Idempotency-Key began another request")
-    return _answer(context, asked, operation)
+    return operation
 
 
 def repeat_operation(context: AdminContext, asked: AdminRequest) -> Answer | None:

@@ -110,6 +110,7 @@ _COUNTS: Final[Schema] = {
     "by_status": COUNT_BY_NAME,
     "left_out": COUNT_BY_NAME,
     "problems": _list(_record(id=TEXT, problem=_nullable(TEXT))),
+    "notes": _list(TEXT),
     "went_already": COUNT,
     "examples": _list(TEXT),
 }

@@ -125,6 +125,7 @@ def test_a_dry_run_counts_and_writes_nothing(operator: Operator) -> None:
         "by_status": {"dead": 5},
         "left_out": {},
         "problems": [],
+        "notes": [],
         "went_already": 1,
         "examples": [one.id for one in made[:3]],
     } | {"examples": answer.get_json()["examples"]}

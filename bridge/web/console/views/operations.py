@@ -24,7 +24,6 @@ from bridge.services.parsed_records import parse_delivery
 from bridge.store.queries.selection_counts import read_deliveries
 from bridge.web.admin import operation_lists, operation_resources
 from bridge.web.admin.bodies import check_body
-from bridge.web.admin.context import StatusAnswer
 from bridge.web.admin.parameters import BEFORE, LIMIT, OUTCOME, SINCE, UNFINISHED
 from bridge.web.admin.problems import AdminProblem
 from bridge.web.console.console_request import ConsoleRequest, Screen
@@ -74,14 +73,14 @@ def propose(asked: ConsoleRequest) -> Response:
 def propose_operation(asked: ConsoleRequest, body: Mapping[str, Any]) -> Response:
     """Propose an operation that a body of the admin API describes, and lead to its page."""
     check_body(body, "OperationRequest")
-    answer = operation_resources.begin_operation(asked.context, replace(asked.ask(), body=body))
-    if not isinstance(answer, StatusAnswer):
-        raise TypeError("begin_operation answers with a status")
-    problems = answer.body["problems"]
-    if "run_id" in body.get("how", {}) and isinstance(problems, list) and problems:
-        raise refuse(400, f"{problems[0]['problem']}.")
+    request = replace(asked.ask(), body=body)
+    counted = operation_resources.count_request(asked.context, request)
+    problems = list(counted.items.problems.values())
+    if "run_id" in body.get("how", {}) and problems:
+        raise refuse(400, f"{problems[0]}.")
+    operation = operation_resources.store_request(asked.context, request, counted)
     return redirect(
-        make_link(f"/operations/{answer.body['id']}", {"next": find_next_page(asked.http)}), 303
+        make_link(f"/operations/{operation.id}", {"next": find_next_page(asked.http)}), 303
     )
 
 
