@@ -5,7 +5,7 @@ Each command has steps of one kind, such as deliveries, events or rejects.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -112,6 +112,7 @@ class Operation:
 
 
 EVENT_ID_PREFIX: Final = "evt_"
+DELIVERY_ID_PREFIX: Final = "dlv_"
 #: Items without an outcome, beside the words of `StepOutcome`.
 OPEN_ITEMS: Final = "open"
 
@@ -145,3 +146,8 @@ class OperationStep:
         if self.became is not None:
             return (self.item_id,)
         return tuple(one for one in self.made if not one.startswith(EVENT_ID_PREFIX))
+
+
+def are_deliveries(ids: Sequence[str]) -> bool:
+    """Return whether there are ids, all of deliveries."""
+    return bool(ids) and all(id_.startswith(DELIVERY_ID_PREFIX) for id_ in ids)

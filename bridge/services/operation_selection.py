@@ -183,7 +183,11 @@ def _select_replay(
             check_route(through, config)
         except InvalidRequest as error:
             raise OptionError("through", str(error)) from None
-    chosen = _find_events(database, asked, check, spam=False)
+    chosen = (
+        selection.select_named_replay(database, asked.ids, through, check)
+        if asked.filters is None
+        else _find_events(database, asked.filters, check, spam=False)
+    )
     if len(chosen.ids) > MAX_FORECAST_EVENTS:
         return OperationSelection(
             ids=chosen.ids,
@@ -232,7 +236,11 @@ def _select_events(
 ) -> OperationSelection:
     from bridge.store.queries.events import count_started
 
-    chosen = _find_events(database, asked, check, spam=True)
+    chosen = (
+        selection.select_named_events(database, asked.ids, check)
+        if asked.filters is None
+        else _find_events(database, asked.filters, check, spam=True)
+    )
     return OperationSelection(
         ids=chosen.ids,
         count=len(chosen.ids),
@@ -242,13 +250,10 @@ def _select_events(
 
 
 def _find_events(
-    database: Database, asked: SelectionRequest, check: Callable[[], None], *, spam: bool
+    database: Database, filters: Filters, check: Callable[[], None], *, spam: bool
 ) -> Selection:
     from bridge.store.queries.events import event_ids
 
-    if asked.filters is None:
-        return selection.select_named_events(database, asked.ids, check)
-    wanted = replace(asked.filters, spam=spam)
-    ids = event_ids(database, wanted, MAX_ITEMS + 1, check)
+    ids = event_ids(database, replace(filters, spam=spam), MAX_ITEMS + 1, check)
     _require_few(ids)
     return selection.Selection(ids=ids)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.core.errors import NotFound, UnknownName
@@ -125,6 +125,31 @@ def select_named_events(
     from bridge.store.queries import event_lookup
 
     return select_names(names, lambda name: [event_lookup.find(database, name)[0]], check)
+
+
+def select_named_replay(
+    database: Database,
+    names: Sequence[str],
+    through: str | None,
+    check: Callable[[], object] = lambda: None,
+) -> Selection:
+    """Select the items of a replay by names of events, deliveries or runs.
+
+    A delivery, or that of a run, stands for its event and its route; `through` a named route, only
+    for its event.
+    """
+    from bridge.store.queries import event_lookup
+    from bridge.store.queries.replay_routes import drop_repeated_items
+
+    if through is not None:
+        return select_named_events(database, names, check)
+
+    def find(name: str) -> list[str]:
+        event_id, delivery_id = event_lookup.find(database, name)
+        return [delivery_id or event_id]
+
+    selection = select_names(names, find, check)
+    return replace(selection, ids=drop_repeated_items(database, selection.ids))
 
 
 def select_named_rejects(

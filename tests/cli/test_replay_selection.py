@@ -294,3 +294,41 @@ def test_an_event_without_deliveries_is_planned_through_all_routes(
     events.add(store, event, [], lambda *_: [])
     assert run("replay", "--reason", "cannot be read", "--yes").exit_code == 0
     assert routes_of(store, event.id) == ["triage", "notify"]
+
+
+# -- the route of each delivery that is named
+
+
+def test_a_named_delivery_is_replayed_through_its_route_alone(
+    store: Database, half_parked: str
+) -> None:
+    parked, delivered = event_lookup.show(store, half_parked).deliveries
+    dry = run("replay", parked.id, "--dry-run")
+    assert dry.stdout == "1 delivery to replay\n" and "already delivered" not in dry.stderr
+    result = run("replay", parked.id, "--yes")
+    assert result.stdout.startswith(f"{parked.id}  replayed: dlv_")
+    assert routes_of(store, half_parked) == ["triage", "notify", "triage"]
+    assert "1 of these deliveries" in run("replay", delivered.id, "--dry-run").stderr
+    assert run("replay", delivered.id, "--through", "triage", "--yes").exit_code == 0
+    assert routes_of(store, half_parked) == ["triage", "notify", "triage", "triage"]
+
+
+def test_a_route_of_an_event_is_replayed_once(store: Database, half_parked: str) -> None:
+    assert run("replay", half_parked, "--through", "triage", "--yes").exit_code == 0
+    triage, notify, again = (one.id for one in event_lookup.show(store, half_parked).deliveries)
+    assert run("replay", triage, again, notify, "--dry-run").stdout == "2 deliveries to replay\n"
+    assert run("replay", triage, again, "--yes").exit_code == 0
+    assert routes_of(store, half_parked)[3:] == ["triage"]
+    assert run("replay", triage, half_parked, "--dry-run").stdout == "1 event to replay\n"
+    assert run("replay", triage, half_parked, "--yes").exit_code == 0
+    assert routes_of(store, half_parked)[4:] == ["triage", "notify"]
+
+
+def test_a_resumed_replay_of_a_delivery_goes_through_its_route(
+    store: Database, half_parked: str
+) -> None:
+    parked, _ = event_lookup.show(store, half_parked).deliveries
+    act = begin_operation(store, "replay", [parked.id, "dlv_gone"], actor="ana", asked={})
+    resumed = run("operations", "resume", act.id, "--yes")
+    assert "dlv_gone  not replayed: no such delivery" in resumed.stdout
+    assert routes_of(store, half_parked) == ["triage", "notify", "triage"]

@@ -38,9 +38,9 @@ _HIDDEN = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)">')
 class ConsoleOperator:
     """Opens pages, sends their forms, and lets the worker do its batches."""
 
-    def __init__(self, database: Database, folder: Path) -> None:
+    def __init__(self, database: Database, folder: Path, routes: str = ROUTES) -> None:
         path = folder / "some.yaml"
-        path.write_text(ROUTES)
+        path.write_text(routes)
         self.database = database
         self.config = load(path, {}, strict_secrets=False)
         self.console = ConsoleClient(database, folder, self.config)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import click
@@ -11,9 +11,11 @@ import click
 from bridge.cli.actions.request import OperationRequest
 from bridge.cli.ui import output
 from bridge.core.model import JSON
+from bridge.core.operations import are_deliveries
 
 # of commands whose name is not the verb
 VERBS = {"spam release": "release", "spam mark": "mark as spam"}
+DELIVERY_WORDS = ("delivery", "deliveries")
 ITEM_WORDS = dict.fromkeys(("replay", "spam release", "spam mark"), ("event", "events")) | {
     "erase": ("record", "records"),
     "readmit": ("reject", "rejects"),
@@ -21,9 +23,13 @@ ITEM_WORDS = dict.fromkeys(("replay", "spam release", "spam mark"), ("event", "e
 NO_FIELDS: Mapping[str, JSON] = MappingProxyType({})
 
 
-def count_items(command: str, count: int) -> str:
-    """Return a count of a command's items in words: `2 events`."""
-    one, many = ITEM_WORDS.get(command, ("delivery", "deliveries"))
+def count_items(command: str, count: int, ids: Sequence[str] = ()) -> str:
+    """Return a count of a command's items in words: `2 events`.
+
+    `ids`: some of them; those of a replay may be deliveries.
+    """
+    is_of_deliveries = command == "replay" and are_deliveries(ids)
+    one, many = DELIVERY_WORDS if is_of_deliveries else ITEM_WORDS.get(command, DELIVERY_WORDS)
     return output.number(count, one, many)
 
 
@@ -37,11 +43,12 @@ def say_still_refused(count: int) -> None:
         )
 
 
-def warn_of_repetition(count: int) -> None:
-    """Print how many events of a replay have started a flow before."""
+def warn_of_repetition(count: int, ids: Sequence[str]) -> None:
+    """Print how many items of a replay have started a flow before. `ids`: some of the items."""
     if count:
+        items = count_items("replay", 0, ids).partition(" ")[2]
         output.say(
-            f"{count} of these events {'was' if count == 1 else 'were'} already delivered, or"
+            f"{count} of these {items} {'was' if count == 1 else 'were'} already delivered, or"
             f" {'is' if count == 1 else 'are'} about to be: replaying starts the same flows again,"
             " unless --through names another route"
         )

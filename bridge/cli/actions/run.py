@@ -216,7 +216,7 @@ def start_operation(  # noqa: PLR0913 - the last step of every operation
         say_problems(problems.items())
     count = len(ids) if replayed is None else replayed.count
     more = {} if replayed is None else replayed.as_json()
-    if not confirm_operation(f"{count_items(name, count)} to {verb}", count, asked, more):
+    if not confirm_operation(f"{count_items(name, count, ids)} to {verb}", count, asked, more):
         return
     one = (
         begin_operation(database, name, ids, actor=find_actor(settings), asked=kept_asked)

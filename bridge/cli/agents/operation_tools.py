@@ -24,7 +24,10 @@ MEANINGS: Final = {
     "retry": "send dead or cancelled deliveries again, with their frozen inputs",
     "cancel": "cancel deliveries that wait",
     "resolve": "decide deliveries whose start is unknown: `how.to` is required",
-    "replay": "plan stored events again as new deliveries, which starts flows a second time",
+    "replay": (
+        "plan stored events again as new deliveries, which starts flows a second time; by the id"
+        " of a delivery, its event through the route of the delivery alone"
+    ),
     "spam release": "deliver events that were marked as spam",
     "spam mark": "mark events as spam and cancel what waits",
     "readmit": "verify rejects again, and accept those that are valid now",
@@ -130,12 +133,13 @@ def _propose(context: ToolContext, arguments: Mapping[str, JSON]) -> ToolAnswer:
         id_ = str(proposed["id"])
         count = int(proposed["count"])
         went = int(proposed["went_already"])
+        items = count_items(command, count, [str(id_) for id_ in proposed["examples"]])
         is_noted = bool(proposed.get("notes"))  # a bridge of an earlier version has none
     context.proposals.add(id_)
     again = f" {went} of them started a flow before." if went else ""
     unchecked = " `notes` say what could not be checked." if is_noted else ""
     said = (
-        f"Proposal {id_}: {count_items(command, count)} to {VERBS.get(command, command)}.{again}"
+        f"Proposal {id_}: {items} to {VERBS.get(command, command)}.{again}"
         f"{unchecked}"
         " Nothing has happened yet. Show the count, the routes and the examples to the person you"
         f" work for. If they agree, call agree_to_proposal with this id within {MINUTES} minutes."

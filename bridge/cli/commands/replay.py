@@ -64,7 +64,8 @@ def replay(
 
     With --dead-kind, --status, --run or --reason, an event is planned only through the routes of
     its deliveries that match and were not replayed since, so its other routes start nothing again.
-    --through names another route.
+    --through names another route. By the id of a delivery, its event is planned through the route
+    of the delivery alone.
 
     \b
     flowbridge replay evt_01jd2x
@@ -74,7 +75,7 @@ def replay(
     """
     from bridge.cli.actions.replay_count import select_events
     from bridge.services.operation_kinds import make_replay_handler
-    from bridge.services.selection import select_named_events
+    from bridge.services.selection import select_named_replay
     from bridge.store.queries import events as event_queries
     from bridge.store.queries.replay_routes import choose_routes
 
@@ -92,7 +93,7 @@ def replay(
     with wrong_usage():
         make_handler = make_replay_handler(settings, how, filters=filters)
     with open_store_to_change(settings) as database:
-        chosen = select_named_events(database, events)
+        chosen = select_named_replay(database, events, how["through"])
         ids = chosen.ids
         if filters is not None:
             require_existing(settings, database, **asked.chosen)
@@ -101,7 +102,7 @@ def replay(
         found = select_events(database, make_handler(database, None), ids, is_named=bool(events))
         ids = list(found.ids)
         routes = choose_routes(how["through"], filters)
-        warn_of_repetition(event_queries.count_started(database, ids, routes))
+        warn_of_repetition(event_queries.count_started(database, ids, routes), ids)
         start_operation(
             database,
             settings,

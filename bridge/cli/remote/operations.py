@@ -105,11 +105,12 @@ def resume_remote_operation(server: str, id_: str, asked: OperationRequest) -> N
 def _confirm(command: str, counted: Mapping[str, JSON], asked: OperationRequest) -> bool:
     with expect_shape():
         count = int(counted["count"])
+        examples = [str(id_) for id_ in counted["examples"]]
         if command == "replay":
-            warn_of_repetition(int(counted["went_already"]))
+            warn_of_repetition(int(counted["went_already"]), examples)
         say_notes(map(str, counted.get("notes") or ()))  # a bridge of an earlier version has none
         more = {"left_out": counted["left_out"], "refused": {}} if command == "replay" else {}
-    text = f"{count_items(command, count)} to {VERBS.get(command, command)}"
+    text = f"{count_items(command, count, examples)} to {VERBS.get(command, command)}"
     return confirm_operation(text, count, asked, more)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.model import Delivery, Event, Status
+from bridge.core.operations import are_deliveries
 from bridge.core.retention import is_content_deleted
 from bridge.ingest.event_builder import PLANNING_FAILED
 from bridge.ingest.receive import asks_to_confirm, replan
@@ -18,7 +19,13 @@ from bridge.routing.model import Config
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, lock_order
 from bridge.store.operations.actions import NOT_SPAM, ItemResult, spam_problem
-from bridge.store.queries.replay_routes import ALL_ROUTES, EventRoutes, ReplayRoutes, find_routes
+from bridge.store.queries.replay_routes import (
+    ALL_ROUTES,
+    EventRoutes,
+    ReplayItem,
+    ReplayRoutes,
+    find_items,
+)
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import delivery_again_row, to_delivery
 from bridge.store.tables.schema import delivery, event
@@ -30,7 +37,7 @@ NONE_LEFT: Final = "its deliveries that match were replayed or sent since"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayPlan:
-    """The result of routing an event again, not stored yet.
+    """The result of routing the event of an item again, not stored yet.
 
     `problem`: why no delivery is sent. `known`: the event, null where there is none.
     `kept_problem`: the new problem of the event. `skipped`: the routes of its other deliveries.
@@ -64,9 +71,10 @@ class ReplayHandler:
         planned: list[ReplayPlan] = []
         size = 0
         with database.read() as connection:
-            routes = find_routes(connection, self.routes, ids)
+            items = find_items(connection, self.routes, ids)
         for id_ in ids:
-            planned.append(self._plan(database, id_, now, routes.get(id_)))
+            item = items.get(id_)
+            planned.append(self._plan(database, id_, now, item) if item else _not_found(id_))
             known = planned[-1].known
             size += len(known.body) if known is not None else 0
             if size > MAX_BATCH_BYTES:
@@ -79,15 +87,15 @@ class ReplayHandler:
         """Store the new deliveries. Each result has them as stored: a trigger may have blocked or
         merged them.
         """
-        ids = [one.id for one in prepared if one.known]
+        ids = [one.known.id for one in prepared if one.known]
         lock_order.lock(connection, events=ids, planned=_planned(prepared))
         there = select(event.c.id, event.c.spam).where(event.c.id.in_(ids))
         spam_by_id = {row.id: row.spam for row in connection.execute(there)}
-        prepared = [one if one.known is None else self._check(one, spam_by_id) for one in prepared]
+        prepared = [self._check(one, spam_by_id) for one in prepared]
         for one in prepared:
             if one.known is not None and one.kept_problem != one.known.problem:
                 connection.execute(
-                    update(event).where(event.c.id == one.id).values(problem=one.kept_problem)
+                    update(event).where(event.c.id == one.known.id).values(problem=one.kept_problem)
                 )
         held = self._release(connection, prepared, spam_by_id) if self.releases else {}
         planned = _planned(prepared)
@@ -110,9 +118,11 @@ class ReplayHandler:
 
     def _check(self, one: ReplayPlan, spam_by_id: Mapping[str, str | None]) -> ReplayPlan:
         """Refuse an event that was deleted, marked as spam or released meanwhile."""
-        if one.id not in spam_by_id:
+        if one.known is None:
+            return one
+        if one.known.id not in spam_by_id:
             return _not_found(one.id)
-        problem = self._spam_problem(one.id, spam_by_id[one.id])
+        problem = self._spam_problem(one.known.id, spam_by_id[one.known.id])
         return one if problem is None else ReplayPlan(id=one.id, problem=problem)
 
     def _spam_problem(self, id_: str, spam: str | None) -> str | None:
@@ -128,16 +138,16 @@ class ReplayHandler:
         held = {
             one.id: spam
             for one in prepared
-            if one.known is not None and (spam := spam_by_id[one.id]) is not None
+            if one.known is not None and (spam := spam_by_id[one.known.id]) is not None
         }
-        connection.execute(update(event).where(event.c.id.in_(held)).values(spam=None))
+        ids = [one.known.id for one in prepared if one.known is not None and one.id in held]
+        connection.execute(update(event).where(event.c.id.in_(ids)).values(spam=None))
         return held
 
-    def _plan(
-        self, database: Database, id_: str, now: float, routes: EventRoutes | None
-    ) -> ReplayPlan:
+    def _plan(self, database: Database, id_: str, now: float, item: ReplayItem) -> ReplayPlan:
+        routes = item.routes
         try:
-            known = events.get(database, id_)
+            known = events.get(database, item.event_id)
         except NotFound:
             return _not_found(id_)
         if is_content_deleted(known):
@@ -148,7 +158,7 @@ class ReplayHandler:
             return ReplayPlan(id=id_, problem=str(error))
         if config.source(known.source) is None:
             return ReplayPlan(id=id_, problem=f"its source {known.source!r} is not in routes.yaml")
-        if (problem := self._spam_problem(id_, known.spam)) is not None:
+        if (problem := self._spam_problem(known.id, known.spam)) is not None:
             return ReplayPlan(id=id_, problem=problem)
         kept_problem, planned = _route_again(replace(known, spam=None), config, now, self.nonce)
         problem = None if self.releases else _refusal(known, kept_problem, planned, routes)
@@ -183,7 +193,8 @@ def _planned(prepared: Sequence[ReplayPlan]) -> list[Delivery]:
 
 
 def _not_found(id_: str) -> ReplayPlan:
-    return ReplayPlan(id=id_, problem="no such event")
+    kind = "delivery" if are_deliveries([id_]) else "event"
+    return ReplayPlan(id=id_, problem=f"no such {kind}")
 
 
 def _route_again(

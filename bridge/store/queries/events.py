@@ -6,6 +6,7 @@ delays no checkpoint.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -36,7 +37,7 @@ from bridge.store.queries.filters import (
     delivery_conditions,
     event_conditions,
 )
-from bridge.store.queries.replay_routes import ALL_ROUTES, ReplayRoutes, find_routes
+from bridge.store.queries.replay_routes import ALL_ROUTES, ReplayRoutes, find_items
 from bridge.store.tables.rows import to_delivery, to_event
 from bridge.store.tables.schema import delivery, event
 
@@ -207,29 +208,23 @@ def count_plans(
     return found
 
 
-def count_started(
-    database: Database, event_ids: Sequence[str], routes: ReplayRoutes = ALL_ROUTES
-) -> int:
-    """Count the events with a started or pending delivery of a route that a replay plans them
-    through: it starts the flows of these events again.
+def count_started(database: Database, ids: Sequence[str], routes: ReplayRoutes = ALL_ROUTES) -> int:
+    """Count the items of a replay whose event has a started or pending delivery of a route that
+    they plan it through: the replay starts the flows of these events again.
     """
     count = 0
-    for page in split_ids(event_ids):
-        query = (
-            select(delivery.c.event_id, delivery.c.route)
-            .where(delivery.c.event_id.in_(page), delivery.c.status.in_(STARTED_STATUSES))
-            .distinct()
-        )
+    for page in split_ids(ids):
         with database.read() as connection:
-            limits = find_routes(connection, routes, page)
-            rows = connection.execute(query).all()
-        count += len(
-            {
-                row.event_id
-                for row in rows
-                if (limit := limits.get(row.event_id)) is None or row.route in limit.planned
-            }
-        )
+            items = find_items(connection, routes, page)
+            query = select(delivery.c.event_id, delivery.c.route).where(
+                delivery.c.event_id.in_({item.event_id for item in items.values()}),
+                delivery.c.status.in_(STARTED_STATUSES),
+            )
+            rows = connection.execute(query.distinct()).all()
+        started = defaultdict(list)
+        for row in rows:
+            started[row.event_id].append(row.route)
+        count += sum(any(map(item.has_route, started[item.event_id])) for item in items.values())
     return count
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from bridge.core.operations import are_deliveries
 from bridge.core.plurals import pluralize
 from bridge.core.times import write_time
 from bridge.services.operation_commands import COMMANDS, ItemKind
@@ -16,7 +17,7 @@ OUTCOME_MARK: Final = ":"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationWords:
-    """The words of a command, or of one outcome of `resolve`.
+    """The words of a command, of one outcome of `resolve`, or of a replay of deliveries.
 
     `verb` begins a title with the number of items. `effect` says what is done to each. `undo`: how
     a person takes it back, empty where there is no way.
@@ -38,11 +39,19 @@ WORDS: Final = {
         effect="A cancelled delivery is not sent. What waits behind it goes on.",
         undo="Retry queues it again.",
     ),
-    "replay": OperationWords(
+    "replay:events": OperationWords(
         verb="Replay",
         effect=(
             "Each event is planned again, and gets new deliveries by the routes.yaml that is in"
             " force then."
+        ),
+        undo="Until the new deliveries are sent, cancel takes them back.",
+    ),
+    "replay:deliveries": OperationWords(
+        verb="Replay",
+        effect=(
+            "The event of each delivery is planned again, through the route of the delivery alone,"
+            " and gets a new delivery by the routes.yaml that is in force then."
         ),
         undo="Until the new deliveries are sent, cancel takes them back.",
     ),
@@ -80,7 +89,7 @@ WORDS: Final = {
     ),
     "erase": OperationWords(verb="Erase", effect="Contents are deleted for good."),
 }
-_NOUNS: Final = {
+_NOUNS: Final[Mapping[ItemKind | None, tuple[str, str]]] = {
     ItemKind.DELIVERIES: ("delivery", "deliveries"),
     ItemKind.EVENTS: ("event", "events"),
     ItemKind.REJECTS: ("reject", "rejects"),
@@ -94,17 +103,26 @@ _RESOLUTIONS: Final = {
 }
 
 
-def find_words(command: str, asked: Mapping[str, Any]) -> OperationWords:
-    """Return the words of a command with its options."""
+def find_words(command: str, asked: Mapping[str, Any], ids: Sequence[str]) -> OperationWords:
+    """Return the words of a command with its options. `ids`: some of its items."""
     name = f"{command}{OUTCOME_MARK}{asked.get('to')}" if command == "resolve" else command
+    if command == "replay":
+        name += f":{_find_items(command, ids)}"
     return WORDS.get(name) or OperationWords(verb=f"{command.capitalize()}:", effect="")
 
 
-def count_items(command: str, count: int | None) -> str:
-    """Return the number of items of a command, with their noun."""
-    found = COMMANDS.get(command)
-    one, many = _NOUNS[found.items] if found else ("item", "items")
+def count_items(command: str, count: int | None, ids: Sequence[str]) -> str:
+    """Return the number of items of a command, with their noun. `ids`: some of them."""
+    one, many = _NOUNS.get(_find_items(command, ids), ("item", "items"))
     return pluralize(count or 0, one, many)
+
+
+def _find_items(command: str, ids: Sequence[str]) -> ItemKind | None:
+    """Return the kind of a command's items; those of a replay may be deliveries."""
+    if command == "replay" and are_deliveries(ids):
+        return ItemKind.DELIVERIES
+    known = COMMANDS.get(command)
+    return None if known is None else known.items
 
 
 def describe_request(command: str, asked: Mapping[str, Any]) -> list[tuple[str, str]]:

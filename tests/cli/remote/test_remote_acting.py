@@ -127,9 +127,9 @@ def test_an_unknown_id_ends_with_one(both: BothWays) -> None:
 def test_how_many_flows_a_replay_would_start_again_is_said_first(both: BothWays) -> None:
     id_ = add_event(both, Status.DELIVERED)
     local, remote = (run("replay", id_, "--dry-run") for run in (both.local, both.remote))
-    assert remote.stdout == local.stdout == "1 event to replay\n"
+    assert remote.stdout == local.stdout == "1 delivery to replay\n"
     assert remote.stderr == local.stderr
-    assert "1 of these events was already delivered" in remote.stderr
+    assert "1 of these deliveries was already delivered" in remote.stderr
 
 
 @pytest.mark.parametrize(

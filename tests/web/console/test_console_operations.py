@@ -9,13 +9,15 @@ from urllib.parse import urlsplit
 import pytest
 from admin_client import lift_rates
 from console_client import OWN_PAGE
-from console_operator import ConsoleOperator
-from records import NOW, make_event, put
+from console_operator import ROUTES, ConsoleOperator
+from records import NOW, make_delivery, make_event, put
 
+from bridge.core.model import Status
 from bridge.core.scopes import Scope
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.operations import control
+from bridge.store.queries import event_lookup
 from bridge.store.queue import hold
 from bridge.store.tables import schema
 
@@ -78,6 +80,30 @@ def test_a_replay_of_events_makes_deliveries_with_links(operator: ConsoleOperato
     made = operator.operations()[0]
     assert (made.command, made.done) == ("replay", 1)
     assert html.count('<a href="/console/deliveries/dlv_') == 1
+
+
+def test_a_replay_of_ticked_deliveries_goes_through_their_routes_alone(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lift_rates(monkeypatch)
+    more = "  - {name: more, on: github issues, inputs: {title: x}, flow: local/echo}\n"
+    operator = ConsoleOperator(database, tmp_path, ROUTES + more)
+    event = make_event(config_hash=operator.config.hash)
+    made = [make_delivery(event, route, status=Status.SHADOW) for route in ("triage", "more")]
+    events.add(operator.database, event, made, lambda *_: [])
+    page = operator.propose(command="replay", id=[made[1].id])
+    html = operator.console.html(page)
+    assert "<h1>Replay 1 delivery?</h1>" in html
+    assert "through the route of the delivery alone" in html
+    assert "<td>more</td>" in html and "<td>triage</td>" not in html
+    assert "1 of 1" in operator.carry_out(page)
+    found = event_lookup.show(operator.database, event.id).deliveries
+    assert [one.route for one in found] == ["triage", "more", "more"]
+    page = operator.propose(command="replay", id=[one.id for one in made])
+    assert "<h1>Replay 2 deliveries?</h1>" in operator.console.html(page)
+    operator.carry_out(page, typed="2")
+    found = event_lookup.show(operator.database, event.id).deliveries
+    assert sorted(one.route for one in found[3:]) == ["more", "triage"]
 
 
 def test_more_than_100_want_the_number_typed(

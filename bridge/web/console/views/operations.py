@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -268,16 +268,22 @@ def _describe_item(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _title(shape: Mapping[str, Any]) -> str:
-    words = find_words(shape["command"], shape["asked"])
+    ids = _find_examples(shape)
+    words = find_words(shape["command"], shape["asked"], ids)
     count = shape["count"] if shape["state"] in PROPOSED else shape["chosen"]
-    return f"{words.verb} {count_items(shape['command'], count)}"
+    return f"{words.verb} {count_items(shape['command'], count, ids)}"
+
+
+def _find_examples(shape: Mapping[str, Any]) -> Sequence[str]:
+    """Return ids of some items, or of a command's operation the first names that were given."""
+    return shape["examples"] or list_names(shape["asked"])
 
 
 def _ask(shape: Mapping[str, Any]) -> str:
     """Return the question of a proposal, or that it has no items."""
     if shape["count"]:
         return f"{_title(shape)}?"
-    verb = find_words(shape["command"], shape["asked"]).verb
+    verb = find_words(shape["command"], shape["asked"], _find_examples(shape)).verb
     return f"Nothing to {verb[:1].lower()}{verb[1:]}"
 
 
@@ -288,7 +294,7 @@ def _describe(shape: Mapping[str, JSON]) -> dict[str, Any]:
     chosen = shape["chosen"]
     return {
         "title": _title(shape),
-        "words": find_words(command, asked),
+        "words": find_words(command, asked, _find_examples(shape)),
         "request": describe_request(command, asked),
         "names": [{"id": one, "url": link_record(one)} for one in names],
         "more_names": max(chosen - len(names), 0) if names and isinstance(chosen, int) else 0,
