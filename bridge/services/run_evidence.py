@@ -76,12 +76,14 @@ def describe_evidence(evidence: JSON) -> list[tuple[str, str]]:
     ]
 
 
-def describe_search(delivery: Delivery) -> list[tuple[str, str]]:
-    """Return what is known of the search for a delivery's run, as names and values."""
+def describe_search(delivery: Delivery, obstacle: Obstacle | None = None) -> list[tuple[str, str]]:
+    """Return what is known of the search for a delivery's run, as names and values: the evidence of
+    the platform's last list of runs, or why there is none.
+    """
     if delivery.evidence is not None:
         return describe_evidence(delivery.evidence)
     if delivery.status is Status.UNKNOWN:
-        return [("looked", describe_missing_look(delivery))]
+        return [("looked", describe_missing_look(delivery, obstacle))]
     return []
 
 

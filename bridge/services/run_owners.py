@@ -25,7 +25,7 @@ def describe_owned_runs(
     owners: dict[str, RunOwner] = {}
     if database is not None:
         with database.read() as connection:
-            owners = find_run_owners(connection, platform, [run.id for run in runs])
+            owners = find_run_owners(connection, [run.id for run in runs], platform)
     return [
         run_json(platform, run)
         | {

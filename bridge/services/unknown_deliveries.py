@@ -15,16 +15,13 @@ from bridge.core.times import iso
 from bridge.delivery.next_steps import DeliveryContext, Need, find_need, find_settling_steps
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.services.delivery_states import describe_status
-from bridge.services.run_evidence import (
-    describe_evidence,
-    describe_missing_look,
-    find_run_id,
-)
+from bridge.services.run_evidence import describe_missing_look, describe_search, find_run_id
 from bridge.services.selection import Selection, select_names
 from bridge.services.serializers import attempt_json, delivery_json, evidence_json
 from bridge.services.usable_config import load_present
 from bridge.store.inbound import events
-from bridge.store.queries import event_lookup, unknown_evidence, wait_facts
+from bridge.store.queries import event_lookup, wait_facts
+from bridge.store.queries.events import read_listed_events
 from bridge.store.queries.selection_counts import read_deliveries
 
 if TYPE_CHECKING:
@@ -60,10 +57,8 @@ class UnknownDelivery:
 
     @property
     def evidence(self) -> list[tuple[str, str]]:
-        """The evidence of the platform's last list of runs, or why there is none, as pairs."""
-        if self.delivery.evidence is not None:
-            return describe_evidence(self.delivery.evidence)
-        return [("looked", self.not_looked)]
+        """What is known of the search for its run, as pairs; see `describe_search`."""
+        return describe_search(self.delivery, self._known().obstacle)
 
     @property
     def not_looked(self) -> str:
@@ -136,9 +131,7 @@ def read_unknown_deliveries(
     Without `config` their waits lack reasons of routes.yaml.
     """
     stored = read_deliveries(database, ids)
-    events_by_id = unknown_evidence.read_listed_events(
-        database, [*{one.event_id for one in stored.values()}]
-    )
+    events_by_id = read_listed_events(database, [*{one.event_id for one in stored.values()}])
     attempts = event_lookup.read_attempts(database, [*stored])
     now = time.time()
     waits = wait_facts.find_waits(database, stored.values(), config, now)

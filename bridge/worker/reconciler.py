@@ -157,7 +157,7 @@ class Reconciler:
             within,
         )
         with self._database.read() as connection:
-            taken = unknown_starts.find_owned_runs(connection, [one.run_id for one in some])
+            taken = unknown_starts.find_run_owners(connection, [one.run_id for one in some])
         return [one.run_id for one in some if one.run_id not in taken]
 
     def _report(self, run_id: str, listed: RunReport, platform: Platform) -> RunReport:

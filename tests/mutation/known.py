@@ -264,10 +264,10 @@ KNOWN: list[dict[str, Any]] = [
         "file": "bridge/store/queue/reconcile.py",
         "old": (
             "    others = find_rivals(connection, known, answers.look) if answers.look.candidates else ()\n"
-            "    taken = find_owned_runs(connection, [one.run_id for one in answers.look.candidates])\n"
+            "    taken = find_run_owners(connection, [one.run_id for one in answers.look.candidates])\n"
         ),
         "new": (
-            "    taken = find_owned_runs(connection, [one.run_id for one in answers.look.candidates])\n"
+            "    taken = find_run_owners(connection, [one.run_id for one in answers.look.candidates])\n"
             "    others = find_rivals(connection, known, answers.look) if answers.look.candidates else ()\n"
         ),
         "tests": ["tests/store/test_ledger_races.py"],
@@ -775,15 +775,15 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "N-linked-attempt",
         "file": "bridge/store/queue/unknown_starts.py",
-        "old": "for table in (delivery, attempt)]",
-        "new": "for table in (delivery,)]",
+        "old": "for query in (of_delivery, of_attempt)",
+        "new": "for query in (of_delivery,)",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "N-linked-delivery",
         "file": "bridge/store/queue/unknown_starts.py",
-        "old": "for table in (delivery, attempt)]",
-        "new": "for table in (attempt,)]",
+        "old": "for query in (of_delivery, of_attempt)",
+        "new": "for query in (of_attempt,)",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {

@@ -1112,8 +1112,13 @@ def test_a_run_is_linked_to_the_delivery_that_has_it_and_to_each_attempt_that_st
     )
     with database.read() as connection:
         asked = ["of an attempt", "of the next one", "of a delivery", "free"]
-        assert unknown_starts.find_owned_runs(connection, asked) == set(asked) - {"free"}
-        assert unknown_starts.find_owned_runs(connection, []) == set()
+        owners = unknown_starts.find_run_owners(connection, asked)
+        assert unknown_starts.find_run_owners(connection, []) == {}
+    of_attempt = dict.fromkeys(asked[:2], sent_again)
+    assert {id_: owner.delivery_id for id_, owner in owners.items()} == {
+        **of_attempt,
+        "of a delivery": named,
+    }
 
 
 def test_a_case_is_the_last_attempt_of_what_is_unknown(database: Database) -> None:

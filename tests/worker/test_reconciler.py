@@ -682,7 +682,7 @@ def test_whose_runs_they_are_is_looked_up_in_indexes_however_many_there_are(
             "before_cursor_execute",
             lambda _, __, statement, given, *___: asked.append((statement, given)),
         )
-        unknown_starts.find_owned_runs(connection, ["r1", "r2"])
+        unknown_starts.find_run_owners(connection, ["r1", "r2"])
         unknown_starts.find_rivals(
             connection, known, reconcile.Look(at=NOW, window=attempt_window(NOW, 30.0))
         )

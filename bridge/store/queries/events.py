@@ -113,6 +113,16 @@ def whole_events(database: Database, ids: Sequence[str]) -> Iterator[Event]:
         yield from (found[each] for each in page if each in found)
 
 
+def read_listed_events(database: Database, ids: Sequence[str]) -> dict[str, Event]:
+    """Return the events with these ids that are still stored, by id, without body and headers."""
+    listed: dict[str, Event] = {}
+    for page in split_ids(ids):
+        with database.read() as connection:
+            rows = connection.execute(LISTED_EVENTS.where(event.c.id.in_(page))).all()
+        listed |= {row.id: to_event(row, database.sealer) for row in rows}
+    return listed
+
+
 def event_ids(
     database: Database,
     filters: Filters,

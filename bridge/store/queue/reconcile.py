@@ -22,8 +22,8 @@ from bridge.store.db.database import timings_of
 from bridge.store.queue import ledger, ordering, run_tracking, throttling
 from bridge.store.queue.unknown_starts import (
     UnknownStart,
-    find_owned_runs,
     find_rivals,
+    find_run_owners,
     read_unknown_start,
 )
 from bridge.store.tables.encrypted import encrypt_row, row_name, sealer_of
@@ -63,7 +63,7 @@ def resolve(
     # In this order: a call that ends in between is still open in the first query, or its run is in
     # the second.
     others = find_rivals(connection, known, answers.look) if answers.look.candidates else ()
-    taken = find_owned_runs(connection, [one.run_id for one in answers.look.candidates])
+    taken = find_run_owners(connection, [one.run_id for one in answers.look.candidates])
     look = replace(
         answers.look,
         rivals=others,

@@ -81,20 +81,14 @@ def read_clocks(begun: Row[Any]) -> ClockReading:
     )
 
 
-def find_owned_runs(connection: Connection, run_ids: Collection[str]) -> set[str]:
-    """Return the runs that already belong to a delivery or an attempt."""
-    queries = (
-        [select(table.c.run_id).where(table.c.run_id.in_(run_ids)) for table in (delivery, attempt)]
-        if run_ids
-        else []
-    )
-    return {row.run_id for query in queries for row in connection.execute(query)}
-
-
 def find_run_owners(
-    connection: Connection, platform: str, run_ids: Collection[str]
+    connection: Connection, run_ids: Collection[str], platform: str | None = None
 ) -> dict[str, RunOwner]:
-    """Return the deliveries that these runs of a platform belong to, by run."""
+    """Return the deliveries that these runs belong to, by run.
+
+    `platform`: only runs of deliveries of this one. Without it those of every platform, since one
+    that was renamed has runs under both names.
+    """
     if not run_ids:
         return {}
     columns = delivery.c.id, delivery.c.event_id, delivery.c.route
@@ -104,18 +98,21 @@ def find_run_owners(
         .join_from(attempt, delivery, attempt.c.delivery_id == delivery.c.id)
         .where(attempt.c.run_id.in_(run_ids))
     )
-    return {
-        row.run_id: RunOwner(row.id, row.event_id, row.route)
-        for query in (of_attempt, of_delivery)
-        for row in connection.execute(query.where(delivery.c.platform == platform))
-    }
+    of_platform = [] if platform is None else [delivery.c.platform == platform]
+    # In this order: a retry moves the run of a delivery to its attempt.
+    rows = [
+        row
+        for query in (of_delivery, of_attempt)
+        for row in connection.execute(query.where(*of_platform))
+    ]
+    return {row.run_id: RunOwner(row.id, row.event_id, row.route) for row in reversed(rows)}
 
 
 def find_run_conflict(
     connection: Connection, delivery_id: str, platform: str, run_id: str
 ) -> str | None:
     """Return why a run cannot be recorded for a delivery: it belongs to another one."""
-    owner = find_run_owners(connection, platform, [run_id]).get(run_id)
+    owner = find_run_owners(connection, [run_id], platform).get(run_id)
     if owner is None or owner.delivery_id == delivery_id:
         return None
     return (
