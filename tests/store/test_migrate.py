@@ -181,6 +181,30 @@ def test_each_migration_is_a_transaction_of_its_own(
     assert begun == revisions[:0:-1]  # from 0001 to the one before the newest
 
 
+def test_processes_of_the_version_before_need_not_fill_a_new_column(tmp_path: Path) -> None:
+    """They go on inserting rows without it while a fleet is upgraded."""
+    database = Database(f"sqlite:///{tmp_path / 'flowbridge.db'}")
+    earlier: dict[str, set[str]] = {}
+    required = []
+    for script in reversed(list(scripts().walk_revisions())):
+        with database.long_transaction() as connection:
+            command.upgrade(alembic_settings.scripts(connection), script.revision)
+        inspector = inspect(database.engine)
+        tables = {name: inspector.get_columns(name) for name in inspector.get_table_names()}
+        required += [
+            f"{script.revision}: {name}.{column['name']}"
+            for name in tables.keys() & earlier.keys()
+            for column in tables[name]
+            if column["name"] not in earlier[name]
+            and not column["nullable"]
+            and column["default"] is None
+        ]
+        earlier = {name: {column["name"] for column in tables[name]} for name in tables}
+    database.close()
+    assert required == []
+    assert "event" in earlier
+
+
 def test_no_file_of_the_store_is_for_others_to_read(tmp_path: Path) -> None:
     """They contain bodies and headers of events."""
     database = Database(f"sqlite:///{tmp_path / 'data' / 'flowbridge.db'}")
