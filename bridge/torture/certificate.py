@@ -18,6 +18,7 @@ FAULT_LABELS: Final = {
     "clock_minutes": "clock steps by minutes",
     "clock_days": "by a day",
     "database": "times all connections terminated",
+    "lapse": "stops both before a call and before its write",
     "overtaken": "calls taken over by other processes",
     "broker_emptied": "times the broker emptied",
     "messages_lost": "messages lost with it",

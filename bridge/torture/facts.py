@@ -61,7 +61,8 @@ def collect_facts(
         "cycles": env.done.total() - sum(env.done[what] for what in DETAIL_COUNTS),
         "kills": kills,
         "faults": {
-            kind: env.done[kind] for kind in ("disk", "clock", "blip", "database", *DETAIL_COUNTS)
+            kind: env.done[kind]
+            for kind in ("disk", "clock", "blip", "database", "lapse", *DETAIL_COUNTS)
         },
         "acknowledges_again_after": {
             "count": len(recovery),

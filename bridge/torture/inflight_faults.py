@@ -8,24 +8,20 @@ from __future__ import annotations
 import signal
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
-from bridge.core.errors import StoreError
-from bridge.store.db.database import Database
 from bridge.store.queries import census
+from bridge.torture import call_gate
 from bridge.torture.environment import Environment
 from bridge.torture.processes import send_signal
-from bridge.torture.scenarios import SCENARIOS
 
 # no process makes calls for so long, so that many deliveries are waiting
 QUEUE_SECONDS: Final = 2.0
 # the type of the event that is sent meanwhile; it matches many routes
 MULTI_ROUTE_TYPE: Final = "seldom"
-RECONCILED_ROUTES: Final = {
-    scenario.route for scenario in SCENARIOS if scenario.on_unknown == "reconcile"
-}
-# until a continued process begins calls; a stopped one may hold a lock, for 10 s at most
-BEGIN_TIMEOUT_SECONDS: Final = 12.0
+# until a continued process makes calls; a stopped one may hold a lock, for 10 s at most
+GATE_TIMEOUT_SECONDS: Final = 12.0
 # until others have taken over, after leases of 10 s, and searched twice for the runs
 TAKEOVER_TIMEOUT_SECONDS: Final = 25.0
 MESSAGE_TIMEOUT_SECONDS: Final = 5.0  # until messages wait in the broker
@@ -35,7 +31,8 @@ def pause_during_calls(env: Environment) -> bool:
     """Suspend a node during its calls until other nodes have searched for its runs and resumed.
 
     All workers stop for a moment so that deliveries wait. One node continues, and is stopped again
-    as soon as it has recorded attempts.
+    as soon as its gate holds a start at each moment. Return whether others took over all of its
+    calls, those in the gate included.
     """
     node = env.random.choice(env.nodes)
     maker = "celery" if env.broker is not None else "work"
@@ -43,43 +40,32 @@ def pause_during_calls(env: Environment) -> bool:
     own = node.processes[maker].pids
     if not own:
         return False
-    env.load.queue_types([MULTI_ROUTE_TYPE])
-    with _paused(own):
+    with _paused(own), call_gate.close_gate(node.gate):
         with _paused(others):
+            env.load.queue_types([MULTI_ROUTE_TYPE])
             env.wait(QUEUE_SECONDS)
-            attempts = _stop_after_begin(env, own)
+            attempts = _stop_in_gate(env, own, node.gate)
         env.kills["SIGSTOP", "celery" if maker == "celery" else "worker"] += 1
         env.wait_until(lambda: _is_settled(env, attempts), _limit(env, TAKEOVER_TIMEOUT_SECONDS))
-        overtaken = attempts - (env.query(census.open_attempts) or dict.fromkeys(attempts)).keys()
+        pending = env.query(census.open_attempts)
+        overtaken = set() if pending is None else attempts - pending.keys()
+        is_gated = call_gate.holds_all(node.gate)
     env.done["overtaken"] += len(overtaken)
-    return bool(overtaken)
+    return is_gated and 0 < len(overtaken) == len(attempts)
 
 
-def _stop_after_begin(env: Environment, own: Collection[int]) -> set[tuple[str, int]]:
-    """Continue processes until they have recorded attempts, stop them, and return the attempts."""
-    database = Database(env.url)  # one connection for all queries: milliseconds matter
-    try:
-        before = census.open_attempts(database)
+def _stop_in_gate(env: Environment, own: Collection[int], gate: Path) -> set[tuple[str, int]]:
+    """Continue processes until their gate holds a start at each moment, and stop them.
 
-        def begun() -> dict[tuple[str, int], str]:
-            return {
-                one: route
-                for one, route in census.open_attempts(database).items()
-                if one not in before
-            }
-
-        _signal_all(own, signal.SIGCONT)
-        env.wait_until(
-            lambda: not RECONCILED_ROUTES.isdisjoint(begun().values()),
-            _limit(env, BEGIN_TIMEOUT_SECONDS),
-            every=0.001,
-        )
-        _signal_all(own, signal.SIGSTOP)
-        return set(begun())
-    except StoreError:
-        return set()
-    finally:
-        database.close()
+    Return the attempts that they have recorded meanwhile.
+    """
+    before = env.query(census.open_attempts)
+    _signal_all(own, signal.SIGCONT)
+    limit = _limit(env, GATE_TIMEOUT_SECONDS)
+    env.wait_until(lambda: call_gate.holds_all(gate), limit, every=0.001)
+    _signal_all(own, signal.SIGSTOP)
+    after = env.query(census.open_attempts)
+    return set() if before is None or after is None else after.keys() - before.keys()
 
 
 def _limit(env: Environment, seconds: float) -> float:

@@ -21,16 +21,21 @@ from bridge.torture.processes import Process, Service, list_children
 #: With the default timings the test would end before the second search for a run.
 RECONCILE_TIMINGS: Final = {"reconcile_first_seconds": 0.5, "reconcile_confirm_seconds": 1.0}
 #: Runs `flowbridge` so that it ends with the test's process, however that dies. A process that
-#: takes over becomes a child of the test a moment later.
+#: takes over becomes a child of the test a moment later. The second argument is the file of its
+#: gate for calls, or empty.
 PROGRAM: Final = f"""
 import os, sys, time
-parent, tries = int(sys.argv.pop(1)), 1000
+from pathlib import Path
+parent, gate, tries = int(sys.argv.pop(1)), sys.argv.pop(1), 1000
 while os.getppid() != parent and (tries := tries - 1):
     time.sleep(0.01)
 from bridge.system.linux_process import die_with_parent
 die_with_parent()
 if os.getppid() != parent:
     sys.exit(1)
+if gate:
+    from bridge.torture.call_gate import install_gate
+    install_gate(Path(gate))
 from bridge.cli.main import main
 from bridge.core.timings import Timings
 main(sys.argv[1:], Timings(**{RECONCILE_TIMINGS!r}))
@@ -39,6 +44,7 @@ STOP_SECONDS: Final = 12.0  # from SIGTERM to the end
 STARTUP_SECONDS: Final = 20.0  # on a busy machine, until a process handles SIGTERM
 # run like systemd services on every other node, and like containers on the others
 SERVICE_COMMANDS: Final = ("serve", "web", "work")
+GATED_COMMANDS: Final = ("work", "celery")  # those that make calls, and that others take over from
 # below the ephemeral ports: an outgoing connection could take the port during a restart
 PORT_RANGE: Final = (15_000, 32_000)
 
@@ -74,22 +80,20 @@ class Node:
         self.number = number
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
+        self.gate = folder / f"call-gate-{number}"
         self._http = HttpClient()
         ours = {"FLOWBRIDGE_BIND": f"127.0.0.1:{port}", **environ}
-        begin = [
-            sys.executable,
-            "-c",
-            PROGRAM,
-            str(os.getpid()),
-            "--config",
-            str(folder / "routes.yaml"),
-        ]
         self.processes = {
             name: (Service if name in SERVICE_COMMANDS and number % 2 == 0 else Process)(
-                f"{name}-{number}", [*begin, name], folder, ours
+                f"{name}-{number}", self._make_command(name, folder), folder, ours
             )
             for name in commands
         }
+
+    def _make_command(self, name: str, folder: Path) -> list[str]:
+        gate = str(self.gate) if name in GATED_COMMANDS else ""
+        program = [sys.executable, "-c", PROGRAM, str(os.getpid()), gate]
+        return [*program, "--config", str(folder / "routes.yaml"), name]
 
     @property
     def services(self) -> list[Service]:

@@ -25,8 +25,9 @@ FAULT_DESCRIPTIONS: Final = {
     ),
     "freeze": "SIGSTOP, then SIGCONT some seconds later",
     "lapse": (
-        "SIGSTOP during calls, and SIGCONT only after other processes have taken the calls over and"
-        " searched for their runs (several nodes)"
+        "SIGSTOP during calls, one of them just before its time begins and one between its"
+        " connection and its write, and SIGCONT only after other processes have taken the calls"
+        " over and searched for their runs (several nodes)"
     ),
     "disk": (
         "the disk fills up; usually space is freed again, and flowbridge must continue without a"

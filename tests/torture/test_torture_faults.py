@@ -22,7 +22,7 @@ from bridge.config.settings import load_settings
 from bridge.core.errors import SettingsError
 from bridge.store.db.database import Database
 from bridge.system.linux_process import adopt_orphans
-from bridge.torture import faults, inflight_faults
+from bridge.torture import call_gate, faults, inflight_faults
 from bridge.torture.broker import Broker
 from bridge.torture.clock import CLOCK_KINDS
 from bridge.torture.nodes import STARTUP_SECONDS, Node
@@ -37,6 +37,7 @@ from bridge.torture.plan import (
 from bridge.torture.processes import Service, list_children
 from bridge.worker.celery.app import make_publisher
 
+NO_PROCESS = 2**22 + 1  # beyond every process id
 KINDS_HERE = ["receiver", "worker", "lapse", "clock"]
 
 
@@ -71,17 +72,18 @@ def test_the_load_is_extended_for_missing_kinds_and_leaves_enough_time_for_the_d
     )
 
 
-def test_a_pause_during_calls_takes_no_time_of_the_drain(sqlite: Database) -> None:
+def test_a_pause_during_calls_takes_no_time_of_the_drain(sqlite: Database, tmp_path: Path) -> None:
     """Others may take over its calls late, or not at all: after a step of the clock, say."""
     waits: list[float] = []
     other = SimpleNamespace(processes={"work": SimpleNamespace(pids=[])})
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as worker:
-        node = SimpleNamespace(processes={"work": SimpleNamespace(pids=[worker.pid])})
+        node = SimpleNamespace(
+            processes={"work": SimpleNamespace(pids=[worker.pid])}, gate=tmp_path / "gate"
+        )
         one = SimpleNamespace(
             **vars(env()),
             nodes=[node, node, node, other],  # with this seed the first one is chosen
             broker=None,
-            url=str(sqlite.url),
             plan=Plan(minutes=2),
             load=SimpleNamespace(queue_types=lambda types: None),
             kills=Counter(),
@@ -93,6 +95,49 @@ def test_a_pause_during_calls_takes_no_time_of_the_drain(sqlite: Database) -> No
         inflight_faults.pause_during_calls(one)
         worker.kill()
     assert waits == [inflight_faults.QUEUE_SECONDS, 3.0, 3.0]
+
+
+ATTEMPTS: dict[tuple[str, int], str] = {("dlv-1", 1): "seldom1", ("dlv-2", 1): "sole2"}
+OLDER: dict[tuple[str, int], str] = {("dlv-0", 1): "held"}
+
+
+@pytest.mark.parametrize(
+    ("moments", "attempts", "pending", "is_done"),
+    [
+        (call_gate.MOMENTS, OLDER | ATTEMPTS, {}, True),
+        (call_gate.MOMENTS, OLDER | ATTEMPTS, OLDER, True),
+        (["send"], OLDER | ATTEMPTS, {}, False),
+        (["write"], OLDER | ATTEMPTS, {}, False),
+        (call_gate.MOMENTS, OLDER | ATTEMPTS, {("dlv-2", 1): "sole2"}, False),
+        (call_gate.MOMENTS, OLDER | ATTEMPTS, None, False),
+        (call_gate.MOMENTS, OLDER, {}, False),
+        (call_gate.MOMENTS, None, {}, False),
+    ],
+)
+def test_a_pause_during_calls_counts_if_both_moments_are_met_and_all_calls_are_taken_over(
+    tmp_path: Path,
+    moments: list[str],
+    attempts: dict[tuple[str, int], str] | None,
+    pending: dict[tuple[str, int], str] | None,
+    is_done: bool,
+) -> None:
+    gate = tmp_path / "gate"
+    node = SimpleNamespace(processes={"work": SimpleNamespace(pids=[NO_PROCESS])}, gate=gate)
+    answers = iter([OLDER, attempts, pending])
+    one = SimpleNamespace(
+        **vars(env()),
+        nodes=[node],
+        broker=None,
+        plan=Plan(minutes=2),
+        load=SimpleNamespace(queue_types=lambda types: None),
+        kills=Counter(),
+        remaining=lambda total: total,
+        query=lambda ask: next(answers),
+        wait=lambda seconds: None,
+        wait_until=lambda condition, seconds, every=0.0: gate.write_text("\n".join(moments)),
+    )
+    assert inflight_faults.pause_during_calls(one) is is_done
+    assert not gate.exists() and list(answers) == []
 
 
 @pytest.mark.parametrize(
