@@ -61,7 +61,7 @@ class LoadGenerator:
             each.thread.start()
 
     def set_paused(self, paused: bool) -> None:
-        """Pause or resume new events; retries go on."""
+        """Pause or resume new events; retries and queued types go on."""
         (self._paused.set if paused else self._paused.clear)()
 
     def queue_types(self, types: Iterable[str]) -> None:
@@ -72,6 +72,11 @@ class LoadGenerator:
         """Send no new events; retry unanswered ones until `until` (monotonic)."""
         self._deadline = until
         self._stop.set()
+
+    @property
+    def _takes_new_events(self) -> bool:
+        """Whether the senders make new events: also while paused, if a fault needs some."""
+        return not self._stop.is_set() and (bool(self.queued_types) or not self._paused.is_set())
 
     @property
     def is_finished(self) -> bool:
@@ -117,7 +122,7 @@ class _Sender:
             now = time.monotonic()
             if self._retries and self._retries[0][0] <= now:
                 self._post(heapq.heappop(self._retries)[2])
-            elif not load._stop.is_set() and not load._paused.is_set() and self._next_at <= now:
+            elif load._takes_new_events and self._next_at <= now:
                 self._next_at = max(self._next_at + pause, now - 1.0)
                 self._post(self._make_event())
             else:
