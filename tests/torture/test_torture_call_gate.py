@@ -26,11 +26,13 @@ STOP_SECONDS = 3600.0
 
 
 class Starts:
-    """Starts of a flow by one client, each in its thread, and how late each one was written."""
+    """Starts of a flow by one client, each in its thread."""
 
     def __init__(self, server: Misbehaving) -> None:
         self.server = server
-        self.behind: dict[str, float] = {}  # route -> the thread's monotonic clock, in seconds
+        self.behind: dict[
+            str, float
+        ] = {}  # route -> by which its thread's monotonic clock is behind
         self._url = server.script("/start", respond(200))
         self._pool = ThreadPoolExecutor(8)
         self._client = HttpClient()
@@ -87,12 +89,12 @@ def hold_two(gate: Path, starts: Starts) -> tuple[Future[bool], Future[bool]]:
 
 def test_two_starts_are_held_until_the_gate_opens(gate: Path, starts: Starts) -> None:
     with call_gate.close_gate(gate):
-        held = hold_two(gate, starts)
+        both = hold_two(gate, starts)
         assert starts.begin("held").result() and starts.begin("seldom3").result()
         assert starts.received() == {"held", "seldom3"}
-        assert starts.server.connections == 2, "the second of the held ones is connected"
-        assert not any(start.done() for start in held)
-    assert all(start.result() for start in held)
+        assert starts.server.connections == 2, "the second one in the gate is connected"
+        assert not any(start.done() for start in both)
+    assert all(start.result() for start in both)
     assert starts.received() == {"held", "seldom3", "seldom1", "sole2"}
     with call_gate.close_gate(gate):
         hold_two(gate, starts)
@@ -108,9 +110,9 @@ def test_the_monotonic_clock_of_the_second_start_does_not_count_the_stop(
 ) -> None:
     before = boot_clock.boot_seconds() - time.monotonic()
     with call_gate.close_gate(gate):
-        held = hold_two(gate, starts)
+        both = hold_two(gate, starts)
         clocks.later += STOP_SECONDS
-    assert [start.result() for start in held] == [False, False]
+    assert [start.result() for start in both] == [False, False]
     assert starts.behind["sole2"] - before >= STOP_SECONDS
     assert (
         abs(starts.behind["seldom1"] - before)

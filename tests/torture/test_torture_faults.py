@@ -124,7 +124,7 @@ def test_a_pause_during_calls_counts_if_both_moments_are_met_and_all_calls_are_t
     gate = tmp_path / "gate"
     node = SimpleNamespace(processes={"work": SimpleNamespace(pids=[NO_PROCESS])}, gate=gate)
     answers = iter([OLDER, attempts, pending])
-    one = SimpleNamespace(
+    arena = SimpleNamespace(
         **vars(env()),
         nodes=[node],
         broker=None,
@@ -136,7 +136,7 @@ def test_a_pause_during_calls_counts_if_both_moments_are_met_and_all_calls_are_t
         wait=lambda seconds: None,
         wait_until=lambda condition, seconds, every=0.0: gate.write_text("\n".join(moments)),
     )
-    assert inflight_faults.pause_during_calls(one) is is_done
+    assert inflight_faults.pause_during_calls(arena) is is_done
     assert not gate.exists() and list(answers) == []
 
 
