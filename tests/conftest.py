@@ -8,13 +8,13 @@ import shutil
 import signal
 from collections.abc import Callable, Generator, Iterator
 from functools import cache
-from itertools import count
 from pathlib import Path
 
 import forking
 import pytest
 import serving
 from hypothesis import HealthCheck, settings
+from postgres_databases import DatabasePool, drop_postgres_database, new_postgres_database
 from postgres_server import execute, postgres_server
 from sqlalchemy import make_url
 
@@ -72,8 +72,6 @@ LONGEST = (
 )
 
 rate_limiter.SALT = bytes(16)  # else by chance, now and then, two keys would share a limit
-
-_databases = count(1)
 
 
 def pytest_configure() -> None:
@@ -256,14 +254,19 @@ def sqlite(new_sqlite: Callable[[Path], Database], tmp_path: Path) -> Iterator[D
     database.close()
 
 
+@pytest.fixture(scope="session")
+def database_pool(postgres: str, migrated_postgres: str) -> DatabasePool:
+    """Migrated databases on that server, used again and again."""
+    return DatabasePool(postgres, migrated_postgres)
+
+
 @pytest.fixture
-def postgresql(postgres: str, migrated_postgres: str, timings: Timings) -> Iterator[Database]:
+def postgresql(database_pool: DatabasePool, timings: Timings) -> Iterator[Database]:
     """An empty, migrated store on PostgreSQL."""
-    url = new_postgres_database(postgres, migrated_postgres)
-    database = Database(url, timings=timings)
-    yield database
-    database.close()
-    drop_postgres_database(postgres, url)
+    with database_pool.borrow() as url:
+        database = Database(url, timings=timings)
+        yield database
+        database.close()
 
 
 @pytest.fixture
@@ -296,17 +299,3 @@ def project_in(
     for name, value in {"CONFIG": folder / "routes.yaml", "DATA": data, **settings}.items():
         monkeypatch.setenv(f"FLOWBRIDGE_{name}", str(value))
     return data
-
-
-def new_postgres_database(server: str, template: str = "template1") -> str:
-    """Make a database on a server, a copy of another one there, and return its URL; without a
-    template it is empty.
-    """
-    name = f"test_{os.getpid()}_{next(_databases)}"
-    execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
-    return make_url(server).set(database=name).render_as_string(hide_password=False)
-
-
-def drop_postgres_database(server: str, url: str) -> None:
-    """Drop a database that no test needs any more: the server may be in memory."""
-    execute(server, f"DROP DATABASE IF EXISTS {make_url(url).database} WITH (FORCE)")

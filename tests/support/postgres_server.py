@@ -39,10 +39,15 @@ def postgres_server() -> Iterator[Any]:
         with _alone(Path(pgserver.__file__).parent):
             server = pgserver.get_server(folder, cleanup_mode="stop")
         try:
+            # at an unknown time it would change what queries cost, and how they are planned
+            execute(
+                server.get_uri(), "ALTER SYSTEM SET autovacuum = off", "SELECT pg_reload_conf()"
+            )
             yield server
         finally:
             # it would write out every database first, and the folder goes anyway
             _control(server, "stop")
+            server.cleanup_mode = None  # else, where nobody reaps it, it would wait for its end
             server.cleanup()
 
 
