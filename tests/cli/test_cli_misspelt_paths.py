@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from check_warnings import SECRET, SOURCES, warnings, write_environment
 from command_line import lines, run
+from tables import for_each
 
 from bridge.config import includes
 from bridge.config import loader as config_loader
@@ -335,7 +336,7 @@ def test_the_name_of_a_batch_leads_to_its_sample(folder: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("name", PROVIDERS)
+@for_each("name", PROVIDERS)
 def test_no_path_of_a_sample_is_a_typo_beside_another_sample(name: str) -> None:
     row = PROVIDERS[name]
     source = Source(

@@ -13,6 +13,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ from ruamel.yaml import YAML
 from senders import PINS, chosen, covers_body, sender, tolerances
 from servers import Misbehaving, redirect, respond
 from serving import Bridge
+from tables import for_each
 
 from bridge.config.loader import load
 from bridge.core.errors import BadSignature
@@ -63,7 +65,7 @@ def signer(name: str) -> Signer:
     return Signer(name, row, proven, made.signs, (Secret(made.verifies),))
 
 
-@pytest.mark.parametrize("name", SIGNED)
+@for_each("name", SIGNED)
 def test_what_is_made_is_accepted(name: str) -> None:
     one = signer(name)
     assert one.scheme.secret_problem(one.verified_by[0].value) is None
@@ -72,8 +74,7 @@ def test_what_is_made_is_accepted(name: str) -> None:
         one.scheme.verify(request, one.verified_by, NOW)
 
 
-@pytest.mark.parametrize("kind", FORGERIES)
-@pytest.mark.parametrize("name", SIGNED)
+@for_each("name, kind", product(SIGNED, FORGERIES))
 def test_every_forgery_is_refused(name: str, kind: str) -> None:
     one = signer(name)
     plain = make_sample(
@@ -232,7 +233,7 @@ def test_a_replay_is_printed_twice(folder: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("name", SIGNED)
+@for_each("name", SIGNED)
 def test_the_rows_say_what_a_replay_is_known_by(name: str) -> None:
     """Where a sample has an id, the same one is found again; else the row says that it has none."""
     one = signer(name)

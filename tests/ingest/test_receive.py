@@ -20,6 +20,7 @@ from receiving import receive_request
 from records import NOW
 from senders import ALL, CONFIG
 from signing import NOW as SIGNED_AT
+from tables import for_each
 
 from bridge.config.loader import load
 from bridge.core.errors import BadSignature, Refused, StoreError
@@ -1119,7 +1120,7 @@ class Impatient(OfflineEffects):
     fetch = roots = _give_up
 
 
-@pytest.mark.parametrize("name", sorted(ALL))
+@for_each("name", sorted(ALL))
 def test_most_requests_are_prepared_without_waiting(name: str) -> None:
     one = ALL[name]
     kept = list[Any]()

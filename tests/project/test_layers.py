@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import pytest
+from tables import for_each
 
 import bridge
 
@@ -114,7 +114,7 @@ FILES = sorted(
     for path in ROOT.rglob("*.py")
     if path.parent != ROOT and path.parent.name not in ("versions", "templates")
 )
-each_file = pytest.mark.parametrize(
+each_file = for_each(
     "path",
     [*FILES, ROOT / "testing.py"],
     ids=lambda path: name_of(path),  # noqa: PLW0108 - defined below
@@ -196,9 +196,7 @@ def test_no_modules_import_each_other() -> None:
     assert not circle, "these import each other, maybe through others"
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in FILES if name_of(path).split(".")[0] in PURE], ids=name_of
-)
+@for_each("path", [path for path in FILES if name_of(path).split(".")[0] in PURE], ids=name_of)
 def test_the_core_does_no_io(path: Path) -> None:
     for line, name in imports(path):
         is_data = name_of(path) == "providers.samples.loader" and is_of(name, "importlib")
@@ -273,9 +271,7 @@ def test_the_environment_and_stdout_have_one_door(path: Path) -> None:
             assert is_cli, f"{where}: {node.func.id}() is for cli"
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in FILES if path.name == "__init__.py"], ids=name_of
-)
+@for_each("path", [path for path in FILES if path.name == "__init__.py"], ids=name_of)
 def test_packages_hold_names_at_most(path: Path) -> None:
     for node in ast.parse(path.read_text()).body:
         is_all = isinstance(node, ast.Assign) and [ast.unparse(one) for one in node.targets] == [
@@ -287,7 +283,7 @@ def test_packages_hold_names_at_most(path: Path) -> None:
         )
 
 
-@pytest.mark.parametrize(
+@for_each(
     "folder", sorted({path.parent for path in FILES}), ids=lambda path: str(path.relative_to(ROOT))
 )
 def test_no_two_modules_of_a_package_differ_by_an_ending(folder: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 from senders import PINS, sender, stranger
 from serving import Answer, Bridge, exchange, head
+from tables import for_each
 
 from bridge.core.http_messages import Request
 from bridge.providers.handshakes.general import verify_token
@@ -63,7 +64,7 @@ def send(web: Bridge, signed: Callable[[float], Request]) -> tuple[Answer, float
             return answer, now
 
 
-@pytest.mark.parametrize(("name", "type_"), SAMPLES)
+@for_each("name, type_", SAMPLES)
 def test_sample_gets_in_and_is_answered_as_its_sender_wants(
     web: Bridge, name: str, type_: str
 ) -> None:
@@ -78,7 +79,7 @@ def test_sample_gets_in_and_is_answered_as_its_sender_wants(
         assert answer.headers["content-type"] == expected.reply.content_type
 
 
-@pytest.mark.parametrize("name", PROVEN)
+@for_each("name", PROVEN)
 def test_a_forgery_is_refused_without_a_reason(web: Bridge, name: str) -> None:
     answer, _ = send(web, lambda now: stranger(sender(name)).signed(None, f"forged-{now}", now))
     assert (answer.status, answer.body) == (

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from senders import ALL, PROVEN, Sender, chosen
 from signing import NOW
+from tables import for_each
 
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
@@ -60,7 +60,7 @@ def signed_by(key: str, secret: str) -> tuple[Sender, Request] | None:
         return None
 
 
-@pytest.mark.parametrize("name", PROVEN)
+@for_each("name", PROVEN)
 def test_requests_of_another_provider_are_let_in_just_where_the_two_share_a_scheme(
     name: str,
 ) -> None:

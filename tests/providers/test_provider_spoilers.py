@@ -13,6 +13,7 @@ from itsdangerous.signer import HMACAlgorithm
 from senders import PROVEN, Sender, chosen, covers_body, sender, stranger, templates, tolerances
 from signing import NOW
 from spoiled_requests import spoiled
+from tables import for_each
 
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
@@ -30,7 +31,7 @@ LISTED = [
     if any(getattr(getattr(each, "parse", None), "separator", "") for each in chosen(one))
 ]
 COVERED = [key for key, one in PROVEN.items() if covers_body(one)]
-each = pytest.mark.parametrize("name", PROVEN)
+each = for_each("name", PROVEN)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import pytest
 from folders import SUPPORT
 from senders import sender
 from signing import NOW, post, secrets
+from tables import for_each
 from vectors import Vector
 
 from bridge.core.errors import BadSignature
@@ -44,6 +45,7 @@ VECTORS: list[Vector] = [
 ROWS = list(PROVIDERS.values())
 SAMPLES = [(row.name, entry.type) for row in ROWS for entry in row.samples]
 FIRST = ["github", "stripe", "slack", "standard_webhooks", "svix", "form", "hmac", "token", "basic"]
+each_sample = for_each("name, type_", SAMPLES)
 UNCONFIRMED = 0.2  # the part of the table that may be so
 
 
@@ -66,7 +68,7 @@ def test_most_rows_are_confirmed() -> None:
     assert len(unconfirmed) < UNCONFIRMED * len(ROWS), unconfirmed
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@for_each("row", ROWS, ids=lambda row: row.name)
 def test_row_is_whole(row: Provider) -> None:
     assert re.fullmatch(r"[a-z][a-z0-9_]*", row.name)
     assert row.evidence in EVIDENCE_LEVELS
@@ -106,7 +108,7 @@ def test_table_is_light() -> None:
     assert imported - sys.stdlib_module_names == {"bridge", "itsdangerous", "orjson"}
 
 
-@pytest.mark.parametrize(
+@for_each(
     "folder", sorted(path.name for path in Path(loader.__file__).parent.iterdir() if path.is_dir())
 )
 def test_every_payload_on_disk_is_a_sample_of_a_row(folder: str) -> None:
@@ -129,7 +131,7 @@ def test_published_vectors_are_judged_as_their_publisher_says(vector: Vector) ->
             one.scheme.verify(request, secrets(vector.secret), vector.now or NOW)
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row.event_types], ids=lambda row: row.name)
+@for_each("row", [row for row in ROWS if row.event_types], ids=lambda row: row.name)
 def test_list_of_event_types_names_its_page_and_has_the_types_of_the_samples(row: Provider) -> None:
     assert row.event_types is not None
     file = Path(event_types.__file__).parent / f"{row.name}.txt"
@@ -140,7 +142,7 @@ def test_list_of_event_types_names_its_page_and_has_the_types_of_the_samples(row
     assert own_types - documented_types(row.name) == set(), f"not in {file.name}"
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@for_each("row", ROWS, ids=lambda row: row.name)
 def test_row_whose_hmac_signs_no_time_says_what_limits_that(row: Provider) -> None:
     if isinstance(row.scheme, Hmac) and row.scheme.timestamp is None:
         assert row.limits, "set `limits`, as with REPLAY_KNOWN_BY_ID of catalog/_shared.py"
@@ -155,8 +157,8 @@ def test_row_with_vector_evidence_has_a_valid_and_an_invalid_vector(row: Provide
     assert True in verdicts and (False in verdicts or name == "generic")
 
 
-@pytest.mark.parametrize(("name", "type_"), SAMPLES)
 class TestSample:
+    @each_sample
     def test_is_let_in_with_its_type_and_a_fresh_id_or_is_a_test_of_the_url(
         self, name: str, type_: str
     ) -> None:
@@ -186,6 +188,7 @@ class TestSample:
                 "another event must have another id: write {id} in its place in the sample"
             )
 
+    @each_sample
     def test_is_filled_in_and_fresh(self, name: str, type_: str) -> None:
         one, two = (sample(name, type_, now=NOW + n, new_id=f"id-{n}") for n in (1, 2))
         for text in (one.body.decode(), *one.headers.values()):
@@ -196,12 +199,14 @@ class TestSample:
         assert one.path == f"/hooks/{name}" and one.method == "POST"
         assert all(header == header.lower() for header in one.headers)
 
+    @each_sample
     def test_is_unsigned(self, name: str, type_: str) -> None:
         headers = sample(name, type_, now=NOW, new_id="x").headers
         assert [
             header for header in headers if "signature" in header or "authorization" in header
         ] == []
 
+    @each_sample
     def test_tells_how_often_it_was_tried(self, name: str, type_: str) -> None:
         row = PROVIDERS[name]
         request = sample(name, type_, now=NOW, new_id="x")

@@ -16,6 +16,7 @@ import pytest
 from senders import KEY, Sender, sender
 from serving import Bridge
 from signing import NOW, post
+from tables import for_each
 
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
@@ -336,7 +337,7 @@ SIGNED = [
 BY_PARTS = {"adyen", "aws_sns", "braintree", "mailgun", "mandrill", "twilio"}
 
 
-@pytest.mark.parametrize("row", SIGNED, ids=lambda row: row.name)
+@for_each("row", SIGNED, ids=lambda row: row.name)
 def test_a_signed_request_without_an_id_is_the_same_event_each_time(row: Provider) -> None:
     one = sender(row.name)
     bare = replace(one.request(), body=b'{"odd":"' + row.name.encode() + b'"}')

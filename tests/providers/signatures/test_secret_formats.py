@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from command_line import lines, run
+from tables import for_each
 
 from bridge.providers.registry import PROVIDERS
 
@@ -62,7 +63,7 @@ def test_each_of_several_secrets_is_looked_at(folder: Path) -> None:
     assert (one["level"], one["path"], one["line"]) == ("warning", "sources.in.secrets.1", 4)
 
 
-@pytest.mark.parametrize("name", PROVIDERS)
+@for_each("name", PROVIDERS)
 def test_no_row_contradicts_itself(name: str) -> None:
     """What is wanted of a secret does not start like an API key."""
     row = PROVIDERS[name]

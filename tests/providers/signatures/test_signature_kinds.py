@@ -29,6 +29,7 @@ from kinds import (
     written,
 )
 from signing import NOW, post, secrets
+from tables import for_each
 
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
@@ -144,7 +145,7 @@ class TestEveryKind:
         why = "malformed" if KINDS[name].scheme is WIX else "missing"  # any body is a token there
         assert refusal(KINDS[name].scheme, post(KINDS[name].body), KINDS[name].secret) == why
 
-    @pytest.mark.parametrize("garbage", GARBAGE, ids=range(len(GARBAGE)))
+    @for_each("garbage", GARBAGE)
     def test_garbage_for_a_signature_is_refused(self, name: str, garbage: str) -> None:
         request = kind_request(name)
         spoiled = with_signature(name, request, garbage)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
 from signing import (
@@ -19,6 +20,7 @@ from signing import (
     row,
     secrets,
 )
+from tables import for_each
 from vectors import VECTORS, Vector
 
 from bridge.core.errors import BadSignature
@@ -136,7 +138,7 @@ class TestSpoiled:
     def test_bare_request_is_missing_its_signature(self, name: str) -> None:
         assert refusal(CASES[name].scheme, post(), CASES[name].secret) == "missing"
 
-    @pytest.mark.parametrize("other", CASES)
+    @for_each("other", CASES)
     def test_no_other_schemes_signature_is_accepted(self, name: str, other: str) -> None:
         if (
             CASES[name].secret == CASES[other].secret
@@ -178,8 +180,7 @@ def test_changed_body_is_refused(name: str, body: bytes) -> None:
     )
 
 
-@pytest.mark.parametrize("name", SIGNATURE_HEADERS)
-@pytest.mark.parametrize("garbage", GARBAGE, ids=range(len(GARBAGE)))
+@for_each("name, garbage", product(SIGNATURE_HEADERS, GARBAGE))
 def test_garbage_in_the_signature_header_is_refused(name: str, garbage: str) -> None:
     request = case_request(name)
     spoiled = replace(request, headers={**request.headers, SIGNATURE_HEADERS[name]: garbage})

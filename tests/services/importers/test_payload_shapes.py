@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from tables import for_each
 
 from bridge.providers.registry import PROVIDERS
 from bridge.services.importers.payload_shapes import find_shapes
@@ -31,6 +31,6 @@ def test_a_payload_of_the_customers_choice_is_not_known() -> None:
     assert find_shapes("no-such-provider").types == {}
 
 
-@pytest.mark.parametrize("provider", sorted(PROVIDERS))
+@for_each("provider", sorted(PROVIDERS))
 def test_the_samples_of_each_provider_can_be_read(provider: str) -> None:
     assert isinstance(find_shapes(provider).types, dict)
