@@ -696,7 +696,7 @@ def test_a_step_while_no_worker_ran_is_seen_by_the_next(
                     id="w", host="here", pid=1, started_at=clocks.time(), seen_at=clocks.time()
                 )
             )
-            connection.execute(update(schema.delivery).values(poll_at=clocks.time() + 5))
+            connection.execute(update(schema.delivery).values(poll_at=clocks.time()))
         clocks.ahead = 0.0
         if moved:
             clocks.boot(*moved)
