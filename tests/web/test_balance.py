@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 from serving import Bridge, children_of, until
 
 from bridge.web.server import balance
 from bridge.web.server.balance import Balance
+from bridge.web.server.event_loop.worker import LoopReceiver
 
 
 def in_child(work) -> int:
@@ -52,6 +56,46 @@ def test_the_fuller_knows_that_another_is_emptier():
     assert shared.is_fuller()
     assert in_child(lambda: (shared.take_place(), shared.free_place())[0]) == 1
     assert not shared.is_fuller(), "one that left is not counted"
+
+
+class _FullerReceiver(LoopReceiver):
+    """A receiver beside one that is emptier and hangs; it counts how often it lets that go first."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.balance = Balance()
+        self.balance.is_fuller = self._let_go_first
+        self.waits = 0
+        self.accepted: list[socket.socket] = []
+        self._edge: Any = SimpleNamespace(connections=self.accepted)
+        self._most = 8192
+        self._is_listening = True
+
+    def _let_go_first(self) -> bool:
+        self.waits += 1
+        return True
+
+    def _serve_connection(self, accepted: socket.socket, *_: Any) -> None:
+        self.accepted.append(accepted)
+
+
+def test_a_burst_of_connections_waits_a_few_times_for_a_receiver_that_hangs() -> None:
+    async def accept_burst(listener: socket.socket, connections: int) -> _FullerReceiver:
+        receiver = _FullerReceiver(asyncio.get_running_loop())
+        receiver.loop.add_reader(listener.fileno(), receiver._accept, listener)
+        while len(receiver.accepted) < connections:
+            await asyncio.sleep(0)
+        receiver.loop.remove_reader(listener.fileno())
+        return receiver
+
+    with socket.create_server(("127.0.0.1", 0), backlog=256) as listener, ExitStack() as open_:
+        listener.setblocking(False)
+        for _ in range(200):
+            open_.enter_context(socket.create_connection(listener.getsockname(), timeout=60))
+        receiver = asyncio.run(accept_burst(listener, 200))
+        for accepted in receiver.accepted:
+            accepted.close()
+    assert receiver.waits <= 20
 
 
 def test_kept_connections_are_held_by_all_receivers(tmp_path: Path):

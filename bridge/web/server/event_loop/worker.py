@@ -28,6 +28,7 @@ from bridge.web.server.passed_connections import PassedConnections
 log = get_logger()
 MAX_CONNECTIONS = 8192  # of a receiver; more wait in the backlog of the socket
 SPARE_DESCRIPTORS = 256  # for the database, files and outgoing connections
+MAX_LATE_ACCEPTS = 16  # in one turn of the loop, of connections that no other receiver accepted
 
 
 class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
@@ -143,21 +144,29 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
             self._accept_now(listener)
 
     def _accept_late(self, listener: Any) -> None:
-        """Accept a connection that no other receiver has accepted."""
+        """Accept connections that no other receiver has accepted, half as many as are open here.
+
+        In a burst each receiver is in turn the fuller one. With one connection for each wait, most
+        of the burst would wait while all receivers are idle.
+        """
         if self._is_listening:
             self.loop.add_reader(listener.fileno(), self._accept, listener)
-            self._accept_now(listener)
+            accepts = min(1 + len(self._edge.connections) // 2, MAX_LATE_ACCEPTS)
+            while accepts and self._accept_now(listener):
+                accepts -= 1
 
-    def _accept_now(self, listener: Any) -> None:
+    def _accept_now(self, listener: Any) -> bool:
+        """Accept a connection; return false where none waits or none can be accepted."""
         try:
             accepted, _ = listener.accept()
         except (BlockingIOError, ConnectionAbortedError, InterruptedError):
-            return
+            return False
         except OSError as error:  # no descriptor is free, for example
             log.limited().error("accept_failed", error=str(error))
             self._stop_listening()  # until the next heartbeat: the socket stays ready
-            return
+            return False
         self._serve_connection(accepted, listener.getsockname())
+        return True
 
     def _serve_connection(
         self, accepted: socket.socket, server: tuple[Any, ...], ahead: bytes = b""
@@ -172,7 +181,7 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
         self._accepting += 1
         task.add_done_callback(self._end_accepting)
         if self.balance is not None:
-            self.balance.publish_count(len(self._edge.connections) + 1)
+            self.balance.publish_count(len(self._edge.connections) + self._accepting)
 
     def _end_accepting(self, task: asyncio.Task[Any]) -> None:
         self._accepting -= 1
