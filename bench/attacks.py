@@ -12,11 +12,13 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from multiprocessing.synchronize import Event
 from typing import Any
 
 ADDRESS = "127.0.5.9"  # all connections of an attack come from one network
 PIECE_BYTES = 16 * 1024
 PAUSE_SECONDS = 0.2  # until a connection that was ended comes again
+START_SECONDS = 60.0
 
 
 @dataclass
@@ -63,24 +65,31 @@ class Attack:
 
 @contextlib.contextmanager
 def under_attack(attack: Attack, port: int, bytes_per_second: float) -> Iterator[None]:
-    """Attack a port from another process until the end of the block."""
+    """Attack a port from another process until the end of the block.
+
+    The block begins with its first connection: the start of a process is no part of an attack.
+    """
     spawn = multiprocessing.get_context("spawn")
-    given: tuple[Any, ...] = (attack, port, bytes_per_second)
+    ready = spawn.Event()
+    given: tuple[Any, ...] = (attack, port, bytes_per_second, ready)
     process = spawn.Process(target=_run, args=given, daemon=True)
     process.start()
     try:
+        if not ready.wait(START_SECONDS):
+            raise SystemExit("the attack did not start")
         yield
     finally:
         process.terminate()
         process.join()
 
 
-def _run(attack: Attack, port: int, bytes_per_second: float) -> None:
+def _run(attack: Attack, port: int, bytes_per_second: float, ready: Event) -> None:
     """Be all connections of an attack, until this process is ended."""
     os.nice(19)  # they stand for another machine
 
     async def run() -> None:
         bandwidth = Bandwidth(bytes_per_second)
+        ready.set()
         async with asyncio.TaskGroup() as group:
             for number in range(attack.connections):
                 group.create_task(_repeat(attack, port, number, bandwidth))
