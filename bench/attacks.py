@@ -55,12 +55,15 @@ class Wire:
 class Attack:
     """One attack. Each connection calls `hold`, a function of a module, and stays silent after it.
 
-    Once the server has answered or closed, the connection comes again.
+    Once the server has answered or closed, the connection comes again. `prepare` is called with
+    the port before anything is measured. `submit` sends a good request, where that is not GitHub's.
     """
 
     name: str
     connections: int
     hold: Callable[[Wire], Awaitable[None]]
+    prepare: Callable[[int], None] | None = None
+    submit: Callable[[int, str], bytes] | None = None
 
 
 @contextlib.contextmanager

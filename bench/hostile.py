@@ -73,10 +73,14 @@ def compare(attack: Attack, way: str, seconds: float, bytes_per_second: float) -
         body = webhook_sample.payload()
 
         def load(run: str) -> list[float]:
-            acks = send_scheduled(port, body, GOOD_RATE, seconds, run, refused=refused)
+            acks = send_scheduled(
+                port, body, GOOD_RATE, seconds, run, refused=refused, submit=attack.submit
+            )
             return sorted(took * 1e3 for _, took in acks.values())
 
         load("warm")
+        if attack.prepare is not None:
+            attack.prepare(port)
         before = rig.pss(pid)
         without = load("without")
         with under_attack(attack, port, bytes_per_second), sampled(pid) as sizes:

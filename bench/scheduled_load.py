@@ -8,6 +8,7 @@ import http.client
 import json
 import threading
 import time
+from collections.abc import Callable
 from queue import SimpleQueue
 
 from webhook_sample import signed_headers
@@ -23,23 +24,28 @@ def send(
     threads: int = 16,
     over: threading.Event | None = None,
     refused: list[str] | None = None,
+    submit: Callable[[int, str], bytes] | None = None,
 ) -> dict[str, tuple[float, float]]:
     """Send events on schedule, until `over` is set; return (when acknowledged, how long that took
     from the scheduled time) of each.
 
     Their ids begin with `run`. What is not acknowledged goes to `refused`; without it that is an
-    error.
+    error. `submit` sends another request than GitHub's, with an id, and returns the answer.
     """
-    headers = signed_headers(body)
+    headers = {**signed_headers(body), "Connection": "close"}
+
+    def post_event(port: int, delivery_id: str) -> bytes:
+        return post(port, body, {**headers, "X-GitHub-Delivery": delivery_id})
+
+    send_request = submit or post_event
     waiting: SimpleQueue[tuple[int, float] | None] = SimpleQueue()
     acks: dict[str, tuple[float, float]] = {}
 
     def post_waiting() -> None:
         while (item := waiting.get()) is not None:
             number, due = item
-            own = {"X-GitHub-Delivery": f"{run}-{number}", "Connection": "close"}
             try:
-                answer = json.loads(post(port, body, {**headers, **own}))
+                answer = json.loads(send_request(port, f"{run}-{number}"))
                 acks[answer["event_id"]] = (time.time(), time.monotonic() - due)
             except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
                 if refused is None:
