@@ -21,7 +21,10 @@ from urllib.parse import urlencode
 import pytest
 from folders import SUPPORT
 from processes import call
+from scheduling import lowered
 from serving import Bridge, children_of, is_alive, until
+
+from bridge.flows.process.forkserver import FLOW_NICENESS
 
 FLOWS = SUPPORT / "hostile_flows.py"
 KEY = "k" * 32
@@ -255,7 +258,7 @@ def test_a_run_has_nothing_of_the_bridge(served: Served, tmp_path: Path) -> None
     assert found["files"]["0"] == "/dev/null"
     assert found["stdin"] == ""
     assert (found["nice"], found["oom"], found["core"], found["run_id"]) == (
-        min(os.nice(0) + 10, 19),
+        lowered(os.nice(0), FLOW_NICENESS),
         1000,
         [0, 0],
         run_id,

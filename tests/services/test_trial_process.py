@@ -11,6 +11,7 @@ from pathlib import Path
 import orjson
 import pytest
 from records import make_event
+from scheduling import lowered
 
 from bridge.core.errors import BridgeError, KeyMissing, NotFound
 from bridge.core.timings import TIMINGS
@@ -36,6 +37,7 @@ from bridge.services.trials.results import (
 from bridge.services.trials.runner import TrialFailed, evaluate_apart
 from bridge.store.encryption import Sealer
 from bridge.system.ids import trial_id
+from bridge.system.process_limits import LIMITED_NICENESS
 
 CONFIGS = TrialConfigs(GivenText(FIRST_TEXT), GivenText(FIRST_TEXT))
 KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
@@ -74,7 +76,8 @@ def test_behind_the_fence_nothing_is_read_connected_or_started(
 ) -> None:
     monkeypatch.setenv("FLOWBRIDGE_SECRET_KEY", "s" * 40)
     monkeypatch.setattr(runner, "PROGRAM", TRIES)
-    assert evaluate_apart(CONFIGS, [], 300.0) == {"problems": [], "done": [], "nice": 10}
+    niceness = lowered(os.nice(0), LIMITED_NICENESS)
+    assert evaluate_apart(CONFIGS, [], 300.0) == {"problems": [], "done": [], "nice": niceness}
 
 
 def test_the_fenced_process_evaluates_as_this_one_does() -> None:

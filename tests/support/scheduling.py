@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pytest
 
 SCHED_GETATTR = {"x86_64": 315, "aarch64": 275, "riscv64": 275}
+MAX_NICENESS = 19
 ATTRIBUTES = struct.Struct("=IIQiIQQQ")  # struct sched_attr
 
 
@@ -30,6 +31,13 @@ def read_scheduling(thread: int = 0) -> Scheduling:
         raise OSError(ctypes.get_errno(), "sched_getattr")
     _, policy, _, nice, _, runtime, _, _ = ATTRIBUTES.unpack(room.raw)
     return Scheduling(policy, nice, runtime)
+
+
+def lowered(niceness: int, change: int) -> int:
+    """Return the niceness of a process that has added `change` to its own: tests may run with the
+    highest already.
+    """
+    return min(niceness + change, MAX_NICENESS)
 
 
 def needs_slices() -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import TypeVar
 
-from scheduling import Scheduling, needs_slices, read_scheduling
+from scheduling import Scheduling, lowered, needs_slices, read_scheduling
 
 from bridge.system.priority import SLICE_NANOSECONDS, lower_priority
 
@@ -33,7 +33,9 @@ def test_niceness_and_slice_change() -> None:
     needs_slices()
     before, after = in_process(lower)
     assert before.slice_nanoseconds < SLICE_NANOSECONDS
-    assert after == before._replace(nice=before.nice + 4, slice_nanoseconds=SLICE_NANOSECONDS)
+    assert after == before._replace(
+        nice=lowered(before.nice, 4), slice_nanoseconds=SLICE_NANOSECONDS
+    )
 
 
 def lower_then_start_thread() -> int:
@@ -60,5 +62,5 @@ def lower_as_batch() -> tuple[Scheduling, Scheduling]:
 def test_a_policy_that_someone_has_chosen_stays() -> None:
     needs_slices()
     before, after = in_process(lower_as_batch)
-    assert after == before._replace(nice=before.nice + 4)
+    assert after == before._replace(nice=lowered(before.nice, 4))
     assert after.policy == os.SCHED_BATCH
