@@ -82,6 +82,7 @@ EXCEPTIONS = {
         ),
         "a size",
     ),
+    "bridge.flows.process.forkserver.FLOW_POLICY": "who gets a processor first",
     "bridge.flows.ready.smtp.ERROR_TEXTS": "texts with the time limit below",
     "bridge.flows.ready.smtp.SMTP_TIMEOUT_SECONDS": "a flow's process has no settings of the bridge",
     "bridge.runtime.systemd.FIRST_FD": "a file descriptor",

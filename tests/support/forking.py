@@ -2,8 +2,9 @@
 costs a second of a processor.
 
 Each is told its arguments, its environment and its folder as a new process is, and ends as one.
-What differs: all modules are there before its durations are known, its program is not its own, and
-at its end it does not free what it has.
+What differs: all modules are there before its durations are known, its program is not its own, at
+its end it does not free what it has, and its flows do not wait until nobody else wants a processor:
+beside other tests they would wait for most of a test's time.
 Who tests starts, or what a process is begun with, begins a new interpreter.
 """
 
@@ -203,7 +204,10 @@ def _serve(sock: socket.socket) -> None:
     gc.disable()
     for name in MODULES:
         __import__(name)
+    from bridge.flows.process import forkserver
+
     gc.enable()
+    forkserver.FLOW_POLICY = os.SCHED_OTHER
     while True:
         told, fds, _, _ = socket.recv_fds(sock, 1 << 20, 3)
         if not told:

@@ -39,6 +39,8 @@ log = get_logger()
 
 SPARE_PROCESSES: Final = 64  # of our user's limit, reserved for the bridge
 FLOW_NICENESS: Final = 10  # added to the niceness of the bridge
+#: With niceness alone a busy flow finishes its time slice before a receiver may answer.
+FLOW_POLICY = os.SCHED_IDLE
 # reports of a generation, sent once
 LOADED = b"loaded"
 BROKEN = b"broken"
@@ -123,8 +125,7 @@ class _ForkserverProcess:
         _close_other_files(self._worker.fileno())
         adopt_orphans()
         os.nice(FLOW_NICENESS)
-        # with niceness alone a busy flow finishes its time slice before a receiver may answer
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        os.sched_setscheduler(0, FLOW_POLICY, os.sched_param(0))
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         os.dup2(2, 1)  # stdout is for the output of commands
