@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from forking import Forked, can_be_forked, parent
-from processes import PATIENCE, call
+from processes import PATIENCE
 
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
@@ -236,16 +236,10 @@ class Bridge:
             self._database.close()
 
     def run(self, seconds: float = 60.0) -> tuple[int, str]:
-        """Run it to its end; return its exit code and what it said on stderr."""
-        if self._fresh or self.timings:
-            command = self._command()
-            pipes = {"capture_output": True, "text": True, "timeout": seconds}
-            done = subprocess.run(command, env=self.environ, cwd=self.folder, check=False, **pipes)  # type: ignore[call-overload]
-        else:
-            done = call(
-                self.folder, "--config", str(self.config), *self.arguments, environ=self.environ
-            )
-        return done.returncode, done.stderr
+        """Run it to its end; return its exit code and what it said."""
+        self.start_without_waiting()
+        assert self.process is not None
+        return self.process.wait(seconds), self.stderr
 
     def start(self) -> Bridge:
         """Start it and wait until it is ready: `serve` with its worker, `web` alive, `work` not at
