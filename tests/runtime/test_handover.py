@@ -30,7 +30,7 @@ def bridges(
     told = {"NOTIFY_SOCKET": heard.address, "WATCHDOG_USEC": "4000000"} if heard else {}
     given = {"FLOWBRIDGE_SECRET_KEY": "k" * 32, **told, **environ}
     routes = ROUTES.format(url=fake.base_url).replace("runs: 50", "runs: 500")
-    return Bridge(folder, command, routes=routes, environ=given, timings=PATIENT, fresh=True)
+    return Bridge(folder, command, routes=routes, environ=given, timings=PATIENT)
 
 
 def successor_of(bridge: Bridge) -> int:

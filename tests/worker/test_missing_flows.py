@@ -56,9 +56,7 @@ def test_deliveries_wait_while_their_flow_is_not_there(tmp_path: Path) -> None:
         return [line["flows"] for line in bridge.log if line["event"] == event]
 
     write("mine")
-    with Bridge(
-        tmp_path, routes=ROUTES, environ={"FLOWBRIDGE_ADMIN_TOKEN": TOKEN}, fresh=True
-    ) as bridge:
+    with Bridge(tmp_path, routes=ROUTES, environ={"FLOWBRIDGE_ADMIN_TOKEN": TOKEN}) as bridge:
         first = bridge.event().json["event_id"]
         until(lambda: states(first) == {"mine": "done", "other": "done"}, what="both runs")
         assert not said("flows_missing")
@@ -113,7 +111,7 @@ def test_of_a_route_with_several_flows_only_those_that_are_missing_hold_deliveri
         "- {name: both, on: github, inputs: {n: 1}, flow: [local/echo, local/mine, local/gone]}\n"
     )
     routes = ROUTES.partition("- {name: mine")[0] + route
-    with Bridge(tmp_path, routes=routes, fresh=True) as bridge:
+    with Bridge(tmp_path, routes=routes) as bridge:
         until(
             lambda: [line for line in bridge.log if line["event"] == "flows_missing"],
             what="a warning",
@@ -217,7 +215,7 @@ def test_what_waits_for_a_flow_that_no_route_names_any_more_goes_on_waiting(tmp_
         return event_id if one_of(event_id).saved_item_id == "renamed" else None
 
     write("renamed")
-    with Bridge(tmp_path, routes=ROUTES, fresh=True) as bridge:
+    with Bridge(tmp_path, routes=ROUTES) as bridge:
         old = bridge.event().json["event_id"]
         until(
             lambda: [line for line in bridge.log if line["event"] == "flows_missing"],
