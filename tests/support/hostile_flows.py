@@ -260,7 +260,7 @@ def stamps_again(file: str, number: int, seconds: float = 0.02) -> dict:
     return stamps(file, number, seconds)
 
 
-@flow(time_limit=2)
+@flow
 def storm() -> None:
     while True:
         try:
