@@ -12,6 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +22,7 @@ from fleet import add_named, starts
 from records import NOW, make_delivery, make_event
 from servers import FakePlatform
 from serving import Bridge, free_port, until
+from sqlalchemy import select
 from worker_bench import (
     QUICK,
     add,
@@ -42,6 +44,7 @@ from bridge.monitoring.presence import list_bridges
 from bridge.store.db.database import Database
 from bridge.store.queue import claims, ledger
 from bridge.store.queue.claim_round import Claim, ClaimLimits
+from bridge.store.tables import schema
 from bridge.system.http_client import HttpClient
 from bridge.worker.attempt_deadline import NOT_MADE
 from bridge.worker.broker_relay import BrokerRelay
@@ -177,18 +180,34 @@ def test_a_platform_that_lacks_a_value_by_now_is_not_called(database: Database, 
         )
 
 
+def lease_of(database: Database, delivery_id: str) -> tuple[str, float]:
+    """Return the lease of a delivery, and when it ends."""
+    columns = schema.delivery.c
+    statement = select(columns.lease, columns.lease_until).where(columns.id == delivery_id)
+    with database.read() as connection:
+        lease, end = connection.execute(statement).one()
+    return lease, end
+
+
 @pytest.mark.timings(lease_seconds=5.0, heartbeat_seconds=0.1)
-def test_a_call_that_outlasts_its_lease_keeps_it(database: Database, calls: Any) -> None:
+def test_a_call_extends_its_lease_until_its_answer(database: Database, calls: Any) -> None:
+    answer = threading.Event()
     with (
         FakePlatform(run_seconds=0.05) as fake,
         working(database, configured(gumloop(fake)), relay=BrokerRelay(lambda *_: None, (1.0,))),
+        ThreadPoolExecutor(1) as pool,
     ):
-        fake.faults = [7.0]
+        fake.faults = [answer]
         (one,) = add(database)
-        wait(database, [one], is_in("sending"))
-        assert calls(database, configured(gumloop(fake))).make_call(
-            one, get(database, one).lease or ""
-        )
+        [claimed] = wait(database, [one], is_in("sending"))
+        runner = calls(database, configured(gumloop(fake)))
+        call = pool.submit(runner.make_call, one, claimed.lease or "")
+        until(lambda: fake.starts, what="a call")
+        lease, end = lease_of(database, one)
+        until(lambda: lease_of(database, one) > (lease, end), what="a longer lease")
+        assert lease_of(database, one)[0] == lease
+        answer.set()
+        assert call.result(60)
         assert get(database, one).status == "delivered"
         wait(database, [one], ended)
         assert len(fake.starts) == 1
