@@ -79,11 +79,12 @@ def test_together_they_never_run_more_than_the_cap_and_start_nothing_twice(
     assert not workers, "all leases are over"
 
 
-def leases(database: Database) -> list[str]:
+def leases(database: Database, where: str = "lease IS NOT NULL") -> list[str]:
+    """Return the leases for which a condition is true at this moment, `:now`."""
+    statement = text(f"SELECT lease FROM delivery WHERE {where}")  # noqa: S608
     with database.read() as connection:
-        return list(
-            connection.execute(text("SELECT lease FROM delivery WHERE lease IS NOT NULL")).scalars()
-        )
+        now = {"now": time.time()} if ":now" in where else {}
+        return list(connection.execute(statement, now).scalars())
 
 
 def test_together_they_keep_the_pace_and_the_number_of_a_day(
@@ -252,7 +253,7 @@ def test_a_worker_outlives_every_loss_of_its_connections(postgresql: Database, l
     through.close()
 
 
-@pytest.mark.timings(lease_seconds=8.0, heartbeat_seconds=0.1)
+@pytest.mark.timings(lease_seconds=4.0, heartbeat_seconds=0.1)
 def test_a_long_outage_makes_no_delivery_unknown_whose_answer_came(
     postgresql: Database, line: Line
 ) -> None:
@@ -261,14 +262,18 @@ def test_a_long_outage_makes_no_delivery_unknown_whose_answer_came(
     """
     one, other = (Database(line.url, timings=postgresql.timings) for _ in range(2))
     with FakePlatform(run_seconds=0.05) as fake:
-        fake.faults = [1.0] * 4
+        answer = threading.Event()
+        fake.faults = [answer] * 4
         config = configured(gumloop(fake, max_concurrent_runs=4))
         with working(one, config), working(other, config):
             ids = add(postgresql, 4, on_unknown="hold")
             until(lambda: len(fake.starts) == 4, what="four calls")
             line.cut = True
             line.end_all()
-            time.sleep(10.0)
+            answer.set()
+            until(
+                lambda: not leases(postgresql, "lease_until > :now"), what="the end of all leases"
+            )
             line.cut = False
             found = wait(
                 postgresql,
