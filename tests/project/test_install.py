@@ -159,12 +159,15 @@ def test_what_systemctl_edit_has_made_goes_with_purge_and_only_ours(
 @pytest.fixture
 def installed(run: Run, tmp_path: Path) -> Iterator[Path]:
     """What install.sh has put below a folder. The libraries are those of this Python, as fetching
-    them is not what is tested here.
+    them is not what is tested here, and so is pip.
     """
     root = tmp_path / "root"
-    subprocess.run([sys.executable, "-m", "venv", str(root / "opt" / "flowbridge")], check=True)
-    (site,) = (root / "opt" / "flowbridge" / "lib").glob("python3*/site-packages")
+    program = root / "opt" / "flowbridge"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(program)], check=True)
+    (site,) = (program / "lib").glob("python3*/site-packages")
     (site / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    (program / "bin" / "pip").write_text(f'#!/bin/sh\nexec {program}/bin/python3 -m pip "$@"\n')
+    (program / "bin" / "pip").chmod(0o755)
     done = run("install.sh", "--url", "https://hooks.example.com")
     unable = re.search(
         r"No matching distribution|Could not find a version|Temporary failure|Connection",
