@@ -8,18 +8,21 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from forking import parent
 from processes import call, environment, eventually, is_listening, running
 from serving import Bridge, free_port, github, until
 
+from bridge import testing
 from bridge.core.http_messages import Call, NoAnswer
 from bridge.core.model import Delivery, RunState
 from bridge.store.inbound import events
 from bridge.system.boot_clock import Deadline
 from bridge.system.http_client import HttpClient
-from bridge.testing import FlowPlatform, StartPlatform
+from bridge.testing import FlowPlatform, StartPlatform, platforms
 
 pytestmark = pytest.mark.slow
 
@@ -31,6 +34,26 @@ def greet(name: str, greeting: str = "Hello"):
     """Greets someone."""
     return {"text": f"{greeting}, {name}!"}
 '''
+
+
+@pytest.fixture
+def forked_platform(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[StartPlatform]:
+    """The fixture `flow_platform`, but for platforms that are no new interpreters."""
+
+    def fork(options: list[str], folder: Path) -> FlowPlatform:
+        log = folder / "log"
+        with log.open("wb") as output:
+            arguments = ["platform", "--json", *options]
+            process = parent().fork("{}", arguments, environment(), folder, output.fileno())
+        lines = lambda: [line for line in log.read_text().splitlines() if '"base_url"' in line]  # noqa: E731
+        [ready] = eventually(lines)
+        return FlowPlatform(**json.loads(ready), log=log, process=process)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(testing, "_start", fork)
+    with platforms(lambda: tmp_path_factory.mktemp("flow_platform")) as begin:
+        yield begin
 
 
 def start(
@@ -115,13 +138,13 @@ def test_what_is_wrong_is_said_and_nothing_runs(
 
 
 def test_with_a_data_folder_the_next_one_takes_up_where_the_last_was_killed(
-    flow_platform: StartPlatform, tmp_path: Path
+    forked_platform: StartPlatform, tmp_path: Path
 ) -> None:
     port = free_port()
-    first = flow_platform(data=tmp_path / "kept", port=port)
+    first = forked_platform(data=tmp_path / "kept", port=port)
     assert isinstance(start(first, "echo", n=1), tuple)
     first.stop(signal.SIGKILL)
-    second = flow_platform(data=tmp_path / "kept", port=port)
+    second = forked_platform(data=tmp_path / "kept", port=port)
     assert (second.base_url, second.api_key, second.user_id) == (
         first.base_url,
         first.api_key,
@@ -134,9 +157,9 @@ def test_with_a_data_folder_the_next_one_takes_up_where_the_last_was_killed(
     ), "it was acknowledged, and it is idempotent"
 
 
-def test_each_fault_over_http(flow_platform: StartPlatform) -> None:
+def test_each_fault_over_http(forked_platform: StartPlatform) -> None:
     kinds = ("ok*1", "429:7*1", "503*1", "garbage*1", "drop*1", "lost*1", "slow:12*1", "slow:0.3*1")
-    platform = flow_platform(*(f"start_pipeline={kind}" for kind in kinds), "get_inputs=500")
+    platform = forked_platform(*(f"start_pipeline={kind}" for kind in kinds), "get_inputs=500")
     seen = [
         start(platform, "echo", 4.0 if kind == "slow:12*1" else 60.0, n=n)
         for n, kind in enumerate(kinds)
@@ -168,8 +191,8 @@ def outputs_of(platform: FlowPlatform) -> list[dict[str, int]]:
     return [run.outputs for run in platform.runs("echo").values() if run.state is RunState.DONE]
 
 
-def test_a_full_platform_rejects_where_it_is_told_to(flow_platform: StartPlatform) -> None:
-    platform = flow_platform(max_concurrent_runs=1, overflow="reject")
+def test_a_full_platform_rejects_where_it_is_told_to(forked_platform: StartPlatform) -> None:
+    platform = forked_platform(max_concurrent_runs=1, overflow="reject")
     assert isinstance(start(platform, "sleep", seconds=600), tuple)
     refused = start(platform, "echo")
     assert isinstance(refused, tuple) and refused[0] == 429 and platform.runs("echo") == {}
@@ -185,27 +208,29 @@ def test_a_fixture_that_cannot_start_says_why(flow_platform: StartPlatform) -> N
 ROUTES = """
 version: 1
 platforms:
-  gumloop: {{type: gumloop, base_url: "{base_url}", api_key: "{api_key}", user_id: "{user_id}", timeout: 15s}}
+  gumloop: {{type: gumloop, base_url: "{base_url}", api_key: "{api_key}", user_id: "{user_id}"}}
+  impatient: {{type: gumloop, base_url: "{base_url}", api_key: "{api_key}", user_id: "{user_id}", timeout: 1s}}
 sources:
   github: {{provider: github, secret: "${{env:GITHUB_SECRET}}"}}
 routes:
-  - {{name: any, on: github, inputs: {{n: "${{body.n}}"}}, flow: "gumloop/echo", retry: {{attempts: 3, first: 1s, max: 1s}}}}
+  - {{name: late, on: github, when: "body.n == `3`", inputs: {{n: "${{body.n}}"}}, flow: "impatient/echo"}}
+  - {{name: any, on: github, when: "body.n != `3`", inputs: {{n: "${{body.n}}"}}, flow: "gumloop/echo", retry: {{attempts: 3, first: 1s, max: 1s}}}}
 """
 
 
 def test_a_bridge_on_a_bad_day_starts_nothing_twice_and_spends_no_attempt_on_a_full_platform(
-    flow_platform: StartPlatform, tmp_path: Path
+    forked_platform: StartPlatform, tmp_path: Path
 ) -> None:
     kinds = {
         0: "429*3",
         1: "lost*1",
         2: "drop*1",
-        3: "slow:20*1",
+        3: "slow:60*1",
         4: "garbage*1",
         5: "500*1",
         6: "ok",
     }
-    platform = flow_platform(*(f"start_pipeline?n={n}={kind}" for n, kind in kinds.items()))
+    platform = forked_platform(*(f"start_pipeline?n={n}={kind}" for n, kind in kinds.items()))
     routes = ROUTES.format(**platform.entry)
     with Bridge(tmp_path, routes=routes) as bridge:
         sent = [json.dumps({"n": n}).encode() for n in kinds]
