@@ -150,7 +150,7 @@ def test_with_a_data_folder_the_next_one_takes_up_where_the_last_was_killed(
         first.api_key,
         first.user_id,
     )
-    (run,) = until(lambda: [run for run in second.runs("echo").values() if run.finished_at], 60)
+    (run,) = until(lambda: [run for run in second.runs("echo").values() if run.finished_at])
     assert (run.state, run.outputs) == (
         RunState.DONE,
         {"n": 1},

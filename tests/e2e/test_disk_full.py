@@ -111,27 +111,25 @@ def test_a_full_disk_refuses_what_is_new_and_loses_nothing(
 ) -> None:
     with on_a_small_disk(tmp_path, small) as (bridge, senders, platform):
         assert [senders.post() for _ in range(10)] == [202] * 10
-        until(lambda: statuses(bridge) == {"delivered": 10}, seconds=90, what="the first ten")
+        until(lambda: statuses(bridge) == {"delivered": 10}, what="the first ten")
         assert [senders.post("push") for _ in range(5)] == [202] * 5
-        until(lambda: len(platform.starts) == 5, seconds=90, what="five calls under way")
+        until(lambda: len(platform.starts) == 5, what="five calls under way")
 
         small.fill()
-        until(lambda: senders.post(size=20_000) == 503, seconds=90, what="a refusal")
+        until(lambda: senders.post(size=20_000) == 503, what="a refusal")
         assert {senders.post(size=20_000) for _ in range(5)} == {503}
         until(
             lambda: bridge.get("/readyz").status == 503,
-            seconds=90,
             what="a bridge that says that it is not ready",
         )
         assert bridge.get("/healthz").status == 200
         platform.may_answer.set()
 
         small.make_room()
-        until(lambda: bridge.get("/readyz").status == 200, seconds=90, what="recovery")
+        until(lambda: bridge.get("/readyz").status == 200, what="recovery")
         assert {senders.post() for _ in range(3)} == {202}
         until(
             lambda: statuses(bridge) == {"delivered": len(senders.acked)},
-            seconds=90,
             what="everything delivered",
         )
         account(bridge, senders, platform)
@@ -150,12 +148,10 @@ def test_an_outcome_that_cannot_be_written_starts_nothing_twice(
     """
     with on_a_small_disk(tmp_path, small) as (bridge, senders, platform):
         assert [senders.post("push") for _ in range(3)] == [202] * 3
-        until(lambda: len(platform.starts) == 3, seconds=90, what="three calls under way")
+        until(lambda: len(platform.starts) == 3, what="three calls under way")
         small.fill()
         platform.may_answer.set()
-        until(
-            lambda: "store_failed" in bridge.stderr, seconds=90, what="a worker that cannot write"
-        )
+        until(lambda: "store_failed" in bridge.stderr, what="a worker that cannot write")
         assert statuses(bridge) == {"sending": 3}
         if killed:
             bridge.kill()
@@ -163,11 +159,10 @@ def test_an_outcome_that_cannot_be_written_starts_nothing_twice(
         if killed:
             bridge.start()
         after = "unknown" if killed else "delivered"
-        until(lambda: statuses(bridge) == {after: 3}, seconds=90, what="the outcomes")
+        until(lambda: statuses(bridge) == {after: 3}, what="the outcomes")
         assert senders.post() == 202
         until(
             lambda: statuses(bridge) == Counter({after: 3}) + Counter(delivered=1),
-            seconds=90,
             what="the next one",
         )
         account(bridge, senders, platform)
@@ -181,19 +176,15 @@ def test_new_events_leave_room_for_the_end_of_what_was_begun(
     delivered all the same.
     """
     with on_a_small_disk(tmp_path, small) as (bridge, senders, platform):
-        until(lambda: senders.post(size=200_000) == 503, seconds=90, what="a full disk")
+        until(lambda: senders.post(size=200_000) == 503, what="a full disk")
         until(
             lambda: statuses(bridge) == {"delivered": len(senders.acked)},
-            seconds=90,
             what="everything delivered",
         )
         subprocess.run(["mount", "-o", f"remount,size={2 * SIZE}m", small.path], check=True)
-        until(
-            lambda: senders.post() == 202, seconds=90, what="a larger disk that takes events again"
-        )
+        until(lambda: senders.post() == 202, what="a larger disk that takes events again")
         until(
             lambda: statuses(bridge) == {"delivered": len(senders.acked)},
-            seconds=90,
             what="everything delivered",
         )
         account(bridge, senders, platform)

@@ -62,10 +62,10 @@ def test_together_they_never_run_more_than_the_cap_and_start_nothing_twice(
             *add_named(postgresql, 12, "drop"),
         ]
         with worker_processes(4, tmp_path, url_of(postgresql), fake.base_url, cap=6):
-            until(lambda: len(fake.accepted) == 6, 60, "as many as may go on")
+            until(lambda: len(fake.accepted) == 6, what="as many as may go on")
             fake.run_seconds = 0.05
             fake.finish()
-            until(lambda: len(fake.accepted) == len(ids), 60, "every start")
+            until(lambda: len(fake.accepted) == len(ids), what="every start")
             found = wait(postgresql, ids, ended)
         assert fake.peak == 6
         assert starts(fake) == Counter(ids)
@@ -104,13 +104,11 @@ def test_together_they_keep_the_pace_and_the_number_of_a_day(
         ):
             until(
                 lambda: sum(start.json["route"] == "daily" for start in fake.accepted) == 7,
-                60,
-                "those of a day",
+                what="those of a day",
             )
             until(
                 lambda: sum(start.json["route"] != "daily" for start in fake.accepted) == 40,
-                60,
-                "the paced and the narrow",
+                what="the paced and the narrow",
             )
             wait(postgresql, [*paced, *narrow], ended)
             of_day = wait(postgresql, daily, is_in("delivered", "queued"))
@@ -145,9 +143,9 @@ def test_a_killed_workers_deliveries_are_taken_over_by_the_others(
     with FakePlatform(cap=1000, run_seconds=0.02) as fake:
         ids = add_named(postgresql, 120, "flood")
         with worker_processes(3, tmp_path, url_of(postgresql), fake.base_url, cap=8) as processes:
-            until(lambda: len(fake.accepted) >= 20, 60, "some starts")
+            until(lambda: len(fake.accepted) >= 20, what="some starts")
             processes[0].send_signal(signal.SIGKILL)
-            until(lambda: len(fake.accepted) >= 60, 60, "more starts")
+            until(lambda: len(fake.accepted) >= 60, what="more starts")
             processes[1].send_signal(signal.SIGKILL)
             found = wait(postgresql, ids, lambda one: one.status == "unknown" or ended(one))
         assert set(starts(fake).values()) == {1}
@@ -172,7 +170,7 @@ def test_a_worker_elsewhere_wakes_at_once(postgresql: Database) -> None:
         elsewhere = Database(url_of(postgresql))
         add(elsewhere)
         WakeupNotifier(elsewhere, lambda: None).notify()
-        until(lambda: fake.starts, 60, "a start")
+        until(lambda: fake.starts, what="a start")
         elsewhere.close()
 
 
@@ -242,11 +240,11 @@ def test_a_worker_outlives_every_loss_of_its_connections(postgresql: Database, l
         ids = add_named(postgresql, 60, "flood")
         with working(through, configured(gumloop(fake, max_concurrent_runs=8))):
             for enough in (5, 15, 25, 35, 45):
-                until(lambda enough=enough: len(fake.accepted) >= enough, 60, "more starts")
+                until(lambda enough=enough: len(fake.accepted) >= enough, what="more starts")
                 line.lose_commits = 1
-                until(lambda: line.lose_commits == 0, 60, "a lost commit")
+                until(lambda: line.lose_commits == 0, what="a lost commit")
                 line.end_all()
-            found = wait(postgresql, ids, lambda one: one.status == "unknown" or ended(one), 60)
+            found = wait(postgresql, ids, lambda one: one.status == "unknown" or ended(one))
         assert set(starts(fake).values()) == {1}
     assert [one for one in found if one.status == "unknown"] == []
     assert slots(postgresql) == 0
@@ -406,8 +404,7 @@ def test_a_server_that_crashes_under_load_loses_nothing_and_starts_nothing_twice
                         lambda enough=enough: (
                             sum(len(one.acknowledged) for one in senders) >= enough
                         ),
-                        60,
-                        f"events, {crashes}",
+                        what=f"events, {crashes}",
                     )
                     if crashes == 1:
                         end_connections(web.database)
@@ -417,8 +414,7 @@ def test_a_server_that_crashes_under_load_loses_nothing_and_starts_nothing_twice
                 enough = sum(len(one.acknowledged) for one in senders) + 60
                 until(
                     lambda: sum(len(one.acknowledged) for one in senders) >= enough,
-                    60,
-                    "events after the crash",
+                    what="events after the crash",
                 )
             finally:
                 for one in senders:
@@ -433,8 +429,7 @@ def test_a_server_that_crashes_under_load_loses_nothing_and_starts_nothing_twice
             over = "status = 'unknown' OR run_state = 'done'"
             until(
                 lambda: web.count("delivery", over) == web.count("delivery") >= len(acknowledged),
-                60,
-                "every run",
+                what="every run",
             )
             unknown = web.count("delivery", "status = 'unknown'")
             assert work.process is not None and work.process.poll() is None

@@ -752,9 +752,9 @@ def test_a_restart_behind_the_proxy_loses_nothing(
         (before,) = children_of(bridge.pid)
         os.kill(before, signal.SIGTERM)
         try:
-            until(lambda: not is_alive(before) and children_of(bridge.pid), 60, "another process")
+            until(lambda: not is_alive(before) and children_of(bridge.pid), what="another process")
             count = len(answers)
-            until(lambda: len(answers) > count + 20 or set(answers) != {202}, 60, "answers again")
+            until(lambda: len(answers) > count + 20 or set(answers) != {202}, what="answers again")
         finally:
             stop.set()
             for each in senders:

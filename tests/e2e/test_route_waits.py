@@ -86,7 +86,7 @@ def ended(bridge: Bridge, route: str, count: int) -> list[dict[str, object]]:
         ]
         return found if len(found) == len(over) == count else None
 
-    return until(look, 60, f"the deliveries of {route}") or []
+    return until(look, what=f"the deliveries of {route}") or []
 
 
 def spans(found: list[dict[str, object]]) -> list[tuple[float, float]]:

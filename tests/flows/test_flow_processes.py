@@ -104,9 +104,9 @@ class Served(Bridge):
     def look(self, run_id: str) -> dict[str, Any]:
         return self.api("GET", "get_pl_run", run_id=run_id).json
 
-    def wait(self, run_id: str, seconds: float = 60.0) -> dict[str, Any]:
+    def wait(self, run_id: str) -> dict[str, Any]:
         return until(
-            lambda: (run := self.look(run_id))["state"] in OVER and run, seconds, "the end of a run"
+            lambda: (run := self.look(run_id))["state"] in OVER and run, what="the end of a run"
         )
 
     def run_flow(self, name: str, **inputs: Any) -> dict[str, Any]:
@@ -375,7 +375,7 @@ def test_a_flood_of_output_costs_the_run_alone(served: Served) -> None:
     before = peak_memory(served.worker)
     run_id = served.begin("flood", megabytes=200)
     others = [served.run_flow("echo", n=number)["state"] for number in range(5)]
-    run = served.wait(run_id, 600)
+    run = served.wait(run_id)
     assert others == ["DONE"] * 5
     assert (run["state"], len(run["log"]), run["log"][-1]) == ("DONE", 1000, "the end")
     assert run["log"][0] == f"({200 * 10_000 + 1 - 999} earlier lines were dropped)"
@@ -664,8 +664,7 @@ def test_200_starts_at_once_and_a_killed_worker(tmp_path: Path, overflow: str) -
         refused = [body for status, body in answers if status != 200]
         until(
             lambda: served.count("local_run", "state IN ('DONE', 'FAILED')") == len(ids),
-            300,
-            "the end of every run",
+            what="the end of every run",
         )
         stop.set()
         watcher.join()

@@ -60,7 +60,7 @@ def web_and_work(bridge: Bridge) -> tuple[int, int]:
     return until(found, what="receivers and a worker") or (0, 0)
 
 
-def flows(bridge: Bridge, seconds: float = 60.0) -> None:
+def flows(bridge: Bridge) -> None:
     """An event comes in and its run ends."""
 
     def post() -> str | None:
@@ -70,8 +70,8 @@ def flows(bridge: Bridge, seconds: float = 60.0) -> None:
             return None
         return answer.json["event_id"] if answer.status == 202 else None
 
-    event_id = until(post, seconds, "a 202")
-    bridge.wait_for(event_id, lambda one: one.run_state == "done", seconds)
+    event_id = until(post, what="a 202")
+    bridge.wait_for(event_id, lambda one: one.run_state == "done")
 
 
 def test_it_gets_ready_and_ends_with_0(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_stop_finishes_the_runs_under_way(tmp_path: Path, whom: str) -> None:
         until(lambda: bridge.count("local_run", "state = 'RUNNING'"), what="a run")
         if whom == "all":
             os.killpg(bridge.pid, signal.SIGINT)  # as a terminal does
-        assert bridge.stop(seconds=120.0) == 0
+        assert bridge.stop() == 0
         assert bridge.count("local_run", "state = 'DONE'") == 1
         bridge.start()
         bridge.wait_for(event_id, lambda one: one.run_state == "done")
@@ -169,7 +169,7 @@ def test_a_worker_that_dies_at_once_is_not_started_all_the_time(tmp_path: Path) 
         killed = set()
         for _ in range(3):
             worker = until(
-                lambda: (found := web_and_work(bridge)[1]) not in killed and found, 60, "a worker"
+                lambda: (found := web_and_work(bridge)[1]) not in killed and found, what="a worker"
             )
             os.kill(worker, signal.SIGKILL)
             killed.add(worker)
@@ -305,8 +305,7 @@ def test_acknowledged_events_survive_the_death_of_everything(tmp_path: Path) -> 
                 + bridge.count("delivery", "run_state = 'failed'")
                 == total
             ),
-            120,
-            "every run",
+            what="every run",
         )
         # A run that the killed worker was executing has failed, since half of it may have happened;
         # none was executed twice.

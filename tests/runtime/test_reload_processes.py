@@ -488,7 +488,7 @@ def test_a_terminal_that_hangs_up_ends_it(tmp_path: Path) -> None:
     try:
         until(lambda: _answers(bridge), what="readiness")
         os.close(primary)
-        until(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid, 60, "its end")
+        until(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid, what="its end")
         pid = 0
     finally:
         if pid:

@@ -538,11 +538,11 @@ def test_a_restart_refuses_and_loses_nothing(tmp_path: Path) -> None:
         for _ in range(3):
             before = main_of(bridge)
             os.kill(before, signal.SIGTERM)
-            until(lambda before=before: main_of(bridge) not in (0, before), 60, "another process")  # type: ignore[misc]
+            until(lambda before=before: main_of(bridge) not in (0, before), what="another process")  # type: ignore[misc]
             # before it forks it handles the next signal
             until(lambda: any(map(children_of, children_of(main_of(bridge)))), what="receivers")
             count = sum(len(each.answered) for each in senders)
-            until(lambda count=count: _go_on(senders, count), 60, "answers again")  # type: ignore[misc]
+            until(lambda count=count: _go_on(senders, count), what="answers again")  # type: ignore[misc]
         for each in senders:
             each.stop.set()
         for thread in threads:

@@ -152,7 +152,7 @@ def fill(bridge: Bridge) -> dict[str, str]:
         found = events.deliveries_of(bridge.database, list(ids.values()))
         return all(one.finished_at for each in found.values() for one in each)
 
-    until(over, 60, "all runs")
+    until(over, what="all runs")
     until(lambda: bridge.count("reject") == 1, what="the reject")
     return ids
 

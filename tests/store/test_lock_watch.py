@@ -165,6 +165,6 @@ def stop_holder(path: Path) -> int | None:
 def is_stopped(pid: int) -> bool:
     with suppress(OSError):
         return until(
-            lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T", 10
+            lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
         )
     return False

@@ -74,7 +74,7 @@ class Reloading(Bridge):
                 else None
             )
 
-        return until(look, 60, "the same in every process") or ""
+        return until(look, what="the same in every process") or ""
 
     def swap(self, text: str, **more: Any) -> str:
         before = self.detail["config"]["hash"]

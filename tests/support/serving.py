@@ -235,11 +235,11 @@ class Bridge:
         if self._database is not None:
             self._database.close()
 
-    def run(self, seconds: float = 60.0) -> tuple[int, str]:
+    def run(self) -> tuple[int, str]:
         """Run it to its end; return its exit code and what it said."""
         self.start_without_waiting()
         assert self.process is not None
-        return self.process.wait(seconds), self.stderr
+        return self.process.wait(PATIENCE), self.stderr
 
     def start(self) -> Bridge:
         """Start it and wait until it is ready: `serve` with its worker, `web` alive, `work` not at
@@ -252,7 +252,7 @@ class Bridge:
 
     def start_without_waiting(self) -> None:
         if self.process is not None:
-            self.process.wait(60)
+            self.process.wait(PATIENCE)
         with (self.folder / "stderr").open("ab") as stderr:
             if self._fresh:
                 self.process = subprocess.Popen(
@@ -303,11 +303,11 @@ class Bridge:
         except OSError:
             return False
 
-    def stop(self, number: int = signal.SIGTERM, seconds: float = 60.0) -> int:
+    def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal to the first process and return how it ended."""
         assert self.process is not None
         self.process.send_signal(number)
-        return self.process.wait(seconds)
+        return self.process.wait(PATIENCE)
 
     def kill(self) -> None:
         """Kill the whole tree at once, and wait until none of it holds a socket or a file any
@@ -316,7 +316,7 @@ class Bridge:
         if self.process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait(60)
+            self.process.wait(PATIENCE)
             until(
                 lambda: not members_of(self.pid), what="the end of the processes that were killed"
             )
@@ -385,16 +385,14 @@ class Bridge:
                 or 0
             )
 
-    def wait_for(
-        self, event_id: str, done: Callable[[Any], bool], seconds: float = PATIENCE
-    ) -> Any:
+    def wait_for(self, event_id: str, done: Callable[[Any], bool]) -> Any:
         """Wait until `done` holds of the event's first delivery, and return it."""
 
         def look() -> Any:
             found = events.deliveries_of(self.database, [event_id])[event_id]
             return next((one for one in found[:1] if done(one)), None)
 
-        return until(look, seconds, "the delivery")
+        return until(look, what="the delivery")
 
 
 def children_of(pid: int) -> list[int]:

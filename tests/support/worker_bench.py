@@ -164,14 +164,12 @@ def slots(database: Database) -> int:
         )
 
 
-def wait(
-    database: Database, ids: list[str], done: Callable[[Delivery], bool], seconds: float = 60.0
-) -> list[Delivery]:
+def wait(database: Database, ids: list[str], done: Callable[[Delivery], bool]) -> list[Delivery]:
     def look() -> list[Delivery] | None:
         found = [get(database, one) for one in ids]
         return found if all(map(done, found)) else None
 
-    return until(look, seconds, "the deliveries") or []
+    return until(look, what="the deliveries") or []
 
 
 def ended(one: Delivery) -> bool:

@@ -466,8 +466,8 @@ def machines(
             bridge.__exit__()
 
 
-def started(count: int, fake: FakePlatform, seconds: float = 60.0) -> None:
-    until(lambda: len(fake.accepted) >= count, seconds, f"{count} starts")
+def started(count: int, fake: FakePlatform) -> None:
+    until(lambda: len(fake.accepted) >= count, what=f"{count} starts")
 
 
 @pytest.mark.slow
@@ -478,7 +478,7 @@ def test_a_message_that_is_lost_is_sent_again_and_has_spent_nothing(
         fleet = machines(fake.base_url)
         ids = add_named(postgresql, 5, "one")
         fleet.start("work")
-        until(lambda: int(redis.say("LLEN", "flowbridge")[1:]) >= 5, 60, "five messages")
+        until(lambda: int(redis.say("LLEN", "flowbridge")[1:]) >= 5, what="five messages")
         assert {one.status for one in wait(postgresql, ids, is_in("sending"))} == {"sending"}
         assert not any(attempts(postgresql, one) for one in ids), "a lease is no intent"
         redis.say("FLUSHALL")
@@ -510,24 +510,24 @@ def test_through_every_fault_of_a_broker_and_a_killed_executor_nothing_is_lost_o
         started(60, fake)
         redis.stop()
         ids += add_named(postgresql, 20, "third")
-        until(lambda: "broker_failed" in work.stderr, 60, "a broker that is away")
+        until(lambda: "broker_failed" in work.stderr, what="a broker that is away")
         redis.start()
 
         started(100, fake)
         for one in (first, second):
             os.kill(one.pid, signal.SIGSTOP)
         ids += add_named(postgresql, 60, "fourth")
-        until(lambda: len(waiting(postgresql, ids)) >= 20, 60, "messages that wait")
+        until(lambda: len(waiting(postgresql, ids)) >= 20, what="messages that wait")
         repeat(redis, waiting(postgresql, ids) * 3)
         repeat(redis, [("dlv_nothing", "x"), ("", ""), (None, 7), ({"a": 1}, [])])
         fake.faults = [3.0] * 60
         for one in (first, second):
             os.kill(one.pid, signal.SIGCONT)
-        until(lambda: len(fake.starts) - len(fake.accepted) >= 10, 60, "calls under way")
+        until(lambda: len(fake.starts) - len(fake.accepted) >= 10, what="calls under way")
         os.kill(first.pid, signal.SIGKILL)
         third = fleet.start("celery")
         ids += add_named(postgresql, 40, "fifth")
-        found = wait(postgresql, ids, lambda one: one.status == "unknown" or ended(one), 120)
+        found = wait(postgresql, ids, lambda one: one.status == "unknown" or ended(one))
 
         unknown = [one for one in found if one.status == "unknown"]
         assert set(starts(fake).values()) == {1}
@@ -560,7 +560,7 @@ def test_a_celery_worker_takes_a_changed_routes_yaml_on_by_sighup_and_by_itself(
             bridge.config.write_text(ROUTES.format(base=other.base_url))
         os.kill(celery.pid, signal.SIGHUP)
         for bridge in (celery, work):
-            until(lambda bridge=bridge: has_taken(bridge), 60, "the change")
+            until(lambda bridge=bridge: has_taken(bridge), what="the change")
         ids = add_named(postgresql, 3, "one")
         wait(postgresql, ids, ended)
         assert (set(starts(other)), len(fake.accepted)) == (set(ids), 3)

@@ -103,7 +103,7 @@ def test_a_burst_beside_others_who_come_and_go_is_all_started_with_few_refusals(
     with FakePlatform(cap=6, run_seconds=0.2) as fake, changing_others(fake, 4):
         add(database, 80)
         with working(database, configured(gumloop(fake, max_concurrent_runs=6))):
-            until(lambda: finished(database) == 80, 180, "the ends of all runs")
+            until(lambda: finished(database) == 80, what="the ends of all runs")
     assert len(fake.accepted) == 80
     assert (column(database, DELIVERY.status), column(database, DELIVERY.attempts)) == (
         {"delivered"},

@@ -91,7 +91,7 @@ def ended(bridge: Bridge, run_id: str, headers: dict[str, str] = HEADERS) -> Any
         report = bridge.get(f"/api/v1/get_pl_run?run_id={run_id}", headers).json
         return report if report["state"] in ("DONE", "FAILED", "TERMINATED") else None
 
-    return until(look, 60, "the end of the run")
+    return until(look, what="the end of the run")
 
 
 def test_a_file_goes_into_a_flow_and_files_come_out(bridge: Bridge) -> None:
