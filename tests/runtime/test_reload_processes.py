@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from processes import call
+from processes import call_here
 from reloading_bridge import OTHER, QUICK, TOKEN, Reloading, routes
 from servers import Misbehaving
 from serving import Answer, Bridge, children_of, github, is_alive, signature, until
@@ -116,7 +115,7 @@ def test_what_lacks_a_value_waits_for_it_while_all_else_works(tmp_path: Path) ->
         )
 
     def problems() -> dict[str, str]:
-        found = call(
+        found = call_here(
             tmp_path, "--config", str(bridge.config), "status", "--json", environ=bridge.environ
         )
         return {
@@ -146,7 +145,7 @@ def test_what_lacks_a_value_waits_for_it_while_all_else_works(tmp_path: Path) ->
         (waiting,) = [
             one for one in bridge.found(planned.event.id).deliveries if one.route == "away"
         ]
-        shown = call(
+        shown = call_here(
             tmp_path, "--config", str(bridge.config), "show", waiting.id, environ=bridge.environ
         ).stdout
         assert (
@@ -162,7 +161,9 @@ def test_what_lacks_a_value_waits_for_it_while_all_else_works(tmp_path: Path) ->
             "LATER_SECRET is not set" in found["no_secret:later"]
             and "CRM_TOKEN is not set" in found["no_credentials:crm"]
         )
-        checked = call(tmp_path, "--config", str(bridge.config), "check", environ=bridge.environ)
+        checked = call_here(
+            tmp_path, "--config", str(bridge.config), "check", environ=bridge.environ
+        )
         assert (
             checked.returncode == 2
             and "LATER_SECRET is not set" in checked.stdout
@@ -227,7 +228,7 @@ def test_a_running_bridge_takes_a_configuration_without_a_secret(tmp_path: Path)
             {"sources.later": why, "sources.both": why},
         )
         assert bridge.said("config_invalid") == []
-        shown = call(
+        shown = call_here(
             tmp_path, "--config", str(bridge.config), "status", environ=bridge.environ
         ).stdout
         assert (
@@ -284,6 +285,18 @@ def test_a_removed_schema_keeps_what_was(tmp_path: Path) -> None:
         assert bridge.planned().deliveries[0].status == "dead", "by the schema that came back"
 
 
+def wait_for_turn(bridge: Reloading) -> None:
+    """Wait until the worker has begun and ended a turn: each heartbeat is one."""
+
+    def heartbeat() -> float:
+        with bridge.database.read() as connection:
+            return connection.exec_driver_sql("SELECT max(seen_at) FROM worker").scalar() or 0.0
+
+    for _ in range(2):
+        before = heartbeat()
+        until(lambda before=before: heartbeat() > before, what="a heartbeat")  # type: ignore[misc]
+
+
 def test_what_waits_goes_on_by_what_the_worker_has_now(bridge: Reloading) -> None:
     """Paused, live, and gone: a paused route holds its deliveries, and so does one whose platform
     is gone; those of a removed route go.
@@ -292,7 +305,7 @@ def test_what_waits_goes_on_by_what_the_worker_has_now(bridge: Reloading) -> Non
     bridge.swap(paused)
     first = bridge.planned().event.id
     second = bridge.planned().event.id
-    time.sleep(0.5)
+    wait_for_turn(bridge)
     assert bridge.found(first).deliveries[0].status == "queued"
     bridge.swap(routes("other"))
     for each in (first, second):
@@ -304,7 +317,7 @@ def test_what_waits_goes_on_by_what_the_worker_has_now(bridge: Reloading) -> Non
             "  local: {type: local}", "  hook: {type: http, url: 'http://127.0.0.1:9/'}"
         )
     )
-    time.sleep(0.5)
+    wait_for_turn(bridge)
     assert bridge.found(third).deliveries[0].status == "queued"
     bridge.swap(routes("first"))
     bridge.wait_for(third, lambda one: one.run_state == "done")
