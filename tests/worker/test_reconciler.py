@@ -46,13 +46,14 @@ from bridge.store.tables import schema
 from bridge.worker import reconciler
 
 TIMEOUT = 60.0  # a call is in time even where the machine stands still before it
-SOON = 0.6  # seconds from the intent of an attempt until its run is looked for
-AGREE = 0.2
+SOON = 0.1  # seconds from the intent of an attempt until its run is looked for
+AGREE = 0.1
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.usefixtures("quick_polling"),
     pytest.mark.timings(
         heartbeat_seconds=0.2,
+        idle_poll_seconds=0.02,
         reconcile_first_seconds=0.05,
         reconcile_max_seconds=0.2,
         reconcile_confirm_seconds=AGREE,
@@ -149,7 +150,7 @@ def test_a_start_that_was_executed_is_found_by_its_echo(
     database: Database, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reconciler, "log", log := Lines())
-    timeout = 4.0 if fault == "late" else TIMEOUT  # of a call that is not answered in time
+    timeout = 1.5 if fault == "late" else TIMEOUT  # of a call that is not answered in time
     with (
         FakePlatform(run_seconds=0.3) as fake,
         reconciling_worker(database, config(fake, timeout=timeout)),
