@@ -7,7 +7,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -196,6 +196,7 @@ class Misbehaving:
         self.closed = threading.Semaphore(0)  #: released once for every connection that ended
         self.drop_connections = 0  #: accept this many and close them unread
         self._scripts: dict[str, list[Reply]] = {}
+        self._sockets: list[socket.socket] = []
         self._context = context
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port: int = self._listener.getsockname()[1]
@@ -215,6 +216,9 @@ class Misbehaving:
         self.stopping.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        for sock in list(self._sockets):
+            with suppress(OSError):  # it is closed
+                sock.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(2)
 
@@ -239,10 +243,11 @@ class Misbehaving:
         try:
             sock.settimeout(60)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._sockets.append(sock)
             with (
                 self._context.wrap_socket(sock, server_side=True) if self._context else sock
             ) as stream:
-                stream.settimeout(0.2)  # looks up now and then whether the server is stopping
+                self._sockets.append(stream)
                 while (request := self._read(stream, number)) is not None:
                     self.received.append(request)
                     script = self._scripts.get(request.path) or [respond()]
@@ -274,9 +279,4 @@ class Misbehaving:
         return Received(method, path, query, headers, body, number)
 
     def _receive(self, sock: socket.socket) -> bytes | None:
-        while not self.stopping.is_set():
-            try:
-                return sock.recv(65536) or None
-            except TimeoutError:
-                continue
-        return None
+        return None if self.stopping.is_set() else sock.recv(65536) or None

@@ -33,7 +33,11 @@ from bridge.system.wakeup import Wake
 from bridge.worker.worker import Worker
 
 FAST = Retry(attempts=3, first=0.02, max=0.1)
-QUICK: dict[str, Any] = {"heartbeat_seconds": 0.2, "allowance_raise_first_seconds": 0.02}
+QUICK: dict[str, Any] = {
+    "heartbeat_seconds": 0.2,
+    "idle_poll_seconds": 0.02,  # no test rings the worker
+    "allowance_raise_first_seconds": 0.02,
+}
 
 
 def gumloop(fake: FakePlatform | None = None, url: str = "", **more: Any) -> Platform:

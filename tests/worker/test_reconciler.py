@@ -23,6 +23,7 @@ from sqlalchemy import select
 from sqlalchemy.event import listen
 from worker_bench import (
     FAST,
+    QUICK,
     attempts,
     configured,
     ended,
@@ -52,8 +53,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.usefixtures("quick_polling"),
     pytest.mark.timings(
-        heartbeat_seconds=0.2,
-        idle_poll_seconds=0.02,
+        **QUICK,
         reconcile_first_seconds=0.05,
         reconcile_max_seconds=0.2,
         reconcile_confirm_seconds=AGREE,
@@ -729,7 +729,7 @@ def test_a_call_that_kill_9_cut_off_is_reconciled(
         process = parent().execute(program, os.environ, tmp_path)
         try:
             one = send(database)
-            until(lambda: fake.starts, what="a call")
+            until(lambda: fake.accepted if fault == "late" else fake.starts, what="a call")
             process.send_signal(signal.SIGKILL)
         finally:
             process.kill()

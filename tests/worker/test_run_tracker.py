@@ -5,7 +5,6 @@ for a slot.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,6 +20,8 @@ from worker_bench import add, configured, ended, get, gumloop, wait, working
 
 from bridge.core.model import Delivery, Order, RunState, Status
 from bridge.core.outcomes import RunReport
+from bridge.delivery.platforms.registry import PLATFORMS
+from bridge.delivery.polling import Polling
 from bridge.routing.model import Platform
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
@@ -31,7 +32,10 @@ from bridge.worker.results import PollEnded
 from bridge.worker.thread_pool import ThreadPool
 from bridge.worker.turn_changes import TurnChanges
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timings(idle_poll_seconds=0.05, allowance_raise_first_seconds=0.125),
+]
 
 DELIVERY = schema.delivery.c
 
@@ -51,25 +55,20 @@ def column(database: Database, column: Any) -> set[Any]:
         return set(connection.execute(select(column)).scalars())
 
 
-def test_a_burst_over_the_cap_all_starts_with_few_looks(
-    sqlite: Database, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """150 events at once, five slots, runs of 0.4 s: twelve seconds at best. Nothing is refused,
-    and each run costs few looks.
+@pytest.fixture
+def quarter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the intervals of polls be a quarter of the usual ones, as the runs here are."""
+    polling = Polling(first=0.125, growth=2.0, max=7.5, least=0.0125)
+    monkeypatch.setitem(PLATFORMS, "gumloop", replace(PLATFORMS["gumloop"], polling=polling))
 
-    How long it takes is printed only: it is the machine's.
-    """
-    with FakePlatform(cap=5, run_seconds=0.4) as fake:
+
+@pytest.mark.usefixtures("quarter")
+def test_a_burst_over_the_cap_all_starts_with_few_looks(sqlite: Database) -> None:
+    """Nothing is refused, and each run costs few looks."""
+    with FakePlatform(cap=5, run_seconds=0.1) as fake:
         add(sqlite, 150)
-        began = time.monotonic()
         with working(sqlite, configured(gumloop(fake))):
             until(lambda: finished(sqlite) == 150, 600, "the ends of all runs")
-        ratio = (time.monotonic() - began) / 12.0
-    with capsys.disabled():
-        print(  # noqa: T201
-            f"\n  150 runs in {ratio:.2f} of the ideal, with {fake.looks} looks and {fake.lists}"
-            " lists"
-        )
     assert len(fake.starts) == len(fake.accepted) == 150
     assert fake.peak <= 5
     assert column(sqlite, DELIVERY.run_state) == {"done"}
@@ -84,7 +83,7 @@ def changing_others(fake: FakePlatform, most: int) -> Iterator[None]:
     random = Random(7)
 
     def change() -> None:
-        while not over.wait(0.3):
+        while not over.wait(0.075):
             fake.others = random.randint(0, most)
 
     thread = threading.Thread(target=change)
@@ -97,10 +96,11 @@ def changing_others(fake: FakePlatform, most: int) -> Iterator[None]:
         thread.join()
 
 
+@pytest.mark.usefixtures("quarter")
 def test_a_burst_beside_others_who_come_and_go_is_all_started_with_few_refusals(
     database: Database,
 ) -> None:
-    with FakePlatform(cap=6, run_seconds=0.2) as fake, changing_others(fake, 4):
+    with FakePlatform(cap=6, run_seconds=0.05) as fake, changing_others(fake, 4):
         add(database, 80)
         with working(database, configured(gumloop(fake, max_concurrent_runs=6))):
             until(lambda: finished(database) == 80, what="the ends of all runs")
@@ -124,6 +124,7 @@ def until_listed(sqlite: Database, fake: FakePlatform, lists: int) -> list[Deliv
     return found
 
 
+@pytest.mark.usefixtures("quarter")
 @pytest.mark.parametrize(
     "fields",
     [("run_id", "created_ts"), ("run_id", "state"), ("state",)],
@@ -132,7 +133,7 @@ def until_listed(sqlite: Database, fake: FakePlatform, lists: int) -> list[Deliv
 def test_only_a_state_that_a_list_tells_is_trusted(
     sqlite: Database, fields: tuple[str, ...]
 ) -> None:
-    with FakePlatform(run_seconds=0.4) as fake, working(sqlite, configured(gumloop(fake))):
+    with FakePlatform(run_seconds=0.1) as fake, working(sqlite, configured(gumloop(fake))):
         fake.list_fields = fields
         tells = {"run_id", "state"} <= set(fields)
         found = until_listed(sqlite, fake, 2 if tells else 1)
@@ -143,8 +144,9 @@ def test_only_a_state_that_a_list_tells_is_trusted(
         assert tells or fake.lists == asked, "a list that told nothing is not asked again"
 
 
+@pytest.mark.usefixtures("quarter")
 def test_where_the_list_fails_each_run_is_asked_about(sqlite: Database) -> None:
-    with FakePlatform(run_seconds=0.3) as fake, working(sqlite, configured(gumloop(fake))):
+    with FakePlatform(run_seconds=0.075) as fake, working(sqlite, configured(gumloop(fake))):
         fake.list_faults = [500] * 99
         found = until_listed(sqlite, fake, 1)
         asked = fake.lists
@@ -152,17 +154,19 @@ def test_where_the_list_fails_each_run_is_asked_about(sqlite: Database) -> None:
         assert (fake.lists, len(fake.accepted)) == (asked, len(found))
 
 
+@pytest.mark.usefixtures("quarter")
 def test_a_list_that_lags_delays_an_end_and_hides_none(sqlite: Database) -> None:
-    with FakePlatform(run_seconds=0.1) as fake, working(sqlite, configured(gumloop(fake))):
+    with FakePlatform(run_seconds=0.025) as fake, working(sqlite, configured(gumloop(fake))):
         fake.listed_as = "RUNNING"
         wait(sqlite, add(sqlite, 5), ended)
         assert column(sqlite, DELIVERY.polls) <= set(range(run_tracker.SINGLE_POLL_EVERY + 1))
 
 
+@pytest.mark.usefixtures("quarter")
 def test_runs_of_steady_length_cost_few_looks_each(sqlite: Database) -> None:
     """One after the other, so that no list is asked."""
     with (
-        FakePlatform(run_seconds=0.5) as fake,
+        FakePlatform(run_seconds=0.125) as fake,
         working(sqlite, configured(gumloop(fake, max_concurrent_runs=1))),
     ):
         wait(sqlite, add(sqlite, 8), ended)

@@ -276,18 +276,17 @@ def test_what_is_paused_or_has_no_platform_waits(sqlite: Database) -> None:
 def test_a_start_that_may_have_happened_is_held_and_never_made_again(
     sqlite: Database, reply: Any, is_silent: bool
 ) -> None:
-    seconds = 5.0 if is_silent else 60.0
-    with (
-        Misbehaving() as server,
-        working(sqlite, configured(gumloop(url=server.url, timeout=seconds))),
-    ):
-        server.script("/start_pipeline", reply)
-        (one,) = wait(sqlite, add(sqlite), is_in("unknown"))
-        # Another one after it shows that the worker has gone on and that the slot is free.
-        server.script("/start_pipeline", respond(200, {"run_id": "r2"}))
-        server.script("/get_pl_run", respond(200, {"state": "DONE", "outputs": {}}))
-        wait(sqlite, add(sqlite), ended)
-        assert len([each for each in server.received if each.path == "/start_pipeline"]) == 2
+    with Misbehaving() as server:
+        present = [configured(gumloop(url=server.url, timeout=1.0 if is_silent else 60.0))]
+        with working(sqlite, lambda: present[0]):
+            server.script("/start_pipeline", reply)
+            (one,) = wait(sqlite, add(sqlite), is_in("unknown"))
+            present[0] = configured(gumloop(url=server.url))
+            # Another one after it shows that the worker has gone on and that the slot is free.
+            server.script("/start_pipeline", respond(200, {"run_id": "r2"}))
+            server.script("/get_pl_run", respond(200, {"state": "DONE", "outputs": {}}))
+            wait(sqlite, add(sqlite), ended)
+            assert len([each for each in server.received if each.path == "/start_pipeline"]) == 2
     one = get(sqlite, one.id)
     assert (one.status, one.attempts, one.run_id) == ("unknown", 1, None)
     assert one.reason
@@ -487,7 +486,6 @@ def test_a_store_that_fails_costs_time_and_no_result(
         assert len(fake.starts) == 1
 
 
-@pytest.mark.timings(lease_seconds=3.0, heartbeat_seconds=0.1)
 def test_a_result_that_cannot_be_written_holds_up_no_other(
     sqlite: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -507,8 +505,10 @@ def test_a_result_that_cannot_be_written_holds_up_no_other(
             return record(connection, settled, now, jitter=jitter)
 
         monkeypatch.setattr("bridge.store.queue.ledger.record_attempts", failing)
-        with working(sqlite, config):
+        with working(sqlite, config) as worker:
             wait(sqlite, good, ended)
+            until(lambda: bad not in worker._cycle.turns.held, what="the loss of the result")
+            end_leases(sqlite)
             (one,) = wait(sqlite, [bad], is_in("unknown"))
         assert one.reason == ledger.WORKER_DIED
         assert len(fake.starts) == 4
@@ -521,7 +521,7 @@ def test_a_worker_told_to_stop_finishes_what_it_began_and_hands_back_the_rest(
     sqlite: Database,
 ) -> None:
     with FakePlatform(cap=50, run_seconds=600) as fake:
-        fake.faults = [0.5] * 50
+        fake.faults = [0.1] * 50
         ids = add(sqlite, 50)
         with working(sqlite, configured(gumloop(fake, max_concurrent_runs=50))):
             until(lambda: fake.starts, what="a start")
@@ -590,13 +590,17 @@ def test_what_does_not_end_in_time_is_unknown(sqlite: Database) -> None:
 
 WORKER = """
 from worker_bench import configured, gumloop, made
-from bridge.core.timings import Timings
 from bridge.routing.model import Platform
 from bridge.store.db.database import Database
 platforms = [gumloop(url={gumloop!r}, timeout=120.0), Platform(name="mine", type="http", base_url={http!r}, timeout=120.0)]
-timings = Timings(lease_seconds=5.0, heartbeat_seconds=0.2)
-made(Database({url!r}, timings=timings), configured(*platforms)).run()
+made(Database({url!r}), configured(*platforms)).run()
 """
+
+
+def end_leases(database: Database) -> None:
+    """Let all leases run out now."""
+    with database.engine.begin() as connection:
+        connection.execute(schema.delivery.update().values(lease_until=time.time() - 1.0))
 
 
 def test_a_killed_workers_deliveries_are_taken_over(database: Database, tmp_path: Path) -> None:
@@ -619,6 +623,7 @@ def test_a_killed_workers_deliveries_are_taken_over(database: Database, tmp_path
         finally:
             process.kill()
             process.wait(60)
+        end_leases(database)
         with working(
             database,
             configured(
@@ -754,7 +759,7 @@ def test_no_more_local_runs_at_once_than_the_cap(database: Database, tmp_path: P
         working(database, configured(LOCAL), {"busy": busy}, data=tmp_path),
         working(database, configured(LOCAL), {"busy": busy}, data=tmp_path),
     ):
-        ids = [start_run(database, "busy") for _ in range(24)]
+        ids = [start_run(database, "busy") for _ in range(12)]
         until(
             lambda: all(run_of(database, one).state == "DONE" for one in ids), what="all runs' ends"
         )
