@@ -133,6 +133,8 @@ class Timings:
     connection_idle_seconds: float = 4.0  # after which an idle HTTP connection is not used again
     preview_seconds: float = 20.0  # for the picture of one file
     run_poll_max_seconds: float = 2.0  # between two polls of a run that a command waits for
+    #: Between two polls of an operation or a trial on another machine's bridge.
+    server_poll_seconds: float = 0.3
     erase_poll_seconds: float = 1.0  # between two checks for blobs that arrived during `erase`
 
 

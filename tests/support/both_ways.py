@@ -12,9 +12,12 @@ from typing import Any
 from processes import call_here, environment
 from serving import Bridge, free_port
 
+from bridge.core.timings import Timings
 from bridge.store.inbound import rejects
 from bridge.store.queries import events
 from bridge.store.queries.filters import Filters
+
+SOON = Timings(server_poll_seconds=0.02)
 
 
 class BothWays:
@@ -49,7 +52,7 @@ class BothWays:
             XDG_CONFIG_HOME=str(self.home / "config"),
         )
         command = ("--server", server or self.server, *arguments)
-        return call_here(self.home, *command, environ=environ)
+        return call_here(self.home, *command, environ=environ, timings=SOON)
 
     def assert_same(self, *arguments: str, code: int = 0) -> str:
         """Run a command both ways, compare what it prints and its exit code, and return that."""

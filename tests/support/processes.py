@@ -17,6 +17,8 @@ from unittest.mock import patch
 
 from forking import Forked, parent
 
+from bridge.core.timings import TIMINGS, Timings
+
 T = TypeVar("T")
 PATIENCE = 180.0  # seconds; flows run only while a processor has nothing else to do
 
@@ -61,7 +63,10 @@ def call(
 
 
 def call_here(
-    folder: Path, *arguments: str, environ: Mapping[str, str] | None = None
+    folder: Path,
+    *arguments: str,
+    environ: Mapping[str, str] | None = None,
+    timings: Timings = TIMINGS,
 ) -> subprocess.CompletedProcess[str]:
     """The same in this process, in a tenth of the time, where it is what the command does that
     matters.
@@ -69,7 +74,7 @@ def call_here(
     from command_line import run
 
     with chdir(folder), patch.dict(os.environ, dict(environ or environment()), clear=True):
-        done = run(*arguments)
+        done = run(*arguments, timings=timings)
     return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import click
@@ -23,6 +23,7 @@ from bridge.cli.actions.confirmation import (
 )
 from bridge.cli.actions.request import OperationRequest
 from bridge.cli.actions.run import OutcomePrinter
+from bridge.cli.command_settings import command_timings
 from bridge.cli.remote.connection import open_remote
 from bridge.cli.remote.remote_bridge import RemoteBridge
 from bridge.cli.ui import output
@@ -39,7 +40,6 @@ from bridge.services.parsed_records import (
 )
 from bridge.store.operations.actions import ItemResult
 
-POLL_SECONDS: Final = 0.3
 WAITING_SECONDS: Final = 5.0  # after which a note says that no worker has begun
 ENDED_STATES: Final = (OperationState.DONE, OperationState.STOPPED, OperationState.EXPIRED)
 
@@ -144,14 +144,13 @@ def _wait_for_items(
     id_: str,
     known: int,
     after: int,
-    *,
-    pause: Callable[[float], None] = time.sleep,
 ) -> Iterator[ItemResult]:
     """Yield the outcome of each item behind the number `after`, once it is known.
 
     `known`: how many items have an outcome already. An erasure deletes items, so that their number
     tells nothing of how many there are. `BridgeError` where the operation was stopped.
     """
+    pause = command_timings().server_poll_seconds
     waited = 0.0
     while True:
         shape = bridge.read_operation(id_)
@@ -164,10 +163,10 @@ def _wait_for_items(
                 yield result
         elif state in ENDED_STATES:
             break
-        elif state == OperationState.WAITING and waited < WAITING_SECONDS <= waited + POLL_SECONDS:
+        elif state == OperationState.WAITING and waited < WAITING_SECONDS <= waited + pause:
             output.say(f"{id_} waits for a worker: `flowbridge status` says why")
-        pause(POLL_SECONDS)
-        waited += POLL_SECONDS
+        time.sleep(pause)
+        waited += pause
     if state != OperationState.DONE:
         raise BridgeError(
             f"{id_} was stopped: `flowbridge operations resume {id_}` continues with the rest"

@@ -6,8 +6,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+from bridge.cli.command_settings import command_timings
 from bridge.cli.remote.connection import open_remote
 from bridge.cli.remote.remote_bridge import RemoteBridge
 from bridge.cli.remote.sent_files import name_here, read_files
@@ -17,8 +18,6 @@ from bridge.services.parsed_records import expect_shape
 from bridge.services.traffic_comparison import NOW, THEN
 from bridge.services.trials.messages import AGAINST_NAME, MAX_TRIAL_EVENTS
 from bridge.services.trials.results import FAILED, RUNNING
-
-POLL_SECONDS: Final = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +69,7 @@ def run_remote_trial(server: str, asked: RemoteTrial) -> dict[str, Any]:
 def wait_for_result(bridge: RemoteBridge, id_: str) -> dict[str, Any]:
     """Return the result of a trial once it has ended. `BridgeError` where it failed."""
     while (trial := bridge.read_trial(id_))["state"] == RUNNING:
-        time.sleep(POLL_SECONDS)
+        time.sleep(command_timings().server_poll_seconds)
     if trial["state"] == FAILED:
         raise BridgeError(f"the trial failed: {trial['error']}")
     result: dict[str, Any] = trial["result"]

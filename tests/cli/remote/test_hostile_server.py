@@ -26,7 +26,6 @@ from trials_here import evaluate_here
 from bridge.cli.main import group
 from bridge.cli.remote import client as remote_client
 from bridge.cli.remote.client import AdminClient, ServerError
-from bridge.cli.remote.operations import _wait_for_items
 from bridge.cli.remote.server_url import parse_server_url
 from bridge.cli.remote.stored_logins import StoredLogins
 from bridge.config.loader import load
@@ -180,7 +179,6 @@ def home(wire: HostileWire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(HttpClient, "open", open_call)
     monkeypatch.setattr("time.sleep", lambda _: None)
     monkeypatch.setitem(AdminClient.__init__.__kwdefaults__, "sleep", lambda _: None)
-    monkeypatch.setitem(_wait_for_items.__kwdefaults__, "pause", lambda _: None)
     monkeypatch.setattr(import_module("bridge.cli.commands.tail"), "pause", interrupt)
     monkeypatch.setenv("FLOWBRIDGE_TOKEN", TOKEN)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))

@@ -65,7 +65,7 @@ def plain(text: str) -> str:
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BothWays]:
     """A bridge whose worker looks for operations at each heartbeat."""
     folder = tmp_path_factory.mktemp("both")
-    soon = {"heartbeat_seconds": 0.3}
+    soon = {"heartbeat_seconds": 0.1}
     with serve_both_ways(folder, "serve", routes=ROUTES, timings=soon) as served:
         served.token = served.add_token("actor", "operator")
         yield served
