@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
+from shared_rules import create_app
 from werkzeug.test import TestResponse
 
 from bridge.config.settings import Settings
@@ -25,7 +26,6 @@ from bridge.web.admin import limits
 from bridge.web.admin.openapi import build_document
 from bridge.web.admin.problems import MEDIA_TYPE
 from bridge.web.admin.streams import NDJSON
-from bridge.web.app import create_app
 from bridge.web.app_context import AppContext
 
 ADMIN_TOKEN = "an-admin-token-of-the-settings-0123456789"

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from shared_rules import create_app
+
 from bridge.config.loader import load
 from bridge.config.settings import Settings
 from bridge.core.timings import Timings
 from bridge.store.db.database import Database
-from bridge.web.app import create_app
 from bridge.web.app_context import AppContext
 from bridge.web.asgi_app import AsgiApp
 from bridge.web.body_reader import BodyReader

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from admin_client import ADMIN_TOKEN, NO_CONFIG
+from shared_rules import create_app
 from werkzeug.test import TestResponse
 
 from bridge.config.settings import Settings
@@ -18,7 +19,6 @@ from bridge.core.scopes import Scope
 from bridge.routing.model import Config
 from bridge.services.console_tickets import create_ticket
 from bridge.store.db.database import Database
-from bridge.web.app import create_app
 from bridge.web.app_context import AppContext
 from bridge.web.console import login
 

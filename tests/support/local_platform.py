@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 from flask.testing import FlaskClient
 from records import make_local_run
+from shared_rules import create_app
 
 from bridge.config.settings import Settings
 from bridge.core.local_runs import Input, LocalFlow, LocalRun, LocalState, RunResult
@@ -21,7 +22,6 @@ from bridge.store.db.database import Database
 from bridge.store.local import flows as local_flows
 from bridge.store.local import runs
 from bridge.store.local.platform_store import LocalPlatformStore
-from bridge.web.app import create_app
 from bridge.web.app_context import AppContext
 
 KEY = "local-key"

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from admin_client import ADMIN_TOKEN, AdminClient
+from cases import check_each
 from records import NOW, make_delivery, make_event
 from signed_rejects import make_reject
 
@@ -149,42 +150,46 @@ QUERIES = {"/find": {"q": "gh-1"}, "/trends": {"name": "events", "since": "1h"}}
 # -- tokens and scopes
 
 
-@pytest.mark.parametrize("endpoint", RECORDS, ids=name_of)
 @pytest.mark.parametrize("scopes", [READ, READER, (Scope.READ, Scope.ACT), (Scope.ADMIN,)], ids=str)
 def test_each_endpoint_wants_its_scope(
-    admin: AdminClient, one: Any, endpoint: Any, scopes: tuple[Scope, ...]
+    admin: AdminClient, one: Any, scopes: tuple[Scope, ...]
 ) -> None:
-    path = path_of(endpoint.path, one)
-    body = BODIES.get(name_of(endpoint))
-    query = QUERIES.get(endpoint.path)
-    answer = admin.send(endpoint.method, path, query, body, scopes=scopes)
-    may = endpoint.scope in scopes or endpoint.scope is Scope.READ or Scope.ADMIN in scopes
-    if may:
-        # The operation of these tests has ended, and belongs to a command.
-        ended = {409} if endpoint.path.startswith("/operations/{id}/") else set[int]()
-        ended |= {400} if endpoint.path == "/rejects/{id}/explain" else set()  # its source is gone
-        assert answer.status_code in {endpoint.status, *endpoint.more_answers} | ended, answer.text
-    else:
-        assert answer.status_code == 403, answer.text
-        assert problem_of(answer) == "missing_scope"
+    def check(endpoint: Endpoint) -> None:
+        path = path_of(endpoint.path, one)
+        body = BODIES.get(name_of(endpoint))
+        query = QUERIES.get(endpoint.path)
+        answer = admin.send(endpoint.method, path, query, body, scopes=scopes)
+        may = endpoint.scope in scopes or endpoint.scope is Scope.READ or Scope.ADMIN in scopes
+        if may:
+            # The operation of these tests has ended, and belongs to a command.
+            ended = {409} if endpoint.path.startswith("/operations/{id}/") else set[int]()
+            if endpoint.path == "/rejects/{id}/explain":  # its source is gone
+                ended |= {400}
+            expected = {endpoint.status, *endpoint.more_answers} | ended
+            assert answer.status_code in expected, answer.text
+        else:
+            assert answer.status_code == 403, answer.text
+            assert problem_of(answer) == "missing_scope"
+
+    check_each(RECORDS, check, name_of)
 
 
-@pytest.mark.parametrize("endpoint", READS, ids=name_of)
-def test_without_the_scope_bodies_no_answer_has_contents(
-    admin: AdminClient, one: Any, endpoint: Any
-) -> None:
-    path = path_of(endpoint.path, one)
-    query = QUERIES.get(endpoint.path)
-    hidden = admin.get(path, query, scopes=READ)
-    assert SECRET not in hidden.text
-    whole = admin.get(path, query, scopes=READER)
-    if hidden.status_code == 200:
-        assert hidden.get_json().keys() == whole.get_json().keys()
-    if endpoint.path.endswith("/explain"):  # no route quotes the event
-        return
-    if endpoint.path.startswith(("/events", "/deliveries", "/operations", "/rejects/")):
-        assert SECRET in whole.text
-        assert whole.headers["Cache-Control"] == "no-store"
+def test_without_the_scope_bodies_no_answer_has_contents(admin: AdminClient, one: Any) -> None:
+    def check(endpoint: Endpoint) -> None:
+        path = path_of(endpoint.path, one)
+        query = QUERIES.get(endpoint.path)
+        hidden = admin.get(path, query, scopes=READ)
+        assert SECRET not in hidden.text
+        whole = admin.get(path, query, scopes=READER)
+        if hidden.status_code == 200:
+            assert hidden.get_json().keys() == whole.get_json().keys()
+        if endpoint.path.endswith("/explain"):  # no route quotes the event
+            return
+        if endpoint.path.startswith(("/events", "/deliveries", "/operations", "/rejects/")):
+            assert SECRET in whole.text
+            assert whole.headers["Cache-Control"] == "no-store"
+
+    check_each(READS, check, name_of)
 
 
 @pytest.mark.parametrize("name", ["reason", "body", "where"])

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 from admin_client import AdminClient
+from cases import check_each
 from fake_platform import FakePlatform
 from records import NOW, make_delivery, make_event, put
 from sqlalchemy import update
@@ -28,6 +29,7 @@ from bridge.store.inbound import events
 from bridge.store.queries import alerts, configs
 from bridge.store.queue.throttling import write_circuits
 from bridge.store.tables.schema import delivery
+from bridge.web.admin.endpoint_row import Endpoint
 from bridge.web.admin.problems import TYPE_PREFIX
 from bridge.web.admin.resource_endpoints import RESOURCE_ENDPOINTS
 
@@ -118,27 +120,28 @@ def path_of(path: str, event: Any, config: Config) -> str:
     )
 
 
-@pytest.mark.parametrize("endpoint", RESOURCE_ENDPOINTS, ids=lambda one: one.path)
 @pytest.mark.parametrize("scopes", [READ, READER, (Scope.READ, Scope.ACT), (Scope.ADMIN,)], ids=str)
 def test_each_resource_wants_its_scope(
     admin: AdminClient,
     config: Config,
     one: Any,
-    endpoint: Any,
     scopes: tuple[Scope, ...],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    def check(endpoint: Endpoint) -> None:
+        query = {"flow": "crm/x"} if endpoint.path == "/flows/inputs" else None
+        answer = admin.get(path_of(endpoint.path, one, config), query, scopes=scopes)
+        may = endpoint.scope in scopes or endpoint.scope is Scope.READ or Scope.ADMIN in scopes
+        found = 502 if query else 404 if endpoint.path.startswith("/flows/{") else 200
+        assert answer.status_code == (found if may else 403), answer.text
+        assert LITERAL not in answer.text
+        if Scope.BODIES not in scopes and Scope.ADMIN not in scopes:
+            assert SECRET not in answer.text
+        if answer.status_code == 200 and endpoint.has_contents and Scope.BODIES in scopes:
+            assert answer.headers["Cache-Control"] == "no-store"
+
     monkeypatch.setattr("bridge.services.platform_queries.platforms_with_flows", lambda _: [])
-    query = {"flow": "crm/x"} if endpoint.path == "/flows/inputs" else None
-    answer = admin.get(path_of(endpoint.path, one, config), query, scopes=scopes)
-    may = endpoint.scope in scopes or endpoint.scope is Scope.READ or Scope.ADMIN in scopes
-    found = 502 if query else 404 if endpoint.path.startswith("/flows/{") else 200
-    assert answer.status_code == (found if may else 403), answer.text
-    assert LITERAL not in answer.text
-    if Scope.BODIES not in scopes and Scope.ADMIN not in scopes:
-        assert SECRET not in answer.text
-    if answer.status_code == 200 and endpoint.has_contents and Scope.BODIES in scopes:
-        assert answer.headers["Cache-Control"] == "no-store"
+    check_each(RESOURCE_ENDPOINTS, check, lambda endpoint: endpoint.path)
 
 
 def test_a_source_is_described(admin: AdminClient, one: Any) -> None:

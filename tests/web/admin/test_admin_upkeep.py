@@ -10,6 +10,7 @@ import pytest
 from admin_client import AdminClient
 from fake_platform import FakePlatform
 from records import make_delivery, make_event
+from trials_here import evaluate_here
 
 from bridge.config.loader import load
 from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
@@ -58,8 +59,12 @@ def problem_of(answer: Any) -> str:
 @pytest.mark.parametrize("endpoint", UPKEEP_ENDPOINTS, ids=lambda one: f"{one.method} {one.path}")
 @pytest.mark.parametrize("scopes", [(Scope.READ,), OPERATOR, ADMIN], ids=str)
 def test_each_endpoint_wants_its_scope(
-    admin: AdminClient, endpoint: Any, scopes: tuple[Scope, ...]
+    admin: AdminClient,
+    endpoint: Any,
+    scopes: tuple[Scope, ...],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    evaluate_here(monkeypatch)
     admin.token(scopes)
     token = admin.items("/tokens")[0] if scopes == ADMIN else None
     path = (
