@@ -315,7 +315,7 @@ def test_a_leader_whose_session_ended_does_nothing_and_another_leads(postgresql:
     second.release()
 
 
-@pytest.mark.timings(leader_idle_seconds=5.0)
+@pytest.mark.timings(leader_idle_seconds=2.0)
 def test_a_leader_that_hangs_loses_its_session(postgresql: Database) -> None:
     first = Leadership(postgresql)
     second = Leadership(postgresql)

@@ -29,7 +29,7 @@ from bridge.store.inbound import events
 from bridge.web.admin.endpoints import ENDPOINTS, Endpoint
 from bridge.web.admin.request_schemas import REQUEST_SCHEMAS
 
-FEW_EXAMPLES = 400
+FEW_EXAMPLES = 200
 MAX_EXAMPLES = int(os.environ.get("ADMIN_FUZZ_EXAMPLES", FEW_EXAMPLES))
 NAMES = sorted({one.name for endpoint in ENDPOINTS for one in endpoint.parameters})
 VALUES = (
