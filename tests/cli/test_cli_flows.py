@@ -217,7 +217,7 @@ def test_a_wait_outlives_answers_that_fail_but_not_for_ever(
     ):
         assert text in shown.stderr
     failing = iter(["error"] * 100)
-    shown = run("flows", "run", "repeat", "--wait")
+    shown = run("flows", "run", "repeat", "--wait", timings=quick)
     assert (
         shown.exit_code == 1
         and f"run gumloop/{list(platform.runs)[1]}: HTTP 503 unavailable" in shown.stderr
