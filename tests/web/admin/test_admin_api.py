@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 from admin_client import ADMIN_TOKEN, AdminClient
-from cases import check_each
 from records import NOW, make_delivery, make_event
 from signed_rejects import make_reject
+from tables import check_each
 
 from bridge.core.model import JSON, DeadKind, FormFile, Reject, Status
 from bridge.core.rate_limits import Rate

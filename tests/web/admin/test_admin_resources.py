@@ -9,10 +9,10 @@ from typing import Any
 import orjson
 import pytest
 from admin_client import AdminClient
-from cases import check_each
 from fake_platform import FakePlatform
 from records import NOW, make_delivery, make_event, put
 from sqlalchemy import update
+from tables import check_each
 
 from bridge.config.loader import load
 from bridge.core.alert import Alert
