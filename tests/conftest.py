@@ -32,9 +32,12 @@ pytest_plugins = [
     "bridge.testing",
     "deploying",
     "edges",
+    "forked_runner",
     "loopback_tls",
     "quick_polling",
+    "session_folder",
     "small_disk",
+    "tiers",
 ]
 
 #: What Hypothesis tries is the same in each run, and a machine that stands still is no finding;
@@ -82,34 +85,10 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_unconfigure() -> None:
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
     """End the process that commands are forked from."""
     forking.end()
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Set the defaults of pytest-xdist: several processes, a file stays in one of them, in the
-    order given here.
-
-    They are not in setup.cfg's `addopts`, since pytest refuses options that it does not know.
-    Without pytest-xdist all tests run in this process.
-    """
-    if config.pluginmanager.hasplugin("xdist") and not hasattr(config, "workerinput"):
-        if config.option.numprocesses is None:
-            config.option.numprocesses = "auto"
-        if config.option.dist == "no":
-            config.option.dist, config.option.loadscopereorder = "loadfile", False
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """The whole suite runs in several processes: twice as many as there are cores, since many tests
-    wait.
-
-    What is named on the command line runs in this one, where it starts sooner.
-    """
-    return 0 if config.getoption("file_or_dir", None) else 2 * min(os.cpu_count() or 1, 4)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -126,12 +105,14 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files come first, then those with slow tests: a file stays in one process, and
-    none is to be the last for long.
+    """The longest files come first, then those with tests that plain `pytest` leaves out: a file
+    stays in one process, and none is to be the last for long.
     """
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    from tiers import find_reason  # pytest loads plugins of `pytest_plugins` itself
+
+    long = {item.path for item in items if find_reason(item)}
     places = {f"test_{name}.py": place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: (places.get(item.path.name, len(places)), item.path not in slow))
+    items.sort(key=lambda item: (places.get(item.path.name, len(places)), item.path not in long))
 
 
 @pytest.fixture(autouse=True)

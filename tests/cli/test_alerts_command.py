@@ -44,7 +44,7 @@ def pager() -> Iterator[Misbehaving]:
 
 
 @pytest.fixture(scope="module")
-def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
+def serving(tmp_path_factory: pytest.TempPathFactory, new_processes: None) -> Iterator[Bridge]:
     with Bridge(
         tmp_path_factory.mktemp("alerts"), "serve", routes=routes(("tell", "local/echo", ""))
     ) as bridge:

@@ -19,6 +19,8 @@ from bridge.cli import asgi
 from bridge.core.errors import BridgeError
 from bridge.system import logs
 
+pytestmark = pytest.mark.usefixtures("new_processes")
+
 
 def end_by_interrupt(bridge: GunicornAsgi) -> None:
     """End it as Ctrl-C in a terminal does, which sends a signal to each process."""

@@ -50,6 +50,7 @@ def test_the_url_is_one_that_this_machine_reaches(
     assert f"{url}hooks/contact" in run("form", "contact").stdout
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_every_provider_can_be_added(folder: Path, name: str) -> None:
     row = PROVIDERS[name]
@@ -153,6 +154,7 @@ def test_a_key_of_several_lines_is_left_as_it_is(folder: Path) -> None:
     assert (folder / ".env").read_text() == env and run("check").exit_code == 0
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_second_one_has_its_own_name_secret_and_route(folder: Path) -> None:
     run("init")
     before = (folder / "routes.yaml").read_text()
@@ -167,6 +169,7 @@ def test_a_second_one_has_its_own_name_secret_and_route(folder: Path) -> None:
     assert (found["sources"], found["routes"]) == (4, 4)
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_the_public_url_is_said_where_it_is_known(folder: Path) -> None:
     run("init")
     with (folder / ".env").open("a") as env:
@@ -187,6 +190,7 @@ def test_a_secret_that_is_set_already_is_kept(folder: Path) -> None:
     )
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize(
     "arguments", ["github,x,--flow,local/ecko", "form,x,--flow,nowhere/1", "form,a b"]
 )
@@ -204,6 +208,7 @@ def test_nothing_is_written_where_the_outcome_would_not_load(folder: Path, argum
     assert after == {path: text for path, text in before.items() if path.parent.name != "data"}
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize(
     ("flows", "said"),
     [
@@ -228,6 +233,7 @@ def test_a_flows_py_that_breaks_its_process_ends_no_command_and_nothing_is_writt
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_flows_py_is_run_in_a_process_of_its_own_without_our_secrets(folder: Path) -> None:
     run("init")
     path = folder / "flows.py"
@@ -260,6 +266,7 @@ def test_what_cannot_be_pinned_is_named(folder: Path) -> None:
         assert result.exit_code == 2 and said in result.stderr
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_the_example_of_a_source_goes_once_the_source_is_there(folder: Path) -> None:
     run("init")
     assert "  # stripe:\n" in (folder / "routes.yaml").read_text()

@@ -79,6 +79,7 @@ ENDINGS = {
 }
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize(("flows", "said"), ENDINGS.items(), ids=ENDINGS.values())
 def test_a_flows_file_that_ends_its_process_is_an_error_and_not_the_end_of_check(
     folder: Path, flows: str, said: str
@@ -93,6 +94,7 @@ def test_a_flows_file_that_ends_its_process_is_an_error_and_not_the_end_of_check
     )
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_what_a_flows_file_prints_and_leaves_running_is_not_in_the_answer(
     folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -110,6 +112,7 @@ def test_what_a_flows_file_prints_and_leaves_running_is_not_in_the_answer(
     assert "said by flows.py" in err
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_flows_file_sees_what_flows_see_while_check_runs(folder: Path) -> None:
     (folder / ".env").write_text(
         "CRM_TOKEN=abc\nFLOWBRIDGE_SECRET_KEY=0123456789abcdef0123456789abcdef\n"
@@ -122,6 +125,7 @@ def test_a_flows_file_sees_what_flows_see_while_check_runs(folder: Path) -> None
     assert run("check").exit_code == 0, run("check").stdout
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_module_that_serve_would_find_is_found(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,6 +220,7 @@ GIVEN = {
 }
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize(("route", "said"), GIVEN.items(), ids=GIVEN)
 def test_inputs_are_held_against_the_flow(folder: Path, route: str, said: Sequence[str]) -> None:
     assert (
@@ -237,6 +242,7 @@ def test_a_ready_made_flow_that_takes_any_column_is_held_against_its_own_inputs(
     ]
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_an_input_of_another_flow_of_the_route_is_no_typo(folder: Path) -> None:
     route = (
         "routes:\n- {name: one, on: contact, inputs: {name: x, names: y}, flow: [local/strict,"
@@ -306,6 +312,7 @@ def test_a_form_whose_sender_chooses_nothing_is_no_warning(folder: Path, text: s
     assert [one for one in messages(text) if "chooses" in str(one)] == []
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_flow_of_ones_own_under_a_ready_made_name_is_ones_own(folder: Path) -> None:
     flows = "from bridge.flows import flow\n@flow\ndef send_email(message=''): ...\n"
     assert (
@@ -413,6 +420,7 @@ routes:
 """
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_missing_secret_hides_no_flow_that_is_unknown(folder: Path) -> None:
     (folder / "routes.yaml").write_text(MANY)
     (folder / "flows.py").write_text(
@@ -432,6 +440,7 @@ def test_a_missing_secret_hides_no_flow_that_is_unknown(folder: Path) -> None:
     )
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_missing_secret_hides_no_broken_flows_file(folder: Path) -> None:
     (folder / "routes.yaml").write_text(MANY)
     (folder / "flows.py").write_text("def mine(:\n")
@@ -448,6 +457,7 @@ def test_a_missing_secret_hides_no_broken_flows_file(folder: Path) -> None:
 # -- what init says of ready-made flows
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_new_project_names_the_ready_made_flows_and_what_they_are_set_up_with(
     folder: Path,
 ) -> None:

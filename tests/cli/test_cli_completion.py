@@ -100,6 +100,7 @@ def test_another_routes_file_is_used(project: Path) -> None:
     assert complete("--config", "other.yaml", "events", "--route", "") == ["triage", "paid"]
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
 def test_bash_completes_with_the_script(project: Path) -> None:
     program = project / "flowbridge"

@@ -102,6 +102,7 @@ def export_to(stdout: int) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.usefixtures("kept")
 def test_a_reader_that_has_gone_ends_it_quietly() -> None:
     reads, writes = os.pipe()
@@ -112,6 +113,7 @@ def test_a_reader_that_has_gone_ends_it_quietly() -> None:
         os.close(writes)
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.usefixtures("kept")
 def test_an_output_on_a_full_disk_is_an_error_in_a_sentence() -> None:
     with Path("/dev/full").open("wb") as full:

@@ -191,6 +191,7 @@ def test_waiting_tells_states_and_log_lines_and_prints_the_outputs(
     )
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_wait_outlives_answers_that_fail_but_not_for_ever(
     platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,6 +225,7 @@ def test_a_wait_outlives_answers_that_fail_but_not_for_ever(
     )
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_ctrl_c_ends_the_waiting_and_says_how_to_end_the_run(
     platform: FakePlatform, folder: Path
 ) -> None:
@@ -275,6 +277,7 @@ def test_kill_ends_runs_and_waits_for_it_where_asked(platform: FakePlatform) -> 
     assert platform.active == 0
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_terminal_sees_it_live(
     platform: FakePlatform, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -415,6 +418,7 @@ def test_the_help_teaches(platform: FakePlatform) -> None:
         )
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_local_flow_is_not_started_without_what_it_requires_and_is_found_at_any_port(
     tmp_path: Path,
 ) -> None:

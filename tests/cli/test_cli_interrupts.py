@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("new_processes")
+
 CODE = """
 import gc, signal, sys, time, weakref
 from bridge.cli.interrupts import reraise_interrupts

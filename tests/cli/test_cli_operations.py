@@ -35,7 +35,7 @@ from bridge.store.queries import events as event_queries
 from bridge.store.queries.filters import Filters
 from bridge.store.tables import schema
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.usefixtures("slow")
 
 ROUTES = """
 version: 1
@@ -102,6 +102,7 @@ def interrupted(
         yield process
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize("command", ["replay", "cancel"])
 def test_a_killed_act_goes_on_where_it_was_and_does_nothing_twice(
     database: Database, tmp_path: Path, environ: dict[str, str], command: str
@@ -147,6 +148,7 @@ def test_a_killed_act_goes_on_where_it_was_and_does_nothing_twice(
     )
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_ctrl_c_stops_an_act_and_says_how_it_goes_on(
     database: Database, tmp_path: Path, environ: dict[str, str]
 ) -> None:
@@ -174,6 +176,7 @@ main(sys.argv[2:])
 """
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_full_disk_stops_an_act_which_goes_on_once_there_is_room(
     sqlite: Database, tmp_path: Path
 ) -> None:
@@ -200,6 +203,7 @@ def test_a_full_disk_stops_an_act_which_goes_on_once_there_is_room(
     assert planned(sqlite) == Counter(dict.fromkeys(ids, 1))
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_reader_that_has_seen_enough_does_not_stop_an_act(
     sqlite: Database, tmp_path: Path
 ) -> None:

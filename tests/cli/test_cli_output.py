@@ -33,6 +33,7 @@ def run_with_output(stdout: int, *arguments: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize(
     "arguments", [("--help",), ("--version",), ("events", "--help"), ("providers",)]
 )
@@ -48,6 +49,7 @@ def test_an_output_that_takes_no_more_ends_any_command_alike(arguments: tuple[st
     assert found == (1, "Error: cannot write: No space left on device\n")
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_a_closed_standard_file_is_replaced_by_an_empty_one(number: int) -> None:
     program = (

@@ -25,6 +25,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_new_project_checks_and_keeps_its_secrets(folder: Path) -> None:
     result = run("init", "my-hooks")
     project = folder / "my-hooks"
@@ -78,6 +79,7 @@ def uncommented(text: str) -> str:
     return re.sub(r"(?m)^(  )# (?=( *[\w.-]+:( |$)|- ))", r"\1", text)
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize(
     "path",
     [ROOT / "routes.yaml", ROOT / "bridge/cli/templates/routes.yaml"],
@@ -289,6 +291,7 @@ def test_warnings_are_shown_and_no_error(folder: Path) -> None:
     )
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_local_flow_that_is_not_there_is_a_problem_with_its_place(folder: Path) -> None:
     run("init")
     text = (
@@ -304,6 +307,7 @@ def test_a_local_flow_that_is_not_there_is_a_problem_with_its_place(folder: Path
     )
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_broken_flows_file_is_a_problem(folder: Path) -> None:
     run("init")
     (folder / "flows.py").write_text("\n1 / 0\n")
@@ -311,6 +315,7 @@ def test_a_broken_flows_file_is_a_problem(folder: Path) -> None:
     assert result.exit_code == 1 and "flows.py:2: ZeroDivisionError" in result.stdout
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_relative_config_finds_its_flows_file(folder: Path) -> None:
     run("init", "sub/deeper")
     assert run("--config", "sub/deeper/routes.yaml", "check").exit_code == 0
@@ -327,6 +332,7 @@ def test_settings_and_a_missing_file_are_exit_code_2(
     assert (result.exit_code, json.loads(result.stdout)["valid"]) == (2, False)
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_database_that_is_newer_is_a_problem(folder: Path) -> None:
     from bridge.store.db.database import Database
 
@@ -346,6 +352,7 @@ def test_the_schema_is_printed_or_written(folder: Path) -> None:
     assert (folder / "new" / "schema.json").read_text() == printed
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize("command", ["serve", "web", "work"])
 @pytest.mark.parametrize("text", [None, "version: 1\nroutes: {}\n"])
 def test_what_cannot_start_leaves_the_folder_as_it_was(

@@ -140,7 +140,7 @@ routes: [{name: all, on: github, inputs: {a: "${body.action}"}, flow: local/echo
 
 
 @pytest.fixture(scope="module")
-def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
+def web(tmp_path_factory: pytest.TempPathFactory, new_processes: None) -> Iterator[Bridge]:
     with Bridge(tmp_path_factory.mktemp("replay"), "web", routes=REPLAYED) as bridge:
         yield bridge
 
@@ -664,6 +664,7 @@ routes:
 """
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_sample_passes_the_layers_of_a_form_or_says_that_it_was_spam(tmp_path: Path) -> None:
     with Bridge(tmp_path, routes=SPAM) as bridge:
 

@@ -33,7 +33,7 @@ ACCEPTED = "The event was not accepted: "
 
 
 @pytest.fixture(scope="module")
-def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
+def web(tmp_path_factory: pytest.TempPathFactory, new_processes: None) -> Iterator[Bridge]:
     with Bridge(tmp_path_factory.mktemp("answers"), "web", routes=ROUTES) as bridge:
         yield bridge
 

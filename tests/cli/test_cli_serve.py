@@ -19,7 +19,7 @@ from serving import Bridge, free_port, until
 
 from bridge.monitoring.presence import list_bridges
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.usefixtures("new_processes")
 
 FLOWS = """
 from pathlib import Path
@@ -53,7 +53,9 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
-def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+def serving(
+    tmp_path_factory: pytest.TempPathFactory, new_processes: None
+) -> Iterator[tuple[Path, str]]:
     """A folder in which `flowbridge serve` runs, and its URL."""
     folder = tmp_path_factory.mktemp("project")
     port = free_port()

@@ -86,6 +86,7 @@ def told(bridge: Bridge, code: int) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_bridge_that_runs_and_one_that_is_wrong_and_one_that_has_ended(tmp_path: Path) -> None:
     no_midnight()
     with Reloading(tmp_path, timings=QUICK) as bridge:
@@ -355,6 +356,7 @@ def test_a_version_that_runs_on_after_an_upgrade_is_pointed_out(
     assert "note: flowbridge 0.0.1 runs" in result.stdout
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_of_a_fleet_it_shows_the_workers_of_others(tmp_path: Path, postgresql: Database) -> None:
     url = postgresql.url.render_as_string(hide_password=False)
     environ = {"FLOWBRIDGE_DATABASE_URL": url, "FLOWBRIDGE_SECRET_KEY": "k" * 32}

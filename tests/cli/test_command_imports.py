@@ -29,6 +29,7 @@ SERVES = {"flask", "werkzeug", "jinja2", "gunicorn", "requests", "alembic"}
 ROUTES_EVENTS = {"bridge.routing.model", "bridge.routing.expressions.compile", "bridge.providers"}
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize(
     "command",
     [["events", "--limit", "1"], ["events", "--source", "github"], ["deliveries", "--limit", "1"]],

@@ -27,7 +27,7 @@ from bridge.services.console_tickets import is_ticket_open
 from bridge.services.demo_requests import DemoRequest
 from bridge.store.db.database import Database
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.usefixtures("new_processes")
 
 STARTING = "Starting flowbridge in a temporary folder…\n"
 MISLEADING = {

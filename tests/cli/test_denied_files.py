@@ -14,9 +14,12 @@ from processes import environment
 from bridge.store.db.sqlite_file import RestoreNotice
 
 WITHOUT_RIGHTS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
-pytestmark = pytest.mark.skipif(
-    bool(WITHOUT_RIGHTS) and not shutil.which("setpriv"), reason="setpriv is not installed"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        bool(WITHOUT_RIGHTS) and not shutil.which("setpriv"), reason="setpriv is not installed"
+    ),
+    pytest.mark.usefixtures("new_processes"),
+]
 
 
 def ask(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:

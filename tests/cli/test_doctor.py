@@ -52,7 +52,7 @@ def test_a_token_is_for_one_source_one_key_and_a_minute(monkeypatch: pytest.Monk
 
 
 @pytest.fixture
-def bridge(tmp_path: Path):
+def bridge(tmp_path: Path, new_processes: None):
     with Bridge(tmp_path, routes=ROUTES, environ={"FLOWBRIDGE_SECRET_KEY": KEY}) as bridge:
         yield bridge
 
@@ -143,6 +143,7 @@ def test_a_source_that_was_given_another_secret_is_found(bridge: Bridge) -> None
     )
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_source_without_its_secret_is_a_row_and_the_others_are_tried(tmp_path: Path) -> None:
     far = 'far: {type: gumloop, user_id: u, api_key: "${env:FAR_KEY}"}'
     lacking = ROUTES.replace("{local: {type: local}}", f"{{local: {{type: local}}, {far}}}")
@@ -165,6 +166,7 @@ def test_a_source_without_its_secret_is_a_row_and_the_others_are_tried(tmp_path:
         assert "SHOP_SECRET is not set" in one["found"] and "Set it in .env" in one["found"]
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_what_was_not_tried_is_not_claimed(tmp_path: Path) -> None:
     unsigned = CheckFinding("good", "s", "warning", "no sample can be signed here")
     assert [*sum_up([unsigned])] == [unsigned]
@@ -205,6 +207,7 @@ def holds(sock: socket.socket, port: int) -> bool:
     return True
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_what_is_no_bridge_is_said(tmp_path: Path) -> None:
     with Bridge(tmp_path, "web", routes=ROUTES) as bridge, socket.socket() as held:
         bridge.stop()

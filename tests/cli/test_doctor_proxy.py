@@ -20,7 +20,7 @@ from serving import SECRET, Bridge, github
 from bridge.core.http_messages import Request
 from bridge.web import dry_run
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.usefixtures("new_processes")
 
 KEY = "k" * 40
 PUBLIC = "https://hooks.example.com"
@@ -39,7 +39,7 @@ Change = Callable[[dict[str, str], bytes], tuple[dict[str, str], bytes]]
 
 
 @pytest.fixture(scope="module")
-def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
+def bridge(tmp_path_factory: pytest.TempPathFactory, new_processes: None) -> Iterator[Bridge]:
     environ = {"FLOWBRIDGE_SECRET_KEY": KEY, "FLOWBRIDGE_PUBLIC_URL": PUBLIC}
     with Bridge(tmp_path_factory.mktemp("doctor"), "web", routes=ROUTES, environ=environ) as bridge:
         yield bridge

@@ -182,6 +182,7 @@ process.stdout.write(require("react-dom/server").renderToStaticMarkup(createElem
 """
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.skipif(
     not NODE_MODULES or not shutil.which("node"),
     reason="FLOWBRIDGE_FORM_MODULES has no react and esbuild",

@@ -24,7 +24,7 @@ from bridge.system.boot_clock import Deadline
 from bridge.system.http_client import HttpClient
 from bridge.testing import FlowPlatform, StartPlatform, platforms
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.usefixtures("new_processes")
 
 FLOWS = '''
 from bridge.flows import flow

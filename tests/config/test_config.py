@@ -718,6 +718,7 @@ def test_keys_of_later_versions_are_not_keys_yet():
     }
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_starting_does_not_load_what_is_not_needed(write):
     file = write("version: 1\nplatforms: {local: {type: local}}\nsources: {f: {provider: form}}\n")
     program = (

@@ -266,6 +266,7 @@ def _load(_: int) -> str:
     return load_settings({}).secret_key
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_of_many_that_make_the_key_at_once_one_wins_for_all(folder: Path) -> None:
     with multiprocessing.get_context("fork").Pool(6) as pool:
         keys = pool.map(_load, range(24), chunksize=1)

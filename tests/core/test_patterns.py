@@ -88,6 +88,7 @@ def agrees(text: str, value: str) -> bool:
     return Pattern(text).search(value) is (re.search(text, value) is not None)
 
 
+@pytest.mark.usefixtures("slow")
 @given(pieces, st.sampled_from(["", "(?i)", "(?a)", "(?mi)", "(?s)", "(?u)"]), values)
 @settings(max_examples=2000, deadline=None)
 def test_it_matches_as_python_does(text, flags, value):
@@ -118,6 +119,7 @@ MARKS = [
 ]
 
 
+@pytest.mark.usefixtures("slow")
 @given(st.lists(st.sampled_from(MARKS), max_size=12).map("".join), values)
 @settings(max_examples=2500, deadline=None)
 @pytest.mark.filterwarnings("ignore:Possible")

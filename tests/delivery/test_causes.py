@@ -74,6 +74,7 @@ def details() -> Iterator[tuple[str, str]]:
     yield from texts_of_errors("DecryptionError")
 
 
+@pytest.mark.usefixtures("slow")
 def test_every_failed_attempt_has_a_cause() -> None:
     found = list(details())
     assert len(found) > 25 and len({place for place, _ in found}) > 25

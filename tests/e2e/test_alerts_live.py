@@ -32,6 +32,8 @@ from bridge.store.queries import alerts
 from bridge.store.queue import hold
 from bridge.torture.disk import SmallDisk
 
+pytestmark = pytest.mark.usefixtures("new_processes")
+
 SOON = 0.2  # seconds
 FAST = QUICK | {
     "heartbeat_seconds": 0.2,
@@ -239,7 +241,6 @@ def get_well(bridge: Bridge, world: World) -> None:
         assert bridge.post(f"/hooks/{source}", b"{}", github(b"{}")).status == 202
 
 
-@pytest.mark.slow
 def test_each_condition_is_told_once_and_its_end_once_through_kills(
     tmp_path: Path, world: World
 ) -> None:
@@ -261,7 +262,6 @@ def test_each_condition_is_told_once_and_its_end_once_through_kills(
         assert all(one.is_resolution_notified for one in known(bridge).values())
 
 
-@pytest.mark.slow
 def test_a_clock_that_is_not_that_of_a_platform(tmp_path: Path, world: World) -> None:
     key = f"clock_skew:127.0.0.1:{world.server.port}"
     with bridge_of(tmp_path, world) as bridge:
@@ -282,7 +282,6 @@ def test_a_clock_that_is_not_that_of_a_platform(tmp_path: Path, world: World) ->
         assert " s behind this machine's" in json.loads(bytes(body))["summary"]
 
 
-@pytest.mark.slow
 def test_what_holds_all_starts_is_told_when_they_go_on(tmp_path: Path, world: World) -> None:
     with bridge_of(tmp_path, world) as bridge:
         bridge.database.write(lambda connection: hold.begin(connection, "a test", time.time()))
@@ -294,7 +293,6 @@ def test_what_holds_all_starts_is_told_when_they_go_on(tmp_path: Path, world: Wo
         until(lambda: world.told() == kept(bridge) == both, what="both")
 
 
-@pytest.mark.slow
 def test_a_disk_that_is_nearly_full(tmp_path: Path, world: World, small: SmallDisk) -> None:
     environ = {"FLOWBRIDGE_DATA": str(small.path / "data")}
     with bridge_of(
@@ -318,7 +316,6 @@ def test_a_disk_that_is_nearly_full(tmp_path: Path, world: World, small: SmallDi
         )
 
 
-@pytest.mark.slow
 def test_a_certificate_that_ends_is_looked_at_once_and_its_renewal_is_told(
     tmp_path: Path, world: World, authority: Authority, ca_file: str
 ) -> None:
@@ -374,7 +371,6 @@ WAYS = """
 """
 
 
-@pytest.mark.slow
 def test_they_go_to_a_webhook_a_chat_a_mailbox_and_a_flow(tmp_path: Path, world: World) -> None:
     world.mend()
     with MailServer() as mail:
@@ -421,7 +417,6 @@ def test_they_go_to_a_webhook_a_chat_a_mailbox_and_a_flow(tmp_path: Path, world:
             )
 
 
-@pytest.mark.slow
 def test_two_nodes_tell_it_once_and_the_one_that_is_left_tells_the_end(
     tmp_path: Path, world: World, postgresql: Database
 ) -> None:

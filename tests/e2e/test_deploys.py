@@ -20,7 +20,7 @@ from bridge.monitoring.presence import list_bridges
 SLOW = 0.4  # seconds that each start takes, so that every stop meets some under way
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_workers_replaced_under_load_lose_and_hold_up_nothing(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
@@ -54,7 +54,7 @@ def test_workers_replaced_under_load_lose_and_hold_up_nothing(
                 command.__exit__()
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("before_release")
 def test_serve_replaced_under_load_goes_on_receiving_until_its_calls_are_over(
     tmp_path: Path,
 ) -> None:

@@ -105,7 +105,6 @@ def on_a_small_disk(folder: Path, small: SmallDisk) -> Iterator[tuple[Bridge, Se
             yield bridge, Senders(bridge), platform
 
 
-@pytest.mark.slow
 def test_a_full_disk_refuses_what_is_new_and_loses_nothing(
     tmp_path: Path, small: SmallDisk
 ) -> None:
@@ -136,7 +135,6 @@ def test_a_full_disk_refuses_what_is_new_and_loses_nothing(
         assert platform.starts and set(platform.starts.values()) == {1}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "killed", [False, True], ids=["a worker that lives on", "a worker that is killed"]
 )
@@ -168,7 +166,6 @@ def test_an_outcome_that_cannot_be_written_starts_nothing_twice(
         account(bridge, senders, platform)
 
 
-@pytest.mark.slow
 def test_new_events_leave_room_for_the_end_of_what_was_begun(
     tmp_path: Path, small: SmallDisk
 ) -> None:

@@ -51,6 +51,7 @@ def url_of(database: Database) -> str:
 # -- limits, across processes
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_together_they_never_run_more_than_the_cap_and_start_nothing_twice(
     postgresql: Database, tmp_path: Path
 ) -> None:
@@ -87,6 +88,7 @@ def leases(database: Database, where: str = "lease IS NOT NULL") -> list[str]:
         return list(connection.execute(statement, now).scalars())
 
 
+@pytest.mark.usefixtures("before_release")
 def test_together_they_keep_the_pace_and_the_number_of_a_day(
     postgresql: Database, tmp_path: Path
 ) -> None:
@@ -134,6 +136,7 @@ def test_together_they_keep_the_pace_and_the_number_of_a_day(
     assert max(running) <= 2
 
 
+@pytest.mark.usefixtures("before_release")
 def test_a_killed_workers_deliveries_are_taken_over_by_the_others(
     postgresql: Database, tmp_path: Path
 ) -> None:
@@ -251,6 +254,7 @@ def test_a_worker_outlives_every_loss_of_its_connections(postgresql: Database, l
     through.close()
 
 
+@pytest.mark.usefixtures("before_release")
 @pytest.mark.timings(lease_seconds=4.0, heartbeat_seconds=0.1)
 def test_a_long_outage_makes_no_delivery_unknown_whose_answer_came(
     postgresql: Database, line: Line
@@ -377,7 +381,7 @@ class Sender:
                     time.sleep(0.05)
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("before_release")
 def test_a_server_that_crashes_under_load_loses_nothing_and_starts_nothing_twice(
     tmp_path: Path,
 ) -> None:

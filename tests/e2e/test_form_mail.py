@@ -56,7 +56,7 @@ def mail() -> Iterator[MailServer]:
 
 
 @pytest.fixture
-def bridge(tmp_path: Path, mail: MailServer) -> Iterator[Bridge]:
+def bridge(tmp_path: Path, mail: MailServer, new_processes: None) -> Iterator[Bridge]:
     (tmp_path / "flows.py").write_text(FLOWS)
     environ = {
         "FLOWBRIDGE_SMTP_URL": f"smtp://127.0.0.1:{mail.port}?starttls=no",

@@ -121,7 +121,7 @@ def platform(start: StartPlatform) -> FlowPlatform:
 
 
 @pytest.fixture(scope="module", params=["python", "javascript"])
-def client(request: pytest.FixtureRequest) -> Iterator[Client]:
+def client(request: pytest.FixtureRequest, new_processes: None) -> Iterator[Client]:
     arguments = command(request.param)
     platform = request.getfixturevalue("platform")
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}

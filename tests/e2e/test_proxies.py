@@ -43,6 +43,8 @@ from bridge.services.samples.forgeries import Signer
 from bridge.services.samples.requests import make_sample
 from bridge.web.listeners import NOT_FOUND_BODY, PRIVATE_PATHS
 
+pytestmark = pytest.mark.usefixtures("new_processes")
+
 MIB = 1024 * 1024
 Edit = Callable[[str], str]
 Pems = tuple[Path, Path]  # a certificate, and its key
@@ -333,6 +335,7 @@ def front(
     pems: Pems,
     ca_file: str,
     tmp_path_factory: pytest.TempPathFactory,
+    new_processes: None,
 ) -> Iterator[Front]:
     needs(request.param)
     port = free_port()
@@ -643,7 +646,9 @@ def test_tokens_are_not_logged(
 
 
 @pytest.fixture(scope="module")
-def strict(pems: Pems, ca_file: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+def strict(
+    pems: Pems, ca_file: str, tmp_path_factory: pytest.TempPathFactory, new_processes: None
+) -> Iterator[Front]:
     """nginx with little patience, and few requests at once."""
     https = free_port()
     http = free_port()

@@ -47,7 +47,7 @@ def test_the_pictures_are_small_and_in_the_readme() -> None:
         assert (DOCS / name).stat().st_size <= 150 * 1024
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("new_processes")
 def test_the_page_looks_like_its_pictures(tmp_path: Path) -> None:
     with browsers.open_browser():
         pass  # skips without one

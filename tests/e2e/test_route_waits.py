@@ -53,7 +53,7 @@ routes:
 
 
 @pytest.fixture(scope="module")
-def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
+def bridge(tmp_path_factory: pytest.TempPathFactory, new_processes: None) -> Iterator[Bridge]:
     folder = tmp_path_factory.mktemp("waits")
     (folder / "flows.py").write_text(FLOWS)
     with Bridge(Path(folder), routes=ROUTES) as bridge:

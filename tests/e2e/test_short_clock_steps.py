@@ -31,7 +31,7 @@ routes:
 """
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize("ahead", [480.0, 3000.0, 86400.0])
 def test_no_platform_or_route_waits_longer_than_its_own_interval(
     tmp_path: Path, ahead: float

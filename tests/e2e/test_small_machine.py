@@ -37,7 +37,7 @@ def pss(pids: list[int]) -> float:
     return total / 1024
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("new_processes")
 def test_memory_at_rest(tmp_path: Path) -> None:
     """With the host of local flows, after one question: each receiver that opens the store takes
     some 8 MB of its own.
@@ -82,7 +82,7 @@ def yardstick() -> float:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("before_release")
 def test_it_computes_little_until_it_is_ready(tmp_path: Path) -> None:
     """The best of some starts, by what the machine takes at that moment to import the libraries: 2
     to 2.5 times that.
@@ -105,7 +105,7 @@ def test_it_computes_little_until_it_is_ready(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("before_release")
 def test_one_core_and_little_address_space_are_enough_for_the_demo() -> None:
     needs("prlimit", "taskset")
     core = str(min(os.sched_getaffinity(0)))

@@ -34,7 +34,7 @@ from bridge.store.queue import claims
 from bridge.store.queue.claim_round import ClaimLimits
 from bridge.store.tables import schema
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.usefixtures("slow")
 
 MANY = 1_000_000  # slots: each start of the old process holds one, also during an upgrade
 # What the version with schema 0003 wrote, statement by statement.
@@ -342,6 +342,7 @@ def test_processes_of_the_version_before_receive_and_work_through_an_upgrade(
     assert len(taken) == 5, "and the present version takes what is left"
 
 
+@pytest.mark.usefixtures("before_release")
 def test_a_migration_gives_way_instead_of_holding_up_traffic(postgres_database: str) -> None:
     """A long transaction stands in the migration's way; those that wait behind the two go on while
     it is still open.
@@ -436,6 +437,7 @@ migrate.upgrade(Database({url!r}))
 """
 
 
+@pytest.mark.usefixtures("before_release")
 def test_a_migration_that_is_killed_has_changed_nothing(before: Database) -> None:
     killed = subprocess.run(
         [sys.executable, "-c", KILLED.format(url=url_of(before))],

@@ -26,6 +26,8 @@ from serving import Bridge, children_of, is_alive, until
 
 from bridge.flows.process.forkserver import FLOW_NICENESS
 
+pytestmark = pytest.mark.usefixtures("new_processes")
+
 FLOWS = SUPPORT / "hostile_flows.py"
 KEY = "k" * 32
 USER = "u" * 28
@@ -133,7 +135,7 @@ class Served(Bridge):
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(tmp_path_factory: pytest.TempPathFactory, new_processes: None) -> Iterator[Served]:
     with Served(tmp_path_factory.mktemp("served")) as served:
         yield served
 
@@ -370,7 +372,6 @@ def peak_memory(pid: int) -> int:
     return int(line.split()[1]) // 1024
 
 
-@pytest.mark.slow
 def test_a_flood_of_output_costs_the_run_alone(served: Served) -> None:
     before = peak_memory(served.worker)
     run_id = served.begin("flood", megabytes=200)
@@ -620,7 +621,6 @@ def test_a_run_that_is_to_end_before_it_has_made_itself_ready_ends_then(tmp_path
     assert (ended.stdout, (tmp_path / "ran").exists()) == ("TERMINATED\n", False)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("overflow", ["queue", "reject"])
 def test_200_starts_at_once_and_a_killed_worker(tmp_path: Path, overflow: str) -> None:
     """Every start that was acknowledged reaches an end, and never do more run at once than the
@@ -820,7 +820,6 @@ class Limited(Served):
         return [*user, "prlimit", "--nproc=250", *super()._command()]
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(
     os.getuid() != 0,
     reason="only root can run a bridge as another user, with a bound on its processes",

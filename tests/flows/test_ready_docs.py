@@ -179,6 +179,7 @@ routes:
 """
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_form_is_stored_mailed_posted_and_forwarded(tmp_path: Path) -> None:
     """With the settings in `.env`, from which alone the runs' own processes can know them."""
     authority, certificate = make_certificates(tmp_path)

@@ -490,6 +490,7 @@ def test_each_flow_describes_itself_and_its_inputs() -> None:
         assert all(each.type for each in one.inputs), name
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_knowing_them_costs_nothing() -> None:
     """What reaches the world is loaded by the run that needs it."""
     heavy = {"smtplib", "requests", "urllib3", "email.message", "bridge.system.http_client"}

@@ -224,6 +224,7 @@ def test_an_answer_that_is_no_output_as_json_is_text_or_cut(
     assert {"x-0", "x-1"} < outputs["headers"].keys() and "x-2" not in outputs["headers"]
 
 
+@pytest.mark.usefixtures("slow")
 def test_time_is_bounded_however_slowly_it_comes(tmp_path: Path, web: Misbehaving) -> None:
     host = "127.0.0.1"
     assert (

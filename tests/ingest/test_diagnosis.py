@@ -536,6 +536,7 @@ def test_the_request_is_the_same_again(config: Config) -> None:
 # -- the edge
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_flood_leaves_a_few_copies_and_learns_nothing(tmp_path: Path) -> None:
     with Bridge(tmp_path) as bridge:
         began = time.monotonic()

@@ -327,6 +327,7 @@ def test_what_is_wrong_is_said_at_its_place(folder: Path) -> None:
 # -- a whole bridge
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_whole_bridge_has_it_neither_on_disk_nor_in_its_log(folder: Path) -> None:
     """Sent, verified, run to its end, refused, said in the log at its most talkative: the value is
     nowhere.

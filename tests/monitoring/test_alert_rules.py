@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from deploying import needs
 from folders import DEPLOY
 from metric_samples import parsed
@@ -84,6 +85,7 @@ def promtool(*arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_promtool_finds_nothing_wrong(tmp_path: Path) -> None:
     needs("promtool")
     promtool("check", "rules", "--lint-fatal", str(DEPLOY / "alerts.yml"))
@@ -198,6 +200,7 @@ def test_a_rule_is_as_severe_as_the_condition_that_says_the_same() -> None:
     }
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_each_rule_fires_where_it_should_and_none_where_all_is_well(tmp_path: Path) -> None:
     needs("promtool")
     rules = YAML(typ="safe").load(DEPLOY / "alerts.yml")["groups"][0]["rules"]

@@ -126,6 +126,7 @@ def test_what_another_version_counted_is_left_out() -> None:
     assert sum(counts.span(ACK)) == 0
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_processes_add_up_and_so_do_those_that_ended(tmp_path: Path) -> None:
     assert accepted(tmp_path) == 0
     assert not (tmp_path / "counts").exists(), "to look makes nothing"
@@ -136,6 +137,7 @@ def test_processes_add_up_and_so_do_those_that_ended(tmp_path: Path) -> None:
     assert sum(sum_counters(tmp_path).span(ACK)[:-1]) == 7
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_process_that_is_killed_leaves_what_it_had_written(tmp_path: Path) -> None:
     with child(tmp_path, 5, "stay") as process:
         until(lambda: accepted(tmp_path) == 5, what="its counts")
@@ -256,6 +258,7 @@ def test_a_full_disk_costs_nothing_that_was_written(
         assert accepted(tmp_path) == 9
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_disk_of_its_own_that_is_full(tmp_path: Path) -> None:
     """The real thing, where we may mount one."""
     disk = tmp_path / "disk"

@@ -65,7 +65,7 @@ def total(port: int, name: str, *labels: str) -> Callable[[], float]:
 # -- real bridges
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("new_processes")
 def test_serve_tells_all_of_it_and_goes_on_where_its_processes_are_killed(
     database: Database, tmp_path: Path
 ) -> None:
@@ -144,6 +144,7 @@ def comes_back(bridge: Bridge) -> Samples | None:
         return None
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_it_is_of_the_private_face(tmp_path: Path) -> None:
     private = free_port()
     with Bridge(tmp_path, environ={"FLOWBRIDGE_PRIVATE_BIND": f"127.0.0.1:{private}"}) as bridge:
@@ -151,7 +152,7 @@ def test_it_is_of_the_private_face(tmp_path: Path) -> None:
         assert bridge.get("/metrics", port=private).status == 200
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("new_processes")
 def test_receivers_and_workers_apart(postgresql: Database, tmp_path: Path) -> None:
     """Two workers of another machine, with a data folder of their own, and one address: either
     tells for both.

@@ -6,6 +6,7 @@ import json
 import time
 from pathlib import Path
 
+import pytest
 from processes import call
 from serving import SECRET, Bridge, github, signature, until
 
@@ -42,6 +43,7 @@ def test_a_secret_keeps_its_time_when_its_place_changes() -> None:
     assert "old" not in str(counts.dump())
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_bridge_counts_the_secret_and_doctor_says_when_it_was_used(tmp_path: Path) -> None:
     environ = {"FLOWBRIDGE_SECRET_KEY": KEY, "NEW": NEW, "GITHUB_SECRET": SECRET}
     with Bridge(tmp_path, routes=ROUTES, environ=environ) as bridge:

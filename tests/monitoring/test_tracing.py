@@ -37,6 +37,8 @@ from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.system.boot_clock import Deadline
 
+pytestmark = pytest.mark.usefixtures("new_processes")
+
 SERVER = 2
 CLIENT = 3
 FLOWS = """
@@ -84,7 +86,10 @@ def platform() -> Iterator[Misbehaving]:
 
 @pytest.fixture(scope="module")
 def bridge(
-    tmp_path_factory: pytest.TempPathFactory, collector: Collector, platform: Misbehaving
+    tmp_path_factory: pytest.TempPathFactory,
+    collector: Collector,
+    platform: Misbehaving,
+    new_processes: None,
 ) -> Iterator[Bridge]:
     folder = tmp_path_factory.mktemp("tracing")
     with Bridge(folder, routes=HTTP % platform.url, environ=collector.environ) as bridge:

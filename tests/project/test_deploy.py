@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from folders import DEPLOY
 from serving import ROUTES, SECRET, exchange, free_port, github, head, until
 
@@ -28,6 +29,7 @@ def post(port: int, secret_ok: bool, source: str = "github") -> int:
         return 0
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_gunicorn_by_itself_receives(tmp_path: Path) -> None:
     port = free_port()
     (tmp_path / "routes.yaml").write_text(ROUTES)

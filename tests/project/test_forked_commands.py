@@ -9,6 +9,7 @@ import pytest
 from forking import Forked
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize("end", ["kill", "terminate"])
 def test_a_signal_to_a_process_that_has_just_ended_does_nothing(end: str) -> None:
     """A process is gone a moment before its status can be read."""

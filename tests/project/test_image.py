@@ -95,6 +95,7 @@ def test_base_images_are_named_by_digest() -> None:
     )
 
 
+@pytest.mark.usefixtures("before_release")
 def test_only_the_gateway_is_trusted_to_say_who_called() -> None:
     """Any container of the network could write X-Forwarded-For."""
     other = {"DOCKER_SUBNET": "10.9.0.0/24", "DOCKER_GATEWAY": "10.9.0.1"}
@@ -111,7 +112,7 @@ def test_only_the_gateway_is_trusted_to_say_who_called() -> None:
 
 
 @pytest.fixture
-def image(tmp_path: Path) -> Bridge:
+def image(tmp_path: Path, before_release: None) -> Bridge:
     """The image's entrypoint and command with its environment, on this machine's paths and
     ports.
     """
@@ -131,6 +132,7 @@ def image(tmp_path: Path) -> Bridge:
     return Bridge(tmp_path, *json.loads(stage["CMD"]), environ=environ, port=port)
 
 
+@pytest.mark.usefixtures("before_release")
 def test_its_command_runs_and_its_health_check_tells(image: Bridge) -> None:
     check = json.loads(last_stage()["HEALTHCHECK"].split("CMD", 1)[1])
     assert check[0] == "python3"
@@ -150,6 +152,7 @@ def test_its_command_runs_and_its_health_check_tells(image: Bridge) -> None:
     assert health() == 1
 
 
+@pytest.mark.usefixtures("before_release")
 def test_hadolint_finds_nothing() -> None:
     needs("hadolint")
     done = subprocess.run(["hadolint", str(FILE)], capture_output=True, text=True, check=False)
@@ -183,6 +186,7 @@ def composed_file(*profiles: str, **environ: str) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
+@pytest.mark.usefixtures("before_release")
 def test_the_log_of_each_container_is_limited() -> None:
     services = composed("postgres", "celery")
     assert set(services) == {"flowbridge", "celery", "postgres", "redis"}
@@ -193,6 +197,7 @@ def test_the_log_of_each_container_is_limited() -> None:
         }
 
 
+@pytest.mark.usefixtures("before_release")
 @pytest.mark.parametrize(
     ("profiles", "services"),
     [
@@ -217,6 +222,7 @@ def test_profiles_start_what_they_say(profiles: tuple[str, ...], services: set[s
     assert [(each["host_ip"], each["target"]) for each in published] == [("127.0.0.1", 8080)]
 
 
+@pytest.mark.usefixtures("before_release")
 def test_settings_reach_the_container() -> None:
     url = "postgresql://flowbridge:x@postgres/flowbridge"
     given = composed("postgres", FLOWBRIDGE_DATABASE_URL=url, FLOWBRIDGE_SECRET_KEY="k" * 32)[

@@ -43,7 +43,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(tree: Path, tmp_path: Path) -> Run:
+def run(tree: Path, tmp_path: Path, new_processes: None) -> Run:
     """Run one of the scripts; DESTDIR is `root`, which goes into no other place."""
 
     def script(name: str, *options: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -62,6 +62,7 @@ def run(tree: Path, tmp_path: Path) -> Run:
     return script
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_shellcheck_finds_nothing(name: str) -> None:
     needs("shellcheck")
@@ -124,6 +125,7 @@ def test_what_it_does_not_know_it_refuses(
     )
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_another_python_is_refused(tmp_path: Path) -> None:
     old = tmp_path / "python3"
     old.write_text("#!/bin/sh\nexit 1\n")
@@ -179,7 +181,6 @@ def installed(run: Run, tmp_path: Path) -> Iterator[Path]:
     yield root
 
 
-@pytest.mark.slow
 def test_it_installs_upgrades_and_uninstalls(installed: Path, run: Run) -> None:
     program = installed / "opt" / "flowbridge" / "bin" / "flowbridge"
     config = installed / "etc" / "flowbridge"

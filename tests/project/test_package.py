@@ -32,7 +32,9 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def wheel(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+def wheel(
+    tree: Path, tmp_path_factory: pytest.TempPathFactory, new_processes: None
+) -> zipfile.ZipFile:
     """The wheel, built by pip. Without pip, or without setuptools and a network to get it from,
     there is none.
     """

@@ -1,4 +1,4 @@
-"""pytest runs with the plugin that spreads tests over processes, and without it."""
+"""pytest runs tests in several processes, or in one, whether pytest-xdist is installed or not."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from collections import defaultdict
 
 import pytest
 from folders import ROOT
+
+pytestmark = pytest.mark.usefixtures("new_processes")
 
 
 def run_pytest(*options: str) -> subprocess.CompletedProcess[str]:

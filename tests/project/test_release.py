@@ -37,6 +37,7 @@ def load(path: Path) -> ModuleType:
     return module
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize("path", SHELL_SCRIPTS, ids=lambda path: path.name)
 def test_shellcheck_finds_nothing(path: Path) -> None:
     needs("shellcheck")
@@ -58,6 +59,7 @@ def test_each_step_of_the_long_checks_is_documented() -> None:
     assert set(re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE)) == steps
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_an_unknown_step_is_refused() -> None:
     done = subprocess.run(
         [str(CI / "full"), "nothing"], capture_output=True, text=True, check=False
@@ -127,6 +129,7 @@ def test_the_newest_entry_of_the_changelog_is_this_version() -> None:
     assert "docs/releasing.md#what-0x-promises" in text
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize(("listed", "code"), [("/opt/flowbridge/bin/python3", 2), ("/etc/x", 0)])
 def test_install_sh_refuses_to_install_over_the_debian_package(
     listed: str, code: int, tmp_path: Path

@@ -35,6 +35,7 @@ def by_name(path: Path) -> str:
     return path.name
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize("path", SERVICES, ids=by_name)
 def test_exposure_is_small(path: Path) -> None:
     needs("systemd-analyze")
@@ -52,6 +53,7 @@ def test_exposure_is_small(path: Path) -> None:
     assert (done.returncode, float(said[1]) <= WORST) == (0, True), done.stdout
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_systemd_finds_nothing_wrong(tmp_path: Path) -> None:
     """The command is not installed here, so one that does nothing stands for it."""
     needs("systemd-analyze")
@@ -71,6 +73,7 @@ def test_systemd_finds_nothing_wrong(tmp_path: Path) -> None:
     assert (done.returncode, ours) == (0, [])
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_unit_that_is_wrong_is_found(tmp_path: Path) -> None:
     needs("systemd-analyze")
     broken = tmp_path / "broken.service"
@@ -203,6 +206,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize("unit", SERVICES, ids=by_name)
 def test_what_is_forbidden_is_forbidden_here_too(unit: Path, state: Path) -> None:
     done = subprocess.run(
@@ -231,6 +235,7 @@ def test_what_is_forbidden_is_forbidden_here_too(unit: Path, state: Path) -> Non
     }
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_the_demo_works_under_what_the_unit_forbids(state: Path) -> None:
     command = confined(
         DEPLOY / "systemd" / "flowbridge.service",
@@ -295,6 +300,7 @@ class Confined(Bridge):
         return confined(DEPLOY / "systemd" / "flowbridge.service", self.folder, *super()._command())
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_flows_keep_their_limits_under_what_the_unit_forbids(state: Path) -> None:
     (state / "flows.py").write_text(FLOWS)
     with Confined(state, routes=ROUTES) as bridge:
@@ -334,6 +340,7 @@ def bridge_run(bridge: Bridge, event_id: str, delivery_id: str) -> Any:
     return until(look, what=f"the run of {delivery_id}")
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_the_filter_knows_what_systemd_knows() -> None:
     """The calls that flows and receivers need are let through, those that need power are not."""
     needs("systemd-analyze")

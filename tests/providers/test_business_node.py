@@ -60,6 +60,7 @@ def changed(request: Request) -> Request:
     return replace(request, body=request.body.replace(b"e", b"3", 1))
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_github_checks_ours_and_signs_for_us() -> None:
     one = replace(sender("github"), secret="s3cret")
     request = signed("github", "s3cret")
@@ -73,12 +74,14 @@ def test_github_checks_ours_and_signs_for_us() -> None:
         )
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_linear_checks_ours() -> None:
     request = signed("linear", "lin_wh_secret")
     assert vendor("linear", request, "lin_wh_secret") is True
     assert vendor("linear", request, "another") is not True
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_sanity_checks_ours_and_signs_for_us() -> None:
     one = replace(sender("sanity"), secret="s3cret")
     request = signed("sanity", "s3cret")
@@ -92,6 +95,7 @@ def test_sanity_checks_ours_and_signs_for_us() -> None:
         )
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_contentful_checks_ours_and_signs_for_us() -> None:
     secret = "a" * 64
     one = replace(sender("contentful"), secret=secret)

@@ -266,6 +266,7 @@ console.log(JSON.stringify(sent))
 """
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_requests_of_the_script_for_google_forms_are_verified() -> None:
     """The script of the documentation, in Node.js, with stand-ins for what Google has."""
     if shutil.which("node") is None:

@@ -38,7 +38,7 @@ def examples() -> list[tuple[str, bytes]]:
 
 
 @pytest.fixture(scope="module")
-def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
+def bridge(tmp_path_factory: pytest.TempPathFactory, new_processes: None) -> Iterator[Bridge]:
     with Bridge(tmp_path_factory.mktemp("octokit")) as bridge:
         yield bridge
 

@@ -38,7 +38,7 @@ def routes() -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
+def web(tmp_path_factory: pytest.TempPathFactory, new_processes: None) -> Iterator[Bridge]:
     """Receivers without a worker, that answer to https://example.com."""
     folder = tmp_path_factory.mktemp("providers")
     with (folder / "written.yaml").open("w") as file:

@@ -97,6 +97,7 @@ def test_row_is_whole(row: Provider) -> None:
     )
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_table_is_light() -> None:
     """Every command reads the rows, so they import no large library: two small ones alone."""
     code = (

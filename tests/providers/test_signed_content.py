@@ -438,7 +438,7 @@ routes:
 """
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("new_processes")
 def test_a_captured_message_gets_in_once(tmp_path: Path) -> None:
     secret = "twilio0123456789abcdef"
     environ = {"TW": secret, "FLOWBRIDGE_PUBLIC_URL": "https://hooks.example.com"}

@@ -438,6 +438,7 @@ narrowing = st.recursive(
 )
 
 
+@pytest.mark.usefixtures("slow")
 @given(schemas | narrowing, values)
 @settings(max_examples=1000, deadline=None)
 def test_jsonschema_decides(schema, value):
@@ -463,6 +464,7 @@ def test_jsonschema_alone_checks_the_other_keywords(keyword):
     assert compile_schema(keyword).accepts is None
 
 
+@pytest.mark.usefixtures("slow")
 @given(schemas | narrowing, values)
 @settings(max_examples=1000, deadline=None)
 def test_what_is_plainly_valid_is_valid(schema, value):
@@ -549,6 +551,7 @@ def test_a_duration_is_none(text):
     assert compile_schema({"format": "duration"}).errors(text) != []
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_the_library_is_loaded_without_its_slow_grammar():
     program = (
         "import sys; from bridge.routing.schemas.validator import compile_schema; assert"

@@ -21,7 +21,7 @@ from bridge.core.errors import SettingsError
 from bridge.runtime import systemd
 from bridge.worker import cycle
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.usefixtures("new_processes")
 
 
 def bridges(

@@ -13,6 +13,8 @@ from bridge.config.settings import load_settings
 from bridge.core.errors import ConfigError, SettingsError
 from bridge.runtime.loaded_config import begin_reading_routes
 
+pytestmark = pytest.mark.usefixtures("new_processes")
+
 ROUTES = """\
 version: 1
 platforms: {local: {type: local}}

@@ -31,11 +31,11 @@ from serving import (
 
 from bridge.system.cpu_affinity import count_processors
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.usefixtures("new_processes")
 
 
 @pytest.fixture
-def bridge(tmp_path: Path) -> Iterator[Bridge]:
+def bridge(tmp_path: Path, new_processes: None) -> Iterator[Bridge]:
     """A `serve` whose dead workers are noticed within seconds."""
     with Bridge(tmp_path, timings=SHORT) as bridge:
         yield bridge

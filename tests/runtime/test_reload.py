@@ -34,7 +34,10 @@ from bridge.runtime.startup import prepare_store
 from bridge.system.forked_call import begin_in_fork, call_in_fork
 
 #: The bridge forks where there are no threads yet; the process of a test has some.
-pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning"),
+    pytest.mark.usefixtures("new_processes"),
+]
 
 MORE = "routes: [{name: more, on: github, inputs: {n: 1}, flow: local/echo}]\n"
 

@@ -17,11 +17,13 @@ from serving import Answer, Bridge, children_of, github, is_alive, signature, un
 from bridge.core.timings import TIMINGS
 from bridge.system.cpu_affinity import count_processors
 
+pytestmark = pytest.mark.usefixtures("new_processes")
+
 BY_HAND = QUICK | {"config_poll_seconds": 3600.0}
 
 
 @pytest.fixture
-def bridge(tmp_path: Path) -> Iterator[Reloading]:
+def bridge(tmp_path: Path, new_processes: None) -> Iterator[Reloading]:
     with Reloading(tmp_path) as bridge:
         yield bridge
 

@@ -212,7 +212,7 @@ end
     found |= dict(zip(names, map(float, numbers.groups()), strict=True))
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("new_processes")
 def test_no_request_fails_and_nothing_is_planned_by_half_a_file(tmp_path: Path) -> None:
     seconds, count = (WHOLE, 100) if WHOLE else (5.0, 25)
     quiet = TIMINGS.config_quiet_seconds if WHOLE else 0.3

@@ -357,6 +357,7 @@ def falls_silent(heard: NotifySocket) -> bool:
     return "WATCHDOG=1" not in heard.listen(3.0)
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_serve_is_ready_when_it_says_so_and_its_pings_stop_with_the_worker(
     tmp_path: Path, heard: NotifySocket
 ) -> None:
@@ -391,6 +392,7 @@ def _workers(bridge: Bridge) -> list[int]:
         return [row[0] for row in connection.exec_driver_sql("SELECT pid FROM worker")]
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_store_that_cannot_be_written_is_told_and_is_no_reason_to_be_killed(
     tmp_path: Path, heard: NotifySocket
 ) -> None:
@@ -408,6 +410,7 @@ def test_a_store_that_cannot_be_written_is_told_and_is_no_reason_to_be_killed(
         assert bridge.event(b'{"n": 2}').status == 202
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize("command", ["web", "work"])
 def test_receivers_and_a_worker_by_themselves_tell_too(
     command: str, tmp_path: Path, heard: NotifySocket
@@ -427,6 +430,7 @@ def test_receivers_and_a_worker_by_themselves_tell_too(
         bridge.__exit__()
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize("names", ["public private", "private public"])
 def test_sockets_of_systemd_are_the_two_faces_by_their_names(names: str, tmp_path: Path) -> None:
     sockets = {name: free_port() for name in names.split()}
@@ -446,6 +450,7 @@ def test_sockets_of_systemd_are_the_two_faces_by_their_names(names: str, tmp_pat
         bridge.wait_for(event_id, lambda one: one.run_state == "done")
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize(
     ("sockets", "environ", "said"),
     [
@@ -522,6 +527,7 @@ class Sender:
             self.stop.wait(0.005)
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_restart_refuses_and_loses_nothing(tmp_path: Path) -> None:
     """Three restarts under a stream of events, each as soon as a receiver answers again: every one
     is answered 202 and kept, once.
@@ -556,6 +562,7 @@ def _go_on(senders: list[Sender], count: int) -> bool:
     return sum(len(each.answered) for each in senders) > count or any(each.lost for each in senders)
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_connection_that_says_nothing_until_the_end_has_begun_is_answered_and_holds_up_nobody(
     tmp_path: Path,
 ) -> None:
@@ -600,6 +607,7 @@ def _accepted(sock: socket.socket) -> bool:
     )
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_flows_see_nothing_of_systemd(tmp_path: Path, heard: NotifySocket) -> None:
     (tmp_path / "flows.py").write_text(
         "import os\nfrom bridge.flows import flow\n\n@flow\ndef looks(**inputs):\n    return"

@@ -158,6 +158,7 @@ def test_the_command_lists_the_trends_and_refuses_what_is_not_there(folder: Path
     assert not (folder / "data" / "flowbridge.db").exists()
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize("command", ["serve", "web", "work"])
 def test_every_kind_of_process_writes_trends(tmp_path: Path, command: str) -> None:
     """A machine with receivers only counts too: it has a data folder of its own."""

@@ -71,6 +71,7 @@ os.write(1, ('{"problems": [], "done": %s, "nice": %d}' % (done, priority)).enco
 """
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_behind_the_fence_nothing_is_read_connected_or_started(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -80,6 +81,7 @@ def test_behind_the_fence_nothing_is_read_connected_or_started(
     assert evaluate_apart(CONFIGS, [], 300.0) == {"problems": [], "done": [], "nice": niceness}
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_the_fenced_process_evaluates_as_this_one_does() -> None:
     """Whatever is imported or read late would fail there."""
     bodies = {
@@ -104,6 +106,7 @@ def test_the_fenced_process_evaluates_as_this_one_does() -> None:
     assert len(found["explanations"]) == 2
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_the_fenced_process_adds_the_details_of_a_page() -> None:
     events = [make_event(f"p{number}", type="issues", body=b'{"a": "b"}') for number in range(2)]
     misspelt = FIRST_TEXT.replace("body.a:", "body.acton:")
@@ -151,6 +154,7 @@ def test_values_of_any_depth_do_not_end_a_trial(tmp_path: Path) -> None:
         assert folder(tmp_path).read(one.id) == one
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize(
     ("program", "seconds", "said"),
     [
@@ -169,6 +173,7 @@ def test_a_process_without_a_result(
         evaluate_apart(CONFIGS, [make_event(body=b"x" * 200_000)], seconds)
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_the_limit_of_processor_time_ends_it_by_its_signal() -> None:
     program = (
         "from bridge.system.process_limits import *\n"

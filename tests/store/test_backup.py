@@ -95,6 +95,7 @@ def killed_at_its_first_byte(source: Database, data: Path, path: Path) -> None:
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_the_next_backup_deletes_what_one_that_was_killed_has_left(
     source: Database, tmp_path: Path
 ) -> None:
@@ -508,6 +509,7 @@ def killed_at_change(number: int, packed: Path, database: Database, data: Path) 
 CHANGES = {"os.rename", "os.link", "os.remove", "os.rmdir", "os.mkdir", "os.utime"}
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_restore_that_is_killed_leaves_one_whole_store_or_says_so(
     packed: Path, tmp_path: Path
 ) -> None:
@@ -678,7 +680,7 @@ def test_a_store_with_only_a_token_is_not_replaced_unasked(packed: Path, tmp_pat
 # -- of a store in use
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("new_processes")
 def test_a_backup_under_load_restores_to_a_consistent_ledger(tmp_path: Path) -> None:
     """It contains every event acknowledged before it began, with its delivery; and starts no flow."""
     (tmp_path / "live").mkdir()
@@ -724,7 +726,7 @@ def test_a_backup_under_load_restores_to_a_consistent_ledger(tmp_path: Path) -> 
             )
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("new_processes")
 def test_a_restored_bridge_receives_and_starts_nothing_until_it_is_released(tmp_path: Path) -> None:
     with Bridge(tmp_path) as bridge:
         first = bridge.event().json["event_id"]

@@ -95,6 +95,7 @@ except OSError as error:
 """
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
     """The process has a file size limit, which has the effect of a full disk."""
     ended = subprocess.run([sys.executable, "-c", FULL_DISK, str(tmp_path)], check=False)
@@ -111,6 +112,7 @@ while True:
 """
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_what_was_said_to_be_kept_is_whole_after_a_kill(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", KEEP_FOR_EVER, str(tmp_path)], stdout=subprocess.PIPE, text=True

@@ -19,6 +19,7 @@ from bridge.store.db.database import Database
 from bridge.store.queue import claims
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_commit_of_anybody_is_a_change_and_is_one_once(sqlite: Database) -> None:
     changes = ChangeDetector(sqlite)
     assert changes.has_changed(), "before the first look nothing is known"

@@ -45,7 +45,7 @@ from bridge.worker.worker import Worker
 
 __all__ = ["clocks"]
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.usefixtures("slow"),
     pytest.mark.usefixtures("quick_polling"),
     pytest.mark.timings(
         heartbeat_seconds=0.1,

@@ -371,6 +371,7 @@ def url_of(database: Database) -> str:
     return database.url.render_as_string(hide_password=False)
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("share", [0.3, 1.0, 1.7], ids=["writing", "between", "comparing"])
 def test_a_killed_copy_has_copied_nothing_and_can_be_made_again(
@@ -398,6 +399,7 @@ def test_a_killed_copy_has_copied_nothing_and_can_be_made_again(
     assert everything(target) == everything(source)
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("kind", KINDS)
 def test_memory_does_not_grow_with_the_database(make: Any, kind: str) -> None:
     """Sixty megabytes in bodies, of a megabyte each."""

@@ -65,6 +65,7 @@ def overwrite(path: Path, *names: str) -> None:
                 file.write(b"\xff" * size)
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize("name", ["event", "ix_event_dedup"])
 def test_a_bridge_on_a_corrupt_database_asks_senders_to_send_again_and_is_not_ready(
     tmp_path: Path, name: str
@@ -79,6 +80,7 @@ def test_a_bridge_on_a_corrupt_database_asks_senders_to_send_again_and_is_not_re
         assert {line["event"] for line in bridge.log} & {"internal_error", "turn_failed"} == set()
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_no_command_ends_with_a_traceback_on_a_corrupt_database(tmp_path: Path) -> None:
     with Bridge(tmp_path) as bridge:
         event_id = bridge.event().json["event_id"]

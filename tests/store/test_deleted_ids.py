@@ -313,6 +313,7 @@ def test_dedup_for_is_a_key_of_a_source() -> None:
     assert source_of(dedup_for="500d").dedup_for == 500 * DAY
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_sender_that_repeats_a_deleted_event_is_answered_with_200(tmp_path: Path) -> None:
     """Over HTTP, with receivers in their own processes."""
     with Bridge(tmp_path) as bridge:

@@ -104,7 +104,7 @@ def sealed(with_keys: Callable[..., Database]) -> Database:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def bridge(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bridge]:
+def bridge(request: pytest.FixtureRequest, tmp_path: Path, new_processes: None) -> Iterator[Bridge]:
     environ = {"FLOWBRIDGE_ENCRYPTION_KEYS": OLD, "FLOWBRIDGE_SECRET_KEY": SECRET_KEY}
     if request.param == "postgresql":
         environ["FLOWBRIDGE_DATABASE_URL"] = request.getfixturevalue("postgres_database")

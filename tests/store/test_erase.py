@@ -507,6 +507,7 @@ def test_traces_are_found_across_the_pieces_that_are_read(
     assert traces._count(path, b"ann") == 4
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_search_for_traces_ends_no_lock_of_sqlite(sqlite: Database) -> None:
     """Without its locks, the next program that closes the database would delete its log."""
     keep(sqlite, ANN.encode())

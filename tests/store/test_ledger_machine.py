@@ -499,7 +499,7 @@ class LedgerMachine(RuleBasedStateMachine):
 EXAMPLES = int(os.environ.get("FLOWBRIDGE_LEDGER_EXAMPLES", "0"))
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("slow")
 def test_the_ledger_does_what_a_plain_model_does(database: Database) -> None:
     machine = type("OnThisStore", (LedgerMachine,), {"database": database})
     examples = EXAMPLES or (60 if database.is_sqlite else 25)

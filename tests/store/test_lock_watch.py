@@ -31,7 +31,7 @@ sys.stdin.read()
 
 
 @pytest.fixture
-def holder(sqlite: Database) -> Iterator[subprocess.Popen[bytes]]:
+def holder(sqlite: Database, new_processes: None) -> Iterator[subprocess.Popen[bytes]]:
     """Start a process that holds the lock and does nothing."""
     path = sqlite.path.with_name(f"{sqlite.path.name}.lock")
     process = subprocess.Popen(
@@ -101,6 +101,7 @@ def test_one_that_does_long_work_is_not_killed(
     assert holder.wait(60) == 0
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_receiver_that_is_stopped_with_the_lock_loses_no_acknowledged_event(
     tmp_path: Path,
 ) -> None:

@@ -251,6 +251,7 @@ def test_it_ends_where_somebody_else_does_it(database: Database) -> None:
     assert rows(database, "event") == 1
 
 
+@pytest.mark.usefixtures("slow")
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 200), st.sampled_from(list(Status))), max_size=25))
 def test_what_is_young_or_waits_stays_and_all_else_goes(

@@ -201,6 +201,7 @@ def test_every_refusal_of_a_form_has_a_next_step() -> None:
 # -- status
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_status_shows_them_with_the_next_step(tmp_path: Path) -> None:
     with Bridge(tmp_path, routes=ROUTES) as bridge:
         for fields in ({"name": "secret-word"}, {"name": "Ann"}, {"email": "a" * 2000}):

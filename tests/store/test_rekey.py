@@ -396,6 +396,7 @@ def test_a_blob_that_was_changed_or_moved_is_no_blob(tmp_path: Path) -> None:
 # -- the commands
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_keys_change_beside_a_bridge_that_works(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str

@@ -24,6 +24,7 @@ def url_of(database: Database) -> str:
     return database.url.render_as_string(hide_password=False)
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_pooler_in_transaction_mode_is_refused(postgresql: Database, tmp_path: Path) -> None:
     with pgbouncer(url_of(postgresql), "transaction") as url:
         database = Database(url)
@@ -40,6 +41,7 @@ def test_a_pooler_in_transaction_mode_is_refused(postgresql: Database, tmp_path:
         assert (finding.result, finding.found) == ("error", session_check.SHARED_SESSIONS)
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_pooler_in_session_mode_is_used(postgresql: Database) -> None:
     with pgbouncer(url_of(postgresql), "session") as url:
         database = Database(url)

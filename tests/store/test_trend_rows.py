@@ -112,6 +112,7 @@ def test_the_highest_value_of_a_minute_stays(database: Database) -> None:
     assert rows(database, "unknown") == []
 
 
+@pytest.mark.usefixtures("slow")
 def test_minutes_are_merged_after_a_day_and_deleted_after_two_weeks(database: Database) -> None:
     begin = trends.step_of(NOW, 600)
     for node in ("n1", "n2"):

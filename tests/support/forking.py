@@ -160,6 +160,7 @@ class Parent:
         stdout: int,
         stderr: int,
     ) -> tuple[int, int]:
+        sys.audit("os.fork")  # that process forks for this one: see tiers.py
         reads, writes = os.pipe()
         socket.send_fds(
             self._sock,

@@ -17,7 +17,7 @@ SIZE = 24  # MiB; a twentieth of it is not for new events
 
 
 @pytest.fixture
-def small(tmp_path: Path) -> Iterator[SmallDisk]:
+def small(tmp_path: Path, new_processes: None) -> Iterator[SmallDisk]:
     """A small disk that can be filled and emptied."""
     place = tmp_path / "small"
     place.mkdir()

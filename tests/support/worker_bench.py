@@ -91,8 +91,7 @@ def make_data_folder() -> str:
     """Return a new folder for the data of a worker, whose counters would stay behind in the
     current one.
     """
-    root = os.environ.get("PYTEST_DEBUG_TEMPROOT")
-    return tempfile.mkdtemp(prefix="flowbridge-worker-", dir=root)
+    return tempfile.mkdtemp(prefix="flowbridge-worker-")
 
 
 def host_of(flows: Mapping[str, Any]) -> Forkserver:

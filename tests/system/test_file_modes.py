@@ -16,6 +16,8 @@ from serving import Bridge, github
 
 from bridge.flows.ready.files import lock_file
 
+pytestmark = pytest.mark.usefixtures("new_processes")
+
 ROUTES = """
 version: 1
 platforms: {local: {type: local}}

@@ -658,6 +658,7 @@ def test_a_call_whose_deadline_has_passed_does_not_leave_on_an_open_connection(
     assert len(server.received) == 1
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_large_request_leaves_as_the_server_reads_it(
     tls_server: Misbehaving, server: Misbehaving, certificate: Path
 ) -> None:

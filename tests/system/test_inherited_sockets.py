@@ -6,9 +6,12 @@ import os
 import signal
 import socket
 
+import pytest
+
 from bridge.system.linux_process import release_listening_sockets
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_an_address_is_free_once_its_owner_has_closed_it() -> None:
     owner = socket.create_server(("127.0.0.1", 0))
     address = owner.getsockname()

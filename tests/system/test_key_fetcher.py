@@ -236,6 +236,7 @@ def test_nobody_waits_longer_than_the_deadline(reply: Reply, ca_file: str, serve
     ring.close()
 
 
+@pytest.mark.usefixtures("slow")
 def test_what_is_remembered_is_bounded_and_good_documents_stay(
     keyring: Keyring, serve: Serve, clock: Clock
 ) -> None:

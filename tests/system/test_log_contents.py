@@ -216,6 +216,7 @@ def test_a_good_request_leaves_ids_and_counts_only(
     assert leaks(log, {value for value in hidden if value not in " ".join(known)}) == []
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("name", PROVEN)
 def test_a_spoiled_request_leaves_a_word_only(name: str, log: Stream, settings: Settings) -> None:
     one = PROVEN[name]
@@ -494,6 +495,7 @@ def breaks_with(text: str) -> None:
     raise ValueError(text)
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_flow_that_fails_is_told_of_without_its_inputs(
     log: Stream, sqlite: Database, tmp_path: Path
 ) -> None:

@@ -403,7 +403,7 @@ class OnTerminal(Bridge):
         return self.read()
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("new_processes")
 def test_serve_on_a_terminal_prints_a_line_for_each_event_and_run(tmp_path: Path) -> None:
     with OnTerminal(tmp_path, fresh=True) as bridge:
         assert bridge.event().status == 202

@@ -67,6 +67,7 @@ def test_a_logger_that_was_used_goes_where_the_log_is_set_up_last(
     assert [stream.told() for stream in streams] == [["info 0", "warning 0"], ["warning 1"]]
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_command_that_a_test_runs_leaves_this_processs_log_as_it_was(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

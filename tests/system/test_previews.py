@@ -76,6 +76,7 @@ def chunk(name: bytes, data: bytes) -> bytes:
 # -- what is drawn
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize(
     ("content", "media"),
     [
@@ -98,6 +99,7 @@ def test_a_small_picture_of_each_kind(content: bytes, media: str) -> None:
     assert is_like(made.getpixel((100, 100)), RED) and is_like(made.getpixel((400, 100)), BLUE)
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_what_is_clear_is_white_and_sixteen_bits_are_scaled() -> None:
     for mode, value, shown in (
         ("RGBA", (9, 9, 9, 0), (255, 255, 255)),
@@ -109,6 +111,7 @@ def test_what_is_clear_is_white_and_sixteen_bits_are_scaled() -> None:
         assert (made.size, is_like(made.getpixel((5, 5)), shown)) == ((20, 10), True), mode
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_nothing_of_the_file_but_its_looks_is_in_its_picture() -> None:
     exif = Image.Exif()
     exif[0x0112], exif[0x010E] = 6, "of Ann, in her garden"  # turned by a quarter; a description
@@ -147,6 +150,7 @@ BOMB = (
 )
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize(
     ("content", "media"),
     [
@@ -190,6 +194,7 @@ def test_of_other_types_there_is_none_and_nothing_is_started(
         render_preview(image("PNG"), "image/png")
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_pdf_with_programs_in_it_is_merely_drawn() -> None:
     action = "<</S/JavaScript/JS(app.launchURL\\('http://127.0.0.1:1/'\\);app.alert\\(1\\))>>"
     launch = "<</S/Launch/F(/bin/sh)/Next<</S/URI/URI(http://127.0.0.1:1/)>>>>"
@@ -238,11 +243,13 @@ print("computed:", sum(range(1000)))
 """
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_behind_the_fence_nothing_is_opened_connected_or_started() -> None:
     done = apart(TRIES)
     assert (done.stdout, done.returncode) == ("computed: 499500\n", 0), done.stderr
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_it_has_so_much_memory_time_and_output() -> None:
     tells = (
         "print([resource.getrlimit(one) for one in (resource.RLIMIT_CPU, resource.RLIMIT_FSIZE,"
@@ -257,6 +264,7 @@ def test_it_has_so_much_memory_time_and_output() -> None:
     ), done.stderr
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_what_takes_too_long_or_says_too_much_is_no_picture(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -280,6 +288,7 @@ def test_what_takes_too_long_or_says_too_much_is_no_picture(
         render_preview(image("PNG"), "image/png", 30.0)
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_it_has_no_secret_and_no_file_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLOWBRIDGE_SECRET_KEY", "s" * 40)
     says = (

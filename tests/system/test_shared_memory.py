@@ -28,6 +28,7 @@ print(any(libc.malloc(size) < end for size in (2500, 2000, 600, 100)))
 """
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.skipif(sys.platform != "linux", reason="the heap of glibc")
 def test_after_the_gaps_are_filled_blocks_are_at_the_end_of_the_heap() -> None:
     said = subprocess.run([sys.executable, "-c", FILL], text=True, capture_output=True, check=True)
@@ -78,6 +79,7 @@ print(unicodedata.name("x"), sqlite3.connect(":memory:").execute("SELECT 1").fet
 """
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.skipif(sys.platform != "linux", reason="the mappings of Linux")
 def test_a_process_reads_again_what_it_has_dropped() -> None:
     said = subprocess.run([sys.executable, "-c", DROP], text=True, capture_output=True, check=True)

@@ -44,6 +44,7 @@ def test_who_dies_in_the_middle_of_ringing_is_not_waited_for() -> None:
     assert wake.wait(60.0)
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_no_ring_is_lost_between_processes() -> None:
     """The sleeper is slow, so that others ring at every moment of its turn; what they did before
     they rang it sees after it woke.

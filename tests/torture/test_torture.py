@@ -51,7 +51,6 @@ MISLEADING = {
     "FLOWBRIDGE_BIND": "nonsense",
     "FLOWBRIDGE_PRIVATE_BIND": "10.0.0.1:1",
 }
-pytestmark = pytest.mark.slow
 
 
 def processes_of(folder: Path) -> list[int]:
@@ -85,7 +84,9 @@ def recounted(folder: Path, *more: str) -> Result:
 
 
 @pytest.fixture(scope="module")
-def tortured(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
+def tortured(
+    tmp_path_factory: pytest.TempPathFactory, before_release: None
+) -> tuple[dict[str, Any], Path]:
     """The certificate and the folder of a short run."""
     place = tmp_path_factory.mktemp("torture")
     kinds = ["receiver", "worker", "tree", "takeover", "weather"]
@@ -297,6 +298,7 @@ def test_only_the_folder_of_a_crash_test_is_counted(tmp_path: Path) -> None:
 # -- cleanup
 
 
+@pytest.mark.usefixtures("before_release")
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name
 )
@@ -342,6 +344,7 @@ def test_an_impossible_run_exits_with_2_before_it_starts_anything(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("before_release")
 def test_a_database_that_has_anything_in_it_is_refused_and_untouched(
     tmp_path: Path, empty_postgres: str
 ) -> None:
@@ -520,6 +523,7 @@ assert not small.mounted and not any(small.path.iterdir())
 """
 
 
+@pytest.mark.usefixtures("before_release")
 def test_a_small_disk_fills_up_and_its_data_is_copied_back(tmp_path: Path) -> None:
     data = tmp_path / "data"
     small = tmp_path / "small"
@@ -553,6 +557,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.usefixtures("before_release")
 def test_the_file_size_of_a_running_process_is_limited_and_unlimited(tmp_path: Path) -> None:
     import errno
 
@@ -578,6 +583,7 @@ def test_the_file_size_of_a_running_process_is_limited_and_unlimited(tmp_path: P
 TICKING = "import time\nwhile True:\n    print(time.time(), flush=True)\n    time.sleep(0.05)\n"
 
 
+@pytest.mark.usefixtures("before_release")
 def test_a_clock_is_stepped_only_for_the_processes_that_use_it(tmp_path: Path) -> None:
     import time
 
@@ -614,6 +620,7 @@ print(time.process_time())
 """
 
 
+@pytest.mark.usefixtures("before_release")
 def test_many_threads_cost_no_more_by_that_clock(tmp_path: Path) -> None:
     """Waits for the interpreter's lock returned at once, and a bridge under load stalled for minutes."""
     faketime = clock.find_library()

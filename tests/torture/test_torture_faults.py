@@ -72,6 +72,7 @@ def test_the_load_is_extended_for_missing_kinds_and_leaves_enough_time_for_the_d
     )
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_pause_during_calls_takes_no_time_of_the_drain(sqlite: Database, tmp_path: Path) -> None:
     """Others may take over its calls late, or not at all: after a step of the clock, say."""
     waits: list[float] = []
@@ -160,6 +161,7 @@ def test_impossible_kinds_are_listed_and_refused_with_only(
             check_plan(Plan(only=("web", kind), database_url=plan.database_url, nodes=plan.nodes))
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_the_broker_returns_how_many_messages_it_loses(tmp_path: Path) -> None:
     if shutil.which("redis-server") is None:
         assert not os.environ.get("FLOWBRIDGE_REQUIRE_REDIS"), "there is no redis-server"
@@ -198,6 +200,7 @@ def test_the_broker_returns_how_many_messages_it_loses(tmp_path: Path) -> None:
         broker.kill()
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_only_a_process_that_has_just_started_may_die_of_sigterm(tmp_path: Path) -> None:
     node = Node(0, tmp_path, os.environ, 1, ["web"])
     deaf = node.processes["web"]
@@ -238,6 +241,7 @@ def _adopting() -> Iterator[None]:
     adopt_orphans(yes=False)
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.usefixtures("_adopting")
 def test_a_process_that_takes_over_becomes_the_service_and_ends_with_it(tmp_path: Path) -> None:
     service = Service("one", [sys.executable, "-c", TAKES_OVER], tmp_path, os.environ)

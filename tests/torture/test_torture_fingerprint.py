@@ -10,6 +10,8 @@ import pytest
 
 from bridge.torture import fingerprint
 
+pytestmark = pytest.mark.usefixtures("new_processes")
+
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:

@@ -132,6 +132,7 @@ def kind_of(answer: Answer | NoAnswer, platform: str) -> OutcomeKind:
 CERTAIN = {OutcomeKind.REFUSED, OutcomeKind.THROTTLED, OutcomeKind.REJECTED}
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize("fault", START_FAULTS, ids=lambda fault: fault.name)
 def test_each_fault_is_recorded_and_its_answer_is_truthful(
     make_platform: Any, fault: PlatformFault
@@ -156,6 +157,7 @@ def test_each_fault_is_recorded_and_its_answer_is_truthful(
     assert (kind is OutcomeKind.STARTED) == (fault.name in ("ok", "slow"))
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_post_without_runs_is_started_by_any_2xx_and_its_key_is_written_down(
     make_platform: Any,
 ) -> None:
@@ -167,6 +169,7 @@ def test_a_post_without_runs_is_started_by_any_2xx_and_its_key_is_written_down(
     ]
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_an_invalid_start_is_refused_and_recorded(make_platform: Any) -> None:
     platform = make_platform()
     for wrong in ({"user_id": "other"}, {"event": None}, {"route": 7}):
@@ -178,6 +181,7 @@ def test_an_invalid_start_is_refused_and_recorded(make_platform: Any) -> None:
     assert (starts, odd) == ([], 3)
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize("fault", POLL_FAULTS, ids=lambda fault: fault.name)
 def test_polls_of_a_run_have_faults_too(make_platform: Any, fault: PlatformFault) -> None:
     platform = make_platform("ok", fault.name)
@@ -192,6 +196,7 @@ def test_polls_of_a_run_have_faults_too(make_platform: Any, fault: PlatformFault
     assert known == (fault.name == "ok")
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_killed_platform_continues_with_its_record(make_platform: Any) -> None:
     platform = make_platform("ok", "reset though started")
     run_id = orjson.loads(platform.post().body)["run_id"]
@@ -207,6 +212,7 @@ def test_a_killed_platform_continues_with_its_record(make_platform: Any) -> None
     assert len(platform.folder.read_starts()[0]) == 2
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_faults_are_switched_off_at_once(make_platform: Any) -> None:
     platform = make_platform(*["500"] * 50)
     assert kind_of(platform.post(), "gumloop") is OutcomeKind.UNKNOWN

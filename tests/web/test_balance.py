@@ -10,11 +10,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from serving import Bridge, children_of, until
 
 from bridge.web.server import balance
 from bridge.web.server.balance import Balance
 from bridge.web.server.event_loop.worker import LoopReceiver
+
+pytestmark = pytest.mark.usefixtures("new_processes")
 
 
 def in_child(work) -> int:

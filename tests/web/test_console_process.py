@@ -30,6 +30,8 @@ from bridge.system.cpu_affinity import count_processors
 from bridge.system.priority import SLICE_NANOSECONDS
 from bridge.web.server.console_process import NICENESS
 
+pytestmark = pytest.mark.usefixtures("new_processes")
+
 TOKEN = "a-long-enough-admin-token-of-a-test"
 BODY = b'{"after": "a page"}'
 

@@ -42,7 +42,7 @@ CHANGING_PARTS = (
 
 @pytest.fixture(scope="module", params=[*EDGES, "async on PostgreSQL", ANOTHER_SERVER])
 def replayed(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, new_processes: None
 ) -> Iterator[tuple[str, dict[str, Any], list[dict[str, Any]]]]:
     """The answers of an edge by the names of the requests, and the events that it stored."""
     edge: str = request.param

@@ -18,6 +18,8 @@ from slow_senders import SlowSenders, endless_body, endless_head, networks
 
 from bridge.store.db.database import file_lock
 
+pytestmark = pytest.mark.usefixtures("new_processes")
+
 ROUTES = """
 version: 1
 platforms: {local: {type: local}}
@@ -32,7 +34,7 @@ READ_TIME = 0.5
 
 
 @pytest.fixture(scope="module")
-def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
+def web(tmp_path_factory: pytest.TempPathFactory, new_processes: None) -> Iterator[Bridge]:
     timings = {
         "request_head_seconds": 600.0,
         "request_body_seconds": 600.0,

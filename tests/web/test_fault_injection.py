@@ -115,6 +115,7 @@ def test_every_kind_says_what_it_does() -> None:
     assert "download_files" in ENDPOINT_NAMES
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_processes_count_together_and_no_further_than_asked() -> None:
     counts = FaultCounters(2)
     children = []

@@ -202,6 +202,7 @@ def test_a_challenge_has_what_is_not_off(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_the_script_finds_the_number(tmp_path: Path) -> None:
     node = shutil.which("node")
     if node is None:

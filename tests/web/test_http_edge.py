@@ -27,6 +27,8 @@ from serving import (
 
 from bridge.core.sizes import MIB
 
+pytestmark = pytest.mark.usefixtures("new_processes")
+
 MARKER = "pl4nted-m4rker"
 # where that is what is looked at; elsewhere it is longer than any machine stands still
 READ_TIME = 1.5
@@ -56,7 +58,9 @@ ADMIN_TOKEN = "a-long-random-token-of-an-administrator"
 
 
 @pytest.fixture(scope="module")
-def web(edge: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
+def web(
+    edge: dict[str, str], tmp_path_factory: pytest.TempPathFactory, new_processes: None
+) -> Iterator[Bridge]:
     """Receivers without a worker: what they keep stays as it was kept. They wait for longer than
     any test does.
     """
@@ -72,7 +76,9 @@ def web(edge: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture(scope="module")
-def hurried(edge: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
+def hurried(
+    edge: dict[str, str], tmp_path_factory: pytest.TempPathFactory, new_processes: None
+) -> Iterator[Bridge]:
     """Receivers that wait no longer than READ_TIME."""
     timings = {"request_head_seconds": READ_TIME, "request_body_seconds": READ_TIME}
     with Bridge(
@@ -618,7 +624,9 @@ def read_refusals(connections: Sequence[socket.socket], count: int) -> list[Answ
 
 
 @pytest.fixture(scope="module")
-def narrow(edge: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
+def narrow(
+    edge: dict[str, str], tmp_path_factory: pytest.TempPathFactory, new_processes: None
+) -> Iterator[Bridge]:
     """Receivers with a small budget for bodies, which wait for longer than any test does."""
     timings = {"bridge.web.body_reader.IN_FLIGHT": BUDGET, "request_body_seconds": 600.0}
     environ = {"TOKEN": TOKEN, **edge}

@@ -24,7 +24,7 @@ from bridge.store.encryption import sealer_for_secrets
 from bridge.store.inbound import learned_secrets
 from bridge.web import dry_run
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.usefixtures("new_processes")
 
 ROUTES = """
 version: 1
@@ -40,7 +40,7 @@ BODY = json.dumps(
 
 
 @pytest.fixture
-def bridge(tmp_path: Path) -> Iterator[Bridge]:
+def bridge(tmp_path: Path, new_processes: None) -> Iterator[Bridge]:
     with Bridge(tmp_path, routes=ROUTES, environ={"FLOWBRIDGE_SECRET_KEY": "k" * 40}) as bridge:
         yield bridge
 

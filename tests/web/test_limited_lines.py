@@ -33,7 +33,10 @@ def private() -> int:
 
 @pytest.fixture(scope="module")
 def bridge(
-    tmp_path_factory: pytest.TempPathFactory, edge: dict[str, str], private: int
+    tmp_path_factory: pytest.TempPathFactory,
+    edge: dict[str, str],
+    private: int,
+    new_processes: None,
 ) -> Iterator[Bridge]:
     """Receivers, on each edge."""
     environ = {

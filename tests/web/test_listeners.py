@@ -242,7 +242,9 @@ def test_neighbors_share_limits(client: str | None, network: str | None) -> None
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bridge, int]]:
+def two(
+    tmp_path_factory: pytest.TempPathFactory, new_processes: None
+) -> Iterator[tuple[Bridge, int]]:
     port = free_port()
     with Bridge(
         tmp_path_factory.mktemp("two"), environ={"FLOWBRIDGE_PRIVATE_BIND": f"localhost:{port}"}
@@ -319,7 +321,9 @@ def test_a_target_names_the_host(
 
 
 @pytest.fixture(scope="module")
-def targets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
+def targets(
+    tmp_path_factory: pytest.TempPathFactory, new_processes: None
+) -> Iterator[dict[str, int]]:
     """The private port of each edge."""
     with ExitStack() as stack:
         ports = {}
@@ -348,6 +352,7 @@ def test_deliveries_reach_the_local_platform_by_the_private_socket(two: tuple[Br
     ).outputs == {"body": {"n": 1}}
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_one_loopback_socket_is_no_way_in_for_a_proxy(tmp_path: Path) -> None:
     with Bridge(tmp_path, "web") as bridge:
         assert bridge.get("/api/v1/get_pl_run").status == 401
@@ -356,6 +361,7 @@ def test_one_loopback_socket_is_no_way_in_for_a_proxy(tmp_path: Path) -> None:
         assert exchange(bridge.port, b"GET /api/v1/get_pl_run HTTP/1.0\r\n\r\n").status == 404
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_public_socket_alone_is_refused_for_a_local_platform(tmp_path: Path) -> None:
     bridge = Bridge(tmp_path, environ={"FLOWBRIDGE_BIND": f"0.0.0.0:{free_port()}"})
     code, said = bridge.run()
@@ -363,6 +369,7 @@ def test_a_public_socket_alone_is_refused_for_a_local_platform(tmp_path: Path) -
     assert "FLOWBRIDGE_PRIVATE_BIND" in said
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_ipv6_has_faces_too(tmp_path: Path) -> None:
     port = free_port()
     private = free_port()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from bridge.config.settings import load_settings
 from bridge.routing.model import Config
 from bridge.store.blobs import BlobStore
@@ -46,6 +48,7 @@ def test_each_is_made_on_first_use_and_once(tmp_path: Path) -> None:
         assert first is getattr(made, name) is vars(made)[name]
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_fork_makes_its_own(tmp_path: Path) -> None:
     made = resources(tmp_path)
     if (child := os.fork()) == 0:

@@ -157,7 +157,7 @@ sources:
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def web(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, new_processes: None
 ) -> Iterator[Bridge]:
     # a proxy that names no client: no network has a share
     environ = {"FLOWBRIDGE_SECRET_KEY": "x" * 40, "FLOWBRIDGE_TRUSTED_PROXIES": "127.0.0.1"}
@@ -251,7 +251,6 @@ def test_a_signed_source_may_have_a_bound_of_its_own(web: Bridge) -> None:
     assert sent(0).json["event_id"] == answers[0].json["event_id"], "a copy of one that is stored"
 
 
-@pytest.mark.slow
 def test_the_rest_of_a_disk_is_for_signed_sources(tmp_path: Path, small: SmallDisk) -> None:
     environ = {
         "FLOWBRIDGE_DATA": str(small.path / "data"),

@@ -145,6 +145,7 @@ FORMS: dict[str, tuple[str, Make, int]] = {
 }
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize(("content_type", "make", "size"), FORMS.values(), ids=FORMS)
 def test_a_form_is_read_in_time_that_grows_with_it(
     content_type: str, make: Make, size: int
@@ -191,6 +192,7 @@ BODIES: dict[str, tuple[str, Make, int]] = {
 }
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize(("content_type", "make", "size"), BODIES.values(), ids=BODIES)
 def test_a_body_is_read_in_time_that_grows_with_it(
     content_type: str, make: Make, size: int
@@ -302,6 +304,7 @@ OTHERS: dict[str, tuple[Callable[[Any], object], Make, int]] = {
 }
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize(("read", "make", "size"), OTHERS.values(), ids=OTHERS)
 def test_other_readers_take_time_that_grows_with_what_they_read(
     read: Callable[[Any], object], make: Make, size: int

@@ -9,6 +9,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from serving import Bridge, head, read_answer
 
 from bridge.core.timings import Timings
@@ -56,6 +57,7 @@ def test_a_look_that_hangs_holds_one_thread_up() -> None:
     slow.join()
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_receiver_remembers_its_answer(tmp_path: Path) -> None:
     """Here for longer than the test lasts, so that a worker that comes is not seen."""
     timings = {"not_ready_cache_seconds": 600.0}

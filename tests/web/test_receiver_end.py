@@ -7,6 +7,7 @@ import socket
 import time
 from pathlib import Path
 
+import pytest
 from serving import Bridge, github, head, read_answer
 
 BODY = b'{"begun": true}'
@@ -16,6 +17,7 @@ def connect(bridge: Bridge) -> socket.socket:
     return socket.create_connection(("127.0.0.1", bridge.port), 60)
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_begun_request_is_answered_and_an_idle_connection_closed(
     edge: dict[str, str], tmp_path: Path
 ) -> None:

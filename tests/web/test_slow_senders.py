@@ -15,7 +15,7 @@ CROWDS = {"64 from one network": ["127.0.0.9"] * 64, "500 from 100 networks": ne
 
 
 @pytest.fixture(scope="module")
-def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
+def web(tmp_path_factory: pytest.TempPathFactory, new_processes: None) -> Iterator[Bridge]:
     """Receivers that wait for longer than any test does."""
     with Bridge(tmp_path_factory.mktemp("slow"), "web", timings=PATIENT) as bridge:
         yield bridge

@@ -47,6 +47,7 @@ def console(sqlite: Database, tmp_path: Path) -> ConsoleClient:
     return ConsoleClient(sqlite, tmp_path, load(path, {}))
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("query", SPOILED, ids=range(len(SPOILED)))
 def test_a_spoiled_query_is_no_error_of_ours(
     console: ConsoleClient, query: str, capfd: pytest.CaptureFixture[str]

@@ -20,7 +20,9 @@ CHUNKED = {"Transfer-Encoding": "chunked"}
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bridge, int]]:
+def two(
+    tmp_path_factory: pytest.TempPathFactory, new_processes: None
+) -> Iterator[tuple[Bridge, int]]:
     """Receivers with a public and a private listener; the public one has the flow API, too."""
     private = free_port()
     environ = {

@@ -405,7 +405,7 @@ class Redis:
 
 
 @pytest.fixture
-def redis(tmp_path: Path) -> Iterator[Redis]:
+def redis(tmp_path: Path, new_processes: None) -> Iterator[Redis]:
     pytest.importorskip("celery", reason="celery is not installed")
     if shutil.which("redis-server") is None:
         assert not os.environ.get("FLOWBRIDGE_REQUIRE_REDIS"), "there is no redis-server"
@@ -470,7 +470,6 @@ def started(count: int, fake: FakePlatform) -> None:
     until(lambda: len(fake.accepted) >= count, what=f"{count} starts")
 
 
-@pytest.mark.slow
 def test_a_message_that_is_lost_is_sent_again_and_has_spent_nothing(
     postgresql: Database, redis: Redis, machines: Any
 ) -> None:
@@ -493,7 +492,6 @@ def test_a_message_that_is_lost_is_sent_again_and_has_spent_nothing(
     assert "Traceback" not in said
 
 
-@pytest.mark.slow
 def test_through_every_fault_of_a_broker_and_a_killed_executor_nothing_is_lost_or_started_twice(
     postgresql: Database, redis: Redis, machines: Any
 ) -> None:
@@ -543,7 +541,6 @@ def test_through_every_fault_of_a_broker_and_a_killed_executor_nothing_is_lost_o
     assert slots(postgresql) == 0
 
 
-@pytest.mark.slow
 def test_a_celery_worker_takes_a_changed_routes_yaml_on_by_sighup_and_by_itself(
     postgresql: Database, redis: Redis, machines: Any
 ) -> None:
@@ -568,7 +565,7 @@ def test_a_celery_worker_takes_a_changed_routes_yaml_on_by_sighup_and_by_itself(
         assert (celery.process.poll(), celery.stop()) == (None, 0)
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("slow")
 def test_a_message_that_is_no_task_is_set_aside_without_its_content(
     postgresql: Database, redis: Redis, machines: Any
 ) -> None:
@@ -656,6 +653,7 @@ def repeat(redis: Redis, messages: list[tuple[Any, Any]]) -> None:
             app.send_task(TASK_NAME, args=message, queue=QUEUE_NAME, producer=producer)
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_the_command_says_what_it_needs(folder: Path) -> None:
     from command_line import run
 

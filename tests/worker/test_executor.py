@@ -62,6 +62,7 @@ def test_a_generation_that_comes_while_it_closes_is_let_go(monkeypatch: pytest.M
         sock.close()
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_flows_that_load_for_ever_are_stopped_when_the_file_has_changed(tmp_path: Path) -> None:
     def load(path: str | None) -> FlowLibrary:
         if path is not None:
@@ -136,6 +137,7 @@ def test_a_run_that_sends_no_frames_is_lost_at_once(begun: bool) -> None:
             assert supervisor.recv(1) == b"", "its socket is closed"
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_run_whose_process_cannot_be_watched_is_returned() -> None:
     def load(_path: str | None) -> FlowLibrary:
         def refuse(_pid: int) -> int:
@@ -176,6 +178,7 @@ def errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return written
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize("answered", [False, True])
 def test_the_forkserver_ends_quietly_when_the_worker_leaves_its_answer_unread(
     errors: Path, answered: bool
@@ -190,6 +193,7 @@ def test_the_forkserver_ends_quietly_when_the_worker_leaves_its_answer_unread(
     assert os.waitstatus_to_exitcode(status) == 0
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_broken_flows_end_quietly_when_the_worker_has_left(tmp_path: Path, errors: Path) -> None:
     left = tmp_path / "left"
     os.mkfifo(left)

@@ -28,6 +28,7 @@ TOKEN = "admin-token-of-thirty-two-characters"
 FLOWS = "from bridge.flows import flow\n@flow\ndef NAME(n: int = 0) -> dict: return {'n': n}\n"
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_deliveries_wait_while_their_flow_is_not_there(tmp_path: Path) -> None:
     def write(name: str) -> None:
         (tmp_path / "flows.draft").write_text(FLOWS.replace("NAME", name))
@@ -95,6 +96,7 @@ def test_deliveries_wait_while_their_flow_is_not_there(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_of_a_route_with_several_flows_only_those_that_are_missing_hold_deliveries(
     tmp_path: Path,
 ) -> None:
@@ -199,6 +201,7 @@ def test_absent_flows_are_worked_out_once_for_each_configuration_and_set_of_flow
     assert len(worked_out) == 3
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_what_waits_for_a_flow_that_no_route_names_any_more_goes_on_waiting(tmp_path: Path) -> None:
     def write(*names: str) -> None:
         (tmp_path / "flows.draft").write_text(

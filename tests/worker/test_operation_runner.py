@@ -26,7 +26,7 @@ from bridge.store.tables import schema
 from bridge.system.ids import operation_id
 from bridge.worker.maintenance.operations import OperationRunner
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.usefixtures("slow")
 
 ROUTES = """
 version: 1
@@ -166,6 +166,7 @@ def environ(database: Database, tmp_path: Path) -> dict[str, str]:
     )
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_killed_workers_do_each_item_exactly_once(
     database: Database, tmp_path: Path, environ: dict[str, str]
 ) -> None:

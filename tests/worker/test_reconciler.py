@@ -50,7 +50,7 @@ TIMEOUT = 60.0  # a call is in time even where the machine stands still before i
 SOON = 0.1  # seconds from the intent of an attempt until its run is looked for
 AGREE = 0.1
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.usefixtures("slow"),
     pytest.mark.usefixtures("quick_polling"),
     pytest.mark.timings(
         **QUICK,
@@ -716,6 +716,7 @@ made(Database({url!r}), configured(gumloop(url={base!r}, timeout={timeout}))).ru
 """
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize(("fault", "starts"), [("late", 1), ("slow and lost", 2)])
 def test_a_call_that_kill_9_cut_off_is_reconciled(
     database: Database, tmp_path: Path, fault: str, starts: int

@@ -33,7 +33,7 @@ from bridge.worker.thread_pool import ThreadPool
 from bridge.worker.turn_changes import TurnChanges
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.usefixtures("slow"),
     pytest.mark.timings(idle_poll_seconds=0.05, allowance_raise_first_seconds=0.125),
 ]
 

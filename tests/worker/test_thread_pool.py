@@ -66,6 +66,7 @@ def test_it_grows_by_each_task_that_waited_while_none_was_taken() -> None:
     until(lambda: not threads("slow"), what="the end of all threads")
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_it_does_not_grow_while_tasks_are_taken_quickly() -> None:
     turns = threading.Semaphore(0)
     pool = ThreadPool("quick", 16, lambda _: None)

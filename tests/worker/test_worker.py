@@ -603,6 +603,7 @@ def end_leases(database: Database) -> None:
         connection.execute(schema.delivery.update().values(lease_until=time.time() - 1.0))
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_killed_workers_deliveries_are_taken_over(database: Database, tmp_path: Path) -> None:
     """kill -9 in the middle of three calls: what may have started is unknown, what may be repeated
     is repeated.
@@ -712,6 +713,7 @@ def leaves() -> None:
     sys.exit("gone")
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_local_runs_are_executed_whatever_they_do(database: Database, tmp_path: Path) -> None:
     flows = READY_FLOWS | {"odd_text": odd_text, "leaves": leaves}
     with working(database, configured(LOCAL), flows, data=tmp_path):
@@ -744,6 +746,7 @@ def peak(spans: list[tuple[float, float]]) -> int:
     return max(counts)
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_no_more_local_runs_at_once_than_the_cap(database: Database, tmp_path: Path) -> None:
     """Two workers share the cap. The first run goes on until there is a second."""
 
@@ -767,6 +770,7 @@ def test_no_more_local_runs_at_once_than_the_cap(database: Database, tmp_path: P
     assert 2 <= peak([(one["began"], one["ended"]) for one in outputs]) <= 4
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.timings(drain_seconds=50.0)
 def test_a_run_under_way_when_the_worker_stops_is_finished(
     sqlite: Database, tmp_path: Path
@@ -777,6 +781,7 @@ def test_a_run_under_way_when_the_worker_stops_is_finished(
     assert run_of(sqlite, run_id).state == "DONE"
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.timings(drain_seconds=0.1)
 def test_a_run_that_does_not_end_in_time_has_failed_and_is_gone(
     sqlite: Database, tmp_path: Path
@@ -789,6 +794,7 @@ def test_a_run_that_does_not_end_in_time_has_failed_and_is_gone(
     assert (run.state, run.log) == ("FAILED", ("The run was interrupted: flowbridge was stopped.",))
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.timings(drain_seconds=0.1)
 def test_an_interrupted_run_is_run_again_only_where_its_flow_says_so(
     sqlite: Database, tmp_path: Path
@@ -817,6 +823,7 @@ def test_an_interrupted_run_is_run_again_only_where_its_flow_says_so(
     assert run_of(sqlite, ids["again"]).log == again.log, "its log says that it was run twice"
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.timings(drain_seconds=50.0)
 def test_queued_runs_are_still_there_after_a_stop(sqlite: Database, tmp_path: Path) -> None:
     """More runs than the worker has begun: none is lost and none fails by the stop."""
@@ -840,6 +847,7 @@ def test_queued_runs_are_still_there_after_a_stop(sqlite: Database, tmp_path: Pa
         )
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_the_end_of_the_flow_host_ends_the_worker_so_that_it_is_made_anew(
     sqlite: Database, tmp_path: Path
 ) -> None:

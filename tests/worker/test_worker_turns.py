@@ -1156,6 +1156,7 @@ def turns_until(hand: Hand, condition: Callable[[], object]) -> None:
     until(one, what="it")
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_run_that_another_worker_has_taken_over_is_left_to_it(
     sqlite: Database, tmp_path: Path, clock: Clock, lines: Any
 ) -> None:
@@ -1188,6 +1189,7 @@ def test_a_run_that_another_worker_has_taken_over_is_left_to_it(
         )
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_no_run_begins_while_starts_are_held(
     sqlite: Database, tmp_path: Path, clock: Clock, lines: Any
 ) -> None:
@@ -1204,6 +1206,7 @@ def test_no_run_begins_while_starts_are_held(
         turns_until(hand, lambda: run_of(sqlite, one).state == "DONE")
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_worker_without_a_run_under_way_ends_at_once(
     sqlite: Database, tmp_path: Path, clock: Clock
 ) -> None:
@@ -1213,6 +1216,7 @@ def test_a_worker_without_a_run_under_way_ends_at_once(
     assert hand.sleeps == []
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_what_is_for_local_flows_waits_until_those_of_a_changed_configuration_are_loaded(
     sqlite: Database, tmp_path: Path, clock: Clock, lines: Any
 ) -> None:
@@ -1247,6 +1251,7 @@ def test_flows_that_are_loaded_while_a_worker_idles_are_stored_at_once(
         assert list_flows() == ["mine"]
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_flows_that_are_missing_are_said_once_for_each_change(
     sqlite: Database, tmp_path: Path, clock: Clock, lines: Any
 ) -> None:
@@ -1281,6 +1286,7 @@ def test_flows_that_are_missing_are_said_once_for_each_change(
         ]
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_run_whose_end_is_asked_for_ends_and_the_flows_are_written_down(
     sqlite: Database, tmp_path: Path, clock: Clock
 ) -> None:
@@ -1295,6 +1301,7 @@ def test_a_run_whose_end_is_asked_for_ends_and_the_flows_are_written_down(
         turns_until(hand, lambda: run_of(sqlite, one).state == "TERMINATED")
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_runs_that_a_turn_took_that_failed_are_begun_once(
     sqlite: Database, tmp_path: Path, clock: Clock, lines: Any
 ) -> None:
@@ -1322,6 +1329,7 @@ def upload(database: Database, blobs: BlobStore) -> None:
     database.write(lambda connection: local_files.store_file(connection, file))
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize(
     ("number", "state"), [(errno.EMFILE, "QUEUED"), (errno.ENOMEM, "QUEUED"), (errno.EIO, "FAILED")]
 )
@@ -1356,6 +1364,7 @@ def lent_files() -> int:
     return found
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_files_that_a_turn_lent_and_failed_are_taken_back(
     sqlite: Database, tmp_path: Path, clock: Clock, lines: Any
 ) -> None:
@@ -1376,6 +1385,7 @@ def test_files_that_a_turn_lent_and_failed_are_taken_back(
         assert lent_files() == 0
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_worker_whose_flow_host_died_ends_with_an_error(
     sqlite: Database, tmp_path: Path, clock: Clock, fake: FakePlatform
 ) -> None:
@@ -1476,6 +1486,7 @@ def test_a_hold_is_seen_and_its_changes_are_said(database: Database, lines: Any)
     ]
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize("name", ["a\0b", "x" * 10_000, ""])
 def test_a_run_that_names_a_file_which_cannot_exist_fails_alone(
     postgresql: Database, tmp_path: Path, clock: Clock, name: str

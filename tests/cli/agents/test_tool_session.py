@@ -26,7 +26,7 @@ from bridge.store.inbound import rejects
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BothWays]:
+def both(tmp_path_factory: pytest.TempPathFactory, new_processes: None) -> Iterator[BothWays]:
     with serve_both_ways(tmp_path_factory.mktemp("both"), "web", routes=ROUTES) as served:
         yield served
 

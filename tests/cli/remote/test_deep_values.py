@@ -25,7 +25,7 @@ def nested(depth: int) -> Any:
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BothWays]:
+def both(tmp_path_factory: pytest.TempPathFactory, new_processes: None) -> Iterator[BothWays]:
     with serve_both_ways(tmp_path_factory.mktemp("both")) as served:
         body = json.dumps({"action": "opened", "deep": nested(DEPTH)}).encode()
         event = make_event("deep", body=body, headers={"content-type": "application/json"})

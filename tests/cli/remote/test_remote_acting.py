@@ -62,7 +62,7 @@ def plain(text: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BothWays]:
+def both(tmp_path_factory: pytest.TempPathFactory, new_processes: None) -> Iterator[BothWays]:
     """A bridge whose worker looks for operations at each heartbeat."""
     folder = tmp_path_factory.mktemp("both")
     soon = {"heartbeat_seconds": 0.1}

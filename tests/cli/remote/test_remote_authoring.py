@@ -24,7 +24,7 @@ MANY = 700  # more than a page has
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BothWays]:
+def both(tmp_path_factory: pytest.TempPathFactory, new_processes: None) -> Iterator[BothWays]:
     whole = NEW.replace("triage-new", "whole").replace('{n: "${body.m}"}', '"${body}"')
     routes = HEAD + OLD + NEW + whole.replace("body.new", "body.hostile")
     folder = tmp_path_factory.mktemp("both")

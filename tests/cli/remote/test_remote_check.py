@@ -44,7 +44,7 @@ PROBLEM = {
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BothWays]:
+def both(tmp_path_factory: pytest.TempPathFactory, new_processes: None) -> Iterator[BothWays]:
     with serve_both_ways(tmp_path_factory.mktemp("both")) as served:
         yield served
 

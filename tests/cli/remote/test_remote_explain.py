@@ -56,7 +56,7 @@ BODY = {
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BothWays]:
+def both(tmp_path_factory: pytest.TempPathFactory, new_processes: None) -> Iterator[BothWays]:
     routes = ROUTES % {"long": "x" * 350}
     with serve_both_ways(tmp_path_factory.mktemp("both"), routes=routes) as served:
         store = served.bridge.database

@@ -51,7 +51,7 @@ def add_submissions(store: Database) -> None:
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BothWays]:
+def both(tmp_path_factory: pytest.TempPathFactory, new_processes: None) -> Iterator[BothWays]:
     with serve_both_ways(tmp_path_factory.mktemp("both"), routes=FORMS) as served:
         add_submissions(served.bridge.database)
         yield served

@@ -42,7 +42,9 @@ def platform() -> Iterator[FakePlatform]:
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory, platform: FakePlatform) -> Iterator[BothWays]:
+def both(
+    tmp_path_factory: pytest.TempPathFactory, platform: FakePlatform, new_processes: None
+) -> Iterator[BothWays]:
     routes = FLOWS + ROUTES.replace(
         "version: 1\nplatforms:\n", PLATFORMS.format(url=platform.base_url)
     )

@@ -28,7 +28,7 @@ CHANGING = re.compile(
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BothWays]:
+def both(tmp_path_factory: pytest.TempPathFactory, new_processes: None) -> Iterator[BothWays]:
     with serve_both_ways(tmp_path_factory.mktemp("both"), routes=ALL_ROUTES) as served:
         add_records(served.bridge.database)
         yield served

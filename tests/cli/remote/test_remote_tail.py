@@ -36,7 +36,7 @@ NO_FILTERS = dict.fromkeys(
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BothWays]:
+def both(tmp_path_factory: pytest.TempPathFactory, new_processes: None) -> Iterator[BothWays]:
     with serve_both_ways(tmp_path_factory.mktemp("both")) as served:
         store = served.bridge.database
         add_records(store)

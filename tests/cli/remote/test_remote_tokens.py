@@ -10,7 +10,7 @@ from both_ways import BothWays, serve_both_ways
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BothWays]:
+def both(tmp_path_factory: pytest.TempPathFactory, new_processes: None) -> Iterator[BothWays]:
     with serve_both_ways(tmp_path_factory.mktemp("both")) as served:
         served.token = served.add_token("laptop", "read,bodies,act,admin")
         yield served

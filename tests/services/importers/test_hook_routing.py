@@ -130,6 +130,7 @@ def test_imported_routes_start_what_the_model_runs() -> None:
     assert HOOKS * REQUESTS * 0.2 < started < HOOKS * REQUESTS * 0.8
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.skipif(PROGRAM is None, reason="needs the program webhook (apt install webhook)")
 def test_the_program_agrees_with_the_model(tmp_path: Path) -> None:
     hooks, requests = make_cases(seed=20)

@@ -79,6 +79,7 @@ def import_whole(name: str, text: str, kind: str) -> None:
         write_environment(result.secrets)
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize(
     ("kind", "folder"),
     [("webhook", "hooks"), ("n8n", "n8n"), ("hookdeck", "hookdeck"), ("convoy", "convoy")],

@@ -161,6 +161,7 @@ def test_the_model_decides_as_n8n_did() -> None:
     assert compared > 900
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.skipif(
     not (MODULES and NODE), reason="FLOWBRIDGE_N8N_MODULES names no folder of node's"
 )

@@ -596,6 +596,7 @@ def test_an_error_of_the_store_is_said_without_details(
     assert "event" not in answer.get_json()["detail"]
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_the_modules_are_imported_at_the_first_request() -> None:
     code = (
         "import sys, bridge.web.app; "

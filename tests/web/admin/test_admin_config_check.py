@@ -89,6 +89,7 @@ def test_it_needs_the_scope_bodies(admin: AdminClient) -> None:
     assert answer.status_code == 403
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_process_of_its_own_checks_without_the_secrets_of_the_receiver(
     admin: AdminClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +106,7 @@ def test_a_process_of_its_own_checks_without_the_secrets_of_the_receiver(
     assert found.get_json()["problems"] == here["problems"] != []
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_check_that_takes_too_much_is_the_fault_of_its_text(
     admin: AdminClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

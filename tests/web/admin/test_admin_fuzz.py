@@ -126,6 +126,7 @@ def find_endpoint(method: str, path: str) -> Endpoint:
     return next(one for one in ENDPOINTS if (one.method, one.path) == (method, path))
 
 
+@pytest.mark.usefixtures("slow")
 @settings(max_examples=MAX_EXAMPLES)
 @given(
     endpoint=st.sampled_from(ENDPOINTS),

@@ -54,7 +54,7 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(tmp_path_factory: pytest.TempPathFactory, new_processes: None) -> Iterator[Served]:
     port = free_port()
     environ = {"FLOWBRIDGE_PRIVATE_BIND": f"127.0.0.1:{port}"}
     timings = {"answer_stall_seconds": 1.0}

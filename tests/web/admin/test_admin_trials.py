@@ -95,6 +95,7 @@ def try_text(admin: AdminClient, **body: Any) -> dict[str, Any]:
     return wait_for(admin, shape["id"])
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_trial(admin: AdminClient) -> None:
     shape = try_text(admin)
     assert (shape["state"], shape["error"]) == ("done", None)
@@ -117,6 +118,7 @@ def test_events_are_selected_by_ids_or_filters(admin: AdminClient) -> None:
     assert try_text(admin, filters={"status": "none", "until": "1h"})["result"]["events"] == 0
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_trial_explains_events_if_it_is_asked_to(admin: AdminClient, database: Database) -> None:
     result = try_text(admin, text=CHANGED.replace("opened}", "openned}"), explain=True)["result"]
     assert result["explanations_complete"] is True
@@ -300,6 +302,7 @@ def test_one_trial_at_once(
         assert time.monotonic() < until
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_failure_is_told(admin: AdminClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "PROGRAM", "raise SystemExit(9)")
     shape = try_text(admin)

@@ -56,6 +56,7 @@ def problem_of(answer: Any) -> str:
     return str(answer.get_json()["type"]).removeprefix(TYPE_PREFIX)
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize("endpoint", UPKEEP_ENDPOINTS, ids=lambda one: f"{one.method} {one.path}")
 @pytest.mark.parametrize("scopes", [(Scope.READ,), OPERATOR, ADMIN], ids=str)
 def test_each_endpoint_wants_its_scope(

@@ -161,6 +161,7 @@ def test_a_polyglot_is_only_downloaded(
             check_download(answer, content)
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.skipif(not can_render(), reason="the extra `previews` is not installed")
 def test_a_preview_of_a_polyglot_has_no_byte_of_it(console: ConsoleClient) -> None:
     for content, name, _ in POLYGLOTS.values():

@@ -260,6 +260,7 @@ def test_a_download_too_large_is_refused_whole(
     assert [one for one, _ in actions(console) if one == "exported"] == []
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_file_is_a_download_and_its_preview_a_picture_of_ours(console: ConsoleClient) -> None:
     blobs = BlobStore.of(console.settings)
     content = b"<script>alert(1)</script>"

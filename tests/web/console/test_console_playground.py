@@ -87,6 +87,7 @@ def test_the_form_begins_with_the_text_in_use(console: ConsoleClient) -> None:
         assert "- name: triage" in html and "# a remark" not in html and LITERAL not in html
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_secrets_of_the_file_are_not_in_the_text(database: Database, tmp_path: Path) -> None:
     config = write_config(tmp_path)
     client = ConsoleClient(database, tmp_path, config)

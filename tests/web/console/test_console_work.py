@@ -122,6 +122,7 @@ def watch_page(console: ConsoleClient, path: str) -> Work:
     return min(found, key=lambda one: one.steps)
 
 
+@pytest.mark.usefixtures("slow")
 def test_no_page_does_more_in_a_larger_store(
     sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -139,7 +139,7 @@ EXAMPLES = 60
 
 
 @pytest.fixture(scope="module")
-def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
+def bridge(tmp_path_factory: pytest.TempPathFactory, new_processes: None) -> Iterator[Bridge]:
     environ = {"FLOWBRIDGE_LOCAL_API_KEY": KEY, "FLOWBRIDGE_LOCAL_USER_ID": USER}
     with Bridge(tmp_path_factory.mktemp("documents"), routes=ROUTES, environ=environ) as bridge:
         yield bridge

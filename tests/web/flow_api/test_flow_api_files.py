@@ -322,6 +322,7 @@ def test_what_is_no_file(local: Local, body: Any, code: str) -> None:
 # -- limits
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_file_has_a_largest_size_and_so_has_a_body(local: Local) -> None:
     assert upload(local, "fits", bytes(files.MAX_FILE_BYTES)).status_code == 200
     answer = upload(local, "large", bytes(files.MAX_FILE_BYTES + 1))

@@ -53,7 +53,9 @@ WEB = {"Authorization": f"Bearer {SECRET}", "x-auth-key": "web"}
 
 
 @pytest.fixture(scope="module")
-def bridge(edge: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
+def bridge(
+    edge: dict[str, str], tmp_path_factory: pytest.TempPathFactory, new_processes: None
+) -> Iterator[Bridge]:
     folder = tmp_path_factory.mktemp("served")
     (folder / "flows.py").write_text(FLOWS)
     environ = {"FLOWBRIDGE_LOCAL_API_KEY": KEY, "FLOWBRIDGE_LOCAL_USER_ID": USER, **edge}

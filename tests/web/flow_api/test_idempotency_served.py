@@ -14,7 +14,7 @@ from serving import Bridge
 
 from bridge.routing.planner import delivery_id
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.usefixtures("new_processes")
 LIMITED = "limitedkey0123456789abcdef"
 USER = "the-built-in-user"
 ROUTES = f"""

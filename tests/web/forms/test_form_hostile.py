@@ -39,7 +39,7 @@ LARGEST = 7 * MIB  # three files of 2 MiB, and 1 MiB for fields
 
 
 @pytest.fixture(scope="module")
-def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
+def web(tmp_path_factory: pytest.TempPathFactory, new_processes: None) -> Iterator[Bridge]:
     with Bridge(
         tmp_path_factory.mktemp("hostile"),
         "web",
@@ -52,7 +52,7 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
 
 
 @pytest.fixture(scope="module")
-def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
+def hurried(tmp_path_factory: pytest.TempPathFactory, new_processes: None) -> Iterator[Bridge]:
     """Receivers for which a body has to come soon."""
     with Bridge(
         tmp_path_factory.mktemp("hurried"),
@@ -249,6 +249,7 @@ def test_names_that_nest_without_end(web: Bridge, name: str) -> None:
 UNDISTURBED = "a round in which no process beside these ends"
 
 
+@pytest.mark.usefixtures("slow")
 def test_what_is_compressed_is_never_unpacked(web: Bridge) -> None:
     bomb = gzip.compress(b"a=" + b"0" * (100 * MIB))
 

@@ -76,7 +76,7 @@ PAYLOADS = [
 
 
 @pytest.fixture(scope="module")
-def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
+def web(tmp_path_factory: pytest.TempPathFactory, new_processes: None) -> Iterator[Bridge]:
     folder = tmp_path_factory.mktemp("forms")
     (folder / "pages").mkdir()
     (folder / "pages" / "thanks.html").write_text(OWN)

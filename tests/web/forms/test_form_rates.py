@@ -28,7 +28,7 @@ NOW = 1_800_000_000.0
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def web(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, new_processes: None
 ) -> Iterator[Bridge]:
     environ = {"FLOWBRIDGE_TRUSTED_PROXIES": "127.0.0.1", "FLOWBRIDGE_SECRET_KEY": "x" * 40}
     if request.param == "postgresql":

@@ -47,7 +47,7 @@ Send = Callable[..., Answer]
     ids="-".join,
 )
 def web(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, new_processes: None
 ) -> Iterator[Bridge]:
     database, edge = request.param
     environ = EDGES[edge] | {

@@ -79,7 +79,10 @@ def service() -> Iterator[Misbehaving]:
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def web(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, service: Misbehaving
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    service: Misbehaving,
+    new_processes: None,
 ) -> Iterator[Bridge]:
     folder = tmp_path_factory.mktemp("forms")
     (folder / "words.txt").write_text("# what nobody writes us\ncasino\nbuy now\n")

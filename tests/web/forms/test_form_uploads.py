@@ -85,7 +85,7 @@ class Ends:
 
 
 @pytest.fixture(scope="module")
-def ends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ends]:
+def ends(tmp_path_factory: pytest.TempPathFactory, new_processes: None) -> Iterator[Ends]:
     folder = tmp_path_factory.mktemp("uploads")
     (folder / "flows.py").write_text(FLOWS)
     with FakePlatform(run_seconds=0.05) as gumloop, Misbehaving() as http:
