@@ -1,17 +1,20 @@
 # Development commands: `make help` lists them. They use the virtual environment in .venv.
 BIN := .venv/bin
 
-.PHONY: help install test lint format types docs screenshots bench packages
+.PHONY: help install test test-all lint format types docs screenshots bench packages
 
 help: ## List the commands
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 install: ## Create .venv and install flowbridge with its test extra
 	python3 -m venv .venv
 	$(BIN)/pip install -e '.[test]'
 
-test: ## Run the whole test suite
+test: ## Run the quick tests
 	$(BIN)/pytest
+
+test-all: ## Run all tests
+	$(BIN)/pytest --all
 
 lint: ## Check style and formatting
 	$(BIN)/ruff check .
