@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import os
 import signal
+import sys
 import traceback
 import warnings
 from collections import deque
@@ -71,6 +72,12 @@ class Node:
     def __init__(self, number: int) -> None:
         self.id = f"gw{number}"
         self.gateway = self
+        self.workerinfo = {
+            "id": self.id,
+            "sysplatform": sys.platform,
+            "version_info": sys.version_info,
+            "executable": sys.executable,
+        }
 
 
 class Worker:
@@ -194,7 +201,6 @@ def _run_as_worker(session: pytest.Session, connection: Connection, number: int)
             for item, next_item in _receive_items(session, connection):
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=next_item)
         session.config.hook.pytest_sessionfinish(session=session, exitstatus=pytest.ExitCode.OK)
-        session.config.hook.pytest_unconfigure(config=session.config)
         atexit._run_exitfuncs()
         code = 0
     except (BrokenPipeError, EOFError):
