@@ -73,6 +73,7 @@ def test_it_installs_what_has_a_hash_and_nothing_else() -> None:
     assert "--no-deps --no-build-isolation ." in ours
 
 
+@pytest.mark.usefixtures("before_release")
 def test_base_images_are_named_by_digest() -> None:
     named = [rest.partition(" ")[0] for name, rest in instructions() if name == "FROM"]
     assert named == ["${PYTHON_IMAGE}"] * 2

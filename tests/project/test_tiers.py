@@ -222,3 +222,9 @@ def test_junit_xml_has_each_test_with_its_time(tmp_path: Path) -> None:
         "test_quick",
         "test_with_a_server_of_the_session",
     ]
+
+
+def test_a_test_sees_what_is_logged(tmp_path: Path) -> None:
+    tests = "import logging\ndef test(caplog):\n    logging.error('told')\n    assert caplog.messages == ['told']"
+    code, lines = run(tmp_path, tests, "-n2")
+    assert code == 0, lines

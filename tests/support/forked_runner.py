@@ -221,7 +221,8 @@ def _separate(config: pytest.Config, connection: Connection, number: int) -> Non
     capture.stop_global_capturing()
     capture.start_global_capturing()
     for listener in config.hook.pytest_runtest_logreport.get_hookimpls():
-        config.pluginmanager.unregister(listener.plugin)
+        if listener.plugin_name != "logging-plugin":  # it has what tests log
+            config.pluginmanager.unregister(listener.plugin)
     config.pluginmanager.register(Reporter(config, connection))
 
 

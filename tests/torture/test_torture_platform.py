@@ -221,6 +221,7 @@ def test_faults_are_switched_off_at_once(make_platform: Any) -> None:
     assert kind_of(platform.post(), "gumloop") is OutcomeKind.STARTED
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_so_many_starts_are_answered_with_429(make_platform: Any) -> None:
     platform = make_platform()
     platform.process.send_line(b"throttle 2")

@@ -1231,6 +1231,7 @@ def test_what_is_for_local_flows_waits_until_those_of_a_changed_configuration_ar
         hand.tasks.clear()
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_flows_that_are_loaded_while_a_worker_idles_are_stored_at_once(
     sqlite: Database, tmp_path: Path, clock: Clock, lines: Any
 ) -> None:

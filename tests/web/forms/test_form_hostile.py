@@ -349,6 +349,7 @@ def test_what_is_malformed_is_refused_clearly(
     )
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_disk_that_is_nearly_full_takes_no_more_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
