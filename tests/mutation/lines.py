@@ -10,24 +10,23 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
+from types import UnionType
 
 from trees import Tree, digest
 
 SECONDS = 900  # for one test file
+FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
     """What is known of the tests: those that execute a line by file and line, how long each takes,
     and those that need a server.
-
-    `whole`: test files that could not be traced.
     """
 
     by_line: Mapping[str, Mapping[int, frozenset[str]]]
     seconds: Mapping[str, float]
     postgres: frozenset[str]
-    whole: frozenset[str]
 
 
 def trace(
@@ -58,7 +57,9 @@ def trace(
         tree = free.get()
         try:
             traced = [str(tree.folder / each) for each in files]
-            found = tree.run(files=[test_file], tests=[], options=[], seconds=SECONDS, trace=traced)
+            found = tree.run_unchanged(
+                files=[test_file], tests=[], options=[], seconds=SECONDS, trace=traced
+            )
         finally:
             free.put(tree)
         short = {
@@ -66,9 +67,7 @@ def trace(
             for file, lines in found.get("lines", {}).items()
         }
         known = {"files": list(files), **found, "lines": short}
-        say(
-            f"{test_file}: {found['result']}, {len(known.get('seconds_of', ()))} tests in {found['seconds']} s {found.get('failed') or ''}"
-        )  # type: ignore[arg-type]
+        say(f"{test_file}: {len(found['seconds_of'])} tests in {found['seconds']} s")
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps(known))
         return known
@@ -97,7 +96,6 @@ def _merged(found: Mapping[str, Mapping[str, object]]) -> Known:
         },
         seconds,
         frozenset(name for known in found.values() for name in known.get("postgres", ())),  # type: ignore[attr-defined]
-        frozenset(file for file, known in found.items() if "seconds_of" not in known),
     )
 
 
@@ -108,12 +106,12 @@ def tests_of(known: Known, file: str, text: str, lines: Iterable[int]) -> set[st
     by_line = known.by_line.get(file, {})
     tree = ast.parse(text)
     wanted = set(lines)
-    function = _innermost(tree, wanted, ast.FunctionDef)
+    function = _innermost(tree, wanted, FUNCTION)
     if function is not None:
         statement = _innermost(function, wanted, ast.stmt) or function
         near = range(statement.lineno, (statement.end_lineno or statement.lineno) + 1)
         simple = not isinstance(
-            statement, ast.FunctionDef | ast.If | ast.For | ast.While | ast.With | ast.Try
+            statement, FUNCTION | ast.If | ast.For | ast.While | ast.With | ast.Try
         )
         for attempt in (
             wanted,
@@ -139,7 +137,7 @@ def tests_of(known: Known, file: str, text: str, lines: Iterable[int]) -> set[st
     return found or set().union(*(tests for line, tests in by_line.items() if line in bodies))
 
 
-def _innermost(tree: ast.AST, lines: set[int], kind: type) -> ast.stmt | None:
+def _innermost(tree: ast.AST, lines: set[int], kind: type | UnionType) -> ast.stmt | None:
     """Return the smallest statement of a kind that holds all these lines."""
     fit = [
         node
@@ -153,7 +151,7 @@ def _innermost(tree: ast.AST, lines: set[int], kind: type) -> ast.stmt | None:
 
 
 def _function_lines(tree: ast.AST) -> set[int]:
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    functions = [node for node in ast.walk(tree) if isinstance(node, FUNCTION)]
     return {
         line for node in functions for line in range(node.lineno + 1, (node.end_lineno or 0) + 1)
     }

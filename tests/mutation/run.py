@@ -177,13 +177,12 @@ def try_mutant(tree: Tree, mutant: Mutant, steps: Sequence[Step]) -> Result:
     began = time.monotonic()
     for step in steps:
         with tree.changed(mutant.file, mutant.code):
-            said = _run(tree, step, mutant.file)
+            said = tree.run(**_request(step, mutant.file))
         result.ran.append(f"{len(step.tests) or 'all'} tests of {', '.join(step.files)}")
         if said["result"] == "passed":
             continue
-        if not step.tests and not _passes(tree, step, mutant.file):
-            result.ran[-1] += ", which fail without the mutant too"
-            continue
+        if not step.tests:
+            _require_pass(tree, step, mutant.file)
         result.result = said["result"]
         result.by = said.get("failed") or ""
         result.why = said.get("why", "").strip()[-300:]
@@ -192,27 +191,25 @@ def try_mutant(tree: Tree, mutant: Mutant, steps: Sequence[Step]) -> Result:
     return result
 
 
-def _run(tree: Tree, step: Step, changed: str) -> Mapping[str, Any]:
-    return tree.run(
-        files=step.files,
-        tests=step.tests,
-        options=["-x"],
-        seconds=step.seconds,
-        each=step.each,
-        changed=changed,
-    )
+def _request(step: Step, changed: str) -> dict[str, Any]:
+    return {
+        "files": step.files,
+        "tests": step.tests,
+        "options": ["-x"],
+        "seconds": step.seconds,
+        "each": step.each,
+        "changed": changed,
+    }
 
 
-def _passes(tree: Tree, step: Step, changed: str) -> bool:
-    """Tell whether whole test files pass without a mutant: they were not traced, so nobody has seen
-    it. Each is run once.
-    """
-    if step.files not in _PASS:
-        _PASS[step.files] = _run(tree, step, changed)["result"] == "passed"
-    return _PASS[step.files]
+def _require_pass(tree: Tree, step: Step, changed: str) -> None:
+    """Run whole test files without a mutant, once each: they were not traced."""
+    if step.files not in _PASSED:
+        tree.run_unchanged(**_request(step, changed))
+        _PASSED.add(step.files)
 
 
-_PASS: dict[tuple[str, ...], bool] = {}
+_PASSED: set[tuple[str, ...]] = set()
 
 
 def digest_of(text: str) -> str:
@@ -402,15 +399,7 @@ def _check(tree: Tree, found: lines.Known, file: str) -> None:
         CHECK_TESTS,
     )
     if chosen:
-        step = _step(found, chosen)
-        said = tree.run(
-            files=step.files, tests=step.tests, options=["-x"], seconds=step.seconds, changed=file
-        )
-        if said["result"] != "passed":
-            raise SystemExit(
-                f"{file}: without a mutant {said.get('failed') or 'a run'} fails:"
-                f" {said.get('why', '')}"
-            )
+        tree.run_unchanged(**_request(_step(found, chosen), file))
 
 
 def _read(log: Path) -> dict[str, Result]:

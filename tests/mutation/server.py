@@ -50,6 +50,12 @@ MODULES = (
     "http.server",
     "multiprocessing",
 )
+# pytest warns of a plugin whose module this process has imported
+OPTIONS = (
+    "-n0",
+    *("-p", "no:cacheprovider"),
+    *("-W", "ignore::pytest.PytestAssertRewriteWarning"),
+)
 # pytest rewrites the one; alembic loads the others
 NOT_IMPORTED = ("bridge.testing", "bridge.store.migrations")
 SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER
@@ -186,7 +192,7 @@ def _be(request: dict[str, Any], folder: Path, report: Path) -> None:
         plugin = chosen.Chosen(request, report)
         status = int(
             pytest.main(
-                [*request["files"], *request["options"], "-n0", "-p", "no:cacheprovider"],
+                [*request["files"], *request["options"], *OPTIONS],
                 plugins=[plugin],
             )
         )

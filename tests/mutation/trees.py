@@ -118,6 +118,17 @@ class Tree:
         known: Mapping[str, Any] = json.loads(answer)
         return known
 
+    def run_unchanged(self, **request: object) -> Mapping[str, Any]:
+        """Run tests without a mutant. Where they fail, end the program: what they say of a mutant
+        means nothing.
+        """
+        said = self.run(**request)
+        if said["result"] != "passed":
+            tests = said.get("failed") or ", ".join(request["files"])  # type: ignore[call-overload]
+            why = said.get("why", "").strip().rpartition("\n")[2]
+            raise SystemExit(f"Without a mutant, {tests}: {said['result']}. {why}")
+        return said
+
     def _begin(self) -> subprocess.Popen[str]:
         environ = {
             name: value for name, value in os.environ.items() if not name.startswith("FLOWBRIDGE_")
@@ -144,6 +155,5 @@ class Tree:
 
     def close(self) -> None:
         """End the process."""
-        if self._server is not None and self._server.stdin is not None:
-            self._server.stdin.close()
-            self._server.wait(60)
+        if self._server is not None:
+            self._server.communicate(timeout=60)
