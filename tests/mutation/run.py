@@ -289,6 +289,11 @@ def _parser() -> argparse.ArgumentParser:
         default="",
         help="only mutants of these files, or whose name or id begins so; several with commas",
     )
+    parser.add_argument(
+        "--area",
+        choices=targets.AREAS,
+        help="choose the sample among these files, not those of `targets.TARGETS`",
+    )
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--size", type=int, default=SIZE)
     parser.add_argument(
@@ -324,11 +329,9 @@ def _wanted(given: argparse.Namespace) -> tuple[list[tuple[Mutant, list[str]]], 
     if given.what == "known":
         wanted, results = known_mutants()
     else:
+        files = _sampled_files(given)
         wanted = [
-            (each, [])
-            for each in generate.sample(
-                ROOT, list(targets.TARGETS), seed=given.seed, size=given.size
-            )
+            (each, []) for each in generate.sample(ROOT, files, seed=given.seed, size=given.size)
         ]
     if given.only:
         names = tuple(given.only.split(","))
@@ -341,6 +344,10 @@ def _wanted(given: argparse.Namespace) -> tuple[list[tuple[Mutant, list[str]]], 
     return wanted, results
 
 
+def _sampled_files(given: argparse.Namespace) -> list[str]:
+    return targets.files_of(ROOT, given.area) if given.area else list(targets.TARGETS)
+
+
 def _run_all(
     folder: Path,
     scratch: Path,
@@ -349,8 +356,10 @@ def _run_all(
     given: argparse.Namespace,
     say: _Saying,
 ) -> list[Result]:
-    files = sorted({mutant.file for mutant, _ in todo} | set(targets.TARGETS))
-    mutated = files if given.trace else sorted({mutant.file for mutant, _ in todo})
+    mutated = {mutant.file for mutant, _ in todo}
+    files = sorted(mutated.union(targets.TARGETS, targets.files_of(ROOT, *targets.AREAS)))
+    if given.trace:
+        mutated.update(_sampled_files(given))
     test_files = (
         {each for file in mutated for each in targets.test_files(ROOT, file)}
         if given.what == "sample" or given.trace
@@ -360,7 +369,7 @@ def _run_all(
     first.warm(sorted(test_files))
     trees = [first, *(Tree(first.folder, folder / str(number)) for number in range(1, given.jobs))]
     found = lines.trace(ROOT, scratch, trees, sorted(test_files), files, say)
-    for file in mutated:
+    for file in sorted(mutated):
         _check(first, found, file)
     free: SimpleQueue[Tree] = SimpleQueue()
     for tree in trees:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 _CLAIM_TESTS = (
@@ -149,6 +150,122 @@ WIDER: dict[str, tuple[str, ...]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Area:
+    """The tests of the files whose path begins alike: those that execute them in their own process,
+    and those that start bridges.
+    """
+
+    tests: tuple[str, ...]
+    wider: tuple[str, ...] = ()
+
+
+#: What `sample --area` can mutate, by the beginning of its path.
+AREAS: dict[str, Area] = {
+    "bridge/store/db/": Area(
+        (
+            "store",
+            "durability",
+            "log_sync",
+            "corruption",
+            "shared_commit",
+            "gathered_events",
+            "change_detection",
+            "clock_steps",
+            "concurrent_indexes",
+            "ledger",
+            "ledger_conditions",
+            "lock_watch",
+            "network_bytes",
+            "prepared",
+            "queries",
+            "row_walk",
+            "oldest_events",
+            "known_names",
+            "session_check",
+            "trend_rows",
+            "turn_locks",
+            "encryption",
+            "migrate",
+            "rekey",
+            "scheduler",
+            "maintenance_jobs",
+            "fault_injection",
+            "disk_full",
+            "denied_files",
+            "process_resources",
+        ),
+        ("backup", "copy", "first_schema", "upgrade", "processes"),
+    ),
+    "bridge/worker/": Area(
+        (
+            "worker",
+            "worker_turns",
+            "attempt_deadline",
+            "clock_skew",
+            "executor",
+            "far_times",
+            "flow_generations",
+            "flow_inputs_job",
+            "form_files",
+            "maintenance_jobs",
+            "missing_flows",
+            "operation_runner",
+            "reconciler",
+            "result_queue",
+            "run_tracker",
+            "scheduler",
+            "thread_pool",
+            "trial_results_job",
+            "turn_locks",
+            "change_detection",
+            "clock_steps",
+            "local_runs",
+            "alerts",
+            "certificates",
+            "counters",
+            "tracing",
+            "trend_rows",
+            "daily_events",
+            "flow_api_files",
+        ),
+        ("flow_processes", "celery", "processes", "fleet", "alerts_live"),
+    ),
+    "bridge/system/http_": Area(
+        ("http_client", "http_head", "attempt_deadline", "hostile_server"),
+        ("platform_command",),
+    ),
+    "bridge/web/server/event_loop/": Area(
+        (
+            "asgi_app",
+            "body_decoder",
+            "commit_gatherer",
+            "connection_limit",
+            "edge_threads",
+            "head_reader",
+            "hook_calls",
+            "lag_observer",
+            "loop_connection",
+            "page_call",
+            "passed_connections",
+            "receiver_restart",
+            "thread_writer",
+            "timed_connection",
+            "unproven_bodies",
+            "unread_bodies",
+        ),
+        (
+            "event_loop_edge",
+            "receiver_end",
+            "slow_senders",
+            "readiness",
+            "edge_contract",
+            "gunicorn",
+            "http_edge",
+        ),
+    ),
+}
+
 #: Test files that mention a source file and take minutes, or execute it only in processes of their
 #: own.
 NOT_TRACED = {
@@ -169,12 +286,23 @@ NOT_TRACED = {
 }
 
 
+def files_of(root: Path, *areas: str) -> list[str]:
+    """Return the source files whose paths begin so."""
+    paths = (str(path.relative_to(root)) for path in sorted((root / "bridge").rglob("*.py")))
+    return [path for path in paths if path.startswith(areas)]
+
+
 def test_files(root: Path, file: str, *, wider: bool = False) -> list[str]:
     """Return the test files of a source file: those that the tables name and, unless they are the
-    `wider` ones, all that import it.
+    `wider` ones, all that import it. A file of an area that has no row has the tests of the area.
     """
     names = list((WIDER if wider else TARGETS).get(file, ()))
-    if not wider:
+    area = next((tests for start, tests in AREAS.items() if file.startswith(start)), None)
+    if area is not None and file not in TARGETS:
+        names = list(area.wider if wider else area.tests)
+        own = Path(file).stem
+        names.sort(key=lambda name: name != own)
+    elif not wider:
         names += [
             name
             for name in _that_import(root, file)
