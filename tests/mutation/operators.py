@@ -13,8 +13,11 @@ from typing import Any
 
 import cosmic_ray.plugins
 import parso
+from cosmic_ray.exceptions import CosmicRayTestingException
 from cosmic_ray.operators.boolean_replacer import AddNot
+from cosmic_ray.operators.exception_replacer import ExceptionReplacer
 from cosmic_ray.operators.operator import Operator
+from parso.python.tree import Name
 
 COMPARISONS = {
     "Eq": ("NotEq",),
@@ -85,9 +88,7 @@ class NegateCondition(AddNot):
     def mutate(self, node: Any, index: int) -> Any:
         """Put `not` before the condition."""
         at = 2 if node.type == "test" else 1
-        node.children[at] = parso.parse(f" not ({node.children[at].get_code().strip()})").children[
-            0
-        ]
+        node.children[at] = _negated(node.children[at])
         return node
 
 
@@ -106,15 +107,34 @@ class SwapIn(Operator):
         at = [place for place, each in enumerate(node.children) if place % 2 and _is_in(each)][
             index
         ]
-        node.children[at] = parso.parse(
-            " not in" if node.children[at].get_code().split() == ["in"] else " in"
-        ).children[0]
+        swapped = "not in" if node.children[at].get_code().split() == ["in"] else "in"
+        node.children[at] = parso.parse(f"a {swapped} b").children[0].children[1]
         return node
 
     @classmethod
     def examples(cls) -> tuple[()]:
         """Return none."""
         return ()
+
+
+class ReplaceException(ExceptionReplacer):
+    """Replace an exception by one that is never raised, also where its name has the module."""
+
+    def mutate(self, node: Any, index: int) -> Any:
+        """Replace the exception at this index."""
+        name = self._name_nodes(node)[index]
+        if isinstance(name, Name):
+            return super().mutate(node, index)
+        prefix = name.get_first_leaf().prefix
+        name.children = [Name(CosmicRayTestingException.__name__, name.start_pos, prefix)]
+        return node
+
+    @staticmethod
+    def _name_nodes(node: Any) -> list[Any]:
+        names = node.children[1]
+        if names.type == "atom":
+            names = names.children[1]  # without the parentheses
+        return names.children[::2] if names.type == "testlist_comp" else [names]
 
 
 class NegateFilter(Operator):
@@ -127,7 +147,7 @@ class NegateFilter(Operator):
 
     def mutate(self, node: Any, index: int) -> Any:
         """Put `not` before it."""
-        node.children[1] = parso.parse(f" not ({node.children[1].get_code().strip()})").children[0]
+        node.children[1] = _negated(node.children[1])
         return node
 
     @classmethod
@@ -150,6 +170,12 @@ def says_nothing(operator: str, node: Any) -> bool:
         and len(condition.children) == 3
         and " ".join(condition.children[1].get_code().split()) in _NEGATED
     )
+
+
+def _negated(condition: Any) -> Any:
+    negated = parso.parse(f"not ({condition.get_code().strip()})").children[0]
+    negated.get_first_leaf().prefix = " "
+    return negated
 
 
 def _is_call(node: Any) -> bool:
@@ -177,5 +203,6 @@ def _names() -> Iterator[str]:
 
 OPERATORS: dict[str, type[Operator]] = {
     **{name: cosmic_ray.plugins.get_operator(f"core/{name}") for name in _names()},
+    "ExceptionReplacer": ReplaceException,
     **{each.__name__: each for each in (RemoveCall, NegateCondition, SwapIn, NegateFilter)},
 }
