@@ -42,7 +42,7 @@ from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.timings import TIMINGS
 from bridge.system import deadline_sockets
 from bridge.system.boot_clock import Deadline
-from bridge.system.http_client import HttpClient
+from bridge.system.http_client import BrokenAnswer, HttpClient, OpenAnswer
 from bridge.system.http_head import HeadReader
 
 __all__ = ["clocks"]
@@ -308,6 +308,57 @@ def test_a_body_that_cannot_be_had_whole_leaves_the_status(
     assert following == Answer(status=200, headers={"content-length": "4"}, body=b"fine"), (
         "the next call has a connection of its own"
     )
+
+
+def test_a_body_is_read_by_pieces_as_it_comes(server: Misbehaving, sender: HttpClient) -> None:
+    pieces = [b"a" * 1000, b"b" * 300_000]
+    call = Call(method="GET", url=server.script("/x", chunked(*pieces), respond(200, b"next")))
+    with sender.open(call, 60) as answer:
+        assert isinstance(answer, OpenAnswer)
+        assert answer.headers["transfer-encoding"] == "chunked"
+        assert b"".join(answer.read_pieces()) == b"".join(pieces)
+    assert sender.send(call, Deadline.after(60)) == Answer(
+        status=200, headers={"content-length": "4"}, body=b"next"
+    )
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        (respond(200, b"whole"), "a break would look like its end"),
+        (chunked(b"begun", end=False), "it was broken off"),
+        (
+            withhold(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegun\r\n", b""),
+            f"nothing came for {SHORT:g} s",
+        ),
+    ],
+    ids=["of known length", "broken off", "silent"],
+)
+def test_a_body_that_does_not_come_whole_by_pieces_is_broken(
+    server: Misbehaving, sender: HttpClient, script: Any, reason: str
+) -> None:
+    call = Call(method="GET", url=server.script("/x", script))
+    with sender.open(call, SHORT if "nothing" in reason else 60) as answer:
+        assert isinstance(answer, OpenAnswer)
+        with pytest.raises(BrokenAnswer, match=reason):
+            list(answer.read_pieces())
+
+
+@pytest.mark.parametrize("body", [b"", b"x", b"refused"])
+def test_an_answer_of_another_status_comes_whole_instead(
+    server: Misbehaving, sender: HttpClient, body: bytes
+) -> None:
+    call = Call(method="GET", url=server.script("/x", respond(403, body)))
+    with sender.open(call, 60) as answer:
+        assert isinstance(answer, Answer)
+        assert (answer.status, answer.body, answer.truncated) == (403, body, False)
+
+
+def test_an_answer_by_pieces_that_does_not_come_is_none(sender: HttpClient) -> None:
+    with refusing() as port:
+        call = Call(method="GET", url=f"http://127.0.0.1:{port}/")
+        with sender.open(call, 60) as answer:
+            assert answer == NoAnswer("127.0.0.1: the connection was refused", sent=False)
 
 
 def test_a_body_of_exactly_the_limit_is_whole(server: Misbehaving) -> None:

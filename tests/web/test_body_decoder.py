@@ -95,6 +95,21 @@ def test_framing_is_no_longer_than_its_body(chunk: bytes, step: int) -> None:
     assert (len(body), rest) == (few * chunk.count(b"x"), b"")
 
 
+def test_framing_may_be_16_kib_longer_than_its_body() -> None:
+    chunk = b"1\r\nx\r\n"  # its framing is 4 bytes longer
+    body, _ = ChunkDecoder().decode(chunk * 4096)
+    assert len(body) == 4096
+    with pytest.raises(FramingError, match="longer than the body"):
+        ChunkDecoder().decode(chunk * 4097)
+
+
+@pytest.mark.parametrize("length", range(5, 40))
+def test_a_trailer_of_any_length_is_no_part_of_the_body(length: int) -> None:
+    trailer = b"X: ".ljust(length, b"x")
+    sent = b"1\r\n{\r\n1\r\n}\r\n0\r\n%s\r\n\r\nGET /" % trailer
+    assert ChunkDecoder().decode(sent) == (b"{}", b"GET /")
+
+
 @pytest.mark.parametrize("step", [5, 65536])
 def test_a_body_may_have_any_number_of_small_chunks(step: int) -> None:
     body, rest = decode(ChunkDecoder(), b"6\r\n012345\r\n" * 50_000 + b"0\r\n\r\n", step)

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import pytest
 
-from bridge.web.server.event_loop.edge_threads import EdgePool
+from bridge.web.server.event_loop.edge_threads import EdgePool, EdgeThreads
 
 
 def refuse(_thread: threading.Thread) -> NoReturn:
@@ -45,3 +45,15 @@ def test_a_pool_that_was_shut_down_refuses_every_task() -> None:
     pool.shutdown()
     with pytest.raises(RuntimeError, match="shutdown"):
         pool.submit(int)
+
+
+def test_the_threads_of_an_edge_end_with_it() -> None:
+    threads = EdgeThreads.create(1)
+    pools = (threads.hooks, threads.commits, threads.flask)
+    running = [pool.submit(threading.current_thread).result(10) for pool in pools]
+    threads.shut_down()
+    for pool, thread in zip(pools, running, strict=True):
+        with pytest.raises(RuntimeError, match="shutdown"):
+            pool.submit(int)
+        thread.join(10)
+        assert not thread.is_alive()

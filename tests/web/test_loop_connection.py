@@ -15,11 +15,14 @@ from bridge.core.errors import Refused
 from bridge.core.sizes import MIB
 from bridge.core.timings import Timings
 from bridge.web.body_reader import BodyReader
+from bridge.web.hook_messages import answer_refusal
 from bridge.web.hook_receiver import HookRequest
 from bridge.web.server.answer_limits import AnswerLimits
 from bridge.web.server.event_loop.connection import MAX_HELD_PAGE_BYTES, LoopConnection
 from bridge.web.server.event_loop.request_body import RequestBody
 from bridge.web.server.event_loop.streamed_body import MAX_UNREAD_BYTES, StreamedBody
+from bridge.web.server.event_loop.thread_writer import LoopThreadWriter
+from bridge.web.server.http_limits import LINGER_BYTES
 
 SERVER = ("127.0.0.1", 8080)
 
@@ -80,6 +83,7 @@ class Edge:
         self.intake = BodyReader()
         self.connections: set[Any] = set()
         self.pages: list[tuple[str, Any, Callable[[BaseException | None], None]]] = []
+        self.writers: list[LoopThreadWriter] = []
         self.calls = SimpleNamespace(answer=lambda *call: self.hook_calls.append(call))
         self.streams = 0
         self.hook: HookRequest | None = None
@@ -111,8 +115,9 @@ class Edge:
         self.streams -= 1
 
     def call_flask(
-        self, head: Any, stdin: Any, _length: Any, _server: Any, _writer: Any, ended: Any
+        self, head: Any, stdin: Any, _length: Any, _server: Any, writer: Any, ended: Any
     ) -> None:
+        self.writers.append(writer)
         self.pages.append((head.target, stdin, ended))
 
 
@@ -243,6 +248,72 @@ def test_a_client_that_is_to_see_an_error_is_cut_off(edge: Edge) -> None:
     edge.pages[0][2](ConnectionResetError())
     assert transport.is_aborted
     assert transport.written == b""
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(RuntimeError(), b"500"), (Refused(503, "busy", "busy"), b"503")],
+    ids=["unforeseen", "refused"],
+)
+def test_a_page_that_fails_before_its_answer_is_answered_with_the_error(
+    edge: Edge, error: Exception, status: bytes
+) -> None:
+    connection, transport = connect(edge)
+    connection.data_received(get("/a"))
+    edge.pages[0][2](error)
+    assert transport.written.startswith(b"HTTP/1.1 " + status)
+
+
+def test_a_page_that_fails_within_its_answer_ends_the_connection(edge: Edge) -> None:
+    connection, transport = connect(edge)
+    connection.data_received(get("/a"))
+    thread = threading.Thread(
+        target=edge.writers[0].start, args=("200 OK", []), kwargs={"chunked": True, "length": None}
+    )
+    thread.start()
+    while thread.is_alive():
+        turn(edge)
+    thread.join()
+    edge.pages[0][2](RuntimeError())
+    assert transport.is_cut
+    assert transport.written.count(b"HTTP/1.1") == 1
+
+
+def test_a_webhook_that_is_declared_too_large_is_refused_before_its_body(edge: Edge) -> None:
+    edge.hook = cast(
+        "HookRequest", SimpleNamespace(max_body=10, network=None, refuse=answer_refusal)
+    )
+    connection, transport = connect(edge)
+    connection.data_received(b"POST /hooks/a HTTP/1.1\r\nContent-Length: 11\r\n\r\n")
+    assert transport.written.startswith(b"HTTP/1.1 413 ")
+    assert transport.has_eof, "the rest of the body is no request"
+
+
+def test_a_client_whose_answer_ends_the_connection_is_read_until_it_closes(edge: Edge) -> None:
+    connection, transport = connect(edge)
+    connection.data_received(get("/a")[:-2] + b"Connection: close\r\n\r\n")
+    connection.data_received(get("/b") * 4000)
+    assert not transport.is_reading
+    edge.pages[0][2](None)
+    assert transport.has_eof
+    assert transport.is_reading, "else it is not seen to close"
+    connection.data_received(b"x" * LINGER_BYTES)
+    assert not transport.is_closing()
+    connection.data_received(b"x")
+    assert transport.is_cut, "it may send without end"
+
+
+def test_a_client_that_does_not_read_has_less_time_at_the_end(edge: Edge) -> None:
+    edge.answers.stall_seconds = 600.0
+    connection, transport = connect(edge)
+    connection.data_received(get("/a"))
+    connection.pause_writing()
+    edge.answers.stall_seconds = 0.0
+    connection.begin_end()
+    until = edge.loop.time() + 60
+    while not transport.is_cut:
+        assert edge.loop.time() < until
+        turn(edge)
 
 
 def test_a_client_that_is_gone_at_its_answer_is_cut_off(edge: Edge) -> None:
