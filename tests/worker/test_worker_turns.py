@@ -1047,6 +1047,23 @@ def test_at_the_end_what_goes_on_is_unknown_and_what_has_ended_is_not(
     assert hand.closed
 
 
+def test_at_the_end_what_has_ended_while_the_store_failed_is_not_unknown(
+    sqlite: Database, clock: Clock, fake: FakePlatform, lines: Any
+) -> None:
+    hand = Hand(sqlite, configured(gumloop(fake)))
+    over, going_on = add(sqlite, 2)
+    hand.step()
+    hand.call(over)
+    hand.tasks.clear()
+    hand.fails = "before"
+    hand.asleep = lambda: setattr(hand, "fails", None)
+    hand.worker.stop(within=0.0)
+    hand.worker.run()
+    assert statuses(sqlite, [over, going_on]) == ["delivered", "unknown"]
+    assert len(attempts(sqlite, over)) == 1
+    assert len(lines("attempt")) == 2
+
+
 def test_it_is_given_the_time_that_is_said_or_the_usual(
     sqlite: Database, clock: Clock, fake: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
