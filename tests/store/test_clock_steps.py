@@ -4,6 +4,8 @@ ahead.
 
 from __future__ import annotations
 
+import io
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ import worker_bench
 from records import make_delivery, make_event
 from servers import FakePlatform
 from serving import until
-from sqlalchemy import insert, select, update
+from sqlalchemy import event, insert, select, update
 from stepped_clocks import DAY, Clocks, clocks
 from worker_bench import attempts, configured, ended, get, gumloop, is_in, made, slots, wait
 
@@ -36,6 +38,7 @@ from bridge.store.local import runs
 from bridge.store.queue import claims, heartbeats, throttling
 from bridge.store.queue.claim_round import ClaimLimits
 from bridge.store.tables import schema
+from bridge.system import logs
 from bridge.system.boot_clock import Deadline
 from bridge.system.http_client import HttpClient
 from bridge.worker.celery.tasks import TaskRunner
@@ -856,6 +859,32 @@ def test_between_two_readings_no_step_changes_the_time(database: Database, clock
     clocks.ahead = 0.0
     clock.set()
     assert clock.step == 0.0
+
+
+def test_a_database_whose_clock_differs_is_logged_once(
+    postgresql: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(logs, "setup", logs.LogSetup(stream=stream))
+    seconds = 0
+
+    @event.listens_for(postgresql.engine, "before_cursor_execute", retval=True)
+    def step(
+        _connection: object, _cursor: object, statement: str, parameters: object, *_: object
+    ) -> tuple[str, object]:
+        later = f"clock_timestamp() + interval '{seconds} s'"
+        return statement.replace("clock_timestamp()", later), parameters
+
+    clock = DatabaseClock(postgresql)
+    clock.set()
+    assert stream.getvalue() == ""
+    seconds = 3600
+    for _ in range(2):
+        clock.set()
+    [line] = map(json.loads, stream.getvalue().splitlines())
+    assert line["event"] == "clocks_differ"
+    assert line["database_ahead"] == pytest.approx(3600, abs=60)
+    assert clock.step == pytest.approx(3600, abs=60)
 
 
 def longest_wait(database: Database, clocks: Clocks) -> float:

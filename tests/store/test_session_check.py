@@ -67,6 +67,22 @@ def test_two_connections_with_one_session_are_refused(postgresql: Database) -> N
         session_check.check_sessions(postgresql)
 
 
+def test_a_session_that_changes_only_in_the_third_round_is_noticed(postgresql: Database) -> None:
+    """Other clients of a pooler hide it meanwhile."""
+    sessions = iter([1, 2, 1, 2, 1, 3])
+
+    @event.listens_for(postgresql.engine, "before_cursor_execute", retval=True)
+    def pool(
+        _connection: object, _cursor: object, statement: str, parameters: object, *_: object
+    ) -> tuple[str, object]:
+        if "pg_backend_pid()" in statement:
+            statement = statement.replace("pg_backend_pid()", str(next(sessions)))
+        return statement, parameters
+
+    with pytest.raises(StoreError, match=SAID):
+        session_check.check_sessions(postgresql)
+
+
 @pytest.mark.parametrize(
     ("rounds", "shared"),
     [
