@@ -27,7 +27,7 @@ from bridge.config.settings import load_settings
 from bridge.core.file_links import FILES_PATH, file_link, read_file_token
 from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import Delivery, Event, FormFile, Retry, Status
-from bridge.core.outcomes import OutcomeKind
+from bridge.core.outcomes import Outcome, OutcomeKind
 from bridge.delivery.attempt import deliver
 from bridge.delivery.file_transfer import (
     FileTransfer,
@@ -552,6 +552,30 @@ def test_no_more_files_are_in_hand_than_there_is_room_for(
     for thread in threads:
         thread.join()
     assert (late.kind, late.ours, max(most)) == (OutcomeKind.REFUSED, True, 1) and len(most) == 3
+
+
+def test_a_link_needs_no_room(
+    sqlite: Database, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(form_files, "MAX_HELD_BYTES", len(PDF))
+    event = make_event("files", files=(CV,))
+    delivery = add(sqlite, event, {"cv": asdict(CV)}, platform="crm")
+    files = made(data, sqlite)
+    linked: list[Outcome] = []
+
+    def deliver_link(_call: Call) -> Answer:
+        """Deliver a link while the file of another call fills the room."""
+        platform = http(timeout=0.05, files="link")
+        linked.append(files.deliver(delivery, platform, lambda _: Answer(status=200), NOW))
+        return Answer(status=200)
+
+    thread = threading.Thread(target=files.deliver, args=(delivery, http(), deliver_link, NOW))
+    thread.start()
+    thread.join()
+    assert [outcome.detail for outcome in linked] != [
+        "the files of other deliveries filled the memory until the call timed out"
+    ]
+    assert len(linked) == 1
 
 
 def test_a_store_that_fails_before_the_call_started_nothing(

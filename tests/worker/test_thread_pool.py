@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import threading
 
 import pytest
 from serving import until
 
+from bridge.system import logs
 from bridge.worker.thread_pool import ThreadPool
 
 
@@ -38,6 +40,8 @@ def test_a_task_waits_while_no_thread_can_start(monkeypatch: pytest.MonkeyPatch)
         refused.append(thread.name)
         raise RuntimeError("can't start new thread")
 
+    stream = io.StringIO()
+    monkeypatch.setattr(logs, "setup", logs.LogSetup(stream=stream))
     done = threading.Event()
     pool = ThreadPool("scarce", 2, lambda _: None)
     monkeypatch.setattr(threading.Thread, "start", refuse)
@@ -45,6 +49,7 @@ def test_a_task_waits_while_no_thread_can_start(monkeypatch: pytest.MonkeyPatch)
     for _ in range(3):
         assert pool.grow(), "the task waits"
     assert len(refused) > 2
+    assert stream.getvalue().count("thread_not_started") == 1
     monkeypatch.setattr(threading.Thread, "start", start)
     until(lambda: not pool.grow() and done.is_set(), what="the task")
     pool.close()
