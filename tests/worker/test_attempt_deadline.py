@@ -67,10 +67,12 @@ class Machine:
         self.at += self.lasts.pop(0)
         return Answer(status=200, headers={}, body=b"")
 
-    def attempt(self, deliver: Callable[..., Outcome], kept_at: float = NOW) -> Outcome:
+    def attempt(
+        self, deliver: Callable[..., Outcome], kept_at: float = NOW, claim: Claim = CLAIM
+    ) -> Outcome:
         with patch.object(boot_clock, "time", self):  # the boot clock shows the same
             return make_attempt(
-                CLAIM, PLATFORM, deliver, self.send, self.now, TIMINGS.lease_seconds, kept_at
+                claim, PLATFORM, deliver, self.send, self.now, TIMINGS.lease_seconds, kept_at
             )  # type: ignore[arg-type]
 
 
@@ -105,6 +107,15 @@ def test_each_call_has_what_is_left_of_the_time() -> None:
     machine = Machine(NOW + 1.0, 20.0, 8.5, 0.0)
     machine.attempt(calls([], 3))
     assert machine.given == [TIMEOUT - 1.0, TIMEOUT - 21.0, TIMEOUT - 29.5]
+
+
+@pytest.mark.parametrize("clocks", [None, ClockReading(at=NOW)])
+def test_without_the_boot_clock_of_its_intent_the_wall_clock_says_what_is_left(
+    clocks: ClockReading | None,
+) -> None:
+    machine = Machine(NOW + 1.0, 0.0)
+    machine.attempt(calls([], 1), claim=replace(CLAIM, clocks=clocks))
+    assert machine.given == [TIMEOUT - 1.0]
 
 
 def test_a_stop_between_two_looks_at_the_clocks_gives_a_call_no_more_time() -> None:
