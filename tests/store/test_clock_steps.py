@@ -866,7 +866,7 @@ def test_a_database_whose_clock_differs_is_logged_once(
 ) -> None:
     stream = io.StringIO()
     monkeypatch.setattr(logs, "setup", logs.LogSetup(stream=stream))
-    seconds = 0
+    seconds = 0.0
 
     @event.listens_for(postgresql.engine, "before_cursor_execute", retval=True)
     def step(
@@ -877,8 +877,10 @@ def test_a_database_whose_clock_differs_is_logged_once(
 
     clock = DatabaseClock(postgresql)
     clock.set()
+    seconds = 1.5
+    clock.set()
     assert stream.getvalue() == ""
-    seconds = 3600
+    seconds = 3600.0
     for _ in range(2):
         clock.set()
     [line] = map(json.loads, stream.getvalue().splitlines())

@@ -178,6 +178,14 @@ def test_more_than_one_commit_takes_is_left_to_a_thread(sqlite: Database, sizes:
     assert event.id not in stored(sqlite)
 
 
+def test_a_store_that_fails_is_not_taken_for_a_busy_one(sqlite: Database) -> None:
+    open_connection(sqlite)
+    connection = sqlite._group._connection  # type: ignore[union-attr]
+    connection.exec_driver_sql("PRAGMA query_only = ON")  # type: ignore[union-attr]
+    [failure] = add_now(sqlite, make_event("1"))
+    assert isinstance(failure, StoreError) and "readonly" in str(failure)
+
+
 @pytest.mark.parametrize("begins", ["before", "after"])
 def test_a_commit_that_must_not_wait_leaves_the_lock_to_another_process(
     sqlite: Database, monkeypatch: pytest.MonkeyPatch, begins: str
