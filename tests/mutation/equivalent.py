@@ -70,7 +70,6 @@ EQUIVALENT: dict[str, str] = {
     "8a9478ba2c": "a heartbeat at second 0 or 1 after the boot is before every attempt",
     # bridge/system/http_*.py
     "0214b6123b": "the answer is freed with the error, which closes its file: nothing else has it",
-    "02e3d8fd1b": "one host less whose idle connections are open",
     "1cf0e7a175": "one host more whose idle connections are open",
     "086c1a35b7": (
         "an error has one chain of causes, each in several places; the last place has all of them"

@@ -769,6 +769,15 @@ def test_a_proxy_is_used_where_it_is_given(server: Misbehaving) -> None:
     assert server.received[0].headers["host"] == "flows.example"
 
 
+def test_a_call_by_a_proxy_is_made_once(server: Misbehaving) -> None:
+    server.drop_connections = 1
+    client = HttpClient(proxies={"http": server.url})
+    answer = client.send(Call(method="GET", url="http://flows.example/x"), Deadline.after(60))
+    assert isinstance(answer, NoAnswer)
+    assert server.received == []
+    client.close()
+
+
 def test_of_a_header_that_is_given_twice_in_other_letters_the_last_is_sent(
     sender: HttpClient,
 ) -> None:
