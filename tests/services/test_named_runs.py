@@ -46,7 +46,9 @@ def platform() -> Iterator[FakePlatform]:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory, platform: FakePlatform) -> Iterator[BothWays]:
+def served(
+    tmp_path_factory: pytest.TempPathFactory, platform: FakePlatform, new_processes: None
+) -> Iterator[BothWays]:
     routes = ROUTES.format(url=platform.base_url)
     with serve_both_ways(tmp_path_factory.mktemp("both"), "web", routes=routes) as both:
         yield both

@@ -13,8 +13,9 @@ import pytest
 from conftest import new_postgres_database
 from days import within_a_day
 from forms import MULTIPART, PDF, multipart, part
+from processes import call
 from records import NOW, make_event
-from serving import Answer, Bridge, call, github, until
+from serving import Answer, Bridge, github, until
 from small_disk import SIZE
 
 from bridge.config.loader import load

@@ -87,7 +87,7 @@ def mark_code(text: str) -> Markup:
     parts = escape_unprintable(text).split("`")
     if len(parts) % 2 == 0:  # a backtick of a payload
         return escape("`".join(parts))
-    return Markup("").join(
+    return escape("").join(
         Markup("<code>{}</code>").format(part) if index % 2 else escape(part)
         for index, part in enumerate(parts)
     )

@@ -364,7 +364,6 @@ def test_an_operation_is_stopped_and_resumed(
     monkeypatch.setattr(log, "BATCH_ITEMS", 2)
     operator.add_dead(5)
     one = operator.propose()
-    assert operator.post(None, path=f"/{one['id']}/stop").status_code == 409
     operator.post(None, path=f"/{one['id']}/agree")
     assert operator.runner.run_once() == 2
     assert operator.show(one["id"])["state"] == "running"
@@ -378,6 +377,16 @@ def test_an_operation_is_stopped_and_resumed(
     assert [operator.runner.run_once() for _ in range(3)] == [2, 1, 0]
     for word in ("stop", "resume"):
         assert operator.post(None, path=f"/{one['id']}/{word}").status_code == 409
+
+
+def test_a_proposal_is_withdrawn(operator: Operator) -> None:
+    operator.add_dead(2)
+    one = operator.propose()
+    withdrawn = operator.post(None, path=f"/{one['id']}/stop")
+    assert (withdrawn.status_code, withdrawn.get_json()["state"]) == (200, "expired")
+    for word in ("stop", "agree", "resume"):
+        assert operator.post(None, path=f"/{one['id']}/{word}").status_code == 409
+    assert operator.runner.run_once() == 0
 
 
 def test_a_rate_is_respected(operator: Operator) -> None:

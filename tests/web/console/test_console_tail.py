@@ -33,7 +33,7 @@ def store(console: ConsoleClient, route: str | None = "triage", **changes: objec
 
 
 def test_the_newest_is_first_with_what_became_of_it(console: ConsoleClient) -> None:
-    assert "flowbridge sample" in console.html("/tail")
+    assert "flowbridge add github" in console.html("/tail")
     first = store(console)
     second = store(console, None)
     html = console.html("/tail")
