@@ -25,6 +25,9 @@ REQUEST: dict[str, Any] = {
 }
 
 
+pytestmark = pytest.mark.usefixtures("new_processes")
+
+
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Return a copy of the project, with the process that runs its tests."""
