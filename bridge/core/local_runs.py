@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from bridge.core.model import JSON
 
@@ -61,6 +62,12 @@ class LocalFlow:
     memory: int | None = None
     created_at: float = 0.0
 
+
+#: What the local platform's list of inputs says beside the names of the public API: in the
+#: description of an input, and as a key of the answer.
+REQUIRED: Final = "required"
+WHOLE_BODY: Final = "the whole body of the start"
+TAKES_ANY: Final = "takes_any"
 
 #: The `workbook` of the flows that come with flowbridge.
 READY_MADE = "ready-made"

@@ -29,7 +29,7 @@ def input_json(platform: str, saved_item_id: str, node: InputNode) -> dict[str, 
         "platform": platform,
         "saved_item_id": saved_item_id,
         "name": node.name,
-        "type": node.type or None,
+        "type": (node.type if node.annotation is None else node.annotation) or None,
         "description": node.description or None,
     }
 

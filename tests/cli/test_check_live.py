@@ -62,14 +62,13 @@ def test_routes_that_fit_have_no_problem(platform: FakePlatform) -> None:
 #: inputs of a route -> the paths and messages of its warnings
 MISFITS: dict[str, list[tuple[str, str]]] = {
     '{titel: "${body.t}", labels: x}': [
-        ("routes.0.inputs", "the route does not give `title` of the flow `gumloop/echo`"),
         ("routes.0.inputs.titel", "has no input `titel`; did you mean `title`? it has: title"),
     ],
     "{title: {a: 1}, labels: x}": [
         ("routes.0.inputs.title", "is a string; the route gives an object"),
     ],
     "{title: x, labels: [1]}": [("routes.0.inputs.labels", "is a string; the route gives a list")],
-    "{title: x}": [("routes.0.inputs", "does not give `labels`")],
+    "{title: x}": [],  # the platform does not say whether `labels` has a default
 }
 
 
@@ -192,21 +191,36 @@ def test_a_platform_whose_circuit_is_open_is_not_asked(
     assert "not asked: gumloop/echo: " in shown and "1 flow not asked" in shown
 
 
-def test_a_local_flow_may_take_inputs_that_it_does_not_list(
+def test_a_flow_may_take_inputs_that_it_does_not_list(
     platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from bridge.services.config_checks import live_flows
 
     nodes = (InputNode(name="title"),)
-    monkeypatch.setattr(live_flows, "ask_for_inputs", lambda *_: Listing(items=nodes))
-    route = "  - {name: a, on: github, inputs: {INPUTS}, flow: local/echo}\n"
-    for inputs, count in (("title: x, other: y", 0), ("titel: x", 2)):
-        write(platform, route.replace("INPUTS", inputs))
-        file = Path("routes.yaml")
-        file.write_text(
-            file.read_text().replace("platforms:\n", "platforms:\n  local: {type: local}\n")
-        )
+    listing = Listing(items=nodes, takes_any=True)
+    monkeypatch.setattr(live_flows, "ask_for_inputs", lambda *_: listing)
+    for inputs, count in (("title: x, other: y", 0), ("titel: x", 1)):
+        write(platform, f"  - {{name: a, on: github, inputs: {{{inputs}}}, flow: gumloop/echo}}\n")
         assert len(check()[1]) == count
+
+
+def test_the_types_of_a_local_flow_are_its_annotations(
+    platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list for a parameter without an annotation, or with that of a list, is right."""
+    from bridge.services.config_checks import live_flows
+
+    nodes = (
+        InputNode(name="any", type="string", annotation=""),
+        InputNode(name="labels", type="string", annotation="list[str]"),
+        InputNode(name="text", type="string", annotation="str", required=True),
+    )
+    monkeypatch.setattr(live_flows, "ask_for_inputs", lambda *_: Listing(items=nodes))
+    inputs = "{any: [1], labels: [1], text: [1]}"
+    write(platform, f"  - {{name: a, on: github, inputs: {inputs}, flow: gumloop/echo}}\n")
+    (problem,) = check()[1]
+    assert problem[1] == "routes.0.inputs.text"
+    assert problem[2].endswith("is a string; the route gives a list: ${json(…)} makes it text")
 
 
 def test_a_missing_flow_is_an_error_with_a_near_name(platform: FakePlatform) -> None:
@@ -226,8 +240,9 @@ def test_a_route_with_several_flows_may_have_inputs_of_each(platform: FakePlatfo
         " flow: [gumloop/echo, gumloop/other]}\n",
     )
     assert check()[:2] == (0, [])
-    platform.flows["other"] = ["n", "m"]
-    assert [path for _, path, _ in check()[1]] == ["routes.0.inputs"]
+    platform.flows["other"] = ["m"]
+    found = check()[1]
+    assert [path for _, path, _ in found] == ["routes.0.inputs.n"] * 2
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/api/v1", None])

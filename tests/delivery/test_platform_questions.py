@@ -10,11 +10,13 @@ import pytest
 from platform_answers import RUN, answer
 
 from bridge.core.http_messages import Answer
+from bridge.core.local_runs import Input
 from bridge.core.model import RunState
-from bridge.delivery.platforms import gumloop
+from bridge.delivery.platforms import gumloop, local
 from bridge.delivery.platforms.model import InputNode, KillReport, Listing, SavedFlow
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.routing.model import Platform
+from bridge.web.flow_api import responses
 
 
 def test_questions_are_asked_with_the_ids_and_the_key() -> None:
@@ -94,6 +96,37 @@ def test_flows_and_inputs_are_read_as_documented() -> None:
         InputNode(name="title", type="string", description="What"),
         InputNode(name="scan", type="file"),
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "type_", "required", "read"),
+    [
+        ("text", "str", True, ("str", "required", True)),
+        ("text", "dict[str, int]", True, ("dict[str, int]", "required", True)),
+        ("text", "list", False, ("list", "default 'a, required'", False)),
+        ("text", "", False, ("", "default 'a, required'", False)),
+        ("text", "", True, ("", "required", True)),
+        ("file", "File", True, (None, "the name of an uploaded file, required", True)),
+        ("body", "WebhookInput", True, (None, "the whole body of the start, required", True)),
+    ],
+)
+def test_an_input_of_a_local_flow_has_the_type_of_its_annotation(
+    kind: str, type_: str, required: bool, read: tuple[str | None, str, bool]
+) -> None:
+    listed = responses.input_node(Input("name", type_, required, "a, required", kind))
+    (node,) = local.read_inputs(answer(200, {"inputs": [listed]})).items or ()
+    assert (node.annotation, node.description, node.required) == read
+
+
+def test_a_flow_that_takes_any_input_says_so_and_one_without_inputs_may() -> None:
+    node = {"name": "title", "data_type": "string"}
+    for answered, takes_any in (
+        ({"inputs": [node]}, False),
+        ({"inputs": [node], "takes_any": True}, True),
+        ({"inputs": []}, True),
+        ({"inputs": "none"}, False),
+    ):
+        assert gumloop.read_inputs(answer(200, answered)).takes_any is takes_any
 
 
 def test_runs_are_read_newest_first_whatever_fields_they_have() -> None:

@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from bridge.core.http_messages import Answer, Call
+from bridge.core.local_runs import TAKES_ANY
 from bridge.core.model import Delivery
 from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
 from bridge.delivery.platforms.gumloop_records import (
@@ -132,8 +133,14 @@ def build_inputs(platform: Platform, saved_item_id: str) -> Call:
 
 
 def read_inputs(answer: Answer) -> Listing[InputNode]:
-    """Return the Input nodes; an entry without a name is left out."""
-    return read_listing(answer, "inputs", read_input)
+    """Return the Input nodes; an entry without a name is left out.
+
+    A flow that lists none may have a Webhook Input node, which takes the whole body.
+    """
+    listing = read_listing(answer, "inputs", read_input)
+    value = load(answer.body)
+    takes_any = isinstance(value, dict) and value.get(TAKES_ANY) is True
+    return replace(listing, takes_any=takes_any or listing.items == ())
 
 
 def build_runs(platform: Platform, saved_item_id: str) -> Call:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Final
 
 from bridge.core.http_messages import Answer, Call
+from bridge.core.local_runs import REQUIRED, WHOLE_BODY
 from bridge.core.model import Delivery
 from bridge.delivery.platforms import gumloop
 from bridge.delivery.platforms.model import InputNode, Listing
 from bridge.delivery.platforms.responses import idempotency_key
 from bridge.routing.model import Platform
 
+FILE_TYPE: Final = "file"
+#: The description of an input: the annotation of its parameter, and whether it has a default.
+_PARAMETER: Final = re.compile(r"(?:(?P<type>.*?), )?(?P<rest>required|default .*)", re.DOTALL)
 BASE_URL: Final = "http://127.0.0.1:8080/api/v1"
 
 read_start = gumloop.read_start
@@ -44,16 +49,27 @@ def build_inputs(platform: Platform, saved_item_id: str) -> Call:
 
 
 def read_inputs(answer: Answer) -> Listing[InputNode]:
-    """Return a flow's inputs; the description of a required one says so."""
+    """Return a flow's inputs, whose types are the annotations of its parameters."""
     listing = gumloop.read_inputs(answer)
     if listing.items is None:
         return listing
+    return replace(listing, items=tuple(map(_read_parameter, listing.items)))
+
+
+def _read_parameter(node: InputNode) -> InputNode:
+    """Return an input with what its description says: the type, and whether it is required.
+
+    The list of inputs itself has strings and files only, as that of Gumloop.
+    """
+    match = _PARAMETER.fullmatch(node.description)
+    if match is None:
+        return node
+    is_typed = node.type != FILE_TYPE and match["type"] != WHOLE_BODY
     return replace(
-        listing,
-        items=tuple(
-            replace(node, required="required" in node.description.split(", "))
-            for node in listing.items
-        ),
+        node,
+        annotation=match["type"] or "" if is_typed else None,
+        description=match["rest"] if is_typed else node.description,
+        required=match["rest"] == REQUIRED,
     )
 
 

@@ -31,12 +31,13 @@ class SavedFlow:
 class InputNode:
     """An Input node of a flow.
 
-    `type` is the platform's name: `string` or `file`. `required` is known for the local platform
-    only.
+    `type` is the platform's name: `string` or `file`. Known for the local platform only: whether
+    it is `required`, and the `annotation` of its parameter, empty without one.
     """
 
     name: str
     type: str = ""
+    annotation: str | None = None
     description: str = ""
     required: bool = False
 
@@ -54,7 +55,8 @@ class ListedRun:
 class Listing(Generic[T]):
     """A list from a platform. `items` is None if the call failed; then `detail` says why.
 
-    `unknown`: the platform does not have the flow. `unread`: the number of entries that could not
+    `unknown`: the platform does not have the flow. `takes_any`: the flow whose inputs these are may
+    take others too. `unread`: the number of entries that could not
     be read, `told_at`: the time by the platform's clock, both of lists of runs only. `status_code`:
     that of the answer, where it is known.
     """
@@ -62,6 +64,7 @@ class Listing(Generic[T]):
     items: tuple[T, ...] | None
     detail: str = ""
     unknown: bool = False
+    takes_any: bool = False
     unread: int = 0
     told_at: float | None = None
     status_code: int | None = None

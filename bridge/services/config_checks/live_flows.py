@@ -22,6 +22,15 @@ if TYPE_CHECKING:
 MAX_CALLS_AT_ONCE: Final = 2
 FILE_TYPE: Final = "file"
 TEXT_TYPE: Final = "string"
+#: The names of these types: that of the public API, and annotations of a local flow. The other
+#: annotations are not compared with values.
+TYPES: Final = {
+    "string": TEXT_TYPE,
+    "str": TEXT_TYPE,
+    "str | None": TEXT_TYPE,
+    "Optional[str]": TEXT_TYPE,
+    "file": FILE_TYPE,
+}
 KIND_NAMES: Final = {"object": "an object", "array": "a list"}
 
 FlowKey = tuple[str, str]  # the name of the platform, and the saved_item_id
@@ -98,8 +107,7 @@ def _ask(platform: Platform, saved_item_id: str, silent: dict[str, str]) -> Live
         silent[platform.name] = str(error)
         return LiveFlow(platform.name, saved_item_id, unasked=str(error))
     if listing.items is not None:
-        is_local = platform.type == "local"
-        return LiveFlow(platform.name, saved_item_id, listing.items, may_take_any=is_local)
+        return LiveFlow(platform.name, saved_item_id, listing.items, may_take_any=listing.takes_any)
     if listing.unknown:
         said = explain_missing_flow(platform, saved_item_id)
         missing = said or f"the platform {platform.name!r} has no flow {saved_item_id!r}"
@@ -125,7 +133,7 @@ def _sibling_inputs(
 def _check_names(
     written: WrittenRoute, flow: LiveFlow, siblings: set[str] | None, report: Report
 ) -> None:
-    """Warn of inputs that the flow does not have, and of those that the route does not give."""
+    """Warn of inputs that the flow does not have, and of required ones that the route lacks."""
     nodes = flow.inputs or ()
     names = [one.name for one in nodes]
     given = written.keys["inputs"]
@@ -140,12 +148,11 @@ def _check_names(
         has = f"it has: {', '.join(names)}" if names else "it has none"
         message = f"the flow `{flow.name}` has no input `{name}`; {suggest(name, names)}{has}"
         report.add((*written.path, "inputs", name), message, key=True, level="warning")
-    lacking = [one for one in nodes if one.name not in given]
+    lacking = [f"`{one.name}`" for one in nodes if one.required and one.name not in given]
     if lacking:
-        shown = ", ".join(f"`{one.name}`" for one in lacking)
-        needs = any(one.required for one in lacking)
-        message = f"the route does not give {shown} of the flow `{flow.name}`" + (
-            ", which it requires" if needs else "; the flow uses its default"
+        message = (
+            f"the route does not give {', '.join(lacking)} of the flow `{flow.name}`, which it"
+            " requires"
         )
         report.add((*written.path, "inputs"), message, key=True, level="warning")
 
@@ -156,11 +163,12 @@ def _check_types(
     """Warn of values whose type is known, and that the flow's input does not take."""
     given = written.keys["inputs"]
     for node in flow.inputs or ():
-        if node.name not in given or node.type not in (TEXT_TYPE, FILE_TYPE):
+        kind = TYPES.get(node.type if node.annotation is None else node.annotation)
+        if kind is None or node.name not in given:
             continue
-        wrong = _find_wrong_type(node.type, given[node.name], route, source)
+        wrong = _find_wrong_type(kind, given[node.name], route, source)
         if wrong is not None:
-            message = f"the input `{node.name}` of the flow `{flow.name}` is a {node.type}; {wrong}"
+            message = f"the input `{node.name}` of the flow `{flow.name}` is a {kind}; {wrong}"
             report.add((*written.path, "inputs", node.name), message, level="warning")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response
 
 from bridge.core.errors import Refused
-from bridge.core.local_runs import READY_MADE, LocalFlow
+from bridge.core.local_runs import READY_MADE, TAKES_ANY, LocalFlow
 from bridge.core.model import JSON
 from bridge.flows.ids import workbook_id
 from bridge.web.flow_api import responses
@@ -41,7 +41,15 @@ def list_workbooks(served: FlowApiContext, asked: ApiRequest) -> Response:
 def get_inputs(served: FlowApiContext, asked: ApiRequest) -> Response:
     """Return the Input nodes of a flow."""
     flow = _flow(served, asked, asked.id("saved_item_id"))
-    return responses.answer(200, {"inputs": [responses.input_node(one) for one in flow.inputs]})
+    takes_any = flow.takes_any or any(node.kind == "body" for node in flow.inputs)
+    # the second key is our own: clients of the public API read the first
+    return responses.answer(
+        200,
+        {
+            "inputs": [responses.input_node(node) for node in flow.inputs],
+            **({TAKES_ANY: True} if takes_any else {}),
+        },
+    )
 
 
 def get_plrun_saved_item_map(served: FlowApiContext, asked: ApiRequest) -> Response:

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import orjson
 from flask import Response
 
-from bridge.core.local_runs import Input, LocalFlow, LocalRun
+from bridge.core.local_runs import REQUIRED, WHOLE_BODY, Input, LocalFlow, LocalRun
 from bridge.core.model import JSON
 from bridge.flows.ids import workbook_id
 
@@ -74,10 +74,8 @@ def input_node(one: Input) -> dict[str, JSON]:
 
     That API has strings and files only, so the description says the rest.
     """
-    takes = {"file": "the name of an uploaded file", "body": "the whole body of the start"}.get(
-        one.kind, one.type
-    )
-    parts = (takes, "required" if one.required else f"default {one.default!r}")
+    takes = {"file": "the name of an uploaded file", "body": WHOLE_BODY}.get(one.kind, one.type)
+    parts = (takes, REQUIRED if one.required else f"default {one.default!r}")
     return {
         "name": one.name,
         "data_type": "file" if one.kind == "file" else "string",
