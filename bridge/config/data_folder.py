@@ -45,9 +45,7 @@ def find_store(config: Path, own: Mapping[str, str], environ: Mapping[str, str])
     as the path of that file was written: links are not followed. Before 0.3.0 they began at the
     current folder. Raises `SettingsError` where only the earlier place is in use.
     """
-    if config.is_dir():
-        file = config / "routes.yaml"
-        raise SettingsError(f"{config} is a folder: name the file in it, such as {file}")
+    refuse_folder(config)
     paths = _resolve(config.absolute().parent, environ)
     unused = []
     for now, earlier in zip(
@@ -63,6 +61,13 @@ def find_store(config: Path, own: Mapping[str, str], environ: Mapping[str, str])
         if not used.samefile(used_earlier):
             unused.append(used_earlier)
     return paths._replace(unused=tuple(unused))
+
+
+def refuse_folder(config: Path) -> None:
+    """Raise `SettingsError` where the path of a routes.yaml is that of a folder."""
+    if config.is_dir():
+        file = config / "routes.yaml"
+        raise SettingsError(f"{config} is a folder: name the file in it, such as {file}")
 
 
 def explain_unused(file: Path, config: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -17,6 +18,7 @@ from bridge.cli.command_settings import (
 from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
 from bridge.cli.ui.check_view import CheckAnswer, print_check
+from bridge.config.data_folder import refuse_folder
 from bridge.core.errors import ConfigError, SettingsError
 from bridge.services.config_checks.report import ProjectReport, check_project
 
@@ -85,6 +87,10 @@ def _check_remote(server: str, file: str | None) -> CheckAnswer:
 
     if file is None:
         raise click.UsageError("--server needs the routes.yaml to check: check FILE")
+    try:
+        refuse_folder(Path(file))
+    except SettingsError as error:
+        return _refuse(file, error)
     return check_remote(server, file)
 
 
@@ -103,7 +109,17 @@ def _check_here(config: str | None, *, live: bool, lock: bool) -> CheckAnswer:
     try:
         check_project(settings_of(config), found, complete_platforms, ask if live else None)
     except (SettingsError, ConfigError) as error:
-        found.refused = True
-        found.wrong.append(str(error))
-    name = config or os.environ.get("FLOWBRIDGE_CONFIG") or "routes.yaml"
-    return CheckAnswer.of_report(name, found)
+        return _refuse(_name_of(config), error, found)
+    return CheckAnswer.of_report(_name_of(config), found)
+
+
+def _name_of(config: str | None) -> str:
+    return config or os.environ.get("FLOWBRIDGE_CONFIG") or "routes.yaml"
+
+
+def _refuse(name: str, error: Exception, found: ProjectReport | None = None) -> CheckAnswer:
+    """Return the answer about settings that cannot be used."""
+    report = found or ProjectReport()
+    report.refused = True
+    report.wrong.append(str(error))
+    return CheckAnswer.of_report(name, report)
