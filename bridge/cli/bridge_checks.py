@@ -12,6 +12,7 @@ import click
 from bridge.cli.command_settings import explain_local_only, find_server, settings_of
 from bridge.cli.options import parse_url
 from bridge.cli.usable_config import with_learned_secrets
+from bridge.routing.idle_routes import describe_idle_routes, find_idle_routes
 from bridge.services.bridge_checks.database_sessions import find_shared_sessions
 from bridge.services.bridge_checks.examination import DryRuns, Examination
 from bridge.services.bridge_checks.findings import CheckFinding
@@ -75,6 +76,8 @@ class LocalChecks:
         yield from examination.run(list(self._sources.values()))
         used = list_secret_use(self._settings, self._sources.values())
         yield from describe_secret_use(used, time.time())
+        for text in describe_idle_routes(find_idle_routes(self._read)):
+            yield CheckFinding("routes", "-", "warning", text)
         for text in find_exposed_files(self._settings, self._read.canonical):
             yield CheckFinding("file modes", "-", "warning", text)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -72,6 +73,22 @@ class SourceStatus:
     secret_doubt: str | None = None  # why a secret is probably not a webhook secret
     refused: Mapping[str, int] = field(default_factory=dict)
     spam: int = 0
+
+
+class IdleKind(StrEnum):
+    """Why the deliveries of a route start nothing of use."""
+
+    PAUSED = "paused"
+    PLACEHOLDER = "placeholder"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdleRoute:
+    """A route that is paused, or that starts the placeholder `flow` of an import."""
+
+    route: str
+    kind: IdleKind
+    flow: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,6 +302,7 @@ class Overview:
     database_ahead: float | None
     dead_kinds: Mapping[str | None, int] = field(default_factory=dict)
     parked_routes: Sequence[str] = ()
+    idle_routes: Sequence[IdleRoute] = ()
     stuck: Sequence[UnresolvedDeliveries] = ()
     runs_ended: Mapping[str, RunCounts] = field(default_factory=dict)  # by route, within a day
     # seconds, by the host of a platform

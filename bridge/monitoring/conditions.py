@@ -21,6 +21,7 @@ from bridge.monitoring.checks import (
     sources,
 )
 from bridge.monitoring.checks.occurrence import Occurrence
+from bridge.routing.idle_routes import describe_idle_routes
 
 CRITICAL = "critical"
 WARNING = "warning"
@@ -128,6 +129,7 @@ def find_notes(now: Overview) -> list[str]:
         for one in now.sources
         if one.secret_doubt is not None and one.is_configured
     ]
+    found += describe_idle_routes(now.idle_routes)
     failed = sum(one.failed for one in now.runs_ended.values())
     if failed:
         found.append(

@@ -25,6 +25,7 @@ from bridge.monitoring.active_config import find_current_config, parse_time
 from bridge.monitoring.alerts import has_alert_route
 from bridge.monitoring.flow_changes import list_flow_changes
 from bridge.monitoring.stuck_deliveries import find_stuck
+from bridge.routing.idle_routes import find_idle_routes
 from bridge.routing.model import OWN_SOURCE_NAME, AbsentFlows
 from bridge.store.backup import age
 
@@ -81,6 +82,7 @@ def read_overview(
         dead_today=standing.dead_today if standing else 0,
         dead_kinds=standing.dead_kinds if standing else {},
         parked_routes=standing.parked_routes if standing else (),
+        idle_routes=() if config is None else find_idle_routes(config),
         unknown=standing.unknown if standing else 0,
         held=(
             standing.held + sum(one.count for one in stuck if one.needs_decision) if standing else 0

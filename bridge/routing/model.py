@@ -104,6 +104,9 @@ class Platform:
     missing: str | None = None  # the value that is not set; its deliveries wait
 
 
+PLACEHOLDER_ID: Final = "echo"  # of the local flow that an import writes where it knows none
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
     """A saved flow on a platform, by the name that routes use.
@@ -117,6 +120,7 @@ class Flow:
     exclusive: bool = False  # only flowbridge starts it
     time_limit: float | None = None
     memory: int | None = None
+    placeholder: bool = False  # of an import: it is to be replaced
 
 
 DEFAULT_RETRY = Retry()

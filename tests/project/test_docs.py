@@ -224,7 +224,9 @@ def test_configurations_load(place: str, text: str, tmp_path: Path) -> None:
             text += "\nplatforms: {local: {type: local}}\n"
     (tmp_path / "routes.yaml").write_text(text, "utf-8")
     config, problems = check(tmp_path / "routes.yaml", Placeholders())
-    assert config is not None and [str(one) for one in problems] == [], place
+    # an import marks what is to be filled in
+    unexpected = [str(one) for one in problems if one.path[-1:] != ("placeholder",)]
+    assert config is not None and unexpected == [], place
 
 
 def lines() -> Iterator[tuple[str, list[str]]]:

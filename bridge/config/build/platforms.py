@@ -14,7 +14,8 @@ from bridge.config.build.local_keys import build_keys
 from bridge.config.problems import Path, Report, join_names
 from bridge.config.valid_document import ValidDocument
 from bridge.core.typos import suggest
-from bridge.routing.model import Flow, Platform
+from bridge.routing.idle_routes import describe_placeholder
+from bridge.routing.model import PLACEHOLDER_ID, Flow, Platform
 
 if TYPE_CHECKING:
     from bridge.config.schema.platforms import FlowSchema, GumloopSchema, HttpSchema, LocalSchema
@@ -207,6 +208,11 @@ def _build_flow(
                 f" type {platform.type}"
             )
             report.add((*path, key), problem, key=True)
+    is_placeholder = (
+        model.placeholder and platform.type == "local" and model.saved_item_id == PLACEHOLDER_ID
+    )
+    if is_placeholder:
+        report.add((*path, "placeholder"), describe_placeholder(name), level="warning")
     return Flow(
         name=name,
         platform=model.platform,
@@ -214,6 +220,7 @@ def _build_flow(
         exclusive=model.exclusive,
         time_limit=None if model.time_limit is None else float(model.time_limit),
         memory=model.memory,
+        placeholder=is_placeholder,
     )
 
 

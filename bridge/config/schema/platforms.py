@@ -104,6 +104,13 @@ class FlowSchema(StrictModel):
             " to a start that got no answer."
         ),
     )
+    placeholder: bool = Field(
+        False,
+        description=(
+            "Set by `flowbridge import` beside local/echo: checks and the status say that the flow"
+            " is to be replaced. It means nothing beside another flow."
+        ),
+    )
     time_limit: Duration | None = Field(
         None, description="Local flows: how long a run may take before it is stopped."
     )

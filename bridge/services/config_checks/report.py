@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bridge.core.errors import BridgeError, ConfigProblem, SettingsError
 from bridge.core.model import JSON
+from bridge.core.status import IdleKind
 from bridge.core.times import write_time
+from bridge.routing.idle_routes import describe_idle_routes, find_idle_routes
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
@@ -111,6 +113,8 @@ def check_project(
             MISSING_EFFECTS[name.partition(".")[0]].format(name.partition(".")[2])
             for name in report.config.missing
         ]
+        paused = [idle for idle in find_idle_routes(report.config) if idle.kind is IdleKind.PAUSED]
+        report.notes += describe_idle_routes(paused)
         _check_platforms(report.config, settings, report, ready)
         _check_keys(report.config, report)
         _check_secrets(report.config, report)

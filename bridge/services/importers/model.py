@@ -9,13 +9,18 @@ from enum import StrEnum
 from typing import Any, Final
 
 from bridge.core.errors import InvalidRequest
+from bridge.routing.model import PLACEHOLDER_ID
 
 MAX_NAME_CHARS: Final = 60  # of a source, a flow or a route; routes.yaml allows 63
 MAX_FINDINGS: Final = 20_000
 MAX_STEP_CHARS: Final = 80  # of a place
 RECENT_FINDINGS: Final = 50  # among which a finding is there once
 #: Stands for a flow until its platform and id are filled in.
-PLACEHOLDER_FLOW: Final = {"platform": "local", "saved_item_id": "echo"}
+PLACEHOLDER_FLOW: Final = {
+    "platform": "local",
+    "saved_item_id": PLACEHOLDER_ID,
+    "placeholder": True,
+}
 
 
 class Carried(StrEnum):

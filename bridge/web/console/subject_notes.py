@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bridge.core.status import Overview
+from bridge.core.status import IdleKind, Overview
 from bridge.monitoring.conditions import CRITICAL, HealthProblem, find_problems
+from bridge.routing.idle_routes import describe_placeholder
 from bridge.web.console.advice import AdvicePart, split_advice
 from bridge.web.console.condition_links import link_condition
 
@@ -55,6 +56,11 @@ def list_notes(overview: Overview, of: str) -> Mapping[str, Sequence[SubjectNote
         subject = one.key.partition(":")[2]
         if one.condition in CONDITIONS_OF[of] and subject:
             notes[subject].append(_describe(one))
+    if of == "route":
+        for idle in overview.idle_routes:
+            if idle.kind is IdleKind.PLACEHOLDER:  # that a route is paused is a status of its own
+                text = describe_placeholder(idle.flow)
+                notes[idle.route].append(SubjectNote(kind="warn", word=idle.kind, text=text))
     return notes
 
 
