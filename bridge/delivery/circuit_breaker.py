@@ -2,7 +2,8 @@
 
 **Circuit.** After some failures in a row (no connection, no answer, 5xx) the circuit is open:
 nothing is sent. When its time is over, one start goes as a probe; it closes the circuit or opens it
-again, for twice as long. https://martinfowler.com/bliki/CircuitBreaker.html
+again, for twice as long. Where the platform answers another call meanwhile, the probe may go at
+once. https://martinfowler.com/bliki/CircuitBreaker.html
 
 **Credentials.** One 401 opens the circuit, since the credentials are those of all starts. Probes
 are rare, and the circuit is half open at once when the configuration may have other credentials.
@@ -17,12 +18,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from bridge.core.circuit_state import Circuit
+from bridge.core.circuit_state import FAILURES_TO_OPEN, Circuit
 from bridge.core.outcomes import Outcome, OutcomeKind
 from bridge.core.timings import TIMINGS, Timings
 from bridge.delivery.retry import RETRY_AFTER_MAX_SECONDS
 
-FAILURES_TO_OPEN: Final = 5  # in a row
 # how long it stays open after a 401: the first time, and at most
 UNAUTHORIZED_FIRST_SECONDS = 60.0
 UNAUTHORIZED_MAX_SECONDS = 900.0
@@ -89,6 +89,16 @@ def record_outcome(
     return known
 
 
+def note_answer(circuit: Circuit, now: float) -> Circuit:
+    """Return the circuit after the platform has answered another call than a start.
+
+    Then one start may go as a probe at once: starts may still fail.
+    """
+    if circuit.open_until is None or circuit.is_unauthorized or circuit.has_answered:
+        return circuit
+    return replace(circuit, failures=1, open_until=min(circuit.open_until, now), probe_until=None)
+
+
 def drop_if_closed(circuit: Circuit | None, cap: int) -> Circuit | None:
     """Return None if the circuit is closed and has no allowance below the cap."""
     if circuit is None or circuit.failures or circuit.open_until is not None:
@@ -139,6 +149,8 @@ def _failed(
     known = replace(known, failures=known.failures + 1, reason=outcome.detail or None)
     # a call that began before it opened
     waiting = known.open_until is not None and now < known.open_until
+    if known.open_until is not None:  # its probe failed
+        known = replace(known, failures=max(known.failures, FAILURES_TO_OPEN))
     if known.failures < FAILURES_TO_OPEN or waiting:
         return known
     open_for = max(first, 2 * known.open_for)

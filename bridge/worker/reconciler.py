@@ -25,7 +25,7 @@ from bridge.delivery.reconcile import (
 from bridge.routing.model import Config, Platform
 from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database
-from bridge.store.queue import reconcile, unknown_starts
+from bridge.store.queue import circuit_updates, reconcile, unknown_starts
 from bridge.store.queue.reconcile import PollAnswers
 from bridge.store.queue.unknown_starts import UnknownStart
 from bridge.system.boot_clock import TimedSend, limit_calls
@@ -70,6 +70,8 @@ class Reconciler:
             return
         answers = self._ask(known, platform, exclusive=_is_exclusive(config, unknown))
         now = self._now()
+        if answers.look.problem is None:
+            circuit_updates.note_answer(self._database, platform.name, now)
         jitter = random.random()
         settled = self._database.write(
             lambda connection: reconcile.resolve(connection, known, answers, now, jitter=jitter)

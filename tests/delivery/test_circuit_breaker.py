@@ -364,3 +364,35 @@ def test_the_probe_of_a_dead_worker_is_followed_by_another(database: Database) -
 
     database.write(beat)
     assert len(claim(database, now=later)) == 1
+
+
+def test_a_platform_that_has_answered_is_probed_at_once_and_is_no_problem_meanwhile() -> None:
+    opened = open_circuit()
+    answered = circuit_breaker.note_answer(opened, NOW)
+    assert (answered.state(NOW), answered.has_answered) == ("half_open", True)
+    assert count_free_slots(answered, 5, 0, NOW) == 1, "one start alone goes"
+    assert not opened.has_answered and not start_probe(opened, NOW).has_answered
+    failed = after(REFUSED, known=answered)
+    assert failed is not None
+    assert (failed.state(NOW), failed.has_answered) == ("open", False)
+    assert failed.open_for == 2 * opened.open_for, "it is opened for longer, as by any probe"
+    assert drop_if_closed(after(STARTED, known=answered), 5) is None
+
+
+def test_an_answer_changes_no_circuit_that_is_closed_or_lacks_credentials() -> None:
+    for circuit in (
+        Circuit(platform="gumloop", failures=2),
+        after(UNAUTHORIZED),
+        circuit_breaker.note_answer(open_circuit(), NOW),
+    ):
+        assert circuit is not None
+        assert circuit_breaker.note_answer(circuit, NOW) == circuit
+
+
+def test_an_answer_is_stored_where_it_changes_the_circuit(database: Database) -> None:
+    database.write(lambda one: throttling.write_circuits(one, {}, {"gumloop": open_circuit()}, NOW))
+    for platform in ("another", "gumloop", "gumloop"):
+        circuit_updates.note_answer(database, platform, NOW)
+        with database.read() as connection:
+            circuit = throttling.read_circuits(connection)["gumloop"]
+        assert circuit.has_answered == (platform == "gumloop")

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from forking import parent
+from overviews import WELL
 from recorded_log import Lines
 from records import NOW, attempt_window, make_delivery, make_event
 from servers import FakePlatform
@@ -35,14 +36,18 @@ from worker_bench import (
     working,
 )
 
+from bridge.core.circuit_state import Circuit
 from bridge.core.model import Delivery, Order, Retry, Status
 from bridge.core.rate_limits import Limits
+from bridge.core.status import PlatformStatus
 from bridge.delivery import reconcile
+from bridge.monitoring.checks.platforms import find_open_circuits
 from bridge.routing.model import Config, Flow, Route
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queue import ledger, run_tracking, transitions, unknown_starts
 from bridge.store.queue import reconcile as reconcile_store
+from bridge.store.queue.throttling import read_circuits, write_circuits
 from bridge.store.tables import schema
 from bridge.worker import reconciler
 
@@ -435,6 +440,22 @@ def test_looks_that_fail_do_not_open_the_circuit(database: Database) -> None:
             assert [row.failures for row in connection.execute(select(schema.circuit))] == [1]
         fake.list_faults = []
         wait(database, [one], ended)
+
+
+def test_a_list_that_arrives_shows_that_the_platform_is_up(database: Database) -> None:
+    """On a quiet bridge no start would show it, and the alert would last for hours."""
+    with FakePlatform(run_seconds=0.05) as fake:
+        with working(database, config(fake)):
+            fake.faults = ["drop"]
+            (one,) = wait(database, [send(database)], is_in("unknown"))
+        opened = Circuit(platform="gumloop", failures=5, open_for=60.0, open_until=time.time() - 1)
+        database.write(lambda connection: write_circuits(connection, {}, {"gumloop": opened}, 0.0))
+        with reconciling_worker(database, config(fake)):
+            wait(database, [one.id], ended)
+    with database.read() as connection:
+        circuit = read_circuits(connection)["gumloop"]
+    platform = PlatformStatus(name="gumloop", cap=5, calls=0, runs=0, circuit=circuit)
+    assert [*find_open_circuits(replace(WELL, platforms=[platform]))] == []
 
 
 def test_no_look_is_made_while_the_circuit_is_open_or_the_platform_is_gone(

@@ -51,6 +51,8 @@ def find_open_circuits(now: Overview) -> Iterator[Occurrence]:
         circuit = one.circuit
         if circuit is None or circuit.is_unauthorized or circuit.state(now.at) == "closed":
             continue
+        if circuit.has_answered:  # the next start shows whether starts succeed too
+            continue
         until = (
             f" until {format_clock(circuit.open_until)}"
             if circuit.open_until and circuit.open_until > now.at

@@ -10,13 +10,30 @@ from sqlalchemy import Connection, text
 from bridge.core.circuit_state import Circuit
 from bridge.core.model import Delivery
 from bridge.core.outcomes import OutcomeKind
+from bridge.delivery import circuit_breaker
 from bridge.delivery.circuit_breaker import drop_if_closed, record_outcome
 from bridge.store.db.advisory_locks import Lock, take_lock
-from bridge.store.db.database import timings_of
+from bridge.store.db.database import Database, timings_of
 from bridge.store.queue import throttling
 from bridge.store.queue.ledger import EndedAttempt
 
 _USED = text("SELECT count(*) FROM delivery WHERE slot AND platform = :platform")
+
+
+def note_answer(database: Database, platform: str, now: float) -> None:
+    """Store that a platform has answered another call than a start."""
+
+    def note(connection: Connection) -> None:
+        take_lock(connection, Lock.COUNT_SLOTS)
+        before = throttling.read_circuits(connection)
+        if platform in before:
+            changed = {platform: circuit_breaker.note_answer(before[platform], now)}
+            throttling.write_circuits(connection, before, {**before, **changed}, now)
+
+    with database.read() as connection:
+        circuit = throttling.read_circuits(connection).get(platform)
+    if circuit is not None and circuit_breaker.note_answer(circuit, now) != circuit:
+        database.write(note)
 
 
 def update_circuits(
