@@ -204,13 +204,18 @@ class Console:
             "csrf": "" if session is None else self._sessions.sign_form(session),
             "navigation": [],
             "config_errors": (),
+            "hold_since": None,
+            "hold_reason": None,
             "query": request.args.get("q", ""),
         }
         if session is not None:
             overview = self._read_overview()
             path = request.path.removeprefix(CONSOLE_PATH)
             frame["navigation"] = list_navigation(PAGES, session.scopes, path, overview)
-            frame["config_errors"] = () if overview is None else overview.config.error
+            if overview is not None:
+                frame["config_errors"] = overview.config.error
+                frame["hold_since"] = overview.hold_since
+                frame["hold_reason"] = overview.hold_reason
         html = self._templates.get_template(screen.template).render(**frame, **screen.values)
         response = Response(html, status=screen.status, content_type="text/html; charset=utf-8")
         compress_page(response, request)

@@ -12,13 +12,14 @@ from admin_client import NO_CONFIG
 from console_client import OWN_PAGE, ConsoleClient
 from console_config import write_config
 from console_records import OPENED_PAGES, fill_path, store_records
-from records import make_delivery, make_event, put
+from records import NOW, make_delivery, make_event, put
 
 from bridge.core.errors import StoreError
 from bridge.core.scopes import Scope
 from bridge.routing.model import Platform
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
+from bridge.store.queue import hold
 from bridge.web.console.application import Console
 from bridge.web.console.assets import asset_url
 from bridge.web.console.environment import mark_code
@@ -116,6 +117,23 @@ def test_an_unusable_configuration_is_a_band_on_every_page(
         assert "The configuration cannot be used." in html and "routes.yaml:8: no" in html
         assert "The last good one is used." in html
     assert "The configuration cannot be used." not in console.html("/configs")  # it says more
+
+
+def test_a_hold_of_all_starts_is_a_band_on_every_page_that_it_touches(
+    console: ConsoleClient,
+) -> None:
+    ids = store_records(console.database, "text")
+    paths = ("/events", "/deliveries", "/routes", "/platforms", f"/events/{ids['events']}")
+    console.log_in()
+    assert not any("All starts are on hold" in console.html(path) for path in paths)
+    console.database.write(lambda connection: hold.begin(connection, "a <b>restore", NOW))
+    fresh = ConsoleClient(console.database, console.settings.config.parent)  # nothing is cached
+    fresh.log_in(READ)
+    for path in paths:
+        html = fresh.html(path)
+        assert "All starts are on hold" in html and "a &lt;b&gt;restore" in html, path
+        assert "flowbridge db release" in html, path
+    assert fresh.html("/").count("on hold") == 1  # a condition, with the same command
 
 
 @pytest.mark.parametrize("text", HOSTILE)
