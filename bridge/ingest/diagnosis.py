@@ -9,7 +9,7 @@ from __future__ import annotations
 from bridge.core.errors import BadSignature
 from bridge.core.model import Reject
 from bridge.ingest.diagnosis_checks import CHECKS, PUBLIC_URL_STEP, show_url
-from bridge.ingest.rejects import MAX_REJECT_BODY_BYTES, readmission_obstacle, rebuild_request
+from bridge.ingest.rejects import describe_cut, readmission_obstacle, rebuild_request
 from bridge.ingest.scheme_inspection import fits
 from bridge.providers.signatures.key_source import NO_KEYS, KeySource
 from bridge.providers.signatures.locations import signs_url
@@ -70,10 +70,8 @@ def diagnose(reject: Reject, config: Config, keys: KeySource = NO_KEYS) -> list[
             found += [] if reject.cut else [UNREADABLE]
     found += [REASONS[reject.reason]] if reject.reason in REASONS else []
     if reject.cut:
-        found.append(
-            f"Only the first {MAX_REJECT_BODY_BYTES} of its {reject.size} bytes are stored, so its"
-            " signature cannot be checked again."
-        )
+        stored = describe_cut(reject)
+        found.append(f"{stored[0].upper()}{stored[1:]}, so its signature cannot be checked again.")
     elif readmission_obstacle(reject, config):
         found.append(NOT_KEPT)
     elif not found and signs_url(source.scheme):

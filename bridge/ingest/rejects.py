@@ -154,3 +154,10 @@ def prepare_readmission(
 
 def _store_nothing(_arrivals: Arrivals, _replan: Replan) -> Sequence[StoredEvent]:
     return ()
+
+
+def describe_cut(reject: Reject) -> str:
+    """Return which part of the body of a cut reject is stored."""
+    if not reject.body:
+        return "its body is not stored, because its source has `redact` for bodies"
+    return f"only the first {len(reject.body)} of its {reject.size} bytes are stored"

@@ -126,14 +126,12 @@ def explain_reject(
 
     Raises `NotFound` where its body is incomplete.
     """
-    from bridge.ingest.rejects import rebuild_request
+    from bridge.ingest.rejects import describe_cut, rebuild_request
 
     if choice.when == THEN:
         raise InvalidRequest("a reject was planned with no routes: leave out --with-routes then")
     if reject.cut:
-        raise NotFound(
-            f"{reject.id}: only the first {len(reject.body)} of its {reject.size} bytes are stored"
-        )
+        raise NotFound(f"{reject.id}: {describe_cut(reject)}")
     usable = _find_config(settings, choice) if loaded is None else UsableConfig(loaded())
     source = _find_source(usable.config, reject.source)
     request = rebuild_request(reject)

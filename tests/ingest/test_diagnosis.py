@@ -289,6 +289,10 @@ def test_a_cut_body_a_masked_credential_and_a_source_that_is_gone_are_obstacles(
         True,
     )
     assert "Only the first 65536 of its 65537 bytes are stored" in diagnose(big, config)[-1]
+    redacted = replace(big, body=b"", size=20)
+    assert (
+        "Its body is not stored, because its source has `redact`" in diagnose(redacted, config)[-1]
+    )
     token = github(config, {"authorization": "Bearer wrong-secret"}, source="token")
     assert token.headers["authorization"] == "***" and "credential is not stored" in (
         readmission_obstacle(token, config) or ""
