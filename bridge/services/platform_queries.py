@@ -32,9 +32,9 @@ def platform_type(platform: Platform) -> PlatformType:
     return PLATFORMS[platform.type]
 
 
-def unsupported(platform: Platform, what: str) -> BridgeError:
+def unsupported(platform: Platform, what: str) -> NotFound:
     """Return the error for a platform without such a feature: it only posts inputs to a URL."""
-    return BridgeError(f"the platform {platform.name!r} ({platform.type}) has no {what}")
+    return NotFound(f"the platform {platform.name!r} ({platform.type}) has no {what}")
 
 
 def explain_missing_flow(platform: Platform, saved_item_id: str) -> str:
@@ -78,6 +78,11 @@ def list_flows(platform: Platform) -> tuple[SavedFlow, ...]:
 def platforms_with_flows(config: Config) -> list[Platform]:
     """Return the platforms that can list their flows."""
     return [one for one in config.platforms.values() if platform_type(one).flows]
+
+
+def lists_runs(platform: Platform) -> bool:
+    """Return whether the platform can list the runs of a flow."""
+    return platform_type(platform).runs is not None
 
 
 def list_all_flows(

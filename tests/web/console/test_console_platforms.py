@@ -124,6 +124,12 @@ def test_a_command_for_a_shell_quotes_the_flow_of_a_link(console: ConsoleClient)
     assert "flows run gumloop/x;id" not in html
 
 
+def test_no_link_leads_to_runs_of_a_platform_without_runs(console: ConsoleClient) -> None:
+    assert "Newest runs" in console.html("/platforms/gumloop/flows?flow=echo")
+    assert "Newest runs" not in console.html("/platforms/crm/flows?flow=x")
+    assert console.get("/runs?flow=crm/x").status_code == 404
+
+
 @pytest.mark.parametrize(
     ("path", "text"),
     [
@@ -180,7 +186,7 @@ def test_runs_are_listed(console: ConsoleClient, platform: FakePlatform) -> None
     [
         ("/runs?run_id=nothing", 404),
         ("/runs?run_id=nothing&platform=nowhere", 404),
-        ("/runs?run_id=nothing&platform=crm", 502),
+        ("/runs?run_id=nothing&platform=crm", 404),
         (f"/runs?run_id={'x' * 300}", 400),
         ("/runs?run_id=a%00b", 400),
         ("/runs?flow=nowhere/x", 400),

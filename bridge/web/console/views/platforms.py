@@ -71,6 +71,7 @@ def show_flows(asked: ConsoleRequest) -> Screen:
     config = asked.context.config()
     values: dict[str, Any] = {"name": name, "flow": flow, "problems": [], "items": []}
     values["routes"] = _routes_by_flow(config, name)
+    values["lists_runs"] = platform_queries.lists_runs(config.platforms[name])
     values["run_command"] = f"flowbridge flows run {shlex.quote(f'{name}/{flow}')}"
     try:
         values |= _ask_inputs(asked, name, flow) if flow else _ask_flows(asked, name)

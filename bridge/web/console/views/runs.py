@@ -91,7 +91,11 @@ def _list_runs(asked: ConsoleRequest) -> Screen:
             "is_complete": found["complete"],
             "flow": flow,
             "platform": next(iter(given.get("platform", ())), None),
-            "flows": [*config.flows],
+            "flows": [
+                name
+                for name, named in config.flows.items()
+                if platform_queries.lists_runs(config.platforms[named.platform])
+            ],
         },
     )
 
