@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from bridge.cli.main import main
+from bridge.core.rate_limits import Rate
 from bridge.core.timings import Timings
 from bridge.web import rate_limiter
 
@@ -23,6 +24,7 @@ SIZES = frozenset(
         "bridge.web.body_reader.IN_FLIGHT",  # the memory of many bodies
         "bridge.web.server.event_loop.worker.MAX_CONNECTIONS",  # 8,192 need as many descriptors
         "bridge.web.rate_limiter.CELLS",  # two keys share none by chance
+        "bridge.web.admin.limits.READ_RATE",  # one session reads many pages
     }
 )
 
@@ -33,7 +35,10 @@ def launch(changes: str, arguments: Sequence[str]) -> None:
     given = json.loads(changes)
     for name in SIZES & given.keys():
         module, _, constant = name.rpartition(".")
-        setattr(import_module(module), constant, given.pop(name))
+        value = given.pop(name)
+        setattr(
+            import_module(module), constant, Rate(**value) if isinstance(value, dict) else value
+        )
     main(list(arguments), timings_of(given))
 
 
