@@ -67,7 +67,10 @@ def test_every_page_opens_and_what_it_offers_runs(
     (project / "new.yaml").write_text(combination.bridge.config.read_text())
     wrong = {}
     for command in commands:
-        done = combination.call_in(project, *shlex.split(command)[1:])
+        here = command.replace(
+            combination.config_url, f"http://127.0.0.1:{combination.bridge.port}"
+        )
+        done = combination.call_in(project, *shlex.split(here)[1:])
         printed = done.stdout + done.stderr
         if done.returncode not in (0, 1, 2) or any(text in printed for text in BROKEN):
             wrong[command] = (done.returncode, printed[-600:])
