@@ -52,7 +52,6 @@ MODULES = (
 )
 # pytest warns of a plugin whose module this process has imported
 OPTIONS = (
-    "-n0",
     *("-p", "no:cacheprovider"),
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),
 )
