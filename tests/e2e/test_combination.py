@@ -33,7 +33,9 @@ ID = re.compile(r"\b(evt|dlv|rej|act|tok)_\w+")
 
 
 @pytest.fixture(scope="module")
-def combination(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Combination]:
+def combination(
+    tmp_path_factory: pytest.TempPathFactory, new_processes: None
+) -> Iterator[Combination]:
     with serve_combination(tmp_path_factory.mktemp("combination")) as served:
         yield served
         assert served.tracebacks() == []
