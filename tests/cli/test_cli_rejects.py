@@ -142,7 +142,7 @@ def test_a_copy_that_was_cut_is_not_let_in(project: Database, folder: Path) -> N
     failed = run("rejects", "readmit", "rej_01")
     assert (
         failed.exit_code == 1
-        and "Only the first 65536 of its 1000000 bytes are stored" in failed.stdout
+        and "Only the first 33 of its 1000000 bytes are stored" in failed.stdout
     )
 
 

@@ -275,8 +275,8 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "G17",
         "file": "bridge/store/queue/circuit_updates.py",
-        "old": "    take_lock(connection, Lock.COUNT_SLOTS)\n",
-        "new": "",
+        "old": "        return\n    take_lock(connection, Lock.COUNT_SLOTS)\n",
+        "new": "        return\n",
         "tests": ["tests/store/test_ledger_races.py"],
     },
     {

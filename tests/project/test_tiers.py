@@ -124,7 +124,7 @@ def test_a_test_that_starts_a_process_must_request_the_fixture(tmp_path: Path) -
 
 def find_folders() -> set[Path]:
     """Return the folders of sessions in the temporary folder."""
-    return set(Path(os.environ["TMPDIR"]).glob("flowbridge-tests-*"))
+    return set(Path(os.environ["TMPDIR"]).glob("fb-tests-*"))
 
 
 @pytest.mark.parametrize("processes", ["-n0", "-n2"])

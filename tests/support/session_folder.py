@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from forked_runner import is_worker
 
-PREFIX = "flowbridge-tests-"
+PREFIX = "fb-tests-"  # short: a path of a socket has at most 107 characters
 END_SECONDS = 10.0
 KEY: pytest.StashKey[Path] = pytest.StashKey()
 VARIABLES = ("TMPDIR", "PYTEST_DEBUG_TEMPROOT")
