@@ -193,7 +193,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, new_processes: None) -> Itera
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(new_processes: None) -> Iterator[Browser]:
     with browsers.open_browser() as launched:
         yield launched
 

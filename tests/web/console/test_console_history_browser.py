@@ -33,7 +33,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedConsole]:
 
 
 @pytest.fixture(scope="module", params=browsers.BROWSERS)
-def launched(request: pytest.FixtureRequest) -> Iterator[LaunchedBrowser]:
+def launched(request: pytest.FixtureRequest, new_processes: None) -> Iterator[LaunchedBrowser]:
     with browsers.launch_browser(request.param) as launched:
         yield launched
 

@@ -36,6 +36,7 @@ def paths(served: ServedConsole) -> list[str]:
     return list(dict.fromkeys(paths))
 
 
+@pytest.mark.usefixtures("new_processes")
 @pytest.mark.parametrize("name", browsers.BROWSERS)
 def test_nothing_of_a_stranger_runs(
     served: ServedConsole, paths: list[str], name: BrowserName

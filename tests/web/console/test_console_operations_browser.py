@@ -183,7 +183,7 @@ OPERATIONS: tuple[Callable[[Bench], None], ...] = (
 
 
 @pytest.fixture(scope="module")
-def launched(request: pytest.FixtureRequest) -> Iterator[LaunchedBrowser]:
+def launched(request: pytest.FixtureRequest, new_processes: None) -> Iterator[LaunchedBrowser]:
     with browsers.launch_browser(request.param) as launched:
         yield launched
 
