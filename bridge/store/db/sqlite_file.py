@@ -7,6 +7,8 @@ nothing can use a database with the files of another.
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -34,6 +36,8 @@ def check_sqlite_file(path: Path) -> None:
 
     An empty file is a new database. Raises OSError where it cannot be read.
     """
+    if _is_database(path):
+        return
     notice = read_notice(path)
     if notice is not None:
         kept = f"; the earlier store is in {notice.folder}" if notice.folder else ""
@@ -48,6 +52,22 @@ def check_sqlite_file(path: Path) -> None:
             f"{path} is not a SQLite database. Next: move it away, then restore a backup with"
             " `flowbridge db restore`, or create a new database with `flowbridge serve`"
         )
+
+
+def _is_database(path: Path) -> bool:
+    """Return whether SQLite reads the file as a database.
+
+    SQLite itself opens it: a process that closes a descriptor of its own loses all locks that it
+    has on the file (https://www.sqlite.org/howtocorrupt.html, 2.2), and another process then
+    removes the log of a database that is open here. `immutable` needs no lock and no other file.
+    """
+    try:
+        address = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+        with closing(sqlite3.connect(address, uri=True)) as connection:
+            connection.execute("PRAGMA schema_version")
+    except sqlite3.Error:
+        return False
+    return True
 
 
 def read_notice(path: Path) -> RestoreNotice | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
@@ -48,10 +49,10 @@ def upgrade(database: Database) -> tuple[str | None, str]:
     """
     if database.is_sqlite:
         database.path.parent.mkdir(parents=True, exist_ok=True)
-        database.disconnect()  # the file is opened and closed without SQLite
         # Created here, readable by its owner only: SQLite would let all users read it. Its other
-        # files inherit the mode.
-        os.close(os.open(database.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        # files inherit the mode. A file that exists is not opened: see `check_sqlite_file`.
+        with suppress(FileExistsError):
+            os.close(os.open(database.path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         check_sqlite_file(database.path)
         vacuum.enable_incremental(database.path)
     check_sessions(database)
