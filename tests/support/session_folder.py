@@ -22,6 +22,8 @@ PREFIX = "fb-tests-"  # short: a path of a socket has at most 107 characters
 END_SECONDS = 10.0
 KEY: pytest.StashKey[Path] = pytest.StashKey()
 VARIABLES = ("TMPDIR", "PYTEST_DEBUG_TEMPROOT")
+#: the helper that `multiprocessing` starts for a process, and that ends with it
+TRACKER = "from multiprocessing.resource_tracker import main"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -71,5 +73,6 @@ def find_processes(folder: Path) -> dict[int, str]:
         with suppress(OSError):
             if named in (path / "environ").read_bytes() and int(path.name) != os.getpid():
                 command = (path / "cmdline").read_bytes().replace(b"\0", b" ")
-                processes[int(path.name)] = command.decode(errors="replace").strip()
+                if TRACKER.encode() not in command:
+                    processes[int(path.name)] = command.decode(errors="replace").strip()
     return processes
