@@ -1,3 +1,3 @@
 """flowbridge: a webhook-to-flow event bridge."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0.dev0"

@@ -33,7 +33,7 @@ def open_store(settings: Settings) -> Iterator[Database | None]:
     with pause_collection():
         from bridge.store.db.session_check import check_sessions
         from bridge.store.migrations import upgrade
-        from bridge.store.tables.schema import HEAD
+        from bridge.store.tables.schema import HEAD, describe_other_schema
 
     database, is_created = _find_database(settings)
     if not is_created:
@@ -46,10 +46,7 @@ def open_store(settings: Settings) -> Iterator[Database | None]:
             yield None
             return
         if revision != HEAD:
-            raise StoreError(
-                f"the database has schema {revision}, this flowbridge needs {HEAD}:"
-                f" {upgrade.upgrade_advice(revision)}"
-            )
+            raise StoreError(f"the database has {describe_other_schema(revision)}")
         yield database
     finally:
         database.close()

@@ -2,7 +2,7 @@
 
     python deploy/build/absolute_links.py SOURCE_FOLDER TAG
 
-The address is that of `Source` in setup.cfg.
+The address is that of `Source` in setup.cfg. Without one the links stay as they are.
 """
 
 from __future__ import annotations
@@ -15,15 +15,12 @@ from pathlib import Path
 LINK = re.compile(r'(\]\(|<img src="|srcset=")(?![a-z]+:|#)([^)"\s]+)')
 
 
-def source_url(folder: Path) -> str:
+def source_url(folder: Path) -> str | None:
     """Return the address of the repository."""
     setup = ConfigParser()
     setup.read(folder / "setup.cfg")
-    urls = dict(
-        re.split(r"\s*=\s*", line, maxsplit=1)
-        for line in setup["metadata"]["project_urls"].strip().splitlines()
-    )
-    return urls["Source"]
+    urls = setup["metadata"].get("project_urls", "").strip().splitlines()
+    return dict(re.split(r"\s*=\s*", line, maxsplit=1) for line in urls).get("Source")
 
 
 def make_absolute(text: str, url: str, tag: str) -> str:
@@ -40,7 +37,8 @@ def main() -> None:
     """Rewrite README.md of the folder."""
     folder, tag = Path(sys.argv[1]), sys.argv[2]
     readme = folder / "README.md"
-    readme.write_text(make_absolute(readme.read_text("utf-8"), source_url(folder), tag), "utf-8")
+    if url := source_url(folder):
+        readme.write_text(make_absolute(readme.read_text("utf-8"), url, tag), "utf-8")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from command_line import lines, run
 from records import NOW, attempt_window, make_delivery, make_event, put
 from sqlalchemy import insert
 
+import bridge
 from bridge.cli.command_list import COMMANDS, SECTIONS
 from bridge.cli.option_types import TimeParam
 from bridge.cli.ui import output
@@ -1039,12 +1040,18 @@ def test_a_database_of_another_schema_is_said(store: Database) -> None:
     with store.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     result = run("events")
-    assert result.exit_code == 1 and "the database has schema 9999" in result.stderr
-    assert "it is newer than this version: upgrade flowbridge" in result.stderr
-    assert (
-        f"not {schema.HEAD}: it is newer than this version: upgrade flowbridge"
-        in run("db", "check").stdout
+    described = (
+        f"the database has schema 9999, which is newer than {schema.HEAD} of flowbridge"
+        f" {bridge.__version__}: upgrade flowbridge"
     )
+    assert result.exit_code == 1 and described in result.stderr
+    assert described in run("db", "check").stdout
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0026'")
+    assert (
+        f"the database has schema 0026 of flowbridge 0.2.0, and flowbridge {bridge.__version__}"
+        f" needs {schema.HEAD}: flowbridge db upgrade"
+    ) in run("events").stderr
 
 
 def test_db_check_and_upgrade(folder: Path) -> None:

@@ -19,6 +19,7 @@ from folders import DEPLOY, ROOT
 from processes import environment
 
 import bridge
+from bridge.store.tables.schema import RELEASED_SCHEMAS
 
 CI = ROOT / ".ci"
 SHELL_SCRIPTS = sorted(
@@ -87,10 +88,30 @@ def test_links_of_the_readme_lead_to_the_tag() -> None:
     )
 
 
-def test_the_address_of_the_repository_is_the_same_everywhere() -> None:
-    url = load(DEPLOY / "build" / "absolute_links.py").source_url(ROOT)
-    for name in ("README.md", "CONTRIBUTING.md"):
-        assert f"git clone {url} flowbridge" in (ROOT / name).read_text("utf-8"), name
+def test_the_address_of_the_repository_stands_in_one_place(tmp_path: Path) -> None:
+    source_url = load(DEPLOY / "build" / "absolute_links.py").source_url
+    setup = (ROOT / "setup.cfg").read_text("utf-8")
+    prepared = "# project_urls =\n#     Source = https://HOST/OWNER/flowbridge\n"
+    assert prepared in setup or source_url(ROOT)
+    (tmp_path / "setup.cfg").write_text("[metadata]\nname = x\n")
+    assert source_url(tmp_path) is None
+    address = "https://h.example/o/flowbridge"
+    (tmp_path / "setup.cfg").write_text(
+        "[metadata]\n"
+        + prepared.replace("# ", "")
+        .replace("#", "")
+        .replace("https://HOST/OWNER/flowbridge", address)
+    )
+    assert source_url(tmp_path) == address
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        assert "git clone" not in page.read_text("utf-8") or page.name == "releasing.md", page
+
+
+def test_each_release_has_its_schema() -> None:
+    lines = (DEPLOY / "build" / "releases.txt").read_text("utf-8").splitlines()
+    versions = [line.split()[0] for line in lines if line and not line.startswith("#")]
+    assert list(RELEASED_SCHEMAS.values()) == versions
+    assert bridge.__version__.removesuffix(".dev0") not in versions
 
 
 def sdist(seconds: int, names: list[str]) -> bytes:
@@ -120,11 +141,13 @@ def test_an_sdist_is_the_same_whenever_and_wherever_it_is_packed() -> None:
         assert content is not None and content.read() == b"b.sh"
 
 
-def test_the_newest_entry_of_the_changelog_is_this_version() -> None:
+def test_the_newest_entry_of_the_changelog_is_the_newest_version() -> None:
     text = (ROOT / "CHANGELOG.md").read_text("utf-8")
     headings = re.findall(r"^## \[(.+?)\](.*)$", text, re.MULTILINE)
     assert headings[0] == ("Unreleased", "")
-    assert headings[1][0] == bridge.__version__
+    released, development, _ = bridge.__version__.partition(".dev")
+    newest = list(RELEASED_SCHEMAS.values())[-1] if development else released
+    assert headings[1][0] == newest
     assert re.fullmatch(r" - \d{4}-\d{2}-\d{2}", headings[1][1])
     assert "docs/releasing.md#what-0x-promises" in text
 

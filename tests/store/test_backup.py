@@ -396,7 +396,7 @@ def test_one_with_a_newer_schema_is_refused(
     monkeypatch.undo()
     with (
         target(tmp_path) as (database, data),
-        pytest.raises(StoreError, match="schema 9999, which is newer than this version"),
+        pytest.raises(StoreError, match="schema 9999, which is newer than"),
     ):
         put_back(tmp_path / "x.tar", database, data)
 

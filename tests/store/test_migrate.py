@@ -133,9 +133,7 @@ def test_a_newer_schema_is_refused_and_left_alone(database: Database) -> None:
     events.add(database, event, [], lambda *_: [])
     with database.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(
-        StoreError, match="has schema 9999, which is newer than this version of flowbridge"
-    ):
+    with pytest.raises(StoreError, match="has schema 9999, which is newer than"):
         upgrade.upgrade(database)
     assert upgrade.read_revision(database) == "9999"
     assert events.get(database, event.id) == event

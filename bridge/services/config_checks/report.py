@@ -216,7 +216,7 @@ def _check_alerts(config: Config, report: ProjectReport) -> None:
 def _check_database(settings: Settings, report: ProjectReport) -> None:
     from bridge.store.db.database import Database
     from bridge.store.migrations import upgrade
-    from bridge.store.tables.schema import HEAD
+    from bridge.store.tables.schema import HEAD, describe_other_schema
 
     try:
         database = Database.of(settings)
@@ -247,10 +247,7 @@ def _check_database(settings: Settings, report: ProjectReport) -> None:
             " upgrade"
         )
     elif revision != HEAD:
-        report.wrong.append(
-            f"the database has schema {revision}, newer than this flowbridge's {HEAD}: upgrade"
-            " flowbridge"
-        )
+        report.wrong.append(f"the database has {describe_other_schema(revision)}")
 
 
 def problem_json(problem: ConfigProblem) -> dict[str, JSON]:

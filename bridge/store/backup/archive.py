@@ -33,7 +33,7 @@ from bridge.store.db.database import Database
 from bridge.store.inbound import blob_owners
 from bridge.store.migrations import upgrade
 from bridge.store.operations import copy as copy_operation
-from bridge.store.tables.schema import HEAD
+from bridge.store.tables.schema import HEAD, describe_other_schema
 
 CHUNK_BYTES: Final = 1024 * 1024  # bytes that are read at once
 Advance = Callable[[int], None]
@@ -80,10 +80,7 @@ def write(
         try:
             _check_integrity(taken)
             if (schema := upgrade.read_revision(taken)) != HEAD:
-                raise StoreError(
-                    f"the database has schema {schema}, but this version requires {HEAD}:"
-                    f" {upgrade.upgrade_advice(schema)}"
-                )
+                raise StoreError(f"the database has {describe_other_schema(schema)}")
             rows = copy_operation.count_rows(taken)
             check = check_of(secret_key)
             manifest = Manifest(taken_at=now, schema=HEAD, rows=rows, key_check=check)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from bridge.core.errors import StoreError
 from bridge.store.migrations.concurrent_indexes import ConcurrentIndex
-from bridge.store.tables.schema import HEAD
+from bridge.store.tables.schema import describe_other_schema
 
 
 def find_concurrent_indexes(before: str) -> tuple[ConcurrentIndex, ...]:
@@ -23,10 +23,7 @@ def find_concurrent_indexes(before: str) -> tuple[ConcurrentIndex, ...]:
         if script.down_revision == before:
             indexes: tuple[ConcurrentIndex, ...] = getattr(script.module, "CONCURRENT_INDEXES", ())
             return indexes
-    raise StoreError(
-        f"the database has schema {before}, which is newer than this version of flowbridge"
-        f" ({HEAD}): upgrade flowbridge"
-    )
+    raise StoreError(f"the database has {describe_other_schema(before)}")
 
 
 def run_next(connection: Connection, before: str | None) -> None:

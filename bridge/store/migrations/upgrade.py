@@ -104,15 +104,6 @@ def _describe_full_disk(database: Database) -> str:
     return f"{where}; the migration has changed nothing. Next: free {needed} and start again"
 
 
-def upgrade_advice(found: str | None) -> str:
-    """Return how to fix a schema that is not this version's."""
-    return (
-        "it is newer than this version: upgrade flowbridge"
-        if found is not None and found > HEAD
-        else "flowbridge db upgrade"
-    )
-
-
 def run_step(database: Database) -> tuple[str | None, str | None]:
     """Run the next migration in a transaction of its own, so that writers wait for one at most.
 

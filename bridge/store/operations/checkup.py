@@ -14,7 +14,7 @@ from bridge.store.db.database import Database
 from bridge.store.migrations import upgrade
 from bridge.store.operations import invariants
 from bridge.store.tables import key_usage
-from bridge.store.tables.schema import HEAD
+from bridge.store.tables.schema import HEAD, describe_other_schema
 
 Version = tuple[int, int, int]
 #: Versions of SQLite with a bug that matters here: the first, the one with the fix, ranges between
@@ -79,13 +79,9 @@ def check_database(database: Database, files: Iterable[str | None] = ()) -> dict
     plaintext. `sealed` is empty where there are no keys and nothing is encrypted.
     """
     revision = upgrade.read_revision(database)
-    problems = (
-        []
-        if revision == HEAD
-        else [
-            f"the schema is {revision or 'missing'}, not {HEAD}: {upgrade.upgrade_advice(revision)}"
-        ]
-    )
+    problems = []
+    if revision != HEAD:
+        problems.append(f"the database has {describe_other_schema(revision)}")
     counts: dict[str, int | None] = dict.fromkeys(COUNTED_TABLES)
     problems += find_damage(database)
     if session_check.has_shared_sessions(database):

@@ -19,7 +19,7 @@ from bridge.store.db.database import Database
 from bridge.store.migrations import upgrade
 from bridge.store.operations.copy_rows import CopyResult, copy_table, digest_rows
 from bridge.store.queue import heartbeats
-from bridge.store.tables.schema import HEAD, metadata, token, worker
+from bridge.store.tables.schema import HEAD, describe_other_schema, metadata, token, worker
 
 TABLES: Final = tuple(metadata.sorted_tables)
 
@@ -40,10 +40,7 @@ def check(source: Database, target: Database, *, snapshot: bool) -> None:
     if source.url == target.url:
         raise StoreError("the source and the target are the same database")
     if (revision := upgrade.read_revision(source)) != HEAD:
-        raise StoreError(
-            f"the source has schema {revision}, this flowbridge requires {HEAD}:"
-            f" {upgrade.upgrade_advice(revision)}"
-        )
+        raise StoreError(f"the source has {describe_other_schema(revision)}")
     clock = DatabaseClock(source)
     clock.set()
     if not snapshot and heartbeats.workers_alive(source, clock()):

@@ -9,6 +9,8 @@ keep such ids together.
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -21,6 +23,7 @@ from sqlalchemy import (
     Text,
 )
 
+import bridge
 from bridge.store.tables._common import SEQ, metadata, partial
 from bridge.store.tables.audit import audit
 from bridge.store.tables.clock import store_clock
@@ -75,6 +78,8 @@ __all__ = [
 ]
 # The newest migration, as a constant: a start without migrations need not import Alembic.
 HEAD = "0035"
+#: The revision of each release, and its version.
+RELEASED_SCHEMAS: Final = {"0022": "0.1.0", "0026": "0.2.0"}
 BYTE_INDEXES = ("ix_event_id_bytes", "ix_delivery_id_bytes", "ix_delivery_run_bytes")
 
 
@@ -241,3 +246,15 @@ worker = Table(
     Column("started_at", Float, nullable=False),
     Column("seen_at", Float, nullable=False),
 )
+
+
+def describe_other_schema(revision: str | None) -> str:
+    """Return which schema a database has that is not this version's, and how to fix it."""
+    ours = f"flowbridge {bridge.__version__}"
+    if revision is None:
+        return f"no schema, and {ours} needs {HEAD}: flowbridge db upgrade"
+    if revision > HEAD:
+        return f"schema {revision}, which is newer than {HEAD} of {ours}: upgrade flowbridge"
+    release = RELEASED_SCHEMAS.get(revision)
+    theirs = f" of flowbridge {release}" if release else ""
+    return f"schema {revision}{theirs}, and {ours} needs {HEAD}: flowbridge db upgrade"
