@@ -1,6 +1,6 @@
 """Write a backup: one tar file with the database, its blobs, and files of flows.
 
-The database is copied as of one moment. docs/operations.md lists the contents. The manifest comes
+The database is copied as of one moment. docs/backup.md lists the contents. The manifest comes
 last, so a truncated file has none.
 """
 
