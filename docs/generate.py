@@ -151,7 +151,9 @@ WHOLE_BODY = re.compile(
 )
 STANDARDS = ("standard_webhooks",)
 #: Of providers whose events get an id in another way than by a value or the body.
-IDS_BY_RULE = {"form": "none; [its own rule](form-spam.md#duplicate-submissions) for duplicates"}
+IDS_BY_RULE = {
+    "form": "none; [its own rule](forms-reference.md#duplicate-submissions) for duplicates"
+}
 HOW_JOINED = re.compile(r", (joined by \w+( \w+)?|concatenated)(?=[.;]|$)")
 #: Of how senders retry, the page has what costs events; `flowbridge providers` has the schedules.
 TRIES_ONCE = re.compile(r"never retried|not retried|sent once|\btries once|only if", re.IGNORECASE)

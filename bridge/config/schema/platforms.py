@@ -19,8 +19,8 @@ class _PlatformSchema(StrictModel):
     file_links: Duration = Field(
         7 * 86400.0,
         description=(
-            "How long a link to a form's file is valid: at least this long, at most half as long"
-            " again."
+            "How long a link to a form's file is valid. It may be valid for up to half of this time"
+            " longer."
         ),
     )
 
