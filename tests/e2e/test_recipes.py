@@ -34,6 +34,12 @@ def block(title: str, language: str) -> str:
     return found[1]
 
 
+def commands(title: str, *names: str) -> list[list[str]]:
+    """Return the words of each `flowbridge NAME …` of a recipe, in the order of the names."""
+    lines = re.findall(r"^flowbridge (.+)$", RECIPES[title], re.MULTILINE)
+    return [shlex.split(line) for name in names for line in lines if line.startswith(name)]
+
+
 def start(folder: Path, title: str, env: Mapping[str, str], routes: str | None = None) -> Bridge:
     """Return a bridge with the recipe's files."""
     (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in env.items()))
@@ -42,9 +48,9 @@ def start(folder: Path, title: str, env: Mapping[str, str], routes: str | None =
 
 def send_sample(bridge: Bridge, title: str) -> None:
     """Run the recipe's `flowbridge sample` with the address of the bridge."""
-    (line,) = re.findall(r"^flowbridge (sample .*)$", RECIPES[title], re.MULTILINE)
-    words = shlex.split(line.replace("127.0.0.1:8080", f"127.0.0.1:{bridge.port}"))
-    sent = run("--config", str(bridge.config), *words)
+    (words,) = commands(title, "sample")
+    local = [word.replace(":8080", f":{bridge.port}") for word in words]
+    sent = run("--config", str(bridge.config), *local)
     assert sent.exit_code == 0, sent.output
 
 
@@ -119,6 +125,7 @@ def test_a_push_through_a_tunnel_runs_a_command(folder: Path) -> None:
     script = folder / "deploy.sh"
     script.write_text('#!/bin/sh\necho "deployed $1"\n')
     script.chmod(0o755)
+    (folder / "push.json").write_text(json.dumps(PUSH))
     flows = block("A shell command", "python")
     (folder / "flows.py").write_text(flows.replace("/srv/site/deploy.sh", str(script)))
     env = {"GITHUB_WEBHOOK_SECRET": "a-long-random-text"}
@@ -135,5 +142,8 @@ def test_a_push_through_a_tunnel_runs_a_command(folder: Path) -> None:
         wait_for_the_run(bridge)
         (delivery,) = events.list_deliveries(bridge.database, events.Filters())
         assert delivery.outputs == {"commit": PUSH["after"]}
+        for words in commands("A shell command", "flows run", "explain"):
+            answer = run("--config", str(bridge.config), *words)
+            assert answer.exit_code == 0 and PUSH["after"] in answer.output, answer.output
         for path in ("/console", "/admin/v1/status", "/api/v1/start_pipeline", "/metrics"):
             assert bridge.get(path, TUNNEL).status == 404, path
