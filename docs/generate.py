@@ -23,6 +23,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(DOCS.parent))  # this tree, not an installed copy of it
 
 from bridge.cli.agents.tool_session import build_tools  # noqa: E402
+from bridge.cli.command_choices import COMMAND_CHOICES  # noqa: E402
 from bridge.cli.command_list import SECTIONS  # noqa: E402
 from bridge.cli.commands.providers import EVIDENCE  # noqa: E402
 from bridge.cli.main import group  # noqa: E402
@@ -462,6 +463,21 @@ def commands_table() -> str:
     return "\n".join(parts)
 
 
+def command_choices_table() -> str:
+    """Return the commands that are easily confused, each with the case it is for."""
+    return "\n".join(
+        f"**{question}**\n\n"
+        + table(
+            ("command", "for"),
+            (
+                (f"[`{name}`](#flowbridge-{name.replace(' ', '-')})", purpose)
+                for name, purpose in choices.items()
+            ),
+        )
+        for question, choices in COMMAND_CHOICES.items()
+    )
+
+
 def _command(command: click.Command | None, name: str) -> Iterator[str]:
     if command is None:
         raise ValueError(f"{name} is listed, but is no command")
@@ -490,6 +506,9 @@ def _command(command: click.Command | None, name: str) -> Iterator[str]:
         also.insert(0, f"the [filters](#filters) {names}")
     if also:
         yield f"{'Also' if own else 'Options'}: {', '.join(also)}.\n"
+    similar = name.removeprefix("flowbridge ")
+    if any(similar in choices for choices in COMMAND_CHOICES.values()):
+        yield "[Which one?](#which-one) lists the commands that are similar.\n"
     if isinstance(command, click.Group):
         for each in command.list_commands(click.Context(command)):
             yield from _command(command.get_command(click.Context(command), each), f"{name} {each}")
@@ -1187,6 +1206,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "functions": functions_table,
     "evidence": evidence_table,
     "providers": providers_table,
+    "command choices": command_choices_table,
     "commands": commands_table,
     "scopes": scopes_table,
     "common options": common_options_table,

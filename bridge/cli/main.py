@@ -18,6 +18,8 @@ import click
 from bridge import __version__
 from bridge.cli.command_list import (
     ALIASES,
+    BRIEF_SECTIONS,
+    COMMAND_HINTS,
     COMMANDS,
     HIDDEN,
     SECTIONS,
@@ -68,7 +70,12 @@ class CommandGroup(click.Group):
         if is_name and self.get_command(ctx, name) is None:
             from bridge.core.typos import suggest
 
-            hint = suggest(name, COMMANDS).strip() or "`flowbridge --help` lists all"
+            instead = COMMAND_HINTS.get(name)
+            hint = (
+                f"use `flowbridge {instead}`"
+                if instead is not None
+                else suggest(name, COMMANDS).strip() or "`flowbridge --help` lists all"
+            )
             raise click.UsageError(f"no such command {name!r}; {hint}", ctx)
         ctx.meta[HELP_KEY] = any(one in ctx.help_option_names for one in args)
         return super().resolve_command(ctx, args)
@@ -85,10 +92,19 @@ class CommandGroup(click.Group):
         ]
         return [*named, *click.Command.shell_complete(self, ctx, incomplete)]
 
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands before the options."""
+        self.format_commands(ctx, formatter)
+        click.Command.format_options(self, ctx, formatter)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - the shape of click
         for heading, commands in SECTIONS.items():
-            with formatter.section(heading):
-                formatter.write_dl([(name.ljust(11), line) for name, (_, line) in commands.items()])
+            if heading in BRIEF_SECTIONS:
+                formatter.write_paragraph()
+                formatter.write_usage(f"{heading}:", " ".join(commands), prefix="")
+            else:
+                with formatter.section(heading):
+                    formatter.write_dl([(name, line) for name, (_, line) in commands.items()])
 
     def make_context(self, *args: Any, **more: Any) -> click.Context:
         """Read the arguments: --help and --version print here."""
@@ -225,11 +241,7 @@ def _complain(text: str) -> None:
 @click.version_option(__version__, prog_name="flowbridge")
 @click.pass_context
 def group(ctx: click.Context, config: str | None, server: str | None) -> None:
-    """A webhook-to-flow event bridge: verify webhooks, store them, and start the flows that
-    routes.yaml maps them to.
-
-    Try it without any setup: flowbridge demo
-    """
+    """Verify webhooks, store them, and start the flows of routes.yaml."""
     ctx.meta[Timings.__name__] = ctx.obj or TIMINGS
     ctx.obj = config
     if server is not None:

@@ -14,7 +14,8 @@ from records import NOW, attempt_window, make_delivery, make_event, put
 from sqlalchemy import insert
 
 import bridge
-from bridge.cli.command_list import COMMANDS, SECTIONS
+from bridge.cli.command_choices import COMMAND_CHOICES
+from bridge.cli.command_list import COMMAND_HINTS, COMMANDS, SECTIONS
 from bridge.cli.option_types import TimeParam
 from bridge.cli.ui import output
 from bridge.config.loader import load
@@ -44,7 +45,7 @@ def test_help_teaches_every_command_with_an_example() -> None:
     assert list(COMMANDS) == [name for commands in SECTIONS.values() for name in commands]
     overview = run("--help").stdout
     for name in COMMANDS:
-        assert f"\n  {name} " in overview
+        assert name in overview.split()
         text = run(name, "--help").stdout
         assert f"flowbridge {name}" in text or name in ("serve", "web", "work", "flows", "db"), name
     for name, inner in (
@@ -1069,6 +1070,41 @@ def test_db_check_and_upgrade(folder: Path) -> None:
     database.close()
     result = run("db", "check")
     assert (result.exit_code, "1 deliveries without an event" in result.stdout) == (1, True)
+
+
+def test_the_usual_commands_fit_a_terminal() -> None:
+    overview = run("--help").stdout.splitlines()
+    usual = overview[: next(row for row, line in enumerate(overview) if line.startswith("Rare:"))]
+    assert len(usual) <= 25  # the last one is empty
+    assert max(map(len, overview)) <= 80
+    rows = [line.split()[0] for line in usual if line.startswith("  ") and "." in line]
+    assert {"demo", "init", "serve", "status", "show", "retry"} <= set(rows)
+
+
+@pytest.mark.parametrize("command", [name for row in COMMAND_CHOICES.values() for name in row])
+def test_help_says_which_of_similar_commands_to_use(command: str) -> None:
+    text = run(*command.split(), "--help").stdout
+    (choices,) = (row for row in COMMAND_CHOICES.values() if command in row)
+    for purpose in choices.values():
+        (line,) = (line for line in text.splitlines() if line.endswith(purpose))
+        assert len(line) <= 80
+
+
+@pytest.mark.parametrize(
+    "guess", ["routes", "sources", "logs", "start", "open", "trigger", "list", "docs", "runs"]
+)
+def test_a_word_of_other_programs_names_the_command(guess: str) -> None:
+    result = run(guess)
+    assert result.exit_code == 2
+    assert f"no such command {guess!r}; use `flowbridge {COMMAND_HINTS[guess]}`" in result.stderr
+
+
+@pytest.mark.parametrize("hint", COMMAND_HINTS.items(), ids=lambda hint: hint[0])
+def test_a_hint_names_a_command_that_exists(hint: tuple[str, str]) -> None:
+    guess, instead = hint
+    assert guess not in COMMANDS
+    command = [word for word in instead.split() if not word.startswith("-")]
+    assert run(*command, "--help").exit_code == 0
 
 
 def test_a_command_that_is_none_names_the_nearest(folder: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bridge.cli.command_choices import write_choices
 from bridge.cli.command_settings import (
     choose_config,
     explain_local_only,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from bridge.services.config_checks.written_routes import WrittenRoutes
 
 
-@click.command()
+@click.command(epilog=write_choices("check"))
 @click.argument("file", metavar="[FILE]", required=False)
 @click.option(
     "--live",

@@ -10,6 +10,7 @@ import click
 from bridge.cli.actions.confirmation import count_items, say_notes
 from bridge.cli.actions.request import OperationRequest, operation_options, require_items
 from bridge.cli.actions.run import start_operation
+from bridge.cli.command_choices import write_choices
 from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.completion_values import complete_ids
 from bridge.cli.options import (
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 RESOLUTIONS = ("delivered", "queued", "dead")
 
 
-@click.command(cls=FilteredCommand)
+@click.command(cls=FilteredCommand, epilog=write_choices("retry"))
 @click.argument("deliveries", metavar="[DELIVERY]...", nargs=-1, shell_complete=complete_ids)
 @filter_options(limit=0)
 @operation_options
@@ -78,7 +79,7 @@ def cancel(config: str | None, /, deliveries: tuple[str, ...], **options: Any) -
     )
 
 
-@click.command(cls=FilteredCommand)
+@click.command(cls=FilteredCommand, epilog=write_choices("resolve"))
 @click.argument("deliveries", metavar="[DELIVERY]...", nargs=-1, shell_complete=complete_ids)
 @click.option(
     "--as",

@@ -7,6 +7,7 @@ import sys
 import click
 
 from bridge.cli.bridge_checks import open_checks
+from bridge.cli.command_choices import write_choices
 from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
@@ -20,7 +21,7 @@ COLUMNS = (
 )
 
 
-@click.command()
+@click.command(epilog=write_choices("doctor"))
 @click.option(
     "--to",
     metavar="URL",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridge.cli.body_file import read_body_file
+from bridge.cli.command_choices import write_choices
 from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.completion_values import complete_ids, complete_routes, complete_sources
 from bridge.cli.options import AS_JSON, wrong_usage
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from bridge.services.explanations import EventExplanation
 
 
-@click.command()
+@click.command(epilog=write_choices("explain"))
 @click.argument("event", metavar="[EVENT]", required=False, shell_complete=complete_ids)
 @click.option(
     "--route", metavar="NAME", help="Explain only this route.", shell_complete=complete_routes

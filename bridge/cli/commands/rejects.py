@@ -8,6 +8,7 @@ import click
 
 from bridge.cli.actions.request import OperationRequest, operation_options
 from bridge.cli.bridge_access import open_bridge
+from bridge.cli.command_choices import write_choices
 from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.option_types import TimeParam
 from bridge.cli.options import AS_JSON, SINCE, limit_option, require_existing
@@ -72,7 +73,7 @@ def _row(shape: Shape) -> tuple[str, ...]:
     return output.moment(one.received_at), one.id, one.source, one.reason, why
 
 
-@rejects.command()
+@rejects.command(epilog=write_choices("rejects readmit"))
 @click.argument("ids", metavar="[REJECT]...", nargs=-1)
 @click.option("--source", metavar="NAME", help="Only from this source.")
 @click.option("--since", type=TimeParam(), metavar="TIME", help="Only since this time.")

@@ -9,6 +9,7 @@ import click
 from bridge.cli.actions.confirmation import warn_of_repetition
 from bridge.cli.actions.request import OperationRequest, operation_options, require_items
 from bridge.cli.actions.run import start_operation
+from bridge.cli.command_choices import write_choices
 from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.completion_values import complete_ids, complete_routes
 from bridge.cli.options import (
@@ -25,7 +26,7 @@ NOW = "now"
 THEN = "then"
 
 
-@click.command(cls=FilteredCommand)
+@click.command(cls=FilteredCommand, epilog=write_choices("replay"))
 @click.argument("events", metavar="[EVENT]...", nargs=-1, shell_complete=complete_ids)
 @click.option(
     "--through",

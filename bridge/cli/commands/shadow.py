@@ -11,6 +11,7 @@ from typing import Any, Final
 import click
 
 from bridge.cli.bridge_access import open_authoring
+from bridge.cli.command_choices import write_choices
 from bridge.cli.options import AS_JSON, SINCE, UNTIL, FilteredCommand, add_options
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
@@ -56,7 +57,7 @@ class ShadowTotals:
         return {one.value: self.counts[one.value] for one in ShadowResult}
 
 
-@click.command(cls=FilteredCommand)
+@click.command(cls=FilteredCommand, epilog=write_choices("shadow"))
 @click.argument("new")
 @click.argument("old", required=False)
 @add_options(SINCE, UNTIL)

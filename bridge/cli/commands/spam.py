@@ -9,6 +9,7 @@ import click
 
 from bridge.cli.actions.request import OperationRequest, operation_options, require_items
 from bridge.cli.bridge_access import open_bridge
+from bridge.cli.command_choices import write_choices
 from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.option_types import ExcerptParam
 from bridge.cli.options import (
@@ -89,7 +90,7 @@ def _row(event: Event) -> tuple[str, ...]:
     )
 
 
-@spam.command()
+@spam.command(epilog=write_choices("spam release"))
 @click.argument("events", metavar="[EVENT]...", nargs=-1)
 @_chosen(limit=0, reason="Only if the spam reason contains TEXT (case-insensitive).")
 @operation_options

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from bridge.cli.command_choices import write_choices
 from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.options import (
     AS_JSON,
@@ -35,7 +36,7 @@ OF_EVENTS: Final = "lost"  # the default of --fail-on for stored events
 OF_CASES: Final = "changed"  # and for cases
 
 
-@click.command(cls=FilteredCommand)
+@click.command(cls=FilteredCommand, epilog=write_choices("test"))
 @click.argument("what", metavar="[DIR | EVENT...]", nargs=-1)
 @click.option(
     "--routes",
