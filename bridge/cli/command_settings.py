@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 from click.core import ParameterSource
 
-from bridge.config.data_folder import explain_unused
+from bridge.config.data_folder import DEMO_FOLDER_PREFIX, explain_unused
 from bridge.core.errors import SettingsError
 from bridge.core.timings import TIMINGS, Timings
 
@@ -45,6 +45,7 @@ REMOTE_COMMANDS: Final = (
     "learn",
     "token",
     "check",
+    "console",
     "doctor",
     "test",
     "mcp",
@@ -141,13 +142,17 @@ def choose_config(config: str | None, file: str | None) -> str | None:
 
 
 def note_other_routes(config: str | None) -> None:
-    """Note which routes.yaml is used where FLOWBRIDGE_CONFIG names another than this folder's."""
+    """Note which routes.yaml is used where FLOWBRIDGE_CONFIG names another than this folder's.
+
+    That of a running demo needs no note: the demo says to set the variable.
+    """
     from bridge.cli.ui import output
 
     here, named = Path("routes.yaml"), Path(config or "")
     if not _is_from(ParameterSource.ENVIRONMENT) or not here.is_file():
         return
-    if not (named.exists() and named.samefile(here)):
+    is_demo = named.parent.name.startswith(DEMO_FOLDER_PREFIX) and named.exists()
+    if not is_demo and not (named.exists() and named.samefile(here)):
         instead = "not the routes.yaml of this folder (unset FLOWBRIDGE_CONFIG to use that)"
         output.say(f"note: FLOWBRIDGE_CONFIG is set, so {config} is used, {instead}")
 

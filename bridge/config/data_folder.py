@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from bridge.config.local_credentials import KEY_FILE
 from bridge.core.errors import SettingsError
+
+DEMO_FOLDER_PREFIX: Final = "flowbridge-demo-"  # of the temporary folders of demos
 
 DATA_VARIABLE = "FLOWBRIDGE_DATA"
 URL_VARIABLE = "FLOWBRIDGE_DATABASE_URL"

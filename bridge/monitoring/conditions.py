@@ -111,14 +111,17 @@ def find_problems(now: Overview) -> list[HealthProblem]:
     ]
 
 
+def describe_restart(names: Iterable[str]) -> str:
+    """Return that a running bridge uses earlier values of these settings."""
+    return f"{', '.join(names)} in .env changed: restart flowbridge to use the new value"
+
+
 def find_notes(now: Overview) -> list[str]:
     """Return remarks on the status that need no alert."""
     found = []
+    problems = find_problems(now)
     if now.config.restart:
-        found.append(
-            f"{', '.join(now.config.restart)} in .env changed: restart flowbridge to use the new"
-            " value"
-        )
+        found.append(describe_restart(now.config.restart))
     found += [
         f"flowbridge {each} runs, but {now.version} is installed: restart it"
         for each in now.running_versions
@@ -130,13 +133,18 @@ def find_notes(now: Overview) -> list[str]:
         if one.secret_doubt is not None and one.is_configured
     ]
     found += describe_idle_routes(now.idle_routes)
-    failed = sum(one.failed for one in now.runs_ended.values())
+    failing = {one.key for one in problems}
+    failed = sum(
+        runs.failed
+        for route, runs in now.runs_ended.items()
+        if f"runs_failing:{route}" not in failing
+    )
     if failed:
         found.append(
             f"{pluralize(failed, 'run')} failed within a day: flowbridge events --run failed"
             " --since 1d"
         )
-    if not now.tells and find_problems(now):
+    if not now.tells and problems:
         found.append(
             "alerts are not sent anywhere: no route subscribes to them (flowbridge alerts --help"
             " shows such a route)"

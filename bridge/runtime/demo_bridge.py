@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from bridge.config.data_folder import DEMO_FOLDER_PREFIX
 from bridge.config.settings import Settings, load_settings
 from bridge.core.timings import Timings
 from bridge.runtime import services
@@ -25,7 +26,7 @@ from bridge.system.wakeup import Wake
 @contextmanager
 def make_folder() -> Iterator[Path]:
     """Yield a temporary folder, and delete it at the end."""
-    folder = tempfile.mkdtemp(prefix="flowbridge-demo-")
+    folder = tempfile.mkdtemp(prefix=DEMO_FOLDER_PREFIX)
     try:
         yield Path(folder)
     finally:

@@ -13,6 +13,7 @@ from command_line import lines, run
 from bridge.cli.main import group
 from bridge.flows.ready import mail, slack, smtp
 from bridge.flows.ready.catalog import READY_FLOWS
+from bridge.monitoring.presence import Presence
 from bridge.services.config_checks.flow_inputs import REQUIRED_SETTINGS, SENDER_CHOICES
 
 HEAD = (
@@ -518,3 +519,16 @@ def test_where_the_file_cannot_be_read_more_may_follow(
     more = "; there may be others once the file can be read" if is_unread else ""
     said = result.stdout.splitlines()[-1].removesuffix(", 1 warning")
     assert (result.exit_code, said) == (2, f"routes.yaml cannot be used: 1 error{more}")
+
+
+def test_a_setting_that_needs_a_restart_is_noted(folder: Path) -> None:
+    (folder / "routes.yaml").write_text("version: 1\nsources: {contact: {provider: form}}\n")
+    note = "FLOWBRIDGE_SMTP_URL in .env changed: restart flowbridge to use the new value"
+    bridge = Presence(folder / "data")
+    try:
+        bridge.publish({"pid": 1, "restart": ["FLOWBRIDGE_SMTP_URL"]})
+        assert note in " ".join(run("check").stderr.split())
+        bridge.publish({"pid": 1, "restart": []})
+        assert "restart" not in run("check").stderr
+    finally:
+        bridge.close()

@@ -36,6 +36,19 @@ def test_a_command_says_that_it_uses_another_file(other: Path) -> None:
     assert result.stderr.startswith(said) and result.stderr.count(NOTE) == 1
 
 
+def test_the_one_of_a_demo_is_not_named(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "routes.yaml").write_text(TEXT)
+    demo = tmp_path / "flowbridge-demo-x1" / "routes.yaml"
+    demo.parent.mkdir()
+    demo.write_text(TEXT)
+    monkeypatch.setenv("FLOWBRIDGE_CONFIG", str(demo))
+    assert NOTE not in run("status").stderr
+    demo.unlink()
+    assert NOTE in run("status").stderr
+
+
 def test_one_that_is_gone_is_named_too(other: Path) -> None:
     other.unlink()
     assert NOTE in run("status").stderr

@@ -101,7 +101,7 @@ def test_the_files_a_project_begins_with_are_right_with_their_comments_taken_off
     assert (found["problems"], found["sources"], found["platforms"]) == ([], 3, 2)
     assert as_it_is["routes"] < found["routes"] == 4
     assert [
-        any("no route subscribes to them" in note for note in one["notes"])
+        any("alerts are not sent anywhere" in note for note in one["notes"])
         for one in (as_it_is, found)
     ] == [True, False]
 

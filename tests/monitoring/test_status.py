@@ -429,6 +429,14 @@ def test_what_is_merely_to_be_known() -> None:
     ]
 
 
+def test_a_failed_run_is_a_problem_or_a_note() -> None:
+    failing = {"triage": RunCounts(ended=1, failed=1)}
+    assert find_notes(replace(WELL, runs_ended=failing)) == []
+    both = {**failing, "copy": RunCounts(ended=9, failed=2)}
+    (note,) = find_notes(replace(WELL, runs_ended=both))
+    assert note.startswith("2 runs failed within a day")
+
+
 def test_that_nobody_is_told_is_noted_where_there_is_something_to_tell() -> None:
     assert find_notes(replace(WELL, tells=False)) == find_notes(replace(WELL, held=1)) == []
     (said,) = find_notes(replace(WELL, tells=False, held=1))

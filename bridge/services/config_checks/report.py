@@ -127,6 +127,7 @@ def check_project(
         report.problems += written.report.problems
         report.problems.sort(key=lambda one: (one.file != str(settings.config), one))
         _check_alerts(report.config, report)
+    _check_running(settings, report)
     _check_database(settings, report)
 
 
@@ -207,10 +208,18 @@ def _check_alerts(config: Config, report: ProjectReport) -> None:
 
     if not has_alert_route(config):
         report.notes.append(
-            "alerts are not sent anywhere: no route subscribes to them; add one with `on:"
-            " flowbridge alert.*` (example: `flowbridge alerts --help`), or monitor `flowbridge"
-            " status`"
+            "alerts are not sent anywhere; a route can send them: flowbridge alerts --help"
         )
+
+
+def _check_running(settings: Settings, report: ProjectReport) -> None:
+    """Note the settings that a running bridge uses only after a restart."""
+    from bridge.monitoring.conditions import describe_restart
+    from bridge.monitoring.presence import list_bridges
+
+    names = {name for bridge in list_bridges(settings.data) for name in bridge.get("restart", ())}
+    if names:
+        report.notes.append(describe_restart(sorted(names)))
 
 
 def _check_database(settings: Settings, report: ProjectReport) -> None:
