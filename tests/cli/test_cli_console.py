@@ -62,3 +62,11 @@ def test_the_browser_is_given_a_file_of_this_user(
     assert file.stat().st_mode & 0o777 == 0o600
     assert f"0;url={done.stdout.strip()}" in file.read_text()
     assert "no browser was found" in done.stderr
+
+
+def test_the_login_page_of_another_bridge_is_printed() -> None:
+    result = run("--server", "https://bridge.example.com/", "console")
+    assert (result.exit_code, result.stdout) == (0, "https://bridge.example.com/console/login\n")
+    assert "flowbridge token add NAME" in result.stderr
+    refused = run("--server", "https://bridge.example.com", "console", "--read")
+    assert refused.exit_code == 2 and "own machine only" in refused.stderr

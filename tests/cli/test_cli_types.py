@@ -225,3 +225,13 @@ def test_without_events_there_is_a_note(project: Path) -> None:
 def test_a_schema_that_is_no_mapping_is_refused() -> None:
     with pytest.raises(CompileError):
         compile_schema([1])
+
+
+def test_one_type_is_listed(stored: Database) -> None:
+    (row,) = lines(run("types", "github", "issues", "--json"))
+    assert (row["source"], row["type"], row["count"]) == ("github", "issues", 2)
+    none = run("types", "github", "ping")
+    assert (none.exit_code, none.stdout) == (0, "")
+    assert "No events of github ping yet." in none.stderr
+    both = run("types", "github", "issues", "--schema", "issues")
+    assert both.exit_code == 2 and "cannot be combined" in both.stderr

@@ -29,7 +29,6 @@ from bridge.core.alert import Alert
 from bridge.core.errors import ConfigError
 from bridge.core.rate_limits import Rate
 from bridge.core.status import RunCounts, SourceStatus
-from bridge.core.times import write_time
 from bridge.core.timings import TIMINGS
 from bridge.monitoring import alerts as alert_states
 from bridge.monitoring.alerts import (
@@ -392,18 +391,10 @@ def test_an_alert_whose_trouble_is_over_says_so_and_when_the_all_clear_is_sent(
     skewed = replace(pending, key="clock_skew:api.example.com", what="ahead")
     store.write(lambda connection: alerts.replace(connection, [pending, raised, skewed]))
     text = run("alerts").stdout
-    assert re.search(
-        r" over +not yet +not called \(over before it was sent: it is removed once a worker"
-        r" runs\)\n",
-        text,
-    )
-    assert re.search(
-        r" over +once +3 died \(over: the resolution is sent once a worker runs\)\n", text
-    )
+    assert re.search(r" over +not yet +not called\n", text)
+    assert re.search(r" over +once +3 died\n", text)
     assert re.search(r" pending +not yet +ahead\n", text)
     store.write(lambda connection: heartbeats.beat(connection, "w", "here", 1, time.time()))
-    until = write_time(now + GONE + 30, "%Y-%m-%d %H:%M:%SZ")
-    assert f"3 died (over: the resolution is sent by {until})\n" in run("alerts").stdout
     found = {said["key"]: (said["state"], said["over"]) for said in lines(run("alerts", "--json"))}
     assert found == {
         "circuit_open:crm": ("pending", True),

@@ -210,6 +210,13 @@ def test_the_command_prints_json(store: Database, folder: Path) -> None:
     assert last["summary"]["only_new"] == 1
 
 
+def test_without_a_route_the_command_lists_shadow_routes(store: Database, folder: Path) -> None:
+    add_comparable(store, folder)
+    result = run("shadow")
+    assert (result.exit_code, result.stdout) == (0, "triage-new\n")
+    assert "flowbridge shadow triage-new" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -219,7 +226,7 @@ def test_the_command_prints_json(store: Database, folder: Path) -> None:
         (["gone"], 2, "there is no route 'gone'"),
         (["triage"], 2, "plans no shadow deliveries; routes with `mode: shadow`: triage-new"),
         (["triage-new", "--since", "soon"], 2, "not a valid time"),
-        ([], 2, "Missing argument"),
+        (["--json"], 2, "NEW is missing"),
     ],
 )
 def test_wrong_usage(

@@ -92,29 +92,9 @@ def alerts(ctx: click.Context, /, as_json: bool) -> None:
 
 def _row(one: Shape, screen: Shape) -> tuple[str, ...]:
     notified = _notified(int(one["told"])) if screen["notifies"] else NO_ROUTE
-    state = str(one["state"])
-    what = str(one["summary"])
-    if one["over"]:
-        what = f"{what} ({_end(state, screen['ends'][one['key']], works=bool(screen['works']))})"
-        state = "over"
-    return output.utc(require_time(one["since"])), str(one["severity"]), state, notified, what
-
-
-def _end(state: str, until: str | None, *, works: bool) -> str:
-    """Return what happens to an alert that is over: resolved if it was raised, else removed.
-
-    `until`: when a worker does so, null if that is due.
-    """
-    when = (
-        "once a worker runs"
-        if not works
-        else "within seconds"
-        if until is None
-        else f"by {output.utc(require_time(until))}"
-    )
-    if state == "raised":
-        return f"over: the resolution is sent {when}"
-    return f"over before it was sent: it is removed {when}"
+    state = "over" if one["over"] else str(one["state"])
+    since = output.utc(require_time(one["since"]))
+    return since, str(one["severity"]), state, notified, str(one["summary"])
 
 
 def _notified(count: int) -> str:

@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from bridge.cli.command_settings import settings_of
+from bridge.cli.command_settings import find_server, refuse_server, settings_of
 from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
 from bridge.core.scopes import Scope, expand_scopes, list_scopes
@@ -35,13 +35,20 @@ def console(config: str | None, /, is_read: bool, opens: bool, as_json: bool) ->
     """Print a URL that logs in to the web console, once and within a minute.
 
     The session lasts for 12 hours, and may do everything. Only the URL goes to stdout. From another
-    machine, open the console through an SSH tunnel: see docs/console.md.
+    machine, open the console through an SSH tunnel (ssh -L 8081:127.0.0.1:8081 HOST), or log in
+    with a token at the URL that `flowbridge --server URL console` prints.
 
     \b
     flowbridge console
     flowbridge console --open
     flowbridge console --read
     """
+    server = find_server()
+    if server is not None:
+        if is_read or as_json:
+            refuse_server()
+        _show_login_page(server, opens=opens)
+        return
     settings = settings_of(config)
     scopes = expand_scopes({Scope.READ if is_read else Scope.ADMIN})
     now = time.time()
@@ -58,6 +65,17 @@ def console(config: str | None, /, is_read: bool, opens: bool, as_json: bool) ->
     if not _is_served(settings.data):
         output.say("note: no flowbridge runs here: start it with `flowbridge serve` first")
     if opens and not _open_browser(url, settings.data):
+        output.say("note: no browser was found: open the URL yourself")
+
+
+def _show_login_page(server: str, *, opens: bool) -> None:
+    """Print the URL where people log in to the console of another bridge."""
+    from bridge.cli.remote.server_url import parse_server_url
+
+    url = f"{parse_server_url(server)}/console/login"
+    output.answer(url)
+    output.say("Log in with a token: `flowbridge token add NAME` there makes one.")
+    if opens and not webbrowser.open(url):
         output.say("note: no browser was found: open the URL yourself")
 
 

@@ -24,8 +24,8 @@ def mcp() -> None:
 
     Your MCP client, such as Claude Code, starts this command and speaks to it on stdin and stdout.
     The agent can do what the scopes of the token permit. It reads; and it acts only by a proposal
-    whose items were counted, and that it then agrees to. It needs the extra: pip install
-    'flowbridge[mcp]'.
+    whose items were counted, and that it then agrees to. It needs the Python
+    package mcp beside flowbridge (the extra `mcp`).
 
     \b
     flowbridge --server http://127.0.0.1:8081 mcp
@@ -41,7 +41,8 @@ def mcp() -> None:
         if (error.name or "").startswith("bridge"):
             raise
         raise SettingsError(
-            "flowbridge mcp needs the extra: pip install 'flowbridge[mcp]'"
+            "flowbridge mcp needs the Python package mcp: install it beside flowbridge, by"
+            f" {sys.executable} -m pip install mcp, or pipx inject flowbridge mcp"
         ) from error
     from bridge.cli.agents.tool_session import ToolSession, read_token
 

@@ -111,10 +111,10 @@ def sample(
     \b
     flowbridge sample github
     flowbridge sample github --to            to the running bridge of this project
-    flowbridge sample stripe invoice.paid --to http://127.0.0.1:8080
-    flowbridge sample stripe invoice.paid --set body.data.object.amount_paid=25000 --to http://127.0.0.1:8080
-    flowbridge sample github issues --body payload.json --to http://127.0.0.1:8080
-    flowbridge sample github --to http://127.0.0.1:8080 --tamper body
+    flowbridge sample stripe invoice.paid --to
+    flowbridge sample stripe invoice.paid --set body.data.object.amount_paid=25000 --to
+    flowbridge sample github issues --body payload.json --to
+    flowbridge sample github --to --tamper body
     flowbridge sample discord --secret @private.pem
     """
     if made_up and secret is not None:

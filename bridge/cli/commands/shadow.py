@@ -12,6 +12,7 @@ import click
 
 from bridge.cli.bridge_access import open_authoring
 from bridge.cli.command_choices import write_choices
+from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.options import AS_JSON, SINCE, UNTIL, FilteredCommand, add_options
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
@@ -20,6 +21,7 @@ from bridge.services.bridge_reader import Shape
 from bridge.services.parsed_records import expect_shape
 from bridge.services.shadow_comparison import ShadowResult
 from bridge.services.shadow_pairs import default_since
+from bridge.services.usable_config import load_present
 
 MAX_TOP_PATHS: Final = 3
 JSON_KEYS: Final = ("event_id", "result", "diff")
@@ -58,25 +60,35 @@ class ShadowTotals:
 
 
 @click.command(cls=FilteredCommand, epilog=write_choices("shadow"))
-@click.argument("new")
+@click.argument("new", metavar="[NEW]", required=False)
 @click.argument("old", required=False)
 @add_options(SINCE, UNTIL)
 @AS_JSON
 @click.pass_obj
-def shadow(config: str | None, /, new: str, old: str | None, as_json: bool, **chosen: Any) -> None:
+def shadow(
+    config: str | None, /, new: str | None, old: str | None, as_json: bool, **chosen: Any
+) -> None:
     """Compare the deliveries that a shadow route planned with those of the route OLD, by event.
 
     NEW is a route with `mode: shadow`. OLD is the route that it may replace; by default the only
     other route of the same source, or the only one with the same flow. Without --since, events of
     the last 7 days are compared. Events that were planned before NEW existed are left out.
 
+    Without NEW, the routes with `mode: shadow` are listed.
+
     Results: same, differs (inputs, flow or ordering key), only_new, only_old, dead (planning of NEW
     failed). With --json there is a line for each event that is not the same, then a summary.
 
     \b
+    flowbridge shadow
     flowbridge shadow triage-new
     flowbridge shadow triage-new triage --since 2d --json
     """
+    if new is None:
+        if as_json or find_server() is not None:
+            raise click.UsageError("NEW is missing: the name of a route with `mode: shadow`")
+        _list_shadow_routes(config)
+        return
     since = chosen["since"] if chosen["since"] is not None else default_since(time.time())
     totals = ShadowTotals()
     with open_authoring(config) as bridge:
@@ -95,6 +107,18 @@ def shadow(config: str | None, /, new: str, old: str | None, as_json: bool, **ch
             output.say(f"The route {new} planned no shadow deliveries since {output.utc(since)}.")
     if not as_json:
         _say_mode(totals)
+
+
+def _list_shadow_routes(config: str | None) -> None:
+    """Print the names of the routes that plan shadow deliveries."""
+    routes = load_present(settings_of(config)).routes
+    names = [route.name for route in routes if route.mode is Mode.SHADOW]
+    for name in names:
+        output.answer(name)
+    if names:
+        output.say(f"Compare one: flowbridge shadow {names[0]}")
+    else:
+        output.say("No route has `mode: shadow`.")
 
 
 @expect_shape()

@@ -37,9 +37,10 @@ CHANGE_COLUMNS = (
 
 @click.command()
 @click.argument("source", required=False, shell_complete=complete_sources)
+@click.argument("type_", metavar="[TYPE]", required=False)
 @click.option(
     "--schema",
-    "type_",
+    "schema_type",
     metavar="TYPE",
     help="Print a JSON Schema of `body`, made from the newest events of this type.",
 )
@@ -57,11 +58,12 @@ def types(
     /,
     source: str | None,
     type_: str | None,
+    schema_type: str | None,
     file: Path | None,
     as_json: bool,
 ) -> None:
-    """List the event types that were seen, with how many events of each came, and when the first
-    and the last. The newest 200,000 events are counted.
+    """List the event types that were seen, of one source or one TYPE, with how many events of each
+    came, and when the first and the last. The newest 200,000 events are counted.
 
     With --schema, the newest 1,000 events of a type are read. The schema has types and names of
     keys, no values, and accepts every body that it was made from. A further event can only make it
@@ -71,19 +73,22 @@ def types(
     \b
     flowbridge types
     flowbridge types github
+    flowbridge types github issues
     flowbridge types github --schema issues > schemas/issues.json
     flowbridge types github --schema issues --drift schemas/issues.json
     """
-    if type_ is None and file is not None:
+    if type_ is not None and schema_type is not None:
+        raise click.UsageError("TYPE and --schema cannot be combined: --schema names the type")
+    if schema_type is None and file is not None:
         raise click.UsageError("--drift needs --schema: the type of the events to compare")
-    if type_ is not None and source is None:
+    if schema_type is not None and source is None:
         raise click.UsageError("--schema needs the name of a source: flowbridge types SOURCE")
     before = None if file is None else _read_schema(file)
     with open_authoring(config) as bridge:
-        if type_ is None or source is None:
-            _print_types(bridge.list_types(source), source, as_json=as_json)
+        if schema_type is None or source is None:
+            _print_types(bridge.list_types(source), source, type_, as_json=as_json)
             return
-        found = bridge.infer_schema(source, type_)
+        found = bridge.infer_schema(source, schema_type)
     with expect_shape():
         _say_used(found)
         if file is None:
@@ -92,16 +97,17 @@ def types(
             _print_drift(before, found["schema"], file, as_json=as_json)
 
 
-def _print_types(found: Shape, source: str | None, *, as_json: bool) -> None:
+def _print_types(found: Shape, source: str | None, type_: str | None, *, as_json: bool) -> None:
     with expect_shape():
-        items = list(found["items"])
+        items = [item for item in found["items"] if type_ in (None, item["type"])]
         rows = [_type_row(one) for one in items]
         looked_until = found["looked_until"]
     if as_json:
         output.json_lines(items)
     elif not tables.print_table(TYPE_COLUMNS, rows):
-        what = "No events yet." if source is None else f"No events of {source} yet."
-        output.say(f"{what}\nSend one: flowbridge sample {source or 'SOURCE'} --to URL")
+        what = " ".join(filter(None, (source, type_)))
+        output.say(f"No events of {what} yet." if what else "No events yet.")
+        output.say(f"Send one: flowbridge sample {what or 'SOURCE'} --to URL")
     if looked_until is not None:
         output.say(
             "There are more events: only those since"
