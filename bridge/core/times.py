@@ -45,6 +45,12 @@ def iso(at: float | None) -> str | None:
     )
 
 
+def iso_seconds(at: float | None) -> str | None:
+    """Return a time in ISO 8601 to the second, as people read it; None as `iso` does."""
+    found = None if at is None else in_utc(at)
+    return None if found is None else found.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def write_time(at: float, form: str) -> str:
     """Format a time in UTC with a `strftime` format; a dash if it is out of range."""
     found = in_utc(at)

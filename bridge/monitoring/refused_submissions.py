@@ -46,7 +46,7 @@ NEXT_STEPS: Final = {
     "unreadable": _UNREADABLE,
     "used_before": "nothing: to send other answers, people load the page again",
 }
-OTHER_STEP: Final = "docs/http.md explains the code"
+OTHER_STEP: Final = "the log lines `form_refused` say more"
 
 
 def find_next_step(code: str) -> str:

@@ -861,10 +861,11 @@ def test_on_a_terminal_show_fits_a_screen_and_says_how_to_see_the_rest(
         'outputs       {"a":1,"b":"short"}\n',
         "log  (3 of 50 lines: --all shows all)\n",
         "  line 49\n",
-        "request  (20 headers: --all shows all)\n",
+        f"request  (20 headers, a body of {len(body)} bytes: --all shows all)\n",
         "attempts      4 earlier ones: --all shows all\n",
     ):
         assert part in folded, part
+    assert "key0" not in folded and not re.search(r":\d\d\.\d", folded)
     assert "line 46" not in folded and "attempt 4" not in folded and "x-header-1" not in folded
     for arguments in (["--all"], ["--all", "--body"]):
         shown = re.sub(r"\x1b\[[0-9;]*m", "", run("show", event.id, *arguments).stdout)

@@ -9,9 +9,9 @@ import click
 
 from bridge.cli.ui import output
 from bridge.cli.ui.request_view import print_event_request, print_hidden_request, print_request
-from bridge.cli.ui.text_blocks import SHOW_ALL_HINT, print_block
+from bridge.cli.ui.text_blocks import OUTPUT_LINES, SHOW_ALL_HINT, print_block
 from bridge.core.model import Attempt, Event, Reject, Status
-from bridge.core.times import iso
+from bridge.core.times import iso_seconds
 from bridge.services.delivery_states import describe_status
 from bridge.services.run_evidence import WINDOW_NAME, describe_search
 
@@ -70,7 +70,7 @@ def _print_whole_delivery(
     for name, value in describe_search(delivery):
         output.line(name, None if is_folded and name == WINDOW_NAME else value)
     print_block("inputs", delivery.inputs, is_folded=is_folded)
-    print_block("outputs", delivery.outputs, is_folded=is_folded)
+    print_block("outputs", delivery.outputs, is_folded=is_folded, max_lines=OUTPUT_LINES)
     print_block("log", "\n".join(delivery.log) or None, is_folded=is_folded, keeps_end=True)
 
 
@@ -128,14 +128,16 @@ def print_reject(
             else f"{reject.source} ({reject.provider})"
         ),
     )
-    output.line("received", iso(reject.received_at))
+    output.line("received", iso_seconds(reject.received_at))
     output.line("from", reject.client)
     output.line("refused", f"401 ({reject.reason})", "red")
     for finding in findings:
         output.line("why", finding, "yellow")
     if reject.event_ids:
         output.line(
-            "readmitted", f"{iso(reject.readmitted_at)} as {', '.join(reject.event_ids)}", "green"
+            "readmitted",
+            f"{iso_seconds(reject.readmitted_at)} as {', '.join(reject.event_ids)}",
+            "green",
         )
     if reject.cut and has_contents:
         output.line(
@@ -156,7 +158,7 @@ def _print_head(event: Event, *, is_folded: bool) -> None:
     )
     output.line("type", event.type)
     output.line("provider id", event.provider_id)
-    output.line("received", iso(event.received_at))
+    output.line("received", iso_seconds(event.received_at))
     for file in event.files:
         output.line(
             "file",
@@ -179,7 +181,9 @@ def _print_operations(screen: EventScreen, id_: str) -> None:
         item = act.item
         changed = f"{item.was} → {item.became}" if item.became else item.was and f"was {item.was}"
         came = f"refused: {item.problem}" if item.problem else changed or ""
-        output.line(act.command, f"{iso(item.at)} by {act.actor} ({act.id}) {came}".rstrip())
+        output.line(
+            act.command, f"{iso_seconds(item.at)} by {act.actor} ({act.id}) {came}".rstrip()
+        )
 
 
 def _print_delivery(shown: ShownDelivery, *, is_folded: bool) -> None:
@@ -198,9 +202,9 @@ def _print_delivery(shown: ShownDelivery, *, is_folded: bool) -> None:
     if wait := shown.wait:
         is_said = is_folded and wait.has_obstacle  # the next step says it
         output.line("waits", None if is_said else wait.detail, "yellow")
-        output.line("until", iso(wait.until))
+        output.line("until", iso_seconds(wait.until))
     elif delivery.status is Status.QUEUED:
-        output.line("due", iso(delivery.due_at))
+        output.line("due", iso_seconds(delivery.due_at))
     if delivery.order is not None:
         behind = f"; first of its key, with {shown.behind} waiting behind it"
         place = behind if shown.holds_key else ""
@@ -210,7 +214,7 @@ def _print_delivery(shown: ShownDelivery, *, is_folded: bool) -> None:
     took = _took(delivery.delivered_at, delivery.finished_at) if delivery.run_id else ""
     output.line(
         "run ended" if delivery.run_id else "ended",
-        delivery.finished_at and f"{iso(delivery.finished_at)}{took}",
+        delivery.finished_at and f"{iso_seconds(delivery.finished_at)}{took}",
     )
     if delivery.reruns:
         output.line(
@@ -238,7 +242,7 @@ def _print_attempt(attempt: Attempt, *, is_folded: bool) -> None:
     colour = "yellow" if late else output.find_colour(attempt.run_state or outcome)
     output.line(
         f"attempt {attempt.number}",
-        f"{iso(attempt.started_at)}  {outcome}{code}{took}{detail}{ran}{late}",
+        f"{iso_seconds(attempt.started_at)}  {outcome}{code}{took}{detail}{ran}{late}",
         colour,
     )
     print_block("  its outputs", attempt.outputs, is_folded=is_folded)

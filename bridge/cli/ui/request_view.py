@@ -9,9 +9,9 @@ import click
 import orjson
 
 from bridge.cli.ui import output
-from bridge.cli.ui.text_blocks import SHOW_ALL_HINT, print_block, shorten
+from bridge.cli.ui.text_blocks import SHOW_ALL_HINT, shorten
 from bridge.core.json_text import write_json
-from bridge.core.model import JSON, Event, Reject
+from bridge.core.model import Event, Reject
 from bridge.core.retention import is_content_deleted
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ def print_request(event: Event | Reject, *, whole: bool = False, is_folded: bool
     """Print the headers, the query and the body of an event or a reject."""
     click.secho("request", bold=True, nl=not is_folded)
     if is_folded:
-        click.secho(f"  ({output.number(len(event.headers), 'header')}: {SHOW_ALL_HINT})", dim=True)
+        headers = output.number(len(event.headers), "header")
+        size = output.number(len(event.body), "byte")
+        click.secho(f"  ({headers}, a body of {size}: {SHOW_ALL_HINT})", dim=True)
     for name, value in event.headers.items() if not is_folded else ():
         click.echo(f"  {output.clean(name)}: {output.clean(value)}")
     if event.query_string:
@@ -51,6 +53,8 @@ def print_request(event: Event | Reject, *, whole: bool = False, is_folded: bool
             " deliveries"
         )
         return
+    if is_folded:
+        return
     try:
         text = event.body.decode()
     except UnicodeDecodeError:
@@ -59,13 +63,8 @@ def print_request(event: Event | Reject, *, whole: bool = False, is_folded: bool
             " base64"
         )
         return
-    parsed: JSON = None
     with suppress(orjson.JSONDecodeError):  # other text is shown unchanged
-        parsed = orjson.loads(text)
-        text = write_json(parsed, is_indented=True).decode()
-    if is_folded:
-        print_block("body", parsed if isinstance(parsed, dict | list) else text, is_folded=True)
-        return
+        text = write_json(orjson.loads(text), is_indented=True).decode()
     click.echo(
         "\n".join(
             f"  {line}" for line in output.clean_lines(text if whole else shorten(text)).split("\n")

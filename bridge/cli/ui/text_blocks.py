@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import click
 
 from bridge.cli.ui import output
@@ -11,15 +9,21 @@ from bridge.core.json_text import write_json
 from bridge.core.model import JSON
 
 MAX_SHOWN_CHARS = 4000  # characters of a body or of outputs that are shown
-BLOCK_LINES = 3  # of inputs, outputs, a log and a body each, where the rest is folded
+BLOCK_LINES = 3  # of inputs and of a log each, where the rest is folded
+OUTPUT_LINES = 15  # of outputs, likewise
 SHOW_ALL_HINT = "--all shows all"
 
 
 def print_block(
-    name: str, value: JSON, *, is_folded: bool = False, keeps_end: bool = False
+    name: str,
+    value: JSON,
+    *,
+    is_folded: bool = False,
+    keeps_end: bool = False,
+    max_lines: int = BLOCK_LINES,
 ) -> None:
     """Print a value, over several lines indented below its name; a folded one is cut to the first
-    lines, or the last.
+    `max_lines`, or the last.
     """
     if value is None or value == {}:
         return
@@ -33,27 +37,13 @@ def print_block(
             name, _cut(lines[0], output.columns() - output.LABEL_COLUMNS) if is_folded else lines[0]
         )
         return
-    click.secho(name + _folded(len(lines), is_folded=is_folded), dim=True)
-    click.echo(
-        "\n".join(f"  {line}" for line in _fold(lines, is_folded=is_folded, keeps_end=keeps_end))
-    )
-
-
-def _folded(count: int, *, is_folded: bool) -> str:
-    """Return the note beside the name of a folded block."""
-    return (
-        f"  ({BLOCK_LINES} of {count} lines: {SHOW_ALL_HINT})"
-        if is_folded and count > BLOCK_LINES
-        else ""
-    )
-
-
-def _fold(lines: Sequence[str], *, is_folded: bool, keeps_end: bool = False) -> list[str]:
-    """Return the lines to show; those of a folded block are cut to the width of the terminal."""
-    if not is_folded:
-        return list(lines)
-    some = lines[-BLOCK_LINES:] if keeps_end else lines[:BLOCK_LINES]
-    return [_cut(line, output.columns() - 2) for line in some]
+    is_cut = is_folded and len(lines) > max_lines
+    hint = f"  ({max_lines} of {len(lines)} lines: {SHOW_ALL_HINT})" if is_cut else ""
+    click.secho(name + hint, dim=True)
+    if is_folded:
+        some = lines[-max_lines:] if keeps_end else lines[:max_lines]
+        lines = [_cut(line, output.columns() - 2) for line in some]
+    click.echo("\n".join(f"  {line}" for line in lines))
 
 
 def _cut(text: str, width: int) -> str:

@@ -14,7 +14,7 @@ from bridge.cli.actions.request import OperationRequest
 from bridge.cli.options import make_filters, require_existing, say_search_size
 from bridge.cli.ui import output
 from bridge.core.errors import NotFound
-from bridge.core.times import iso
+from bridge.core.times import iso_seconds
 from bridge.services.delivery_states import describe_status
 from bridge.services.selection import Selection, select_unknown, unknown_states
 from bridge.services.store_access import open_store
@@ -97,8 +97,8 @@ def _print(found: UnknownDelivery) -> None:
     if lost is not None:
         output.line(
             "the call",
-            f"attempt {lost.number}, from {iso(lost.started_at)} to"
-            f" {iso(lost.finished_at) or 'an unknown time'}",
+            f"attempt {lost.number}, from {iso_seconds(lost.started_at)} to"
+            f" {iso_seconds(lost.finished_at) or 'an unknown time'}",
         )
         output.line("how it ended", ": ".join(filter(None, (lost.outcome, lost.detail))))
     for name, value in found.evidence:

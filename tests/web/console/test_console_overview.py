@@ -49,7 +49,7 @@ def test_the_overview_says_what_wants_attention_and_why_a_queue_waits(
     put(console.database, dead.id, finished_at=event.received_at)
     html = console.html("/")
     for text in (
-        "wants attention",
+        "needs attention",
         "nothing runs: no event is received or delivered",
         "<code>flowbridge serve</code>",
         "queued × 1",
@@ -59,7 +59,7 @@ def test_the_overview_says_what_wants_attention_and_why_a_queue_waits(
         "/console/platforms/local",
         "paused",
     ):
-        assert text.replace("wants", "want") in html.replace("wants", "want"), text
+        assert text.replace("needs", "need") in html.replace("wants", "want"), text
     console.log_in((Scope.READ,))
     assert "no worker is running" not in console.html("/")  # a reason may quote a payload
 
@@ -87,8 +87,8 @@ def test_an_empty_bridge_says_how_to_begin(database: Database, tmp_path: Path) -
     ("severities", "verdict"),
     [
         ([], ("ok", "All is well")),
-        (["warning"], ("warn", "1 thing wants attention")),
-        (["warning", "critical"], ("bad", "2 things want attention")),
+        (["warning"], ("warn", "1 problem needs attention")),
+        (["warning", "critical"], ("bad", "2 problems need attention")),
     ],
 )
 def test_the_verdict_is_that_of_the_worst_condition(severities: Any, verdict: Any) -> None:

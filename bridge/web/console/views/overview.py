@@ -72,8 +72,8 @@ def describe_verdict(problems: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     if not problems:
         return "ok", "All is well"
     is_critical = any(one["severity"] == "critical" for one in problems)
-    verb = "wants" if len(problems) == 1 else "want"
-    return "bad" if is_critical else "warn", f"{pluralize(len(problems), 'thing')} {verb} attention"
+    what = pluralize(len(problems), "problem needs", "problems need")
+    return "bad" if is_critical else "warn", f"{what} attention"
 
 
 def _describe_condition(one: Mapping[str, Any]) -> dict[str, Any]:
