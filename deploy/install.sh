@@ -72,7 +72,7 @@ for unit in deploy/systemd/*; do
 done
 active() { systemctl list-units --plain --no-legend --state=active flowbridge.service flowbridge-web.service 'flowbridge-work@*.service' | cut -d ' ' -f 1 | sort -r; }
 if [ -n "$root" ] || [ ! -d /run/systemd/system ]; then
-    echo "No service was started: systemd is not running, or DESTDIR is set."
+    see='' && echo "No service was started: systemd is not running, or DESTDIR is set."
 elif [ -n "$(active)" ] || systemctl is-enabled --quiet flowbridge-web.service 2>/dev/null; then
     run systemctl daemon-reload
     # One after another, each after the previous one is ready. Changes of a unit count only after a restart.
@@ -86,4 +86,4 @@ else
         { echo "flowbridge did not start: see journalctl -u flowbridge. Ports 8080 and 8081 must be free: ss -ltnp" >&2 && exit 1; }
 fi
 if [ -n "$dry" ]; then echo "Nothing was done: --dry-run." && exit; fi
-echo "Done. See: systemctl status flowbridge; sudo flowbridge events; /etc/flowbridge/routes.yaml"
+echo "Done. See: ${see-systemctl status flowbridge; }sudo flowbridge events; /etc/flowbridge/routes.yaml"
