@@ -59,7 +59,7 @@ def test_the_overview_says_what_wants_attention_and_why_a_queue_waits(
         "/console/platforms/local",
         "paused",
     ):
-        assert text.replace("needs", "need") in html.replace("wants", "want"), text
+        assert text.replace("needs", "need") in html.replace("needs", "need"), text
     console.log_in((Scope.READ,))
     assert "no worker is running" not in console.html("/")  # a reason may quote a payload
 
