@@ -95,7 +95,7 @@ def test_all_that_is_unknown_is_shown_with_the_call_and_the_commands(store: Data
     newest, oldest = result.stdout.split("\n\n")
     assert newest.startswith(second) and oldest.startswith(first)
     for part in (
-        "the call      attempt 1, from 2025-11-24T16:00:00.000000Z to 2025-11-24T16:00:30.000000Z",
+        "the call      attempt 1, from 2025-11-24T16:00:00Z to 2025-11-24T16:00:30Z",
         "how it ended  unknown: no answer within 30 s",
         "looked        attempt 1: not looked yet\n",
         "look at       flowbridge flows runs gumloop/abc",

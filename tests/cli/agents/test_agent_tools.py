@@ -139,4 +139,4 @@ def test_without_the_extra_the_command_says_what_to_install(
     monkeypatch.setitem(sys.modules, "mcp", None)
     done = run("--server", "http://127.0.0.1:9", "mcp")
     assert (done.exit_code, done.stdout) == (2, "")
-    assert "pip install 'flowbridge[mcp]'" in done.stderr
+    assert "-m pip install mcp" in done.stderr
