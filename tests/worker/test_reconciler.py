@@ -105,6 +105,14 @@ def reconciling_worker(database: Database, given: Config) -> Iterator[None]:
         yield
 
 
+def look_now(database: Database, delivery_id: str) -> None:
+    """Let the run of a delivery be looked for at once: a worker with the usual times has put it
+    off until its call cannot be under way any more.
+    """
+    delivery = schema.delivery.update().where(schema.delivery.c.id == delivery_id)
+    database.write(lambda connection: connection.execute(delivery.values(poll_at=time.time())))
+
+
 def evidence(one: Delivery) -> dict[str, Any]:
     assert isinstance(one.evidence, dict)
     return one.evidence
@@ -285,12 +293,7 @@ def test_a_run_that_a_person_has_named_is_in_nobodys_way(database: Database) -> 
                 )
             )
             wait(database, [first.id], ended)
-        with database.engine.begin() as connection:
-            connection.execute(
-                schema.delivery.update()
-                .where(schema.delivery.c.id == second.id)
-                .values(poll_at=time.time())
-            )
+        look_now(database, second.id)
         with reconciling_worker(database, config(fake, exclusive=True)):
             (one,) = wait(database, [second.id], ended)
         assert one.run_id == fake.accepted[1].run_id
@@ -450,6 +453,7 @@ def test_a_list_that_arrives_shows_that_the_platform_is_up(database: Database) -
             (one,) = wait(database, [send(database)], is_in("unknown"))
         opened = Circuit(platform="gumloop", failures=5, open_for=60.0, open_until=time.time() - 1)
         database.write(lambda connection: write_circuits(connection, {}, {"gumloop": opened}, 0.0))
+        look_now(database, one.id)
         with reconciling_worker(database, config(fake)):
             wait(database, [one.id], ended)
     with database.read() as connection:
@@ -494,8 +498,7 @@ def test_nothing_is_looked_for_before_its_time(sqlite: Database) -> None:
         fake.faults = ["drop"]
         with working(sqlite, config(fake)):
             (one,) = wait(sqlite, [send(sqlite)], is_in("unknown"))
-        with sqlite.engine.begin() as connection:
-            connection.execute(schema.delivery.update().values(poll_at=time.time()))
+        look_now(sqlite, one.id)
         with working(sqlite, config(fake, timeout=1.0), reconcile_after=0.5):
             wait(sqlite, [one.id], ended)
     assert (
