@@ -34,8 +34,8 @@ class Reason:
 
 RELEASE = Reason("before_release", "are for a release", 1.0)
 PROCESSES = Reason("new_processes", "start processes", 0.16)
-SLOW = Reason("slow", "take seconds", 0.2)
-POSTGRESQL = Reason("postgresql", "repeat a test of SQLite on PostgreSQL", 0.2)
+SLOW = Reason("slow", "take seconds", 0.1)
+POSTGRESQL = Reason("postgresql", "repeat a test of SQLite on PostgreSQL", 0.06)
 
 
 @pytest.fixture(scope="session")
