@@ -310,6 +310,7 @@ class Old:
         return said
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_processes_of_the_version_before_receive_and_work_through_an_upgrade(
     before: Database,
 ) -> None:

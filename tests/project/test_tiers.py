@@ -101,13 +101,16 @@ def test_nothing_matches(tmp_path: Path) -> None:
 
 
 START = """
-import os, subprocess, pytest
+import multiprocessing, os, subprocess, pytest
 
 @pytest.fixture
 def helper(): subprocess.run(["true"])
 
 def test_in_a_fixture(helper): pass
 def test_popen(): subprocess.Popen(["true"])
+def test_spawn():
+    process = multiprocessing.get_context("spawn").Process(target=print)
+    process.start()
 def test_fork():
     if os.fork() == 0: os._exit(0)
 def test_caught():
@@ -118,7 +121,7 @@ def test_caught():
 
 def test_a_test_that_starts_a_process_must_request_the_fixture(tmp_path: Path) -> None:
     code, lines = run(tmp_path, START, "--all")
-    assert (code, "3 failed, 1 error" in "".join(lines)) == (1, True), lines
+    assert (code, "4 failed, 1 error" in "".join(lines)) == (1, True), lines
     assert "requests the fixture new_processes" in "".join(lines)
 
 

@@ -136,6 +136,7 @@ def upgrade_url(url: str) -> None:
     upgrade.upgrade(Database(url))
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_process_that_is_killed_in_a_build_leaves_it_to_the_next(old: Database) -> None:
     """PostgreSQL goes on with the build; the next process waits for it, and uses its index."""
     url = old.url.render_as_string(hide_password=False)

@@ -147,6 +147,7 @@ def _upgrade(url: str) -> tuple[str | None, str]:
         database.close()
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_of_five_processes_one_migrates(database: Database) -> None:
     wipe(database)
     url = database.url.render_as_string(hide_password=False)

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import util
 from typing import Any
 
 import pytest
@@ -168,6 +169,16 @@ class Guard:
 
 GUARD = Guard()
 sys.addaudithook(GUARD.check)
+spawn = util.spawnv_passfds
+
+
+def spawn_audited(path: Any, arguments: Any, descriptors: Any) -> int:
+    """Start a process of multiprocessing, which Python does not audit."""
+    sys.audit("subprocess.Popen", path, arguments, None, None)
+    return spawn(path, arguments, descriptors)
+
+
+util.spawnv_passfds = spawn_audited
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

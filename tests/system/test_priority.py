@@ -9,10 +9,12 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import TypeVar
 
+import pytest
 from scheduling import Scheduling, lowered, needs_slices, read_scheduling
 
 from bridge.system.priority import SLICE_NANOSECONDS, lower_priority
 
+pytestmark = pytest.mark.usefixtures("new_processes")
 Found = TypeVar("Found")
 
 
