@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, get_args, overload
 
 import orjson
@@ -36,6 +37,7 @@ class FlowFunction:
     idempotent: bool = False  #: an interrupted run may run again
     time_limit: float | None = None  #: seconds; None: DEFAULT_TIME_LIMIT_SECONDS
     memory: int | None = None  #: bytes; None: DEFAULT_MEMORY_BYTES
+    folder: Path | None = None  #: of the flows.py that it was loaded from
 
     def __call__(self, *args: Any, **inputs: Any) -> Any:
         return self.function(*args, **inputs)

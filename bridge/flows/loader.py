@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
@@ -49,7 +50,7 @@ def _flows(module: ModuleType, path: Path) -> dict[str, FlowFunction]:
             continue
         if flows.setdefault(value.name, value) is not value:
             raise FlowError(f"{path}: two flows are named {value.name!r}; each needs a unique name")
-    return flows
+    return {name: replace(one, folder=path.parent) for name, one in flows.items()}
 
 
 def _restore(name: str, previous: ModuleType | None) -> None:

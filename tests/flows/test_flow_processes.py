@@ -211,9 +211,16 @@ def test_a_run_saves_a_limited_number_of_files(served: Served) -> None:
     assert run["log"] == ["file '1000': a run can save at most 1,000 files"]
 
 
-def test_the_traceback_is_in_our_own_log(served: Served) -> None:
+def test_a_failure_names_the_lines_of_flows_py_in_the_log_of_the_run_and_in_ours(
+    served: Served,
+) -> None:
+    line = FLOWS.read_text().splitlines().index('    raise KeyError("nope")') + 1
     run = served.run_flow("breaks")
-    assert run["log"] == ["so far", "KeyError: 'nope'"]
+    assert run["log"] == [
+        "so far",
+        f"  flows.py:{line} in breaks",
+        f"KeyError: 'nope' (flows.py:{line})",
+    ]
     (found,) = until(
         lambda: [
             each
@@ -222,6 +229,8 @@ def test_the_traceback_is_in_our_own_log(served: Served) -> None:
         ]
     )
     assert 'raise KeyError("nope")' in found["traceback"]
+    # the last line is what a terminal shows
+    assert found["traceback"].splitlines()[-1] == f"KeyError (flows.py:{line})"
 
 
 def test_an_ordinary_amount_of_memory_is_there(served: Served) -> None:

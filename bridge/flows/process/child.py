@@ -23,6 +23,7 @@ import orjson
 from bridge.config.settings import add_to_environ
 from bridge.core.local_runs import LocalState
 from bridge.core.model import JSON
+from bridge.flows.author_frames import list_author_frames
 from bridge.flows.context import CurrentRun, call_flow, error_line, set_current
 from bridge.flows.errors import FlowError
 from bridge.flows.file_saver import FileSaver
@@ -131,11 +132,12 @@ def _outcome(flow: FlowFunction | None, spec: RunSpec, result: int) -> dict[str,
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
         resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
         traceback.clear_frames(error.__traceback__)  # they hold the data that was too large
-        return _failed(f"MemoryError: over its memory limit of {format_bytes(spec.memory)}", error)
+        reason = f"MemoryError: over its memory limit of {format_bytes(spec.memory)}"
+        return _report_failure(reason, error, flow)
     except FlowError as error:
-        return _failed(error_line(error), None)
+        return _report_failure(error_line(error), None, flow)
     except BaseException as error:
-        return _failed(error_line(error), error)
+        return _report_failure(error_line(error), error, flow)
 
 
 def _inputs(flow: FlowFunction, spec: RunSpec) -> dict[str, JSON]:
@@ -151,12 +153,21 @@ def _inputs(flow: FlowFunction, spec: RunSpec) -> dict[str, JSON]:
     return inputs
 
 
-def _failed(reason: str, error: BaseException | None) -> dict[str, JSON]:
-    text = None if error is None else format_traceback(error)[-MAX_TRACEBACK_CHARACTERS:]
+def _report_failure(
+    reason: str, error: BaseException | None, flow: FlowFunction | None
+) -> dict[str, JSON]:
+    """Return the report of a failure: lines for the run's log, and a traceback for ours.
+
+    Both end with the place of the error in the author's code.
+    """
+    frames = [] if error is None or flow is None else list_author_frames(error, flow.folder)
+    place = f" ({frames[-1].place})" if frames else ""
+    lines = [f"  {frame.place} in {frame.function}" for frame in frames]
+    text = None if error is None else format_traceback(error).rstrip("\n") + place
     return {
         "state": LocalState.FAILED,
-        "reason": _encodable(reason[:MAX_REASON_CHARACTERS]),
-        "traceback": text and _encodable(text),
+        "reason": _encodable("\n".join([*lines, reason[:MAX_REASON_CHARACTERS] + place])),
+        "traceback": text and _encodable(text[-MAX_TRACEBACK_CHARACTERS:]),
     }
 
 

@@ -27,7 +27,7 @@ _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 def read_run_end(
     reported: bytes, status: int, end_reason: str | None = None
 ) -> tuple[RunEnd, str | None]:
-    """Return the end of a run without its log, and the last line for the log.
+    """Return the end of a run without its log, and the last lines for the log.
 
     `reported`: the bytes on the pipe of the report. `status`: of the process, from `waitpid`.
     `end_reason`: `LocalState.TERMINATED` or a sentence if the supervisor ended the run.
