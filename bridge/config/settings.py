@@ -138,6 +138,7 @@ class Settings:
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     own: Mapping[str, str] = field(default_factory=dict, repr=False)
     # not set by the environment
+    serves_console: bool = True
     timings: Timings = field(default=TIMINGS, repr=False)
 
     @property

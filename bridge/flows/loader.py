@@ -50,7 +50,7 @@ def _flows(module: ModuleType, path: Path) -> dict[str, FlowFunction]:
             continue
         if flows.setdefault(value.name, value) is not value:
             raise FlowError(f"{path}: two flows are named {value.name!r}; each needs a unique name")
-    return {name: replace(one, folder=path.parent) for name, one in flows.items()}
+    return {name: replace(flow, folder=path.parent) for name, flow in flows.items()}
 
 
 def _restore(name: str, previous: ModuleType | None) -> None:

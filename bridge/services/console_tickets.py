@@ -1,4 +1,4 @@
-"""Tickets of the console: a login that is valid once, and for a minute.
+"""Tickets of the console: a login that is valid once, and for five minutes.
 
 `flowbridge console` prints one in a URL, so that no token is typed on the machine itself. The demo
 renews its own as long as it runs.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TICKET_PREFIX: Final = "fbc_"
 TICKET_BYTES: Final = 32  # random, in 43 characters of URL-safe base64
-TICKET_SECONDS: Final = 60.0
+TICKET_SECONDS: Final = 300.0
 LOGIN_PATH: Final = "/console/login"
 _TICKET: Final = re.compile(re.escape(TICKET_PREFIX) + "[A-Za-z0-9_-]{43}")
 

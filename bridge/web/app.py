@@ -10,6 +10,7 @@ from typing import Any
 
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.utils import redirect
 
 from bridge.config.allowed_hosts import MISDIRECTED_BODY
 from bridge.core.model import JSON
@@ -40,12 +41,13 @@ from bridge.web.health import health_pages
 from bridge.web.late_app import LATE_USE, WsgiApp
 from bridge.web.listeners import NOT_FOUND_BODY, ListenerPaths
 from bridge.web.metrics import metrics_page
-from bridge.web.mount_paths import is_admin_path, is_console_path
+from bridge.web.mount_paths import CONSOLE_PATH, is_admin_path, is_console_path
 from bridge.web.process_resources import ProcessResources
 from bridge.web.rate_limiter import RateLimiter
 from bridge.web.reader_seats import READER_SEATS
 
 log = get_logger()
+PAGE_METHODS = frozenset({"GET", "HEAD"})
 BODY_METHODS = frozenset({"DELETE", "PATCH", "POST", "PUT"})
 #: Parts of the application that Flask does not route: which paths each answers.
 PartsByPath = tuple[tuple[Callable[[str], bool], WsgiApp], ...]
@@ -87,7 +89,10 @@ def create_app(context: AppContext) -> Flask:
     )
     credentials = settings.local_api_key, settings.local_user_id
     runs = LocalPlatformStore(database, resources.wake_workers)
-    served = FlowApiContext(runs, blobs, lambda: config().local_platform, credentials)
+    faces = ListenerPaths(settings)
+    served = FlowApiContext(
+        runs, blobs, lambda: config().local_platform, credentials, faces.serves_console
+    )
     app.register_blueprint(flow_api(served))
     app.register_blueprint(health_pages(settings, config, database, context.status, room))
     app.register_blueprint(metrics_page(make_exposition(settings, database, config)))
@@ -111,7 +116,6 @@ def create_app(context: AppContext) -> Flask:
         (is_admin_path, admin_app(readers)),
         (is_console_path, console_app(readers)),
     )
-    faces = ListenerPaths(settings)
     app.extensions[EXTENSION] = EdgeParts(
         receiver=receiving,
         storage=resources.storage,
@@ -132,6 +136,12 @@ def _not_with_this_method(error: MethodNotAllowed) -> Response:
 def _by_path(receiving: hooks.Hooks, parts: PartsByPath, inner: Any, faces: ListenerPaths) -> Any:
     def wsgi(environ: dict[str, Any], start_response: Any) -> Any:
         path = environ["PATH_INFO"]
+        if (
+            path == "/"
+            and environ["REQUEST_METHOD"] in PAGE_METHODS
+            and faces.is_local_browser(environ)
+        ):
+            return redirect(f"{CONSOLE_PATH}/", 303)(environ, start_response)
         if not faces.serves(path, environ):
             return _json(404, NOT_FOUND_BODY)(environ, start_response)
         if not faces.knows_host(path, environ):

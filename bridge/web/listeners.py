@@ -23,6 +23,7 @@ class ListenerPaths:
         self._private = settings.private_bind
         self._named = {_as_text(bind) for bind in (settings.bind, self._private) if bind}
         self._one_is_loopback = is_loopback(settings.bind[0])
+        self._serves_console = settings.serves_console
         self._exposed = tuple(PRIVATE_PATHS[name] for name in settings.expose)
         self._hosts = find_own_hosts(settings, settings.private_bind or settings.bind)
 
@@ -36,9 +37,29 @@ class ListenerPaths:
 
     def may_serve(self, path: str, name: str, port: str) -> bool:
         """Return whether the socket with this address serves `path` to any request."""
+        if not self._serves_console and _under(path, (PRIVATE_PATHS["console"],)):
+            return False
         if not self.serves_public(name, port):
             return _under(path, PRIVATE_PREFIXES)
         return not self._is_private(path) or (self._private is None and self._one_is_loopback)
+
+    def serves_console(self, environ: Mapping[str, Any]) -> bool:
+        """Return whether the client of this request reaches the console by the same socket."""
+        return self.serves(PRIVATE_PATHS["console"], environ)
+
+    def is_local_browser(self, environ: Mapping[str, Any]) -> bool:
+        """Return whether a browser on this machine sent the request to the console's socket.
+
+        Both ends and the Host header are loopback, and no proxy forwarded it.
+        """
+        return (
+            "text/html" in environ.get("HTTP_ACCEPT", "")
+            and is_loopback(environ["SERVER_NAME"])
+            and is_loopback(environ.get("REMOTE_ADDR") or "")
+            and is_own_host(environ.get("HTTP_HOST", ""), frozenset())
+            and not self._is_proxied(environ)
+            and self.serves_console(environ)
+        )
 
     def serves_public(self, name: str, port: str) -> bool:
         """Return whether the socket with this address serves the public paths."""

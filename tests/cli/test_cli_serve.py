@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from processes import call_here, environment, eventually, is_listening, running
 from serving import Bridge, free_port, until
 
@@ -84,6 +85,24 @@ def standing(run: Run, *filters: str) -> list[str]:
         f"{one['status']} {one['run_state']}"
         for one in json_lines(run("deliveries", "--json", *filters))
     ]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104 - others reach it
+def test_serve_says_how_to_open_the_console_where_it_serves_one(tmp_path: Path, host: str) -> None:
+    port = free_port()
+    (tmp_path / "routes.yaml").write_text("version: 1\n")
+    arguments = ("serve", "--bind", f"{host}:{port}")
+    with running(tmp_path, *arguments, environ=environment(FLOWBRIDGE_LOG="warning")) as process:
+        assert process.stderr
+        assert process.stderr.readline() == f"flowbridge listens on http://{host}:{port}\n"
+        if host == "127.0.0.1":
+            assert process.stderr.readline() == "console: flowbridge console --open\n"
+            page = requests.get(
+                f"http://127.0.0.1:{port}/", headers={"Accept": "text/html"}, timeout=60
+            )
+            assert page.url == f"http://127.0.0.1:{port}/console/login"
+        process.send_signal(signal.SIGTERM)
+        assert "console" not in process.communicate(timeout=60)[1]
 
 
 def test_a_sample_is_accepted_and_a_forgery_is_not(serving: tuple[Path, str], run: Run) -> None:

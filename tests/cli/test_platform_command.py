@@ -87,7 +87,9 @@ def test_it_runs_flows_and_ends_with_nothing_left_behind(tmp_path: Path) -> None
         told = json.loads(process.stdout.readline())
         assert set(told) == {"base_url", "api_key", "user_id"} and len(told["api_key"]) == 32
         platform = FlowPlatform(**told, log=tmp_path / "none", process=None)  # type: ignore[arg-type]
-        assert isinstance(start(platform, "greet", name="Ada"), tuple)
+        answer = start(platform, "greet", name="Ada")
+        assert isinstance(answer, tuple)
+        assert json.loads(answer[2])["url"] == "", "it has no console"
         (run,) = eventually(
             lambda: [run for run in platform.runs("greet").values() if run.finished_at]
         )

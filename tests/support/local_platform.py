@@ -54,7 +54,13 @@ FLOWS = (
 class Local:
     """`platform` may be changed between requests, as a new routes.yaml would."""
 
-    def __init__(self, database: Database, folder: Path, platform: Platform | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        folder: Path,
+        platform: Platform | None = None,
+        **settings_changes: Any,
+    ) -> None:
         self.database = database
         self.rung = 0
         self.platform = platform or Platform(name="local", type="local")
@@ -66,6 +72,7 @@ class Local:
             bind=("127.0.0.1", 8080),
             local_api_key=KEY,
             local_user_id=USER,
+            **settings_changes,
         )
         self.blobs = folder / "data" / "blobs"
         self.app = create_app(

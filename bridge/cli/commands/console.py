@@ -32,7 +32,7 @@ REDIRECT: Final = (
 @AS_JSON
 @click.pass_obj
 def console(config: str | None, /, is_read: bool, opens: bool, as_json: bool) -> None:
-    """Print a URL that logs in to the web console, once and within a minute.
+    """Print a URL that logs in to the web console, once and within five minutes.
 
     The session lasts for 12 hours, and may do everything. Only the URL goes to stdout. From another
     machine, open the console through an SSH tunnel (ssh -L 8081:127.0.0.1:8081 HOST), or log in
@@ -61,7 +61,7 @@ def console(config: str | None, /, is_read: bool, opens: bool, as_json: bool) ->
         )
     else:
         output.answer(url)
-        output.say("Open it within a minute: it logs in once. A session lasts for 12 hours.")
+        output.say("Open it within five minutes: it logs in once. A session lasts for 12 hours.")
     if not _is_served(settings.data):
         output.say("note: no flowbridge runs here: start it with `flowbridge serve` first")
     if opens and not _open_browser(url, settings.data):

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -160,7 +161,8 @@ def _settings(row: Mapping[str, Any], port: int, data: Path | None) -> Iterator[
         }
         environ["FLOWBRIDGE_DATA"] = str(folder)
         bind = f"127.0.0.1:{port}"
-        yield load_settings(environ, config=str(config), bind=bind, timings=command_timings())
+        settings = load_settings(environ, config=str(config), bind=bind, timings=command_timings())
+        yield replace(settings, serves_console=False)  # no command logs in to it
 
 
 @contextmanager

@@ -128,9 +128,7 @@ def serve(config: str | None, bind: str | None, verbose: bool) -> None:
     wake = Wake()
     bound = services.with_bound_addresses(settings, sockets)
     following = services.follow_config(settings, bound, loaded)
-    click.echo(
-        f"flowbridge listens on http://{bracket(settings.bind[0])}:{bound.bind[1]}", err=True
-    )
+    _announce(settings.bind[0], bound)
     watch = Watchdog(
         notify,
         bound.bind,
@@ -140,6 +138,17 @@ def serve(config: str | None, bind: str | None, verbose: bool) -> None:
     )
     children = services.serve_processes(bound, following, wake, sockets)
     _supervise(children, bound, loaded, following, watch, sockets)
+
+
+def _announce(host: str, bound: Settings) -> None:
+    """Print where it listens, by the host as it was set, and how to open the console."""
+    from bridge.web.listeners import ListenerPaths
+    from bridge.web.mount_paths import CONSOLE_PATH
+
+    click.echo(f"flowbridge listens on http://{bracket(host)}:{bound.bind[1]}", err=True)
+    name, port = bound.private_bind or bound.bind
+    if ListenerPaths(bound).may_serve(CONSOLE_PATH, name, str(port)):
+        click.echo("console: flowbridge console --open", err=True)
 
 
 @click.command()

@@ -35,6 +35,7 @@ from bridge.web.console.page_row import ConsolePage
 from bridge.web.console.pages import PAGES
 from bridge.web.console.security_headers import secure_page
 from bridge.web.console.session import ConsoleSession, SessionStore
+from bridge.web.listeners import ListenerPaths
 from bridge.web.mount_paths import CONSOLE_PATH
 
 MAX_FORM_BYTES: Final = 64 * 1024
@@ -58,6 +59,7 @@ class Console:
         self._context = context
         self._sessions = SessionStore(context.database, context.settings.admin_token)
         self._login = Login(context, self._sessions)
+        self._faces = ListenerPaths(context.settings)
         self._templates = make_environment()
 
     def __call__(self, request: Request) -> Response:
@@ -120,7 +122,7 @@ class Console:
 
     def _answer(self, request: Request, session: ConsoleSession | None) -> Response:
         found, ids = find_page(request.path, request.method)
-        if session is None and not self._login.is_possible():
+        if session is None and not self._offers_login(request):
             return Response(NOT_FOUND, status=404, content_type="application/json")
         if is_from_elsewhere(request):
             raise refuse(403, ANOTHER_SITE)
@@ -141,6 +143,13 @@ class Console:
         if isinstance(found, MethodNotAllowed) and request.method in ("GET", "HEAD"):
             return redirect(find_page_above(request.path), 303)
         raise found or NotFound()
+
+    def _offers_login(self, request: Request) -> bool:
+        """Return whether a request without a session gets the login.
+
+        A browser on this machine always does, so that the page does not tell whether tokens exist.
+        """
+        return self._faces.is_local_browser(request.environ) or self._login.is_possible()
 
     def _open(
         self,

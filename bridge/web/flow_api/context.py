@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from bridge.core.local_runs import LocalFile, LocalFlow, LocalRun
 from bridge.routing.model import Platform
@@ -59,12 +59,14 @@ class RunStore(Protocol):
 class FlowApiContext:
     """The dependencies of the endpoints. `credentials`: the built-in API key and its user.
 
-    `platform` returns the current local platform, None if there is none.
+    `platform` returns the current local platform, None if there is none. `serves_console`: whether
+    the client of a request, by its WSGI environment, reaches the console by the same socket.
     """
 
     runs: RunStore
     blobs: BlobStore
     platform: Callable[[], Platform | None]
     credentials: tuple[str, str]
+    serves_console: Callable[[Mapping[str, Any]], bool]
     clock: Callable[[], float] = time.time
     intake: BodyReader = field(default_factory=lambda: BodyReader(MAX_API_BYTES_IN_FLIGHT))

@@ -18,13 +18,16 @@ MAX_ID_LENGTH = 1000  # characters
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiRequest:
-    """One authenticated request. `raw` is its body; `query` has every value of each name."""
+    """One authenticated request. `raw` is its body; `query` has every value of each name.
+
+    `console_url`: of the console, empty where the client does not reach it.
+    """
 
     caller: Caller
     platform: Platform
     now: float
     method: str = "GET"
-    host_url: str = ""
+    console_url: str = ""
     query: Mapping[str, Sequence[str]] = field(default_factory=dict)
     idempotency_key: str | None = None
     raw: bytes = b""

@@ -35,9 +35,13 @@ def error(
     return answer(status, {"error": code, "message": message}, headers)
 
 
-def started(run: LocalRun, flow: LocalFlow | None, host_url: str) -> JSON:
-    """Return the answer to a start. A flow that was removed has a workbook of its own."""
-    url = f"{host_url}console/runs?{urlencode({'run_id': run.id, 'flow_id': run.saved_item_id})}"
+def started(run: LocalRun, flow: LocalFlow | None, console_url: str) -> JSON:
+    """Return the answer to a start. A flow that was removed has a workbook of its own.
+
+    Clients expect a `url`, which is empty without a console.
+    """
+    query = urlencode({"run_id": run.id, "flow_id": run.saved_item_id})
+    url = f"{console_url}/runs?{query}" if console_url else ""
     book = workbook_id(flow.workbook if flow else run.saved_item_id)
     return {"run_id": run.id, "saved_item_id": run.saved_item_id, "workbook_id": book, "url": url}
 

@@ -105,6 +105,10 @@ def _view(served: FlowApiContext, endpoint: Endpoint) -> Callable[[], Response]:
     return view
 
 
+def _make_console_url(served: FlowApiContext) -> str:
+    return f"{request.host_url}console" if served.serves_console(request.environ) else ""
+
+
 def _asked(
     served: FlowApiContext, endpoint: Endpoint, platform: Platform, caller: Caller, raw: bytes
 ) -> ApiRequest:
@@ -113,7 +117,7 @@ def _asked(
         platform=platform,
         now=served.clock(),
         method=request.method,
-        host_url=request.host_url,
+        console_url=_make_console_url(served),
         query=request.args.to_dict(flat=False),
         idempotency_key=request.headers.get("Idempotency-Key"),
         raw=raw,

@@ -42,7 +42,7 @@ def start(served: FlowApiContext, asked: ApiRequest) -> Response:
     if run.saved_item_id != saved_item_id:
         flow = served.runs.flow(run.saved_item_id)
     log.info("run_started", run_id=run.id, flow=run.saved_item_id, key=asked.caller.key)
-    return responses.answer(200, responses.started(run, flow, asked.host_url))
+    return responses.answer(200, responses.started(run, flow, asked.console_url))
 
 
 def kill(served: FlowApiContext, asked: ApiRequest) -> Response:

@@ -44,6 +44,7 @@ from bridge.web.console.session import (
 )
 
 NOW = 1_764_000_000.0
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
 
 @pytest.fixture
@@ -69,7 +70,8 @@ def test_each_kind_of_token_logs_in_and_others_do_not(console: ConsoleClient) ->
         assert "Set-Cookie" not in refused.headers
 
 
-def test_a_ticket_is_valid_once_and_for_a_minute(database: Database) -> None:
+def test_a_ticket_is_valid_once_and_for_five_minutes(database: Database) -> None:
+    assert TICKET_SECONDS == 300.0
     ticket = create_ticket(database, {Scope.READ, Scope.ACT}, "ann@here", NOW)
     used = use_ticket(database, ticket, NOW + TICKET_SECONDS - 1)
     assert used is not None
@@ -208,11 +210,76 @@ def test_without_a_session_pages_lead_to_the_login(console: ConsoleClient) -> No
     assert console.get("/nope").status_code == 303  # it says nothing of which pages there are
 
 
-def test_where_no_login_is_possible_there_is_no_console(database: Database, tmp_path: Path) -> None:
+def test_where_no_login_is_possible_programs_find_no_console(
+    database: Database, tmp_path: Path
+) -> None:
     console = ConsoleClient(database, tmp_path, admin_token="")
-    assert console.get("/login").status_code == 404
+    for headers in ({}, {"Accept": "application/json"}, {"Accept": "*/*"}):
+        answer = console.get("/login", headers=headers)
+        assert (answer.status_code, answer.is_json) == (404, True)
     create_ticket(database, {Scope.READ}, "ann@here", time.time())
     assert console.get("/login").status_code == 200
+
+
+# -- a browser on the bridge's machine
+
+
+@pytest.mark.parametrize("path", ["/", "/console", "/console/", "/console/events"])
+@pytest.mark.parametrize("admin_token", ["", ADMIN_TOKEN])
+def test_a_browser_on_this_machine_is_led_to_the_login_whether_tokens_exist_or_not(
+    database: Database, tmp_path: Path, path: str, admin_token: str
+) -> None:
+    console = ConsoleClient(database, tmp_path, admin_token=admin_token)
+    answer = console.client.get(path, headers=BROWSER, follow_redirects=True)
+    assert (answer.status_code, answer.request.path) == (200, "/console/login")
+    assert "flowbridge console --open" in answer.text
+
+
+@pytest.mark.parametrize("seconds", [0.0, TICKET_SECONDS + 1])
+def test_a_link_that_was_used_or_has_ended_answers_the_login(
+    database: Database, tmp_path: Path, seconds: float
+) -> None:
+    console = ConsoleClient(database, tmp_path, admin_token="")
+    ticket = create_ticket(database, {Scope.READ}, "ann@here", time.time() - seconds)
+    if not seconds:
+        assert console.send_token(ticket, OWN_PAGE | BROWSER).status_code == 303
+        console.client = console.app.test_client()
+    refused = console.send_token(ticket, OWN_PAGE | BROWSER)
+    assert (refused.status_code, refused.mimetype) == (401, "text/html")
+    assert "is valid once, and for five minutes" in refused.text
+
+
+@pytest.mark.parametrize("path", ["/", "/console/", "/console/login"])
+@pytest.mark.parametrize(
+    ("headers", "environ", "changes"),
+    [
+        ({"X-Forwarded-For": "127.0.0.1"}, {}, {}),
+        ({"Forwarded": "for=127.0.0.1"}, {}, {"expose": frozenset({"console"})}),
+        ({"Host": "ops.example"}, {}, {"console_hosts": frozenset({"ops.example"})}),
+        ({}, {"REMOTE_ADDR": "192.0.2.7"}, {}),
+        ({}, {"REMOTE_ADDR": ""}, {}),
+        ({}, {"SERVER_NAME": "192.0.2.7"}, {"private_bind": ("192.0.2.7", 80)}),
+        ({}, {}, {"bind": ("0.0.0.0", 8080)}),  # noqa: S104 - what others reach
+    ],
+)
+def test_beyond_this_machine_nothing_tells_of_the_login(
+    database: Database,
+    tmp_path: Path,
+    path: str,
+    headers: dict[str, str],
+    environ: dict[str, str],
+    changes: dict[str, object],
+) -> None:
+    console = ConsoleClient(database, tmp_path, admin_token="", **changes)
+    answer = console.client.get(path, headers=BROWSER | headers, environ_overrides=environ)
+    assert (answer.status_code, answer.is_json) == (404, True)
+
+
+def test_programs_on_this_machine_get_json_at_the_first_path(console: ConsoleClient) -> None:
+    for headers in ({}, {"Accept": "application/json"}):
+        answer = console.client.get("/", headers=headers)
+        assert (answer.status_code, answer.is_json) == (404, True)
+    assert console.client.post("/", headers=BROWSER).status_code == 404
 
 
 # -- cookies and sessions

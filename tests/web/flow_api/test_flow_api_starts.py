@@ -55,6 +55,16 @@ def test_a_start_is_answered_with_all_four_fields_and_is_kept(
     assert run.body is None and local.rung == 1, "the worker is woken"
 
 
+def test_the_url_of_a_run_is_empty_where_no_console_answers_it(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    """A proxy reaches the API alone."""
+    local = Local(sqlite, tmp_path, expose=frozenset({"api"}))
+    answer = local.start({"saved_item_id": "echo"}, headers=AUTH | {"X-Forwarded-For": "192.0.2.7"})
+    assert (answer.status_code, answer.json["url"]) == (200, "")
+    assert local.start({"saved_item_id": "echo"}).json["url"] != ""
+
+
 def test_a_workbooks_id_follows_from_its_name() -> None:
     assert workbook_id("flows.py") == workbook_id("flows.py") != workbook_id("ready-made")
     assert workbook_id("ready-made") == "EYJ4udE2K9Yoc2evMiiZMa", "and is the same for ever"
