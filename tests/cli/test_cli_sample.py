@@ -587,6 +587,16 @@ def test_what_cannot_be_set_is_wrong_usage(folder: Path, text: str, message: str
 
 
 @pytest.mark.parametrize(
+    ("name", "example"),
+    [("github", "body.action=closed"), ("form", "form.email=ada@example.com")],
+)
+def test_the_example_of_a_path_fits_the_body(folder: Path, name: str, example: str) -> None:
+    refused = run("sample", name, "--set", "email=x")
+    assert refused.exit_code == 2
+    assert f"--set 'email=x' is not PATH=VALUE, such as {example}" in refused.stderr
+
+
+@pytest.mark.parametrize(
     ("name", "text", "said"),
     [
         (
@@ -704,3 +714,15 @@ def test_a_sample_in_a_folder_without_routes_says_that_there_are_none(folder: Pa
     assert made in run("sample", "github").stderr
     (folder / "routes.yaml").write_text("version: 1\n")
     assert "routes.yaml has no source for github: signed" in run("sample", "github").stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--secret", "x"), ("--made-up",), ("--tamper", "body")])
+def test_a_folder_without_routes_has_no_bridge_to_send_to(
+    folder: Path, options: tuple[str, ...]
+) -> None:
+    refused = run("sample", "github", "--to", *options)
+    assert refused.exit_code == 2 and "generated" not in refused.stderr
+    assert " ".join(refused.stderr.split()).endswith(
+        f"there is no routes.yaml in {folder}, so --to needs a URL; or run this in the folder of a"
+        " project, or pass --config FILE"
+    )

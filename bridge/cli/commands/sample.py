@@ -124,9 +124,9 @@ def sample(
         chosen = choose_signer(
             _sources(config), settings.config, provider, _given(secret), made_up=made_up
         )
-    _say_generated(chosen)
     signer = chosen.signer
     url = _choose_url(settings, to, signer.source)
+    _say_generated(chosen)
     now = time.time()
     is_replay = tamper == REPLAY
     signed = signed_url(settings, url)
@@ -201,9 +201,18 @@ def _given(secret: str | None) -> str | None:
 
 
 def _choose_url(settings: Settings, to: str | None, source: str) -> str:
-    """Return the URL to sign and send to. `to`: the value of --to."""
+    """Return the URL to sign and send to; wrong usage where --to means the bridge of this project,
+    and there is none.
+
+    `to`: the value of --to.
+    """
     if to is None:
         return f"{settings.public_url or settings.bound_url}/hooks/{source}"
+    if to == THIS_BRIDGE and not settings.config.exists():
+        raise click.UsageError(
+            f"there is no {settings.config.name} in {settings.config.absolute().parent}, so --to"
+            " needs a URL; or run this in the folder of a project, or pass --config FILE"
+        )
     return _target(settings.bound_url if to == THIS_BRIDGE else to, source)
 
 

@@ -19,6 +19,8 @@ MAX_POSITIONS: Final = 10_000  # of a list that --set may fill up
 JSON_TYPE: Final = "application/json"
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
 ROOTS: Final = ("body", "form", "headers", "query")
+EXAMPLE: Final = "body.action=closed"
+FORM_EXAMPLE: Final = "form.email=ada@example.com"
 
 
 def edit_sample(
@@ -43,19 +45,23 @@ def _type_of(request: Request, body: bytes) -> str:
     replaces a form.
     """
     content_type = request.headers.get("content-type", JSON_TYPE)
-    is_form = content_type.partition(";")[0].strip().lower() == FORM_TYPE
     try:
         orjson.loads(body)
     except orjson.JSONDecodeError:
         return content_type
-    return JSON_TYPE if is_form else content_type
+    return JSON_TYPE if _media_type(request) == FORM_TYPE else content_type
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _set(request: Request, text: str, warn: Callable[[str], object]) -> Request:
     path, equals, written = text.partition("=")
     root, *steps = path.strip().split(".")
     if not equals or not steps or "" in steps:
-        raise InvalidRequest(f"--set {text!r} is not PATH=VALUE, such as body.action=closed")
+        example = FORM_EXAMPLE if _media_type(request) == FORM_TYPE else EXAMPLE
+        raise InvalidRequest(f"--set {text!r} is not PATH=VALUE, such as {example}")
     if root not in ROOTS:
         raise InvalidRequest(
             f"--set {text!r}: {root!r} cannot be set; a path begins with {', '.join(ROOTS)}"
@@ -112,7 +118,7 @@ def _set_in_body(
     text: str,
     warn: Callable[[str], object],
 ) -> bytes:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = _media_type(request)
     if kind == FORM_TYPE:
         pairs = parse_qsl(request.body.decode(), keep_blank_values=True)
         name = ".".join(steps)
