@@ -29,11 +29,31 @@ def test_routes_go_to_stdout_and_the_report_to_stderr(folder: Path) -> None:
 def test_write_creates_files_that_check_accepts(folder: Path) -> None:
     found = run("import", str(SIGNED), "--write", "made")
     assert found.exit_code == 0, found.output
-    assert found.stdout == "wrote  made/.env\nwrote  made/routes.yaml\n"
+    assert found.stdout == (
+        "wrote  made/.env\nwrote  made/routes.yaml\n"
+        "wrote  made/.gitignore\nwrote  made/.flowbridge/routes.schema.json\n"
+    )
     assert stat.S_IMODE((folder / "made/.env").stat().st_mode) == 0o600
     assert (folder / "made/.env").read_text() == "ALONE_WEBHOOK_SECRET=corpus-secret-60\n"
     checked = run("--config", "made/routes.yaml", "check")
     assert checked.exit_code == 0, checked.output
+
+
+def test_write_adds_what_init_writes_beside_routes(folder: Path) -> None:
+    run("import", str(SIGNED), "--write", "made")
+    run("init", "new")
+    for name in (".gitignore", ".flowbridge/routes.schema.json"):
+        assert (folder / "made" / name).read_text() == (folder / "new" / name).read_text()
+
+
+def test_write_keeps_a_gitignore(folder: Path) -> None:
+    (folder / ".gitignore").write_text("mine")
+    found = run("import", str(SIGNED), "--write", ".")
+    assert found.exit_code == 0, found.output
+    assert "kept   .gitignore\n" in found.stdout
+    assert (folder / ".gitignore").read_text() == "mine"
+    written = run("import", str(SIGNED), "--write", "again", "--json").stdout.splitlines()[-1]
+    assert "again/.gitignore" in json.loads(written)["summary"]["written"]
 
 
 @pytest.mark.parametrize("present", ["routes.yaml", ".env"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -35,7 +36,10 @@ from bridge.cli.ui import output
     "folder",
     metavar="DIR",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Write routes.yaml and .env into this folder. Nothing that exists is replaced.",
+    help=(
+        "Write routes.yaml, .env, .gitignore and the schema for editors into this folder. Nothing"
+        " that exists is replaced."
+    ),
 )
 @AS_JSON
 @click.pass_obj
@@ -63,6 +67,7 @@ def import_(
     flowbridge import connections.json --write from-hookdeck
     flowbridge import filter.json --from hookdeck
     """
+    from bridge.cli.commands.init import fixed_files
     from bridge.services.importers.import_files import check_routes, read_texts, write_files
     from bridge.services.importers.kinds import IMPORT_KINDS, import_files
     from bridge.services.importers.model import Carried
@@ -77,16 +82,22 @@ def import_(
     environment, missing = write_environment(result.secrets)
     check_routes(routes, result.files)
     written: list[str] = []
+    kept: list[Path] = []
     if folder is not None:
-        texts = {"routes.yaml": (routes, 0o644)}
+        fixed = fixed_files()
+        kept = [folder / name for name in fixed if os.path.lexists(folder / name)]
+        texts = {".env": (environment, 0o600), "routes.yaml": (routes, 0o644)}
         texts |= {name: (text, 0o644) for name, text in result.files.items()}
-        written = write_files(folder, {".env": (environment, 0o600), **texts})
+        texts |= {name: text for name, text in fixed.items() if folder / name not in kept}
+        written = write_files(folder, texts)
     if as_json:
         output.json_lines([finding_json(one) for one in result.findings])
         output.json_line(summary_json(result, missing, None if written else routes, written))
     else:
         for path in written:
             output.answer(f"wrote  {path}")
+        for file in kept:
+            output.answer(f"kept   {file}")
         if not written:
             output.answer(routes.rstrip("\n"))
         for line in list_lines(result, missing):

@@ -19,6 +19,13 @@ def template(name: str) -> str:
     return files("bridge.cli").joinpath("templates", name).read_text("utf-8")
 
 
+def fixed_files() -> dict[str, tuple[str, int]]:
+    """Return the files that are the same in each project, with their modes."""
+    from bridge.config.schema.json_schema import schema_text
+
+    return {".gitignore": (template("gitignore"), 0o644), SCHEMA: (schema_text(), 0o644)}
+
+
 @click.command()
 @click.argument(
     "folder", metavar="[DIR]", default=".", type=click.Path(file_okay=False, path_type=Path)
@@ -38,7 +45,6 @@ def init(folder: Path, quiet: bool) -> None:
     \b
     flowbridge init my-hooks && cd my-hooks && flowbridge serve
     """
-    from bridge.config.schema.json_schema import schema_text
     from bridge.services.project.env_file import replace_file
 
     names = ("GITHUB_WEBHOOK_SECRET", "FLOWBRIDGE_SECRET_KEY")
@@ -49,8 +55,7 @@ def init(folder: Path, quiet: bool) -> None:
             0o600,
         ),
         "flows.py": (template("flows.py"), 0o644),
-        ".gitignore": (template("gitignore"), 0o644),
-        SCHEMA: (schema_text(), 0o644),
+        **fixed_files(),
     }
     try:
         for name, (text, mode) in project.items():
