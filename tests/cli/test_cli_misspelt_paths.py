@@ -124,7 +124,7 @@ RIGHT = {
         'on: stripe invoice.paid, inputs: {a: "${body.data.object.metadata.oder_id}"}'
     ),
     "an event type without a sample": (
-        'on: github pull_request, inputs: {a: "${body.acton} ${body.isue.titel}"}'
+        'on: github workflow_run, inputs: {a: "${body.acton} ${body.isue.titel}"}'
     ),
     "a sender whose shape is its own": 'on: own, inputs: {a: "${body.data.custmer}"}',
     "a form without declared fields": 'on: contact, inputs: {a: "${form.emial} ${form.nmae}"}',

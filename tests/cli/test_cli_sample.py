@@ -484,7 +484,8 @@ def test_what_a_source_lacks_is_said(folder: Path) -> None:
 def test_wrong_usage(folder: Path) -> None:
     near = run("sample", "githup")
     assert near.exit_code == 2 and "did you mean `github`?" in near.stderr
-    assert "there are issues, ping" in run("sample", "github", "push", "--secret", "x").stderr
+    absent = run("sample", "github", "star", "--secret", "x").stderr
+    assert "there are issues, ping, push, pull_request, release" in " ".join(absent.split())
     assert run("sample", "github", "--to", "ftp://x").exit_code == 2
     refused = run("sample", "github", "--to", "http://127.0.0.1:9")
     assert (

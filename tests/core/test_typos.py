@@ -93,6 +93,8 @@ def test_in_no_sample_two_names_side_by_side_look_like_typos() -> None:
     assert found == {
         ("assignee", "assignees"),
         ("fork", "forks"),
+        ("review_comment", "review_comments"),
+        ("review_comment_url", "review_comments_url"),
         ("provider", "providers"),
         ("messageId", "message_id"),
         ("publishTime", "publish_time"),

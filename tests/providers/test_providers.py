@@ -256,7 +256,7 @@ def test_batch_is_taken_apart_and_one_that_grew_has_only_one_new_event(row: Prov
 
 
 def test_the_error_of_an_unknown_sample_lists_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="there are issues, ping"):
+    with pytest.raises(ValueError, match="there are issues, ping, push, pull_request, release"):
         sample("github", "nope", now=NOW, new_id="x")
     with pytest.raises(ValueError, match="there are github, "):
         sample("nope", now=NOW, new_id="x")

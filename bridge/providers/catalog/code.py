@@ -53,6 +53,11 @@ ROWS = (
         samples=(
             Sample("issues", "issues.json", {"x-github-event": "issues", **GITHUB}),
             Sample("ping", "ping.json", {"x-github-event": "ping", **GITHUB}),
+            Sample("push", "push.json", {"x-github-event": "push", **GITHUB}),
+            Sample(
+                "pull_request", "pull_request.json", {"x-github-event": "pull_request", **GITHUB}
+            ),
+            Sample("release", "release.json", {"x-github-event": "release", **GITHUB}),
         ),
     ),
     Provider(
