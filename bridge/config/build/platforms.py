@@ -108,13 +108,13 @@ def _build_http(
     headers = model.headers or {}
     _check_url(model.url, (*path, "url"), "the headers and the inputs would be sent", report)
     for header, value in headers.items():
-        if not _HEADER_PATTERN.fullmatch(header) or header.lower() in _RESERVED_HEADERS:
+        if not is_header_name(header):
             report.add(
                 (*path, "headers", header),
                 f"`{header[:60]}` is not a header that can be set",
                 key=True,
             )
-        elif re.search(r"[\r\n\0]", value) or not value.isprintable():
+        elif not value.isprintable():
             report.add((*path, "headers", header), "a header's value is one line of printable text")
         else:
             _check_sendable(value, (*path, "headers", header), report)
@@ -129,6 +129,11 @@ def _build_http(
         timeout=float(model.timeout),
         file_links=float(model.file_links),
     )
+
+
+def is_header_name(text: str) -> bool:
+    """Return whether a platform's `headers` can have this name."""
+    return bool(_HEADER_PATTERN.fullmatch(text)) and text.lower() not in _RESERVED_HEADERS
 
 
 _BUILDERS: dict[str, Callable[..., Platform]] = {
@@ -149,6 +154,15 @@ def _check_sendable(value: str, path: Path, report: Report) -> None:
 
 
 def _check_url(url: str, path: Path, what: str, report: Report) -> None:
+    problem = find_url_problem(url, what)
+    if problem is None and path[-1] == "base_url" and urlsplit(url).query:
+        problem = "must not have a ? or # part"
+    if problem is not None:
+        report.add(path, problem)
+
+
+def find_url_problem(url: str, what: str) -> str | None:
+    """Return why a platform cannot have this URL, or None. `what`: what http:// would show."""
     try:
         parts = urlsplit(url)
         host = parts.hostname
@@ -157,17 +171,17 @@ def _check_url(url: str, path: Path, what: str, report: Report) -> None:
         parts = urlsplit("")
         host = None
     if parts.scheme not in ("http", "https") or not host or re.search(r"\s", url):
-        report.add(path, "needs a URL that begins with https:// (or http:// on this machine)")
-    elif parts.username or parts.password:
-        report.add(path, "must not hold user and password; a credential belongs in its own key")
-    elif parts.fragment or (path[-1] == "base_url" and parts.query):
-        report.add(path, "must not have a ? or # part")
-    elif parts.scheme == "http" and not is_this_machine(host):
-        report.add(
-            path,
+        return "needs a URL that begins with https:// (or http:// on this machine)"
+    if parts.username or parts.password:
+        return "must not hold user and password; a credential belongs in its own key"
+    if parts.fragment:
+        return "must not have a ? or # part"
+    if parts.scheme == "http" and not is_this_machine(host):
+        return (
             f"http:// is allowed only for this machine (127.0.0.1, ::1, localhost), because {what}"
-            " unencrypted; write https://",
+            " unencrypted; write https://"
         )
+    return None
 
 
 def is_this_machine(host: str) -> bool:

@@ -49,14 +49,16 @@ class ImportResult:
     """Everything that was read: the sections of routes.yaml, secrets by variable, and findings.
 
     A secret is null where the person who imports has to set it. `files` has further files by their
-    path under the folder of routes.yaml.
+    path under the folder of routes.yaml. `comments` has a line for a route, by its name.
     """
 
+    platforms: dict[str, dict[str, Any]] = field(default_factory=dict)  # beside `local`
     sources: dict[str, dict[str, Any]] = field(default_factory=dict)
     flows: dict[str, dict[str, Any]] = field(default_factory=dict)
     routes: list[dict[str, Any]] = field(default_factory=list)
     secrets: dict[str, str | None] = field(default_factory=dict, repr=False)
     files: dict[str, str] = field(default_factory=dict)
+    comments: dict[str, str] = field(default_factory=dict)
     findings: list[ImportFinding] = field(default_factory=list)
 
     def count(self, carried: Carried) -> int:

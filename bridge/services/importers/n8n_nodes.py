@@ -29,6 +29,12 @@ class N8nNode:
         found = self.keys.get("parameters")
         return found if isinstance(found, dict) else {}
 
+    @property
+    def version(self) -> float:
+        """The version of its parameters; the oldest where it is not given."""
+        found = self.keys.get("typeVersion")
+        return found if isinstance(found, int | float) else 1
+
 
 @dataclass(slots=True)
 class N8nWorkflow:

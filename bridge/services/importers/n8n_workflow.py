@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -12,7 +12,9 @@ from bridge.services.importers.document_reader import read_document
 from bridge.services.importers.hook_proofs import HookProof, build_source
 from bridge.services.importers.hook_references import NotCarried
 from bridge.services.importers.model import FindingLog, ImportResult, choose_name, make_name
+from bridge.services.importers.n8n_actions import N8nAction, add_action, read_action, read_fields
 from bridge.services.importers.n8n_conditions import read_conditions
+from bridge.services.importers.n8n_expressions import N8nItem
 from bridge.services.importers.n8n_nodes import N8nNode, N8nWorkflow, read_nodes
 from bridge.services.importers.n8n_outcomes import NodeOutputs
 from bridge.services.importers.rule_clauses import (
@@ -26,10 +28,13 @@ from bridge.services.project.env_file import secret_variable
 
 WEBHOOK_TYPE: Final = "n8n-nodes-base.webhook"
 IF_TYPE: Final = "n8n-nodes-base.if"
+SET_TYPE: Final = "n8n-nodes-base.set"
 CONDITION_TYPES: Final = frozenset({IF_TYPE, "n8n-nodes-base.filter"})
 NOTE_TYPES: Final = frozenset({"n8n-nodes-base.stickyNote", "n8n-nodes-base.noOp"})
 MAX_BRANCHES: Final = 50  # of one Webhook node
 MAX_CHAINED_CONDITIONS: Final = 8
+MAX_ROUTES: Final = 1000  # after which nodes share a flow
+MAX_TITLE_CHARS: Final = 80  # of a node's name in a comment
 #: Keys of a workflow that only its editor uses.
 EDITOR_KEYS: Final = frozenset(
     (
@@ -71,10 +76,17 @@ NODE_KEYS: Final = frozenset(
 
 @dataclass(slots=True)
 class N8nBranch:
-    """The branch behind one output: its condition, and the nodes that do the work."""
+    """The branch behind one output: its condition, the nodes that do the work, what these read, and
+    a line that names the branch.
+
+    `reasons`: why nodes are not carried, by name.
+    """
 
     condition: Condition
     nodes: list[str]
+    item: N8nItem
+    title: str = ""
+    reasons: dict[str, str] = field(default_factory=dict)
 
 
 def import_workflow(name: str, text: str, result: ImportResult) -> None:
@@ -100,6 +112,7 @@ class _Webhook:
     log: FindingLog
     proofs: list[HookProof] = field(default_factory=list)
     outputs: dict[str, NodeOutputs | None] = field(default_factory=dict)  # of IF and Filter nodes
+    flows: dict[str, str] = field(default_factory=dict)  # of nodes that a route replaces
     is_open: bool = False
 
     def convert(self) -> None:
@@ -119,28 +132,61 @@ class _Webhook:
         self._read_parameters()
         self.result.sources[name] = source
         for branch in branches:
-            self._add_route(name, branch)
+            self._add_routes(name, branch)
         if not branches:
             self.log.refuse("no node follows it, so it has no route")
 
     # -- the nodes behind it
 
-    def _follow(self, name: str, condition: Condition, depth: int) -> list[N8nBranch]:
+    def _follow(
+        self, name: str, condition: Condition, depth: int, title: str = ""
+    ) -> list[N8nBranch]:
         """Return the branches behind a node; IF and Filter nodes straight behind are conditions."""
         found: list[N8nBranch] = []
         for number, targets in enumerate(self.workflow.outputs.get(name, [])):
             here = condition if name == self.node.name else self._output(name, number, condition)
-            work = []
+            said = self._extend_title(title, name, number)
+            work = N8nBranch(here, [], N8nItem(self.node.name), said)
+            edited: list[N8nBranch] = []
             for target in targets:
                 node = self.workflow.nodes.get(target)
                 if node is not None and self._is_condition(node, depth):
                     self.workflow.reached.add(target)
-                    found += self._follow(target, here, depth + 1)
+                    found += self._follow(target, here, depth + 1, said)
+                elif node is not None and node.type == SET_TYPE:
+                    edited += self._edit(node, work)
                 elif node is not None:
-                    work.append(target)
-            if work and here != FALSE and len(found) < MAX_BRANCHES:
-                found.append(N8nBranch(here, work))
+                    work.nodes.append(target)
+            branches = [*edited, *([work] if work.nodes else [])]
+            if here != FALSE:
+                found += branches[: max(MAX_BRANCHES - len(found), 0)]
         return found
+
+    def _extend_title(self, title: str, name: str, number: int) -> str:
+        """Return the line that names a branch: the outputs of IF nodes that lead to it."""
+        node = self.workflow.nodes.get(name)
+        if node is None or node.type != IF_TYPE or number > 1:
+            return title
+        side = "true" if number == 0 else "false"
+        said = f'the {side} branch of the node "{name[:MAX_TITLE_CHARS]}"'
+        return f"{title}, then {said}" if title else said
+
+    def _edit(self, node: N8nNode, work: N8nBranch) -> list[N8nBranch]:
+        """Return the branch behind an Edit Fields (Set) node, or leave the node to `work`."""
+        try:
+            if node.keys.get("disabled") is True:
+                raise NotCarried("the node is disabled")
+            item = read_fields(node, work.item)
+        except NotCarried as error:
+            work.nodes.append(node.name)
+            work.reasons[node.name] = str(error)
+            return []
+        self.workflow.reached.add(node.name)
+        log = self.workflow.log.at("nodes", node.number)
+        log.carry(f"the fields of the node {node.name}; each keeps the type of its value")
+        outputs = self.workflow.outputs.get(node.name, [])
+        targets = [name for output in outputs for name in output if name in self.workflow.nodes]
+        return [N8nBranch(work.condition, targets, item, work.title)]
 
     def _is_condition(self, node: N8nNode, depth: int) -> bool:
         is_first = node.name not in self.workflow.reached
@@ -170,43 +216,110 @@ class _Webhook:
             return both([condition, outputs.passes])
         return both([condition, outputs.fails if (number, node.type) == (1, IF_TYPE) else FALSE])
 
-    def _add_route(self, name: str, branch: N8nBranch) -> None:
-        taken = {route["name"] for route in self.result.routes}
-        route: dict[str, Any] = {"name": choose_name(name.lower(), taken), "on": name}
+    def _add_routes(self, name: str, branch: N8nBranch) -> None:
+        """Add a route for each node that has a counterpart, and one for the other nodes."""
         is_paused = self.is_open
+        match = None
         try:
             match = write_match(branch.condition)
-            if match is not None:
-                route["match"] = match
         except CompileError as error:
             is_paused = True
             self.log.refuse(f"the conditions have no counterpart: {error}")
-        flow = choose_name(make_name(name, "flow"), self.result.flows)
-        self.result.add_placeholder(flow)
-        route |= {"inputs": {"body": "${body}"}, "flow": flow}
+        others: list[str] = []
+        for target in dict.fromkeys(branch.nodes):
+            node = self.workflow.nodes[target]
+            action = self._read_action(node, branch)
+            if action is None:
+                others.append(target)
+                continue
+            flow = self._find_flow(action, node)
+            self._add_route(name, match, action.inputs, flow, branch.title, is_paused=is_paused)
+        if others or not branch.nodes:
+            flow = choose_name(make_name(name, "flow"), self.result.flows)
+            self.result.add_placeholder(flow)
+            inputs = dict(branch.item.fields) or {"body": "${body}"}
+            self._add_route(name, match, inputs, flow, branch.title, is_paused=is_paused)
+            for target in others:
+                self._report_work(target, flow, branch.reasons)
+
+    def _read_action(self, node: N8nNode, branch: N8nBranch) -> N8nAction | None:
+        if node.name in branch.reasons or len(self.result.routes) >= MAX_ROUTES:
+            return None
+        try:
+            return read_action(node, branch.item)
+        except NotCarried as error:
+            branch.reasons[node.name] = str(error)
+            return None
+
+    def _find_flow(self, action: N8nAction, node: N8nNode) -> str:
+        """Return the flow of an action; the same where several branches lead to its node."""
+        if node.name not in self.flows:
+            self.workflow.reached.add(node.name)
+            log = self.workflow.log.at("nodes", node.number)
+            self.flows[node.name] = add_action(action, node, self.result, log)
+            _refuse_settings(node, log)
+            self._refuse_rest(node)
+        return self.flows[node.name]
+
+    def _add_route(
+        self,
+        name: str,
+        match: dict[str, Any] | None,
+        inputs: Mapping[str, Any],
+        flow: str,
+        title: str,
+        *,
+        is_paused: bool,
+    ) -> None:
+        taken = {route["name"] for route in self.result.routes}
+        route: dict[str, Any] = {"name": choose_name(name.lower(), taken), "on": name}
+        if match is not None:
+            route["match"] = match
+        route |= {"inputs": dict(inputs), "flow": flow}
         if is_paused:
             route["mode"] = "paused"
             self.log.doubt(
                 f"the route {route['name']} is paused, since a condition is not carried: check what"
                 " it lets through, then remove `mode: paused`"
             )
+        if title:
+            self.result.comments[route["name"]] = title
         self.result.routes.append(route)
-        for one in branch.nodes:
-            self._report_work(one, flow)
 
-    def _report_work(self, name: str, flow: str) -> None:
+    def _report_work(self, name: str, flow: str, reasons: Mapping[str, str]) -> None:
         """Report a node behind a route, and the nodes behind that one."""
+        for node in self._walk(name):
+            reason = reasons.get(node.name)
+            self.workflow.log.at("nodes", node.number).fill_in(
+                flow,
+                f"its work was that of the node {node.name} ({node.type}) and those behind it"
+                + (f". No route replaces the node: {reason}" if reason else ""),
+            )
+
+    def _refuse_rest(self, action: N8nNode) -> None:
+        """Report the nodes behind one that a route replaces."""
+        for targets in self.workflow.outputs.get(action.name, []):
+            for target in targets:
+                for node in self._walk(target):
+                    log = self.workflow.log.at("nodes", node.number)
+                    if node.type in NOTE_TYPES:
+                        log.carry("a node without an effect")
+                        continue
+                    log.refuse(
+                        f"no route leads to the node {node.name} ({node.type}), which came after"
+                        f" {action.name}"
+                    )
+
+    def _walk(self, name: str) -> Iterator[N8nNode]:
+        """Yield a node and those behind it that nothing has reached yet."""
         waiting = [name]
         while waiting:
-            one = waiting.pop()
-            node = self.workflow.nodes.get(one)
-            if node is None or one in self.workflow.reached:
+            node = self.workflow.nodes.get(waiting.pop())
+            if node is None or node.name in self.workflow.reached:
                 continue
-            self.workflow.reached.add(one)
-            self.workflow.log.at("nodes", node.number).fill_in(
-                flow, f"its work was that of the node {one} ({node.type}) and those behind it"
-            )
-            for targets in self.workflow.outputs.get(one, []):
+            self.workflow.reached.add(node.name)
+            yield node
+            for targets in self.workflow.outputs.get(node.name, []):
                 waiting += targets
 
     # -- its own parameters
@@ -257,9 +370,13 @@ class _Webhook:
         for key in parameters:
             if key not in ("path", "httpMethod", "authentication", "options"):
                 log.at(str(key)).refuse("flowbridge answers 202 as soon as the event is stored")
-        for key in self.node.keys:
-            if key not in NODE_KEYS:
-                self.log.at(str(key)).refuse("this setting of the node has no counterpart")
+        _refuse_settings(self.node, self.log)
+
+
+def _refuse_settings(node: N8nNode, log: FindingLog) -> None:
+    for key in node.keys:
+        if key not in NODE_KEYS:
+            log.at(str(key)).refuse("this setting of the node has no counterpart")
 
 
 def _report_rest(document: Mapping[str, Any], workflow: N8nWorkflow) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from dotenv import dotenv_values
 
 from bridge.core.errors import InvalidRequest
+from bridge.core.printable_text import escape_unprintable
 from bridge.services.importers.model import ImportResult
 from bridge.services.project.config_text import write_yaml
 
@@ -22,7 +23,7 @@ _FLOWS_COMMENT: Final = "# To fill in: each is a placeholder that runs local/ech
 def write_routes(result: ImportResult) -> str:
     """Return the text of routes.yaml; `InvalidRequest` where it would be too large."""
     sections: list[tuple[str, Any, str]] = [
-        ("platforms", {"local": {"type": "local"}}, ""),
+        ("platforms", {"local": {"type": "local"}} | result.platforms, ""),
         ("sources", result.sources, ""),
         ("flows", result.flows, _FLOWS_COMMENT),
         ("routes", result.routes, ""),
@@ -34,8 +35,20 @@ def write_routes(result: ImportResult) -> str:
         text, is_whole = write_yaml({name: value})
         if not is_whole:
             raise InvalidRequest("the import is too large for one routes.yaml; import fewer files")
+        if name == "routes":
+            text = _add_comments(text, result.comments)
         parts.append("\n" + comment + text)
     return "".join(parts)
+
+
+def _add_comments(text: str, comments: Mapping[str, str]) -> str:
+    """Return the section `routes` with each comment above the route of its name."""
+
+    def add(match: re.Match[str]) -> str:
+        comment = comments.get(match["name"])
+        return match[0] if comment is None else f"  # {escape_unprintable(comment)}\n{match[0]}"
+
+    return re.sub(r"^  - name: '?(?P<name>[\w-]+)'?$", add, text, flags=re.MULTILINE)
 
 
 def write_environment(secrets: Mapping[str, str | None]) -> tuple[str, list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ EXPECTED: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "if-both-outputs.json": ("hmac", 2, ()),
     "lead.json": ("hmac", 1, ()),
     "not-carried.json": ("hmac", 1, ("nodes.1", "nodes.3", "staticData")),
+    "notify.json": ("hmac", 3, ("nodes.6",)),
     "old-if.json": ("hmac", 1, ()),
     "token-in-if.json": ("token", 2, ()),
 }
@@ -73,6 +75,160 @@ def test_a_token_in_a_condition_is_verified_and_not_shown() -> None:
     assert planned is not None
     assert [one.route for one in planned] == ["tok"]
     assert imported.deliveries("tok", HookRequest({"kind": "a"})) is None
+
+
+def test_nodes_that_send_become_ready_made_flows_and_platforms() -> None:
+    imported = import_workflow("notify.json")
+    edited, posted, mailed = imported.result.routes
+    assert (edited["flow"], edited["inputs"]) == (
+        "local/slack_message",
+        {
+            "text": "New customer: ${body.user.name} (${body.user.email}, ${body.plan})",
+            "channel": "#sales",
+        },
+    )
+    assert (posted["flow"], posted["inputs"]) == (
+        "add-to-crm/call",
+        {"email": "${body.user.email}", "plan": "${body.plan}"},
+    )
+    assert imported.result.platforms == {
+        "add-to-crm": {
+            "type": "http",
+            "url": "https://crm.example.com/customers",
+            "headers": {"X-Api-Key": "${env:ADD_TO_CRM_X_API_KEY}", "X-Origin": "signup"},
+        }
+    }
+    assert (mailed["flow"], mailed["inputs"]) == (
+        "local/send_email",
+        {
+            "to": ["a@example.com", "b@example.com"],
+            "from_": "Signup <signup@example.com>",
+            "subject": "Trial of ${body.user.name}",
+            "text": "Write to ${body.user.email}.\n",
+        },
+    )
+    assert imported.result.flows == {} and "corpus-secret" not in imported.text
+    assert imported.result.secrets == {
+        "FLOWBRIDGE_SLACK_WEBHOOK_URL": None,
+        "ADD_TO_CRM_X_API_KEY": "corpus-secret-80",
+        "FLOWBRIDGE_SMTP_URL": None,
+    }
+    planned = imported.deliveries("signup", HookRequest({"plan": "team", "user": {"name": "Ann"}}))
+    assert planned is not None and [one.route for one in planned] == [
+        edited["name"],
+        posted["name"],
+    ]
+
+
+def test_a_route_names_its_branch() -> None:
+    text = import_workflow("notify.json").text
+    for branch, name in (("true", "signup"), ("true", "signup-2"), ("false", "signup-3")):
+        assert f'  # the {branch} branch of the node "Paid plan?"\n  - name: {name}\n' in text
+
+
+def import_action(kind: str, parameters: dict[str, Any], **keys: Any) -> ImportedHooks:
+    """Import a Webhook node with one node behind it."""
+    action = {"name": "A", "type": f"n8n-nodes-base.{kind}", "parameters": parameters, **keys}
+    webhook = {
+        "name": "W",
+        "type": "n8n-nodes-base.webhook",
+        "parameters": {"path": "w", "httpMethod": "POST"},
+    }
+    document = {"nodes": [webhook, action], "connections": {"W": {"main": [[{"node": "A"}]]}}}
+    return import_texts(("w.json", json.dumps(document)))
+
+
+def make_chain(*names: str) -> dict[str, Any]:
+    """Connect nodes one after another, the last one with the second."""
+    pairs = [*pairwise(names), (names[-1], names[1])]
+    return {name: {"main": [[{"node": after, "type": "main"}]]} for name, after in pairs}
+
+
+def test_both_branches_may_lead_to_one_node() -> None:
+    document = json.loads((WORKFLOWS / "notify.json").read_text())
+    for output in ("Edit Fields", "Add to CRM"):
+        document["connections"]["Paid plan?"]["main"] = [[{"node": output}]] * 2
+        imported = import_texts(("w.json", json.dumps(document)))
+        first, second = imported.result.routes
+        assert first["flow"] == second["flow"] != "signup" and first["inputs"] == second["inputs"]
+        assert len(imported.result.platforms) == (output == "Add to CRM")
+
+
+def test_a_circle_of_nodes_behind_an_action_ends() -> None:
+    document = json.loads((WORKFLOWS / "notify.json").read_text())
+    notes = [{"name": name, "type": "n8n-nodes-base.noOp", "parameters": {}} for name in "ab"]
+    document["nodes"] += notes
+    document["connections"] = make_chain("Webhook", "Add to CRM", "a", "b")
+    imported = import_texts(("w.json", json.dumps(document)))
+    assert [route["flow"] for route in imported.result.routes] == ["add-to-crm/call"]
+    assert {"workflow.nodes.7", "workflow.nodes.8"} <= set(imported.places("carried"))
+
+
+def test_settings_and_options_of_a_node_are_reported() -> None:
+    parameters = {"text": "a", "otherOptions": {"mrkdwn": False, "includeLinkToWorkflow": False}}
+    imported = import_action("slack", parameters, typeVersion=2, executeOnce=True)
+    assert imported.places("not_carried") == [
+        "workflow.nodes.1.parameters.otherOptions.mrkdwn",
+        "workflow.nodes.1.executeOnce",
+    ]
+
+
+SET = {"assignments": {"assignments": [{"name": "who", "value": "={{ $json.body.name }}"}]}}
+POST = {"method": "POST", "url": "https://x.example/a"}
+
+
+def test_fields_of_a_set_node_become_inputs() -> None:
+    (route,) = import_action("set", SET, typeVersion=3.4).result.routes
+    assert (route["flow"], route["inputs"]) == ("w", {"who": "${body.name}"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "version", "reason"),
+    [
+        ("slack", {"text": "={{ $json.body.a.toUpperCase() }}"}, 2, "other than a path"),
+        ("slack", {"text": "={{ $('Other').item.json.body.a }}"}, 2, "output of the node Other"),
+        ("slack", {"text": "={{ $json.headers.authorization }}"}, 2, "is a credential"),
+        ("slack", {"text": "${a}"}, 2, "cannot be written"),
+        ("slack", {"text": "xoxb-1-2"}, 2, "a value seems to be a credential"),
+        ("slack", {"text": "a", "resource": "channel"}, 2, "does more than post a message"),
+        ("slack", {"text": "a", "messageType": "block"}, 2, "does more than post a message"),
+        ("slack", {"select": "user", "text": "a"}, 2, "does more than post a message"),
+        ("emailSend", {"toEmail": "={{ $json.body.a }}, b@x.example"}, 2, "several addresses"),
+        ("gmail", {"operation": "getAll"}, 2.1, "does more than send a mail"),
+        ("gmail", {"toList": ["a@x.example"]}, 1, "version 1"),
+        ("httpRequest", {"url": "https://x.example/a"}, 4, "sends only POST, PUT and PATCH"),
+        ("httpRequest", POST | {"url": "=https://x.example/{{ $json.body.a }}"}, 4, "expression"),
+        ("httpRequest", POST | {"url": "http://x.example/a"}, 4, "only for this machine"),
+        (
+            "httpRequest",
+            POST
+            | {
+                "sendHeaders": True,
+                "headerParameters": {"parameters": [{"name": "Host", "value": "a"}]},
+            },
+            4,
+            "'Host' cannot be set",
+        ),
+        ("httpRequest", POST | {"authentication": "genericCredentialType"}, 4, "authentication"),
+        (
+            "httpRequest",
+            POST | {"sendBody": True, "specifyBody": "json", "jsonBody": "={{ $json.body }}"},
+            4,
+            "JSON body",
+        ),
+        ("set", {"mode": "raw", "jsonOutput": "{}"}, 3.4, "JSON"),
+        ("set", {"assignments": {"assignments": [{"name": "a.b", "value": 1}]}}, 3.4, "a.b"),
+        ("set", SET, 2, "version 2"),
+    ],
+)
+def test_a_node_that_cannot_be_carried_stays_a_placeholder(
+    kind: str, parameters: dict[str, Any], version: float, reason: str
+) -> None:
+    imported = import_action(kind, parameters, typeVersion=version)
+    (route,) = imported.result.routes
+    assert (route["flow"], route["inputs"]) == ("w", {"body": "${body}"})
+    (found,) = [one for one in imported.result.findings if one.place == "workflow.nodes.1"]
+    assert "to fill in: flows.w" in found.message and reason in found.message
 
 
 # -- generated conditions, compared with a model of n8n's filter
