@@ -1403,7 +1403,7 @@ KNOWN: list[dict[str, Any]] = [
         "file": "bridge/core/rate_limits.py",
         "old": "    day = max(day_of(now), pace.day)\n",
         "new": "    day = day_of(now)\n",
-        "tests": ["tests/store/test_clock_steps.py"],
+        "tests": ["tests/core/test_rate_limits.py"],
     },
     {
         "name": "P1-repair-lock",
