@@ -22,7 +22,7 @@ PREFIX = "fb-tests-"  # short: a path of a socket has at most 107 characters
 END_SECONDS = 10.0
 KEY: pytest.StashKey[Path] = pytest.StashKey()
 VARIABLES = ("TMPDIR", "PYTEST_DEBUG_TEMPROOT")
-#: the helper that `multiprocessing` starts for a process, and that ends with it
+#: the helper that `multiprocessing` starts for a process, and that ends with it: this one's stays
 TRACKER = "from multiprocessing.resource_tracker import main"
 
 
@@ -73,6 +73,7 @@ def find_processes(folder: Path) -> dict[int, str]:
         with suppress(OSError):
             if named in (path / "environ").read_bytes() and int(path.name) != os.getpid():
                 command = (path / "cmdline").read_bytes().replace(b"\0", b" ")
-                if TRACKER.encode() not in command:
+                parent = int((path / "stat").read_bytes().rpartition(b")")[2].split()[1])
+                if TRACKER.encode() not in command or parent != os.getpid():
                     processes[int(path.name)] = command.decode(errors="replace").strip()
     return processes
