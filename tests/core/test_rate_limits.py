@@ -1,4 +1,4 @@
-"""How many starts a route may make, by the state that earlier starts have left."""
+"""Limits of a route count the starts that were made before."""
 
 from __future__ import annotations
 

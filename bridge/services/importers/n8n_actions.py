@@ -19,7 +19,7 @@ from bridge.services.importers.n8n_nodes import N8nNode
 from bridge.services.importers.secret_texts import may_hold_secret
 
 HTTP_METHODS: Final = ("POST", "PUT", "PATCH")
-#: Options without an effect on what is sent.
+#: Options that only add a line about n8n to what is sent.
 IGNORED_OPTIONS: Final = frozenset({"includeLinkToWorkflow", "appendAttribution"})
 _NO_OPTION: Final = "this option has no counterpart"
 
@@ -100,9 +100,10 @@ def _url_values(url: str) -> list[tuple[str, str]]:
 
 def _read_slack(node: N8nNode, item: N8nItem) -> N8nAction:
     parameters = node.parameters
-    says = [parameters.get(key, usual) for key, usual in _SLACK_POST.items()]
-    if says != list(_SLACK_POST.values()) or parameters.get("attachments"):
-        raise NotCarried("the node does more than post a message to a channel")
+    reason = "the node does more than post a message to a channel"
+    _require(parameters, _SLACK_POST, reason)
+    if parameters.get("attachments"):
+        raise NotCarried(reason)
     inputs: dict[str, JSON] = {"text": _text(item, parameters, "text")}
     channel = _channel(parameters)
     if channel:
@@ -138,16 +139,13 @@ def _channel(parameters: Mapping[str, Any]) -> JSON:
 
 # -- mail
 
+_MORE_THAN_MAIL: Final = "the node does more than send a mail"
+
 
 def _read_email(node: N8nNode, item: N8nItem) -> N8nAction:
     parameters = node.parameters
-    if (parameters.get("resource", "email"), parameters.get("operation", "send")) != (
-        "email",
-        "send",
-    ):
-        raise NotCarried("the node does more than send a mail")
-    options = parameters.get("options")
-    options = options if isinstance(options, dict) else {}
+    _require(parameters, {"resource": "email", "operation": "send"}, _MORE_THAN_MAIL)
+    options = _mapping(parameters, "options")
     format_ = parameters.get("emailFormat", "html" if node.version >= 2 else "both")
     fields = {
         "to": parameters.get("toEmail"),
@@ -166,13 +164,8 @@ def _read_gmail(node: N8nNode, item: N8nItem) -> N8nAction:
     parameters = node.parameters
     if node.version < 2:
         raise NotCarried(f"its parameters are those of version {node.version:g} of the node")
-    if (parameters.get("resource", "message"), parameters.get("operation", "send")) != (
-        "message",
-        "send",
-    ):
-        raise NotCarried("the node does more than send a mail")
-    options = parameters.get("options")
-    options = options if isinstance(options, dict) else {}
+    _require(parameters, {"resource": "message", "operation": "send"}, _MORE_THAN_MAIL)
+    options = _mapping(parameters, "options")
     content = "text" if parameters.get("emailType", "html") == "text" else "html"
     fields = {
         "to": parameters.get("sendTo"),
@@ -260,7 +253,7 @@ def _read_headers(parameters: Mapping[str, Any]) -> dict[str, str]:
     if parameters.get("specifyHeaders", "keypair") != "keypair":
         raise NotCarried("its headers are written as JSON")
     headers = {}
-    for name, value in _pairs(parameters, "headerParameters"):
+    for name, value in _read_parameters(parameters, "headerParameters"):
         if not isinstance(value, str) or is_expression(value) or "${" in value:
             raise NotCarried(f"the header {name} is an expression")
         if not is_header_name(name) or not value.isprintable():
@@ -274,17 +267,12 @@ def _read_body(parameters: Mapping[str, Any], item: N8nItem) -> dict[str, JSON]:
         raise NotCarried("its body is not JSON")
     if parameters.get("specifyBody", "keypair") != "keypair":
         raise NotCarried("its JSON body is one text with expressions")
-    return _write_fields(_pairs(parameters, "bodyParameters"), item)
+    return _write_fields(_read_parameters(parameters, "bodyParameters"), item)
 
 
-def _pairs(parameters: Mapping[str, Any], key: str) -> list[tuple[str, JSON]]:
-    listed = parameters.get(key)
-    rows = listed.get("parameters") if isinstance(listed, dict) else None
-    if not isinstance(rows, list) or not all(
-        isinstance(row, dict) and isinstance(row.get("name"), str) for row in rows
-    ):
-        raise NotCarried(f"its `{key}` is not a list of names and values")
-    return [(row["name"], row.get("value")) for row in rows]
+def _read_parameters(parameters: Mapping[str, Any], key: str) -> list[tuple[str, JSON]]:
+    reason = f"its `{key}` is not a list of names and values"
+    return _read_pairs(_mapping(parameters, key).get("parameters"), reason)
 
 
 # -- Edit Fields
@@ -295,13 +283,10 @@ def read_fields(node: N8nNode, item: N8nItem) -> N8nItem:
     parameters = node.parameters
     if parameters.get("mode", "manual") != "manual":
         raise NotCarried("it writes its fields as JSON")
-    listed = parameters.get("assignments")
-    rows = listed.get("assignments") if isinstance(listed, dict) else None
+    rows = _mapping(parameters, "assignments").get("assignments")
     if node.version < 3 or not isinstance(rows, list):
         raise NotCarried(f"its fields are those of version {node.version:g} of the node")
-    if not all(isinstance(row, dict) and isinstance(row.get("name"), str) for row in rows):
-        raise NotCarried("a field has no name")
-    fields = _write_fields([(row["name"], row.get("value")) for row in rows], item)
+    fields = _write_fields(_read_pairs(rows, "a field has no name"), item)
     return N8nItem(item.webhook, node.name, fields, parameters.get("includeOtherFields") is True)
 
 
@@ -327,9 +312,32 @@ def _text(item: N8nItem, parameters: Mapping[str, Any], key: str) -> JSON:
 
 
 def _options(parameters: Mapping[str, Any], key: str) -> list[tuple[str, str]]:
-    found = parameters.get(key)
-    names = found if isinstance(found, dict) else {}
+    names = _mapping(parameters, key)
     return [(key, str(name)) for name in names if name not in IGNORED_OPTIONS]
+
+
+# -- parameters
+
+
+def _require(parameters: Mapping[str, Any], usual: Mapping[str, str], reason: str) -> None:
+    """Raise `NotCarried` where a parameter is set to something else than its usual value."""
+    if any(parameters.get(key, value) != value for key, value in usual.items()):
+        raise NotCarried(reason)
+
+
+def _mapping(parameters: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return a parameter that is an object, or an empty one."""
+    value = parameters.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _read_pairs(rows: Any, reason: str) -> list[tuple[str, JSON]]:
+    """Return the names and values of rows. Raises `NotCarried` where they are something else."""
+    if not isinstance(rows, list) or not all(
+        isinstance(row, dict) and isinstance(row.get("name"), str) for row in rows
+    ):
+        raise NotCarried(reason)
+    return [(row["name"], row.get("value")) for row in rows]
 
 
 _READERS: Final[Mapping[str, Callable[[N8nNode, N8nItem], N8nAction]]] = {

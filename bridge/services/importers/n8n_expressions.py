@@ -73,8 +73,8 @@ def _read_header(name: str) -> Reference:
 
 @dataclass(frozen=True, slots=True)
 class N8nItem:
-    """What expressions of a node read: the request of a Webhook node, or the fields that a Set node
-    makes of it, by name.
+    """The input of a node: the request of a Webhook node, or the fields that a Set node makes of
+    it, by name.
 
     `keeps_request`: the Set node adds its fields to the request.
     """
