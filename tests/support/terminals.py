@@ -25,7 +25,7 @@ CONTROL_SEQUENCES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(\x07|
 
 
 class Printed(NamedTuple):
-    """What a command printed, without colours, and its exit code."""
+    """The output of a command, without colours, and its exit code."""
 
     text: str
     code: int

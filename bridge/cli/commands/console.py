@@ -20,6 +20,7 @@ from bridge.services.operations import find_actor
 from bridge.services.store_access import open_or_create_store
 
 OPENED_FILE: Final = "console-login.html"
+NO_BROWSER: Final = "note: no browser was found: open the URL yourself"
 REDIRECT: Final = (
     '<!doctype html><meta charset="utf-8"><title>flowbridge</title>'
     '<meta http-equiv="refresh" content="0;url={url}"><a href="{url}">Open the console</a>\n'
@@ -65,7 +66,7 @@ def console(config: str | None, /, is_read: bool, opens: bool, as_json: bool) ->
     if not _is_served(settings.data):
         output.say("note: no flowbridge runs here: start it with `flowbridge serve` first")
     if opens and not _open_browser(url, settings.data):
-        output.say("note: no browser was found: open the URL yourself")
+        output.say(NO_BROWSER)
 
 
 def _show_login_page(server: str, *, opens: bool) -> None:
@@ -74,9 +75,9 @@ def _show_login_page(server: str, *, opens: bool) -> None:
 
     url = f"{parse_server_url(server)}/console/login"
     output.answer(url)
-    output.say("Log in with a token: `flowbridge token add NAME` there makes one.")
+    output.say("Log in with a token: `flowbridge token add NAME --scope operator` there makes one.")
     if opens and not webbrowser.open(url):
-        output.say("note: no browser was found: open the URL yourself")
+        output.say(NO_BROWSER)
 
 
 def _is_served(data: Path) -> bool:
