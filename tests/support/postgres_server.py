@@ -4,6 +4,7 @@ crash would.
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import os
 import shutil
@@ -49,6 +50,8 @@ def postgres_server() -> Iterator[Any]:
             _control(server, "stop")
             server.cleanup_mode = None  # else, where nobody reaps it, it would wait for its end
             server.cleanup()
+            # it would make the temporary folder again, for its lock
+            atexit.unregister(server._cleanup)
 
 
 def _find_memory() -> Path | None:
