@@ -157,9 +157,19 @@ BODY = click.option(
 )
 
 
+class StatusParam(click.Choice[str]):
+    """A status of a delivery. The error for a state of a run names the option that takes it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the status."""
+        if value not in self.choices and value in {state.value for state in RunState}:
+            self.fail(f"{value} is a state of runs: --run {value}", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def status_option(others: tuple[str, ...] = ()) -> Callable[[F], F]:
     """Return the option `--status`. `others`: words that the command takes beside the statuses."""
-    choice = click.Choice([*(status.value for status in Status), *others])
+    choice = StatusParam([*(status.value for status in Status), *others])
     return click.option(
         "--status",
         cls=FilterOption,

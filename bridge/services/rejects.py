@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bridge.core.model import JSON, Reject
 from bridge.ingest.diagnosis import NO_FINDING, diagnose, verifies
@@ -19,6 +19,24 @@ if TYPE_CHECKING:
     from bridge.providers.signatures.key_source import KeySource
     from bridge.routing.model import Config
     from bridge.store.db.database import Database
+
+
+#: Reasons that a change of the source's settings ends.
+CORRECTED: Final = {
+    "no_secret": "set its secret in .env",
+    "mismatch": "if the sender is yours, correct its secret in .env",
+    "malformed": "if the sender is yours, correct `verify` of the source",
+    "not_pinned": "if the sender is yours, correct the pins of the source",
+    "no_key": "when the key of the sender can be fetched",
+}
+
+
+def describe_next_step(reject: Reject) -> str | None:
+    """Return how to make an event of a reject, None where it is one or nothing makes one of it."""
+    step = CORRECTED.get(reject.reason)
+    if step is None or reject.event_ids or reject.cut:
+        return None
+    return f"{step}; then flowbridge rejects readmit --source {reject.source}"
 
 
 def list_reasons(findings: Sequence[str]) -> Sequence[str]:

@@ -1038,6 +1038,14 @@ def test_times_are_spans_dates_and_iso_8601(monkeypatch: pytest.MonkeyPatch) -> 
     )
 
 
+@pytest.mark.parametrize("command", ["events", "deliveries", "retry", "replay"])
+def test_a_state_of_runs_as_a_status_names_the_option_for_it(store: Database, command: str) -> None:
+    refused = run(command, "--status", "failed")
+    assert refused.exit_code == 2
+    assert "failed is a state of runs: --run failed" in refused.stderr
+    assert "is not one of" in run(command, "--status", "nope").stderr
+
+
 def test_a_database_of_another_schema_is_said(store: Database) -> None:
     with store.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")

@@ -64,6 +64,22 @@ def test_they_are_listed_newest_first_with_what_would_have_made_them_pass(
     )
 
 
+def test_the_next_step_is_named_until_one_is_readmitted(project: Database, folder: Path) -> None:
+    rejects.add(project, kept(1))
+    rejects.add(project, kept(2, "forged"))
+    rejects.add(project, replace(kept(3), reason="missing"))
+    command = "flowbridge rejects readmit --source github"
+    step = f"if the sender is yours, correct its secret in .env; then {command}"
+    assert run("rejects").stderr.count(f"Next: {step}\n") == 1
+    assert run("rejects", "--json").stderr == ""
+    assert step in " ".join(run("show", "rej_01").stdout.split())
+    assert command not in run("show", "rej_03").stdout, "no secret makes a signature"
+    mend(folder)
+    assert run(*command.split()[1:], "--yes").exit_code == 0
+    assert command not in run("show", "rej_01").stdout
+    assert command in run("show", "rej_02").stdout
+
+
 def test_with_a_broken_routes_yaml_they_are_looked_at_by_the_last_good_one_and_none_is_let_in(
     project: Database, folder: Path
 ) -> None:

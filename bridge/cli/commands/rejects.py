@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +21,7 @@ from bridge.services.store_access import open_store_to_change
 if TYPE_CHECKING:
     from bridge.services.bridge_reader import Shape
 
+MAX_STEPS = 3  # that are printed below the list
 COLUMNS = (
     Column("received", whole=True),
     tables.ID_COLUMN,
@@ -55,12 +57,25 @@ def rejects(
             for one in found:
                 output.json_line(one)
             return
-        if not tables.print_table(COLUMNS, map(_row, found)):
+        steps: dict[str, None] = {}  # in the order of the list
+        if not tables.print_table(COLUMNS, _note_steps(found, steps)):
             output.say(
                 f"No {'matching ' if source or since is not None else ''}rejects are stored."
             )
+        for step in [*steps][:MAX_STEPS]:
+            output.say(f"Next: {step}")
         for note in bridge.explain_unset(source):
             output.say(note)
+
+
+def _note_steps(shapes: Iterable[Shape], steps: dict[str, None]) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of rejects, and note the next step of each."""
+    from bridge.services.rejects import describe_next_step
+
+    for shape in shapes:
+        yield _row(shape)
+        if (step := describe_next_step(parse_reject(shape))) is not None:
+            steps.setdefault(step)
 
 
 def _row(shape: Shape) -> tuple[str, ...]:

@@ -94,8 +94,13 @@ def _explain_new(new: Shape, url: str) -> None:
     ends_at = parse_time(new["ends_at"])
     ends = "it does not expire" if ends_at is None else f"it ends at {output.utc(ends_at)}"
     output.say(f"{new['name']} ({new['id']}) has {_scopes(new)}; {ends}.")
-    output.say("Store the token now: it is not shown again. To use it, set TOKEN to it, then:")
-    output.say(f'  curl -H "Authorization: Bearer $TOKEN" {url}/admin/v1/status')
+    output.say("Store the token now: it is not shown again. To use it:")
+    for text, command in (
+        ("in a browser, paste it into", f"{url}/console/login"),
+        ("commands of another machine", f"flowbridge login {url}"),
+        ("a program", f'curl -H "Authorization: Bearer $TOKEN" {url}/admin/v1/status'),
+    ):
+        output.say(f"  {text}: {command}")
 
 
 @token.command("list")

@@ -119,6 +119,8 @@ def print_reject(
 
     Without `has_contents`, its request and the reasons are hidden.
     """
+    from bridge.services.rejects import describe_next_step
+
     click.secho(output.clean(reject.id), bold=True)
     output.line(
         "source",
@@ -139,6 +141,7 @@ def print_reject(
             f"{iso_seconds(reject.readmitted_at)} as {', '.join(reject.event_ids)}",
             "green",
         )
+    output.line("next", describe_next_step(reject))
     if reject.cut and has_contents:
         output.line(
             "size", f"{output.number(reject.size, 'byte')}; the first {len(reject.body)} are stored"
