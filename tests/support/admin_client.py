@@ -22,7 +22,6 @@ from bridge.core.scopes import Scope
 from bridge.routing.model import Config
 from bridge.services.access_tokens import create_token
 from bridge.store.db.database import Database
-from bridge.web.admin import limits
 from bridge.web.admin.openapi import build_document
 from bridge.web.admin.problems import MEDIA_TYPE
 from bridge.web.admin.streams import NDJSON
@@ -30,12 +29,17 @@ from bridge.web.app_context import AppContext
 
 ADMIN_TOKEN = "an-admin-token-of-the-settings-0123456789"
 NO_CONFIG = Config(sources={}, routes=(), flows={}, platforms={}, hash="", canonical="")
+#: For the timings of a served bridge: see launch.py.
+LIFTED_RATES: dict[str, dict[str, Any]] = {
+    f"bridge.web.admin.limits.{name}": {"count": 10**9, "per": 1.0}
+    for name in ("READ_RATE", "OPERATION_RATE")
+}
 
 
 def lift_rates(patch: pytest.MonkeyPatch) -> None:
     """Let each token and session send as many requests as a test has."""
-    patch.setattr(limits, "READ_RATE", Rate(count=10**9, per=1.0))
-    patch.setattr(limits, "OPERATION_RATE", Rate(count=10**9, per=1.0))
+    for name, rate in LIFTED_RATES.items():
+        patch.setattr(name, Rate(**rate))
 
 
 class AdminClient:

@@ -9,6 +9,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
+from admin_client import LIFTED_RATES
 from processes import call_here, environment
 from serving import Bridge, free_port
 
@@ -76,12 +77,16 @@ class BothWays:
 
 @contextmanager
 def serve_both_ways(folder: Path, *arguments: str, **options: Any) -> Iterator[BothWays]:
-    """Serve a bridge with a private listener; the remote command runs in another folder."""
+    """Serve a bridge with a private listener, on which a token may send as much as it likes; the
+    remote command runs in another folder.
+    """
     port = free_port()
     home = folder / "elsewhere"
     home.mkdir()
     environ = {"FLOWBRIDGE_PRIVATE_BIND": f"127.0.0.1:{port}", **options.pop("environ", {})}
+    timings = {**LIFTED_RATES, **options.pop("timings", {})}
     served = folder / "bridge"
     served.mkdir()
-    with Bridge(served, *(arguments or ("web",)), environ=environ, **options) as bridge:
+    command = arguments or ("web",)
+    with Bridge(served, *command, environ=environ, timings=timings, **options) as bridge:
         yield BothWays(bridge, port, home)

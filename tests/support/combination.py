@@ -18,6 +18,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
+from admin_client import LIFTED_RATES
 from combination_contents import act, add_rare_records, propose, send_all
 from fake_platform import FakePlatform
 from folders import SUPPORT
@@ -55,8 +56,6 @@ ENVIRON = {
     "FLOWBRIDGE_PUBLIC_URL": "https://hooks.example.com",
     "FLOWBRIDGE_ACTOR": "ann@laptop",
 }
-#: Let one token and one session read as often as a test does; a run is polled soon.
-SIZES = {"bridge.web.admin.limits.READ_RATE": {"count": 10**9, "per": 1.0}}
 
 
 @dataclass
@@ -190,7 +189,7 @@ def serve_combination(folder: Path) -> Iterator[Combination]:
             "FLOWBRIDGE_PRIVATE_BIND": f"127.0.0.1:{private}",
         }
         routes = (PROJECT / "routes.yaml").read_text()
-        bridge = Bridge(project, routes=routes, environ=environ, timings=SIZES)
+        bridge = Bridge(project, routes=routes, environ=environ, timings=LIFTED_RATES)
         config = load(bridge.config, environ, strict_secrets=False)
         combination = Combination(bridge, private, config)
         last = routes.rstrip().rpartition("\n")[0] + "\n"

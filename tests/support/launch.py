@@ -25,6 +25,7 @@ SIZES = frozenset(
         "bridge.web.server.event_loop.worker.MAX_CONNECTIONS",  # 8,192 need as many descriptors
         "bridge.web.rate_limiter.CELLS",  # two keys share none by chance
         "bridge.web.admin.limits.READ_RATE",  # one session reads many pages
+        "bridge.web.admin.limits.OPERATION_RATE",  # and one token does much at once
     }
 )
 
