@@ -32,6 +32,19 @@ class FilterOption(click.Option):
     """An option that selects events or deliveries. The help lists filters under a heading."""
 
 
+class RenamedFlag(click.Option):
+    """A flag that also has an old name, which help and completion do not list."""
+
+    def __init__(self, *args: Any, old_name: str, **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self._old_name = old_name
+
+    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
+        """Accept both names."""
+        super().add_to_parser(parser, ctx)
+        parser.add_option(self, [self._old_name], self.name, action="store_const", const=True)
+
+
 class FilteredCommand(click.Command):
     """A command whose help lists its own options first, then its filters."""
 

@@ -23,7 +23,7 @@ MISSING_VALUE_TEXTS: Final = {
 
 def config_reloaded(values: LogValues) -> str:
     """Return the line of a reload, or of the first valid routes.yaml after an error."""
-    what = "routes.yaml is valid again" if values.get("mended") else "routes.yaml reloaded"
+    what = "routes.yaml is valid again" if values.get("valid_again") else "routes.yaml reloaded"
     return (
         f"{colour(GREEN, what)}: {pluralize(values['sources'], 'source')},"
         f" {pluralize(values['routes'], 'route')}"
@@ -39,7 +39,7 @@ def flows_loaded(values: LogValues) -> str | None:
     """Return the line of a flows.py that could not be loaded before; None for any other."""
     return (
         f"{colour(GREEN, 'flows.py is valid again')}: {pluralize(values['flows'], 'flow')}"
-        if values.get("mended")
+        if values.get("valid_again")
         else None
     )
 

@@ -754,7 +754,7 @@ def test_a_changed_flows_py_is_loaded_and_a_broken_one_changes_nothing(tmp_path:
         assert served.wait(under_way)["state"] == "DONE", "it went on as it had begun"
         complaints = [line["error"] for line in served.log if line["event"] == "flows_not_loaded"]
         assert len(complaints) == 1
-        loaded = [line["mended"] for line in served.log if line["event"] == "flows_loaded"]
+        loaded = [line["valid_again"] for line in served.log if line["event"] == "flows_loaded"]
         assert loaded == [False, True], "one line says that flows.py can be used again"
         assert "flows.py:1: ModuleNotFoundError" in complaints[0]
         assert served.api("POST", "start_pipeline", {}, saved_item_id="gone").status == 400

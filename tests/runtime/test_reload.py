@@ -326,10 +326,10 @@ def test_what_is_invalid_changes_nothing_and_is_said_once(bench: Bench, said: li
     known = bench.settle()
     assert (known.error, known.error_since, bench.route) == ((), None, "other")
     assert [event for event, _ in said] == ["config_invalid", "config_invalid", "config_reloaded"]
-    assert said[-1][1]["mended"] is True
+    assert said[-1][1]["valid_again"] is True
     bench.file.write_text(written("third"))
     bench.settle()
-    assert said[-1][1]["mended"] is False
+    assert said[-1][1]["valid_again"] is False
 
 
 def test_going_back_to_what_runs_is_said_and_changes_nothing(bench: Bench, said: list[Any]) -> None:

@@ -311,8 +311,8 @@ def test_what_postgresql_cannot_hold_is_named_and_nothing_is_copied(make: Any) -
     assert f"event '{bad.id}' (type, problem)" in str(refused.value)
     assert f"event '{half.id}' (type)" in str(refused.value)
     assert not any(everything(target).values())
-    copied = copy.copy(source, target, mend=True)
-    assert (copied.mended, copied.rows["event"]) == (2, 3)
+    copied = copy.copy(source, target, repair=True)
+    assert (copied.repaired, copied.rows["event"]) == (2, 3)
     assert events.get(target, bad.id).type == "a\ufffdb"
     assert events.get(target, half.id).type == "a\ufffdb"
 
@@ -459,10 +459,23 @@ def test_the_command_to_postgresql_hides_the_password(
 ) -> None:
     to = make_url(postgres_database).set(password="hunter2").render_as_string(hide_password=False)
     [answer] = lines(run("db", "copy", "--to", to, "--yes", "--json"))
-    assert (answer["rows"]["event"], answer["mended"]) == (8, 0)
+    assert (answer["rows"]["event"], answer["repaired"]) == (8, 0)
     assert "hunter2" not in str(answer)
     plain = run("db", "copy", "--to", to, "--yes")
     assert (plain.exit_code, "hunter2" in plain.output) == (1, False)
+
+
+@pytest.mark.parametrize("option", ["--repair", "--mend"])  # the second: its name in 0.2
+def test_an_option_replaces_what_postgresql_cannot_store(
+    option: str, filled: Database, folder: Path, postgres_database: str
+) -> None:
+    with filled.engine.begin() as connection:
+        connection.execute(text("UPDATE event SET type = 'a' || char(0)"))
+    refused = run("db", "copy", "--to", postgres_database, "--yes")
+    assert (refused.exit_code, "(type)" in refused.stderr) == (1, True)
+    copied = run("db", "copy", "--to", postgres_database, "--yes", option)
+    assert "characters were replaced in 8 rows" in copied.stdout, copied.stderr
+    assert "--mend" not in run("db", "copy", "--help").stdout
 
 
 def test_a_url_that_is_none_is_2(filled: Database) -> None:

@@ -365,9 +365,12 @@ def test_what_is_kept_again_meanwhile_is_not_deleted(tmp_path: Path) -> None:
     assert blobs.discard({one}, NOW - 60) == set() and not blobs.path(one).exists()
 
 
-def test_writing_anew_leaves_nothing_of_older_pages(store: Database, folder: Path) -> None:
+@pytest.mark.parametrize("option", ["--rewrite", "--anew"])  # the second: its name in 0.2
+def test_rewriting_the_file_leaves_nothing_of_older_pages(
+    option: str, store: Database, folder: Path
+) -> None:
     """What was taken out without care, as by a shell, stands in free space; erase says so, and the
-    file is written anew.
+    file is rewritten.
     """
     one = keep(store, BODIES["json"][1])
     with store.engine.begin() as connection:
@@ -375,7 +378,7 @@ def test_writing_anew_leaves_nothing_of_older_pages(store: Database, folder: Pat
         connection.exec_driver_sql("DELETE FROM event WHERE id = ?", (one.id,))
     assert ANN.encode() in files_of(folder / "data")
     assert "the database file still contains it" in run("erase", ANN).stderr
-    assert run("db", "vacuum", "--anew", "--yes").exit_code == 0
+    assert run("db", "vacuum", option, "--yes").exit_code == 0
     assert ANN.encode() not in files_of(folder / "data")
 
 

@@ -288,19 +288,19 @@ def test_the_rest_is_left_out_unless_it_needs_attention() -> None:
 def test_what_can_be_used_again_is_said() -> None:
     taken = {"hash": "b", "was": "a", "sources": 2, "routes": 3}
     assert (
-        shown("config_reloaded", **taken, mended=False)
+        shown("config_reloaded", **taken, valid_again=False)
         == "08:26:25  routes.yaml reloaded: 2 sources, 3 routes\n"
     )
     assert (
-        shown("config_reloaded", **taken, mended=True)
+        shown("config_reloaded", **taken, valid_again=True)
         == "08:26:25  routes.yaml is valid again: 2 sources, 3 routes\n"
     )
     assert shown("config_valid", hash="a") == "08:26:25  routes.yaml is valid again: no changes\n"
     assert (
-        shown("flows_loaded", flows=9, mended=True)
+        shown("flows_loaded", flows=9, valid_again=True)
         == "08:26:25  flows.py is valid again: 9 flows\n"
     )
-    assert shown("flows_loaded", flows=9, mended=False) is None
+    assert shown("flows_loaded", flows=9, valid_again=False) is None
 
 
 def test_another_bridge_on_the_store_is_named() -> None:

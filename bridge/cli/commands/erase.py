@@ -226,7 +226,7 @@ def _clean_database_file(database: Database, letters: str) -> None:
         times = output.number(count, "time")
         output.say(
             f"the database file still contains it {times}: in records that stay, were refused, or"
-            " in free space of pages; `flowbridge db vacuum --anew` rewrites the file without free"
+            " in free space of pages; `flowbridge db vacuum --rewrite` writes the file without free"
             " space"
         )
 

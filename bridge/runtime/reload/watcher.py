@@ -186,7 +186,7 @@ class ConfigReader:
                 was=was.hash,
                 sources=good.sources,
                 routes=good.routes,
-                mended=bool(was.error),
+                valid_again=bool(was.error),
             )
             warn_of_missing(good.missing)
         elif was.error or was.held:

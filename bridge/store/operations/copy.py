@@ -68,22 +68,22 @@ def copy(
     target: Database,
     *,
     snapshot: bool = False,
-    mend: bool = False,
+    repair: bool = False,
     advance: Callable[[int], None] = lambda _: None,
 ) -> CopyResult:
     """Create the schema in the target, copy every row, compare, and commit.
 
     `advance` receives the number of rows written, and again of rows compared. `snapshot`: the
-    source may change meanwhile, and later rows are missed; without it a change is an error. `mend`:
-    replace characters that the target cannot store; without it, rows with such characters are an
-    error that names them. `StoreError`: nothing was copied.
+    source may change meanwhile, and later rows are missed; without it a change is an error.
+    `repair`: replace characters that the target cannot store; without it, rows with such characters
+    are an error that names them. `StoreError`: nothing was copied.
     """
     upgrade.upgrade(target)
     copied = CopyResult()
     with _reading(source) as reader:
         before = _read_marks(reader)
         with target.long_transaction() as writer:
-            _write(reader, writer, target, copied, mend=mend, advance=advance)
+            _write(reader, writer, target, copied, repair=repair, advance=advance)
             if not snapshot and _read_marks_now(source) != before:
                 raise StoreError(
                     "the source changed during the copy, which would miss rows: stop flowbridge on"
@@ -98,12 +98,12 @@ def _write(
     target: Database,
     copied: CopyResult,
     *,
-    mend: bool,
+    repair: bool,
     advance: Callable[[int], None],
 ) -> None:
     with _without_triggers(writer, target):
         sums = {
-            table.name: copy_table(reader, writer, table, copied, mend=mend, advance=advance)
+            table.name: copy_table(reader, writer, table, copied, repair=repair, advance=advance)
             for table in TABLES
         }
         if copied.misfits:

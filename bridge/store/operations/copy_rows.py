@@ -52,7 +52,7 @@ class CopyResult:
     """The result of a copy: rows by table, and how many had characters replaced."""
 
     rows: dict[str, int] = field(default_factory=dict)
-    mended: int = 0
+    repaired: int = 0
     misfits: list[str] = field(default_factory=list)
     misfitting: int = 0
 
@@ -80,7 +80,7 @@ def copy_table(
     table: Table,
     copied: CopyResult,
     *,
-    mend: bool,
+    repair: bool,
     advance: Callable[[int], None],
 ) -> RowDigest:
     total = RowDigest()
@@ -100,7 +100,7 @@ def copy_table(
         pile.clear()
 
     for row in _read_rows(reader, table):
-        _check_texts(row, table, UNSUPPORTED_CHARACTERS[writer.dialect.name], copied, mend=mend)
+        _check_texts(row, table, UNSUPPORTED_CHARACTERS[writer.dialect.name], copied, repair=repair)
         if not copied.misfits:  # else only count the other rows
             total.add(row)
         pile.append(row)
@@ -113,12 +113,12 @@ def copy_table(
 
 
 def _check_texts(
-    row: Row, table: Table, unfit: re.Pattern[str], copied: CopyResult, *, mend: bool
+    row: Row, table: Table, unfit: re.Pattern[str], copied: CopyResult, *, repair: bool
 ) -> None:
     """Replace characters that the target cannot store, or record the row as a misfit."""
     bad = [name for name, value in row.items() if isinstance(value, str) and unfit.search(value)]
-    if bad and mend:
-        copied.mended += 1
+    if bad and repair:
+        copied.repaired += 1
         row |= {name: unfit.sub(REPLACEMENT_CHARACTER, row[name]) for name in bad}
     elif bad:
         copied.misfitting += 1

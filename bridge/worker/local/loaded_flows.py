@@ -46,7 +46,7 @@ class LoadedFlows:
 
     def note_loaded(self, flows: list[LocalFlow]) -> None:
         """Use these flows from now on."""
-        log.info("flows_loaded", flows=len(flows), mended=self._is_broken)
+        log.info("flows_loaded", flows=len(flows), valid_again=self._is_broken)
         self._report_error(None)
         self._is_broken = False
         self._flows = {one.id: one for one in flows}

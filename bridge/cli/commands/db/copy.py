@@ -9,7 +9,7 @@ import click
 
 from bridge.cli.actions.confirmation import confirm
 from bridge.cli.command_settings import settings_of
-from bridge.cli.options import AS_JSON
+from bridge.cli.options import AS_JSON, RenamedFlag
 from bridge.cli.ui import output
 from bridge.cli.ui.progress import progress_bar
 
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     help="Copy while flowbridge runs; the copy does not have what arrives meanwhile.",
 )
 @click.option(
-    "--mend",
+    "--repair",
+    cls=RenamedFlag,
+    old_name="--mend",
     is_flag=True,
     help="Replace characters that the target cannot store (NUL in PostgreSQL) with U+FFFD.",
 )
@@ -48,7 +50,7 @@ def copy(
     /,
     to: str,
     snapshot: bool,
-    mend: bool,
+    repair: bool,
     as_json: bool,
     dry_run: bool,
     yes: bool,
@@ -77,7 +79,7 @@ def copy(
             # each row is written, then compared
             with progress_bar("copy", 2 * sum(rows.values())) as advance:
                 copied = copy_operation.copy(
-                    source, target, snapshot=snapshot, mend=mend, advance=advance
+                    source, target, snapshot=snapshot, repair=repair, advance=advance
                 )
             _print(source, target, copied, as_json=as_json)
     finally:
@@ -102,13 +104,13 @@ def _print(source: Database, target: Database, copied: CopyResult, *, as_json: b
                 "from": _shown(source),
                 "to": _shown(target),
                 "rows": copied.rows,
-                "mended": copied.mended,
+                "repaired": copied.repaired,
             }
         )
         return
     output.answer(f"copied and compared: {_listed(copied.rows)}")
-    if copied.mended:
-        output.answer(f"characters were replaced in {output.number(copied.mended, 'row')}")
+    if copied.repaired:
+        output.answer(f"characters were replaced in {output.number(copied.repaired, 'row')}")
     for line in _next(source, target, copied.rows):
         output.say(line)
 

@@ -10,7 +10,7 @@ import click
 from bridge.cli.actions.confirmation import confirm
 from bridge.cli.actions.request import YES
 from bridge.cli.command_settings import settings_of
-from bridge.cli.options import AS_JSON
+from bridge.cli.options import AS_JSON, RenamedFlag
 from bridge.cli.ui import output
 from bridge.cli.ui.progress import progress_bar
 from bridge.core.errors import NotFound, StoreError
@@ -24,23 +24,25 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option(
-    "--anew",
+    "--rewrite",
+    cls=RenamedFlag,
+    old_name="--anew",
     is_flag=True,
     help="Rewrite the whole file, so that no erased data stays in it.",
 )
 @AS_JSON
 @YES
 @click.pass_obj
-def vacuum(config: str | None, /, anew: bool, as_json: bool, yes: bool) -> None:
+def vacuum(config: str | None, /, rewrite: bool, as_json: bool, yes: bool) -> None:
     """Return free space of the SQLite file to the disk, such as after db prune. Seldom needed: new
     data uses the free space.
 
-    It works a few pages at a time, and needs no extra space. With --anew the whole file is
+    It works a few pages at a time, and needs no extra space. With --rewrite the whole file is
     rewritten, such as after erase: senders wait meanwhile, and the disk needs twice the space.
 
     \b
     flowbridge db vacuum
-    flowbridge db vacuum --anew
+    flowbridge db vacuum --rewrite
     """
     from bridge.store.db import vacuum as database_vacuum
     from bridge.store.operations import erase
@@ -51,7 +53,7 @@ def vacuum(config: str | None, /, anew: bool, as_json: bool, yes: bool) -> None:
         if not database.is_sqlite:
             raise StoreError("PostgreSQL does this automatically (autovacuum)")
         before = database_vacuum.count_pages(database)
-        if before.incremental and not anew:
+        if before.incremental and not rewrite:
             _free_pages(database, before.free)
         else:
             question = (
