@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from bridge.core.plurals import choose_noun
 from bridge.core.times import DAY, iso
+from bridge.web.console.chart_sentences import describe_counts
 
 HOUR_SECONDS: Final = 3600
 BAR_WIDTH: Final = 10
@@ -69,12 +70,12 @@ def draw_hours(points: Sequence[Mapping[str, Any]], one: str, many: str = "") ->
             )
         )
     total = sum(values)
+    rest = describe_counts(total, highest, step=HOUR_SECONDS)
     return HourChart(
         bars=bars,
         total=total,
         sentence=(
-            f"{total:,.0f} {choose_noun(total, one, many)} in 24 hours,"
-            f" at most {highest:,.0f} in an hour"
+            f"{total:,.0f} {choose_noun(total, one, many)} in 24 hours{rest}"
             if total
             else f"No {choose_noun(0, one, many)} in 24 hours"
         ),

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from bridge.core.plurals import choose_noun
 from bridge.core.times import iso, parse_iso
+from bridge.web.console.chart_sentences import describe_counts
 
 CHART_HEIGHT: Final = 96
 STEP_WIDTH: Final = 12
@@ -113,13 +114,12 @@ def draw_counts(points: Sequence[Mapping[str, Any]], label: str, words: ChartWor
                 x = index * STEP_WIDTH
                 bars.append(ChartBar(number=number, x=x, y=_round(top), height=_round(height)))
     total = sum(sums.values())
-    seconds = sum(one["step"] for one in points) or 1
+    seconds = sum(one["step"] for one in points)
     joined = _join_others(sums, names)
     return TrendChart(
         sentence=(
-            f"{words.write(total)} {words.name(total)} in {words.span},"
-            f" {_name_rate(total / seconds)} on average,"
-            f" at most {words.write(highest)} in {_name_step(points)}"
+            f"{words.write(total)} {words.name(total)} in {words.span}"
+            + describe_counts(total, highest, step=points[0]["step"], seconds=seconds)
             if total
             else f"No {words.what} in {words.span}"
         ),
@@ -224,22 +224,6 @@ def _make_steps(
 
 def _end_of(point: Mapping[str, Any]) -> str:
     return str(iso(parse_iso(point["at"]) + point["step"]))
-
-
-def _name_step(points: Sequence[Mapping[str, Any]]) -> str:
-    minutes = points[0]["step"] // 60 if points else 1
-    if minutes < 60:
-        return "a minute" if minutes == 1 else f"{minutes} minutes"
-    return "an hour" if minutes == 60 else f"{minutes // 60} hours"
-
-
-def _name_rate(per_second: float) -> str:
-    if per_second >= 0.1:
-        return f"{per_second:,.1f} a second"
-    per_hour = per_second * 3600
-    if per_hour < 1:
-        return f"{per_hour * 24:.1f} a day"
-    return f"{per_hour:.0f} an hour" if per_hour >= 10 else f"{per_hour:.1f} an hour"
 
 
 def _choose_names(sums: Mapping[str, float]) -> list[str]:

@@ -87,8 +87,7 @@ def test_each_chart_is_a_drawing_with_a_sentence_and_a_table(console: ConsoleCli
     add_trends(console.database)
     html = console.html("/trends?window=1h")
     for text in (
-        "Events received: 42 events in an hour, 4",
-        " an hour on average, at most 42 in 2 minutes",
+        "Events received: 42 events in an hour, all in 2 minutes",
         "3 rejects in an hour",
         "Time until an event was stored in an hour: at most",
         "Deliveries that waited, by route in an hour: at most 12",
@@ -182,9 +181,27 @@ def test_lines_pause_where_there_is_no_value() -> None:
 
 def test_one_thing_is_named_in_the_singular() -> None:
     words = replace(WORDS, one="thing")
-    assert draw_counts(points({"a": 1.0}), "by", words).sentence.startswith("1 thing in a day, ")
+    assert draw_counts(points({"a": 1.0}), "by", words).sentence == "1 thing in a day"
     assert draw_counts(points({"a": 2.0}), "by", words).sentence.startswith("2 things in a day, ")
     assert draw_counts(points({"a": 0.0}), "by", words).sentence == "No things in a day"
+
+
+@pytest.mark.parametrize(
+    ("hours", "values", "rest"),
+    [
+        (25, {0: 3}, ", all in an hour"),
+        (25, {0: 2, 1: 1}, ", at most 2 in an hour"),  # 2.9 a day says no more than 3
+        (7 * 24, {0: 2, 1: 1}, ", 0.4 a day on average, at most 2 in an hour"),
+        (25, {0: 20, 1: 30}, ", 2.0 an hour on average, at most 30 in an hour"),
+    ],
+)
+def test_a_sentence_repeats_no_number(hours: int, values: dict[int, int], rest: str) -> None:
+    steps: list[dict[str, float]] = [
+        {"a": values[hour]} if hour in values else {} for hour in range(hours)
+    ]
+    total = sum(values.values())
+    sentence = draw_counts(points(*steps), "by", WORDS).sentence
+    assert sentence == f"{total} things in a day{rest}"
 
 
 def test_small_charts_are_on_the_overview_and_beside_causes(console: ConsoleClient) -> None:
