@@ -106,12 +106,15 @@ def _of_credentials(
         why = f" ({circuit.reason})" if circuit.reason else ""
         until = circuit.open_until if circuit.state(now) == "open" else None
         return Obstacle(
-            kind="refused", problem=f"{name} refused the credentials{why}", fix=fix, until=until
+            kind="refused",
+            problem=f"platform {name} refused the credentials{why}",
+            fix=fix,
+            until=until,
         )
     if status == UNAUTHORIZED:
         return Obstacle(
             kind="refused",
-            problem=f"{name} refused the credentials {LIST_CALL} ({problem})",
+            problem=f"platform {name} refused the credentials {LIST_CALL} ({problem})",
             fix=fix,
         )
     return None
@@ -128,14 +131,19 @@ def _of_list(name: str, evidence: JSON) -> Obstacle | None:
             None
             if problem is None
             else Obstacle(
-                kind="unreachable", problem=f"{name} did not answer {LIST_CALL}: {problem}"
+                kind="unreachable", problem=f"platform {name} did not answer {LIST_CALL}: {problem}"
             )
         )
     if status // 100 == 5 or status in TRANSIENT_STATUSES:
-        return Obstacle(kind="unreachable", problem=f"{name} gave no list of runs: {problem}")
+        return Obstacle(
+            kind="unreachable", problem=f"platform {name} gave no list of runs: {problem}"
+        )
     fix = "check its base_url, user_id and project_id in routes.yaml"
     return Obstacle(
-        kind="list", problem=f"{name} gave no list of runs: {problem}", fix=fix, needs_decision=True
+        kind="list",
+        problem=f"platform {name} gave no list of runs: {problem}",
+        fix=fix,
+        needs_decision=True,
     )
 
 
@@ -146,12 +154,14 @@ def _of_circuit(name: str, circuit: Circuit | None, now: float) -> Obstacle | No
         why = f" ({circuit.reason})" if circuit.reason else ""
         return Obstacle(
             kind="circuit",
-            problem=f"{name} failed {circuit.failures} times in a row{why}",
+            problem=f"platform {name} failed {circuit.failures} times in a row{why}",
             until=circuit.open_until,
         )
     if now < circuit.not_before:
         return Obstacle(
-            kind="circuit", problem=f"{name} asked not to be called", until=circuit.not_before
+            kind="circuit",
+            problem=f"platform {name} asked not to be called",
+            until=circuit.not_before,
         )
     return None
 

@@ -283,7 +283,7 @@ def test_a_key_that_is_refused_is_to_be_corrected_and_says_when_it_is_tried(
 
 def test_a_list_that_the_platform_does_not_have_needs_a_decision(asked: Database) -> None:
     id_ = settling(asked, failed_look(404, "HTTP 404: a page titled 'Not Found'"))
-    problem = "gumloop gave no list of runs: HTTP 404: a page titled 'Not Found'"
+    problem = "platform gumloop gave no list of runs: HTTP 404: a page titled 'Not Found'"
     shown = run("show", id_).stdout
     assert (
         f"next          {problem}:\n              check its base_url, user_id and project_id in"

@@ -16,6 +16,7 @@ from bridge.core.printable_text import escape_lines, escape_unprintable
 from bridge.core.scopes import list_scopes
 from bridge.core.times import in_utc, parse_iso
 from bridge.web.console.assets import asset_url
+from bridge.web.console.failures import as_sentence
 from bridge.web.console.links import make_link
 from bridge.web.console.status_kinds import find_kind
 
@@ -62,6 +63,7 @@ def make_environment() -> Environment:
         "bytes": format_bytes,
         "lines": format_lines,
         "marked": mark_code,
+        "sentence": as_sentence,
         "short_id": shorten_id,
         "scopes": list_scopes,
     }

@@ -110,7 +110,8 @@ def find_failure(error: Exception, request_id: str) -> Failure:
 
 
 def as_sentence(text: str) -> str:
-    """Return an error with a full stop, and a capital letter unless it begins with a name."""
-    first = text.partition(" ")[0]
-    text = text[:1].upper() + text[1:] if first.rstrip(":").isalpha() else text
-    return text if text.endswith((".", "?", "!")) else f"{text}."
+    """Return a text with a full stop, and a capital letter unless it begins with a name."""
+    first = text.partition(" ")[0].rstrip(",:")
+    is_word = first.isalpha() and first != "flowbridge"
+    text = text[:1].upper() + text[1:] if is_word else text
+    return text if text.endswith((".", "?", "!", ":")) else f"{text}."

@@ -118,7 +118,7 @@ def test_evidence_of_an_earlier_attempt_is_not_shown(operator: ConsoleOperator) 
     one = add_unknown(operator, {**EVIDENCE, "decided": "queue"}, poll_at=NOW + 90)
     put(operator.database, one.id, attempts=2)
     html = operator.console.html("/unknown")
-    assert "attempt 2: not looked yet, next look 2025-11-24T16:01:30.000000Z" in html
+    assert "Attempt 2: not looked yet, next look 2025-11-24T16:01:30.000000Z" in html
     assert "There is no run" not in html and "run_1" not in html
 
 
@@ -127,7 +127,7 @@ def test_a_run_that_a_person_types_is_looked_up_first(
 ) -> None:
     one = add_unknown(operator, None)
     html = operator.console.html("/unknown")
-    assert "attempt 1: not looked yet" in html
+    assert "Attempt 1: not looked yet" in html
     form = operator.form_of(html, ">It ran<")
     asked: list[str] = []
 
@@ -210,7 +210,7 @@ def test_ids_of_nothing_and_of_events_are_refused(operator: ConsoleOperator) -> 
 
 def test_a_route_that_is_held_says_so(operator: ConsoleOperator) -> None:
     add_unknown(operator, None, on_unknown="hold")
-    assert "no: its route says on_unknown: hold" in operator.console.html("/unknown")
+    assert "No: its route says on_unknown: hold." in operator.console.html("/unknown")
 
 
 def test_many_are_decided_at_once(operator: ConsoleOperator) -> None:
@@ -248,3 +248,24 @@ def test_a_list_that_did_not_arrive_is_named(operator: ConsoleOperator) -> None:
     add_unknown(operator, {**evidence, "decided": "again", "why": "HTTP 503"}, poll_at=NOW)
     html = operator.console.html("/unknown")
     assert "no list" in html and "HTTP 503" in html
+
+
+@pytest.mark.parametrize(
+    ("decided", "why", "sentence"),
+    [
+        ("again", "no run matches", "No run matches."),
+        ("hold", "run_1 (done) may be its run", "run_1 (done) may be its run."),
+    ],
+)
+def test_a_reason_is_a_sentence_unless_it_begins_with_an_id(
+    operator: ConsoleOperator, decided: str, why: str, sentence: str
+) -> None:
+    add_unknown(operator, {**EVIDENCE, "candidates": [], "decided": decided, "why": why})
+    assert f'<span class="dim">{sentence}</span>' in operator.console.html("/unknown")
+
+
+def test_the_steps_are_sentences(operator: ConsoleOperator) -> None:
+    add_unknown(operator, None, poll_at=NOW, platform="gone")
+    html = operator.console.html("/unknown")
+    assert "routes.yaml no longer has the platform &#39;gone&#39;:" in html
+    assert "Add it again, and start a worker" in html

@@ -17,7 +17,7 @@ from bridge.web.admin import request_selection, resources
 from bridge.web.admin.parameters import BEFORE, DETAIL_LIMIT, SCREEN, filter_parameters
 from bridge.web.console.advice import split_advice
 from bridge.web.console.console_request import ConsoleRequest, Screen, check_id
-from bridge.web.console.failures import refuse
+from bridge.web.console.failures import as_sentence, refuse
 from bridge.web.console.links import make_link
 from bridge.web.console.lists import ListKind, read_list
 from bridge.web.console.operation_forms import make_act_bar
@@ -105,9 +105,11 @@ def _describe(asked: ConsoleRequest, one: UnknownDelivery) -> dict[str, Any]:
         "needs_decision": needs_decision,
         "has_runs": one.has_runs,
         "force": one.delivery.look_at is not None,
-        "steps": [split_advice(step) for step in one.next_steps] if with_contents else [],
+        "steps": [split_advice(as_sentence(step)) for step in one.next_steps]
+        if with_contents
+        else [],
         "seen": _describe_evidence(one) if with_contents else None,
-        "not_looked": None if one.delivery.evidence is not None else one.not_looked,
+        "not_looked": None if one.delivery.evidence is not None else as_sentence(one.not_looked),
     }
 
 
