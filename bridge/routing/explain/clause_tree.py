@@ -45,6 +45,7 @@ class PartExplanation:
         return {
             "text": self.part.text,
             "operator": self.part.operator,
+            "is_literal": self.part.is_literal,
             "found": shorten_value(self.part.found),
             "ok": self.part.ok,
             "near": [one.value for one in self.near],

@@ -243,6 +243,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "ConditionPart": _record(
         text=TEXT,
         operator=_nullable(TEXT),
+        is_literal=FLAG,
         found=ANY,
         ok=FLAG,
         near=_list(ANY),

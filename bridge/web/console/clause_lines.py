@@ -12,13 +12,14 @@ from bridge.core.model import JSON
 from bridge.routing.explain.clause_tree import GROUPS
 
 MAX_INDENT: Final = 6  # levels of clauses
+JUNCTIONS: Final = ("&&", "||", "!")  # whose parts are conditions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClauseLine:
     """A clause of a route, or a part of a `when`: the test and the value found, as texts.
 
-    `ok` is null for a part that is a value.
+    `ok` is null for a side of a comparison.
     """
 
     name: str
@@ -31,29 +32,46 @@ class ClauseLine:
 
 
 def list_clauses(clauses: Sequence[Mapping[str, Any]]) -> list[ClauseLine]:
-    """Return the clauses of a route as lines, each with its depth, without recursion."""
+    """Return the clauses of a route as lines, each with its depth, without recursion.
+
+    A literal has no line: the condition around it has it.
+    """
     lines = []
-    left = [(one, 0) for one in reversed(clauses)]
+    left = [(one, 0, False) for one in reversed(clauses)]
     while left:
-        one, depth = left.pop()
-        inner = [*one.get("clauses", ()), *one.get("parts", ())]
+        one, depth, is_side = left.pop()
+        parts = [part for part in one.get("parts", ()) if not part["is_literal"]]
+        # the JSON of a `when` lacks its outermost operator
+        has_sides = (
+            len(parts) < len(one.get("parts", ()))
+            if one["operator"] == "when"
+            else one["operator"] not in JUNCTIONS
+        )
         is_group = one["operator"] in (*GROUPS, "when")
         is_part = "text" in one
         lines.append(
             ClauseLine(
                 name=one["text"] if is_part else one["path"] or one["operator"],
-                test=""
-                if is_group or is_part
-                else f"{one['operator']} {_as_text(one['expected'])}",
+                test="" if is_part else _write_test(one),
                 found="" if is_group else _as_text(one["found"]),
-                ok=one["ok"],
+                ok=None if is_side and one["operator"] is None else one["ok"],
                 near=[each if isinstance(each, str) else _as_text(each) for each in one["near"]],
                 problem=one.get("problem"),
                 depth=min(depth, MAX_INDENT),
             )
         )
-        left += [(each, depth + 1) for each in reversed(inner)]
+        left += [(part, depth + 1, has_sides) for part in reversed(parts)]
+        left += [(clause, depth + 1, False) for clause in reversed(one.get("clauses", ()))]
     return lines
+
+
+def _write_test(clause: Mapping[str, Any]) -> str:
+    operator = clause["operator"]
+    if operator in GROUPS:
+        return ""
+    if operator == "when":
+        return str(clause["expected"])
+    return f"{operator} {_as_text(clause['expected'])}"
 
 
 def _as_text(value: JSON) -> str:
