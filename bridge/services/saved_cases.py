@@ -29,6 +29,7 @@ from bridge.ingest.redaction import redact_copy
 
 if TYPE_CHECKING:
     from bridge.routing.model import Config
+    from bridge.store.queries.recorded_events import UnreadableEvent
 
 CASE_VERSION: Final = 1
 MAX_CASES: Final = 10_000
@@ -60,11 +61,13 @@ class SavedCase:
     expected: Sequence[PlannedDelivery]
 
 
-def make_case(event: Event, config: Config) -> SavedCase:
+def make_case(event: Event | UnreadableEvent, config: Config) -> SavedCase:
     """Return the case of a stored event, with the deliveries that the configuration plans.
 
-    Raises `BridgeError` where the event cannot be planned, or has no body any more.
+    Raises `BridgeError` where the event cannot be read or planned, or has no body any more.
     """
+    if not isinstance(event, Event):
+        raise BridgeError(f"{event.id} cannot be a case: {event.problem}")
     source = config.source(event.source)
     problem = (
         "it is marked as spam"

@@ -186,8 +186,10 @@ def test_what_cannot_be_compared_is_counted_apart(
     ("arguments", "code", "said"),
     [
         (["nowhere"], 2, "'nowhere' is not a folder of cases"),
-        (["--save", "cases"], 2, "--save needs the ids of events"),
-        (["--save", "cases", "evt_x", "--since", "1d"], 2, "neither filters nor --against"),
+        (["--save", "cases"], 2, "--save needs the ids of events, or filters"),
+        (["--save", "cases", "--since", "1d", "--against", "then"], 2, "compares nothing"),
+        (["--save", "cases", "--limit", "10001"], 2, "at most 10,000 cases"),
+        (["--save", "cases", "evt_x", "--since", "1d"], 2, "ids of events or filters"),
         (["--save", "cases", "evt_x", "--fail-on", "lost"], 2, "compares nothing"),
         (["data", "data"], 2, "takes one folder of cases"),
         (["data", "--against", "then"], 2, "neither filters nor --against"),
@@ -238,6 +240,23 @@ def test_a_case_is_written_and_tested_without_a_database(
     assert failed.exit_code == 1 and "(--fail-on changed): 2 changed" in failed.stderr
     assert run("test", "cases", "--fail-on", "lost").exit_code == 0
     assert not (folder / "data").exists()
+
+
+def test_the_events_that_filters_select_are_saved(
+    recorded: list[Event], store: Database, folder: Path
+) -> None:
+    spam = add(store, 20, spam="trap")
+    result = run("test", "--save", "cases", "--since", "3d")
+    assert result.exit_code == 0, result.stderr
+    newest_first = [f"cases/{one.id}.json" for one in reversed(recorded)]
+    assert result.stdout.splitlines() == newest_first
+    assert f"Left out: {spam.id} cannot be a case: it is marked as spam" in result.stderr
+    assert f"{len(recorded)} cases saved in cases" in result.stderr
+    limited = run("test", "--save", "few", "--source", "github", "--limit", "2")
+    assert limited.stdout.splitlines() == [f"few/{recorded[-1].id}.json"]
+    assert "Only the newest 2 events were read; --limit reads more" in limited.stderr
+    none = run("test", "--save", "cases", "--since", "2020-01-01", "--until", "2020-01-02")
+    assert (none.exit_code, none.stdout) == (0, "") and "0 cases saved in cases" in none.stderr
 
 
 def test_events_that_change_are_explained(

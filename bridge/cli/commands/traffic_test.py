@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bridge.config.settings import Settings
 
 DEFAULT_DAYS: Final = 7
+DEFAULT_CASES: Final = 100  # that --save writes without --limit
 FAIL_WORDS: Final = ("changed", "lost", "dead", "never")
 OF_EVENTS: Final = "lost"  # the default of --fail-on for stored events
 OF_CASES: Final = "changed"  # and for cases
@@ -66,7 +67,7 @@ OF_CASES: Final = "changed"  # and for cases
     "folder",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Write the events as cases to this folder, with the deliveries that --routes plans.",
+    help="Write events as cases to this folder, with the deliveries that --routes plans.",
 )
 @click.option(
     "--explain",
@@ -98,8 +99,9 @@ def test(
     routes, with the value found, as `flowbridge explain` does; with --json as a line
     {"explanation": ...} for each event, before the summary.
 
-    --save writes events as files, without the values at `redact` and without signatures. `test DIR`
-    tests them without a database, for example in CI.
+    --save writes events as files, without the values at `redact` and without signatures: those with
+    the ids, or the newest 100 that match the filters (--limit: more, or fewer). `test DIR` tests
+    them without a database, for example in CI.
 
     With `flowbridge --server URL test --routes FILE`, a file of this machine is tested on the
     events of that bridge. It is not saved there.
@@ -110,6 +112,7 @@ def test(
     flowbridge test --routes new.yaml --explain    and why, clause by clause
     flowbridge test --against then --fail-on changed
     flowbridge test --save cases/ evt_01jd2x       write a case
+    flowbridge test --save cases/ --since 1d       and cases of a day
     flowbridge test cases/                         test the cases, without a database
     """
     limit = chosen.pop("limit")
@@ -125,7 +128,7 @@ def test(
         return
     settings = settings_of(config)
     if folder is not None:
-        _save(settings, what, folder, file)
+        _save(settings, what, (chosen, limit), folder, file)
     elif what:
         _test_cases(settings, Path(what[0]), file, how)
     else:
@@ -142,14 +145,18 @@ def _check_usage(
     is_filtered: bool,
 ) -> None:
     """Raise `InvalidRequest` for arguments that contradict each other."""
-    if folder is not None and not what:
-        raise InvalidRequest("--save needs the ids of events: --save DIR EVENT...")
-    if (folder is not None or what) and (is_filtered or against is not None):
+    if folder is not None:
+        if bool(what) == is_filtered:
+            raise InvalidRequest(
+                "--save needs the ids of events, or filters such as --since 1d"
+                if not what
+                else "--save takes the ids of events or filters, not both"
+            )
+        for option, value in (("against", against), ("fail-on", fail_on), ("explain", explain)):
+            if value:
+                raise InvalidRequest(f"--save compares nothing, so it takes no --{option}")
+    elif what and (is_filtered or against is not None):
         raise InvalidRequest("cases take neither filters nor --against")
-    if folder is not None and fail_on is not None:
-        raise InvalidRequest("--save compares nothing, so it takes no --fail-on")
-    if folder is not None and explain:
-        raise InvalidRequest("--save compares nothing, so it takes no --explain")
     if folder is None and len(what) > 1:
         raise InvalidRequest("test takes one folder of cases; to write cases: --save DIR EVENT...")
     if folder is None and what and not Path(what[0]).is_dir():
@@ -244,25 +251,59 @@ def _test_cases(settings: Settings, folder: Path, file: Path | None, how: Traffi
     how.show(found, f"in {folder}", lambda ids: explain_changes(ids, read, config))
 
 
-def _save(settings: Settings, names: tuple[str, ...], folder: Path, file: Path | None) -> None:
-    """Write cases, and print their files. Exit code 1: an event could not be written."""
-    from bridge.services.saved_cases import make_case, save_case
+def _save(
+    settings: Settings,
+    names: tuple[str, ...],
+    filters: tuple[dict[str, Any], int],
+    folder: Path,
+    file: Path | None,
+) -> None:
+    """Write cases, and print their files. Exit code 1: a named event, or a file, was not written.
+
+    Without names the filters select the events, the newest first.
+    """
+    from bridge.services.saved_cases import MAX_CASES, make_case, save_case
     from bridge.services.selection import select_named_events
     from bridge.services.traffic_comparison import load_routes
-    from bridge.store.inbound import events
+    from bridge.store.queries.recorded_events import read_events, read_named_events
 
+    chosen, limit = filters
+    if limit > MAX_CASES:
+        raise click.UsageError(f"--save writes at most {MAX_CASES:,} cases")
+    limit = limit or DEFAULT_CASES
     config = load_routes(settings, file)
+    problems: dict[str, None] = {}  # each once
+    saved = 0
     with open_store(settings) as database:
         if database is None:
             raise NotFound("nothing was received yet: there is no database")
-        selected = select_named_events(database, names)
-        problems = list(selected.problems.values())
-        for event_id in selected.ids:
+        if names:
+            selected = select_named_events(database, names)
+            problems = dict.fromkeys(selected.problems.values())
+            events = read_named_events(database, selected.ids)
+        else:
+            require_existing(settings, database, **chosen)
+            wanted = make_filters(**chosen)
+            say_search_size(database, wanted, of_deliveries=False)
+            events = read_events(database, wanted, limit + 1)
+        for number, event in enumerate(events):
+            if not names and number == limit:
+                output.say(f"Only the newest {limit:,} events were read; --limit reads more")
+                break
             try:
-                case = make_case(events.get(database, event_id), config)
-                output.answer(str(save_case(case, folder)))
+                case = make_case(event, config)
             except BridgeError as error:
-                problems.append(str(error))
+                if names:
+                    problems[str(error)] = None
+                else:
+                    output.say(f"Left out: {error}")
+                continue
+            try:
+                output.answer(str(save_case(case, folder)))
+                saved += 1
+            except BridgeError as error:
+                problems[str(error)] = None
     for problem in problems:
         output.say(f"Error: {problem}")
+    output.say(f"{output.number(saved, 'case')} saved in {folder}")
     sys.exit(1 if problems else 0)
