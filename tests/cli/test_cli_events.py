@@ -372,6 +372,22 @@ def test_show_alone_is_an_alert_where_no_sender_sent_anything(store: Database) -
     assert shown.stdout.startswith(alert.id) and shown.stderr == ""
 
 
+def test_an_ending_that_deliveries_of_a_route_share_lists_the_newest(store: Database) -> None:
+    deliveries = []
+    for number in range(5):
+        event = make_event(str(number), id=f"evt_0000000000000000000000aaa{number}")
+        delivery = make_delivery(event, status=Status.DEAD if number else Status.DELIVERED)
+        events.add(store, event, [delivery], lambda *_: [])
+        deliveries.append(delivery)
+    ending = deliveries[0].id[-8:]
+    assert run("show", ending).stderr == (
+        f"Error: several ids match '{ending}':"
+        f" {', '.join(f'{one.id} (triage, dead)' for one in reversed(deliveries[1:]))},"
+        " …; their last 9 characters differ\n"
+    )
+    assert run("show", deliveries[1].id[-9:]).stdout.startswith(deliveries[1].id)
+
+
 def test_any_beginning_or_ending_that_is_unique_names_an_id(store: Database) -> None:
     ids = (
         "evt_00000000000000000000aaxyz1",
@@ -393,7 +409,7 @@ def test_any_beginning_or_ending_that_is_unique_names_an_id(store: Database) -> 
     assert (
         several.exit_code == 1
         and several.stderr
-        == f"Error: several ids match 'xyz1': {ids[0]}, {ids[1]}; their endings differ\n"
+        == f"Error: several ids match 'xyz1': {ids[1]}, {ids[0]}; their last 5 characters differ\n"
     )
     # too short for an ending, or no id's
     for text in ("yz1", "vu2", "evt_…vu2", "…", "", "%", "____", "nothing-like-it"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, Table, collate, false, func, select, true
@@ -38,14 +38,22 @@ def id_conditions(
         yield _ends(column, text)
 
 
-def ambiguous_id(text: str, ids: list[str]) -> AmbiguousId:
-    """Return the error for a text that matches several ids."""
-    more = f", {ELLIPSIS}" if len(ids) >= CANDIDATE_LIMIT else ""
+def ambiguous_id(text: str, names: Mapping[str, str]) -> AmbiguousId:
+    """Return the error for a text that matches several ids; `names`: each id with its text."""
+    more = f", {ELLIPSIS}" if len(names) >= CANDIDATE_LIMIT else ""
+    listed = dict([*names.items()][: CANDIDATE_LIMIT - 1])
     return AmbiguousId(
-        f"several ids match {text!r}: {', '.join(ids[: CANDIDATE_LIMIT - 1])}{more}; their endings"
-        " differ",
-        ids,
+        f"several ids match {text!r}: {', '.join(listed.values())}{more}; their last"
+        f" {_find_distinct_ending(listed)} characters differ",
+        [*names],
     )
+
+
+def _find_distinct_ending(ids: Collection[str]) -> int:
+    """Return the length of the shortest endings that differ."""
+    longest = max(map(len, ids))
+    lengths = range(MIN_ENDING_LENGTH, longest)
+    return next((n for n in lengths if len({id_[-n:] for id_ in ids}) == len(ids)), longest)
 
 
 def find_row(database: Database, table: Table, text: str, none: str) -> Row[Any]:
@@ -58,7 +66,7 @@ def find_row(database: Database, table: Table, text: str, none: str) -> Row[Any]
         with database.read() as connection:
             rows = connection.execute(select(table).where(condition).limit(CANDIDATE_LIMIT)).all()
         if len(rows) > 1:
-            raise ambiguous_id(text, [row.id for row in rows])
+            raise ambiguous_id(text, {row.id: row.id for row in rows})
         if rows:
             return rows[0]
     raise NotFound(none)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Select, null, select
+from sqlalchemy import Column, Row, Select, desc, null, select
 from sqlalchemy import text as sql_text
 
 from bridge.core.errors import NotFound
@@ -99,10 +99,12 @@ def find(database: Database, text: str, *, by_ending: bool = True) -> tuple[str,
             found = [
                 row
                 for (_, query), named in zip(searches, ways, strict=True)
-                for row in connection.execute(query.where(named).limit(id_prefix.CANDIDATE_LIMIT))
+                for row in connection.execute(
+                    query.where(named).order_by(desc("named")).limit(id_prefix.CANDIDATE_LIMIT)
+                )
             ]
         if len(found) > 1:
-            raise id_prefix.ambiguous_id(text, [row.named for row in found])
+            raise id_prefix.ambiguous_id(text, {row.named: _describe(row) for row in found})
         if found:
             return found[0].event_id, found[0].delivery_id
     raise NotFound(f"no event, delivery or run has the id {text!r}")
@@ -123,21 +125,33 @@ def find_by_provider_id(database: Database, text: str, sources: Collection[str])
         return list(connection.execute(query).scalars())
 
 
-def _search(column: Column[Any], event_id: Column[Any], delivery_id: Any) -> Select[Any]:
+def _describe(row: Row[Any]) -> str:
+    """Return an id; that of a delivery with its route and status, since the route ends it."""
+    return row.named if row.route is None else f"{row.named} ({row.route}, {row.status})"
+
+
+def _search(column: Column[Any], event_id: Column[Any], *, of_delivery: bool) -> Select[Any]:
     return select(
-        column.label("named"), event_id.label("event_id"), delivery_id.label("delivery_id")
+        column.label("named"),
+        event_id.label("event_id"),
+        (delivery.c.id if of_delivery else null()).label("delivery_id"),
+        (delivery.c.route if of_delivery else null()).label("route"),
+        (delivery.c.status if of_delivery else null()).label("status"),
     )
 
 
 #: By the first characters of an id, where all ids of a kind have them.
 _SEARCHES = {
-    "evt_": (event.c.id, _search(event.c.id, event.c.id, null())),
-    "dlv_": (delivery.c.id, _search(delivery.c.id, delivery.c.event_id, delivery.c.id)),
-    "run id": (delivery.c.run_id, _search(delivery.c.run_id, delivery.c.event_id, delivery.c.id)),
+    "evt_": (event.c.id, _search(event.c.id, event.c.id, of_delivery=False)),
+    "dlv_": (delivery.c.id, _search(delivery.c.id, delivery.c.event_id, of_delivery=True)),
+    "run id": (
+        delivery.c.run_id,
+        _search(delivery.c.run_id, delivery.c.event_id, of_delivery=True),
+    ),
     # that another run of the delivery followed
     "replaced run id": (
         attempt.c.run_id,
-        _search(attempt.c.run_id, delivery.c.event_id, delivery.c.id)
+        _search(attempt.c.run_id, delivery.c.event_id, of_delivery=True)
         .join_from(attempt, delivery, attempt.c.delivery_id == delivery.c.id)
         .where(sql_text("attempt.run_id IS NOT NULL"), attempt.c.run_state.is_not(None)),
     ),
