@@ -1,20 +1,21 @@
 #!/bin/sh
 # Installs or upgrades flowbridge as a service. Your files in /etc/flowbridge and /var/lib/flowbridge stay as they are.
 #
-#   sudo deploy/install.sh [--dry-run] [--with postgres,celery,otel,previews] [--url https://hooks.example.com]
+#   sudo deploy/install.sh [--dry-run] [--separate] [--with postgres,celery,otel,previews] [--url https://hooks.example.com]
 #
-# Run it from a copy of flowbridge's source. It prints each command before it runs it; with --dry-run it runs none. Only pip needs the
-# network. Set PYTHON to use a Python other than the system's. With DESTDIR it installs below that folder, without a user or a service.
-# shellcheck disable=SC2086 # $as, $owner and $files are several words, or none
+# It prints each command before it runs it; with --dry-run it runs none. Only pip needs the network. With --separate receivers and the
+# worker are services of their own. PYTHON names another Python than the system's, DESTDIR a folder to install below, without a service.
+# shellcheck disable=SC2086 # $as, $owner, $files and $units are several words, or none
 set -eu
 umask 022
 cd "$(dirname "$0")/.."
 dry='' extras='' files='-r deploy/requirements/base.txt -r deploy/requirements/build.txt' url='' new='' changed='' root=${DESTDIR:-} python=${PYTHON:-/usr/bin/python3}
-
+units='flowbridge.socket flowbridge-private.socket flowbridge.service'
 wrong() { echo "$1" >&2 && exit 2; }
 while [ $# -gt 0 ]; do
     case $1 in
     --dry-run) dry=1 ;;
+    --separate) units='flowbridge-web.socket flowbridge-web-private.socket flowbridge-web.service flowbridge-work@1.service' ;;
     --with) [ -n "${2:-}" ] || wrong "--with needs names, such as postgres,celery"
         extras="[$2]" files="$files $(echo ",$2" | sed 's|,\([^,]*\)| -r deploy/requirements/\1.txt|g')" && shift ;;
     --url) [ -n "${2:-}" ] || wrong "--url wants the address that senders call, such as https://hooks.example.com" && url=$2 && shift ;;
@@ -22,13 +23,10 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-
 case $url in *[!A-Za-z0-9.:/_-]*) is_url='' ;; '' | http://?* | https://?*) is_url=1 ;; *) is_url='' ;; esac
 [ -n "$is_url" ] || wrong "--url: $url is no address such as https://hooks.example.com"
-
 for file in $files; do [ "$file" = -r ] || [ -f "$file" ] || wrong "--with: there is no extra of which $file would be"; done
 run() { printf '+ %s\n' "$*" && { [ -n "$dry" ] || "$@"; }; }
-
 [ -n "$root" ] || ! dpkg-query -L flowbridge 2>/dev/null | grep -q /opt/flowbridge/ || wrong "the Debian package is installed here: upgrade or remove it with apt"
 "$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
     { echo "$python is not Python 3.11 or newer with venv (Debian, Ubuntu: apt install python3-venv)" >&2 && exit 1; }
@@ -65,10 +63,12 @@ setting FLOWBRIDGE_TRUSTED_PROXIES 127.0.0.1
 [ -z "$url" ] || setting FLOWBRIDGE_PUBLIC_URL "$url"
 case $extras in *postgres*) ;; *) [ -z "$new" ] || setting FLOWBRIDGE_BACKUP daily ;; esac # PostgreSQL has its own; an upgrade takes no more room
 
-# Its service.
+# Its service: the units that are used, and the new version of others that are there.
 for unit in deploy/systemd/*; do
-    cmp -s "$unit" "$root/etc/systemd/system/${unit##*/}" || changed=1
-    run install -D -m 644 "$unit" "$root/etc/systemd/system/${unit##*/}"
+    name=${unit##*/}
+    case " $units " in *" $name "* | *" ${name%.service}1.service "*) ;; *) [ -e "$root/etc/systemd/system/$name" ] || continue ;; esac
+    cmp -s "$unit" "$root/etc/systemd/system/$name" || changed=1
+    run install -D -m 644 "$unit" "$root/etc/systemd/system/$name"
 done
 active() { systemctl list-units --plain --no-legend --state=active flowbridge.service flowbridge-web.service 'flowbridge-work@*.service' | cut -d ' ' -f 1 | sort -r; }
 if [ -n "$root" ] || [ ! -d /run/systemd/system ]; then
@@ -82,8 +82,8 @@ elif [ -n "$(active)" ] || systemctl is-enabled --quiet flowbridge-web.service 2
     [ -n "$(active)" ] || echo "No service is running, and none was started: systemctl start flowbridge-web.service flowbridge-work@1.service"
 else
     run systemctl daemon-reload
-    run systemctl enable --now flowbridge.socket flowbridge-private.socket flowbridge.service ||
-        { echo "flowbridge did not start: see journalctl -u flowbridge. Ports 8080 and 8081 must be free: ss -ltnp" >&2 && exit 1; }
+    run systemctl enable --now $units ||
+        { echo "flowbridge did not start: see journalctl -u 'flowbridge*'. Ports 8080 and 8081 must be free: ss -ltnp" >&2 && exit 1; }
 fi
 if [ -n "$dry" ]; then echo "Nothing was done: --dry-run." && exit; fi
-echo "Done. See: ${see-systemctl status flowbridge; }sudo flowbridge events; /etc/flowbridge/routes.yaml"
+echo "Done. See: ${see-systemctl status 'flowbridge*'; }sudo flowbridge events; /etc/flowbridge/routes.yaml"

@@ -102,6 +102,46 @@ def test_a_dry_run_shows_every_command_and_does_nothing(run: Run, tmp_path: Path
     assert not (tmp_path / "root").exists()
 
 
+TOGETHER = {"flowbridge.service", "flowbridge.socket", "flowbridge-private.socket"}
+
+
+@pytest.mark.parametrize("earlier", [set(), {"flowbridge-web.service"}])
+def test_only_units_that_are_used_are_installed(
+    earlier: set[str], run: Run, tmp_path: Path
+) -> None:
+    folder = tmp_path / "root" / "etc" / "systemd" / "system"
+    folder.mkdir(parents=True)
+    for name in earlier:
+        (folder / name).write_text("an older one\n")
+    separate = {path.name for path in (DEPLOY / "systemd").iterdir()} - TOGETHER
+    for options, units in (((), TOGETHER), (("--separate",), separate)):
+        done = run("install.sh", "--dry-run", *options)
+        installed = set(re.findall(r"install -D .* deploy/systemd/(\S+) ", done.stdout))
+        assert installed == units | earlier, done.stdout
+
+
+@pytest.mark.usefixtures("new_processes")
+@pytest.mark.parametrize("services", [["flowbridge"], ["flowbridge-web", "flowbridge-work@"]])
+def test_the_units_of_one_way_do_without_those_of_the_other(
+    services: list[str], tmp_path: Path
+) -> None:
+    needs("systemd-analyze")
+    is_together = services == ["flowbridge"]
+    for path in (DEPLOY / "systemd").iterdir():
+        if (path.name in TOGETHER) == is_together:
+            text = re.sub(r"(?m)^ExecStart=.*$", "ExecStart=/bin/true", path.read_text())
+            (tmp_path / path.name.replace("@.", "@1.")).write_text(text)
+    units = sorted(map(str, tmp_path.iterdir()))
+    done = subprocess.run(
+        ["systemd-analyze", "--man=no", "verify", *units],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(SYSTEMD_UNIT_PATH=f"{tmp_path}:"),
+    )
+    assert done.returncode == 0 and "flowbridge" not in done.stderr, done.stderr
+
+
 @pytest.mark.parametrize(
     ("script", "options", "code"),
     [
@@ -184,8 +224,8 @@ def installed(run: Run, tmp_path: Path) -> Iterator[Path]:
 def test_it_installs_upgrades_and_uninstalls(installed: Path, run: Run) -> None:
     program = installed / "opt" / "flowbridge" / "bin" / "flowbridge"
     config = installed / "etc" / "flowbridge"
-    units = {path.name for path in (DEPLOY / "systemd").iterdir()}
-    assert {path.name for path in (installed / "etc" / "systemd" / "system").iterdir()} == units
+    units = {path.name for path in (installed / "etc" / "systemd" / "system").iterdir()}
+    assert units == TOGETHER
     assert {"routes.yaml", ".env", "flows.py"} <= files(config)
     assert (config / ".env").stat().st_mode & 0o777 == 0o600
     assert (
