@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from folders import DEPLOY
+from folders import DEPLOY, DOCS
 from serving import ROUTES, SECRET, exchange, free_port, github, head, until
 
 CONF = DEPLOY / "gunicorn.conf.py"
@@ -62,3 +63,10 @@ def test_gunicorn_by_itself_receives(tmp_path: Path) -> None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     assert (tmp_path / "data" / "flowbridge.db").exists()
+
+
+def test_the_guide_starts_a_proxy_that_could_not_start_before() -> None:
+    page = (DOCS / "deploy.md").read_text("utf-8")
+    verbs = re.findall(r"(?m)^sudo systemctl (\S+) (nginx|caddy)$", page)
+    assert verbs == [("reload-or-restart", "nginx"), ("reload-or-restart", "caddy")]
+    assert "sudo ss -ltnp 'sport = :80'" in page
