@@ -257,6 +257,20 @@ def test_an_id_is_short_where_the_row_does_not_fit(
     assert len(narrow) == 2
 
 
+def test_the_outcome_of_an_event_is_never_cut(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    type_ = "customer.subscription.updated"
+    outcomes = "dead, config · delivered, done", "delivered, done"
+    rows = [("08:26:25Z", EVENT, "stripe", type_, outcome) for outcome in outcomes]
+    shown = lines_at(80, capsys, monkeypatch, EVENT_COLUMNS, rows)
+    assert max(map(len, shown)) <= 80 and " customer.subscripti…  dead, config ·" in shown[1]
+    assert [shown[2].strip(), len(shown)] == ["delivered, done", 4]
+    rows = [(row[0], EVENT, row[2], "issues.opened", row[4]) for row in rows]
+    shown = lines_at(80, capsys, monkeypatch, EVENT_COLUMNS, rows)
+    assert len(shown) == 3 and shown[1].endswith(f"issues.opened  {outcomes[0]}")
+
+
 def test_a_delivery_takes_one_line_of_a_narrow_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,7 +23,7 @@ EVENT_COLUMNS = (
     tables.ID_COLUMN,
     Column("source"),
     Column("type"),
-    Column("deliveries", style=output.find_colour),
+    Column("deliveries", style=output.find_colour, main=True),
 )
 DELIVERY_COLUMNS = (
     Column("created", whole=True),

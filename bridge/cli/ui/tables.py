@@ -31,7 +31,8 @@ class Column:
     On a terminal a `whole` column is never cut, and a `spare` one is wrapped into the room that the
     others leave, or printed below the row. Where not everything fits, `short` returns a shorter
     text for a cell, and an `optional` column without room or text is left out. `cut` cuts a cell to
-    a width, by default at its end.
+    a width, by default at its end. A `main` column is wrapped rather than cut, and the others are
+    cut before it is narrow.
     """
 
     title: str
@@ -41,6 +42,7 @@ class Column:
     short: Callable[[str], str] | None = None
     optional: bool = False
     cut: Callable[[str, int], str] | None = None
+    main: bool = False
 
 
 def cut_route(text: str, width: int) -> str:
@@ -145,12 +147,12 @@ def grid(
             padding=(0, COLUMN_GAP, 0, 0),
         )
         for place in beside:
-            spare = columns[place].spare
+            wraps = columns[place].spare or columns[place].main
             made.add_column(
                 columns[place].title,
                 width=widths[place],
-                no_wrap=not spare,
-                overflow="fold" if spare else "ellipsis",
+                no_wrap=not wraps,
+                overflow="fold" if wraps else "ellipsis",
             )
         for row in some:
             made.add_row(
@@ -205,16 +207,31 @@ def fit_columns(columns: Sequence[Column], longest: Sequence[int], room: int) ->
 
     The widest column is cut first, and the longest spare column goes below first.
     """
-    widths = [0 if column.spare else width for column, width in zip(columns, longest, strict=True)]
+    widths = [
+        0 if column.spare else min(width, MIN_WRAP_COLUMNS) if column.main else width
+        for column, width in zip(columns, longest, strict=True)
+    ]
     left = room - sum(width + COLUMN_GAP for width in widths if width) + COLUMN_GAP
-    cut = [place for place, column in enumerate(columns) if not column.whole and not column.spare]
-    while (
-        left < 0
-        and cut
-        and widths[widest := max(cut, key=lambda place: (widths[place], place))] > MIN_CUT_COLUMNS
-    ):
-        widths[widest] -= 1
-        left += 1
+    places = range(len(columns))
+    main = [place for place in places if columns[place].main]
+    cut = [
+        place
+        for place in places
+        if not (columns[place].whole or columns[place].spare or columns[place].main)
+    ]
+    for narrowed in (cut, main):
+        while (
+            left < 0
+            and narrowed
+            and widths[widest := max(narrowed, key=lambda place: (widths[place], place))]
+            > MIN_CUT_COLUMNS
+        ):
+            widths[widest] -= 1
+            left += 1
+    for place in main:
+        added = max(min(left, longest[place] - widths[place]), 0)
+        widths[place] += added
+        left -= added
     wanted = {
         place: min(MIN_WRAP_COLUMNS, longest[place]) + COLUMN_GAP
         for place, column in enumerate(columns)
