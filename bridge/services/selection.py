@@ -167,8 +167,8 @@ def select_named_deliveries(
     move: Move,
     check: Callable[[], object] = lambda: None,
 ) -> Selection:
-    """Select deliveries by name. A name of an event selects those of its deliveries that the move
-    applies to.
+    """Select the deliveries that the move applies to by name. A name of an event selects all such
+    deliveries of it.
     """
     return select_names(names, lambda name: _deliveries_of(database, name, move), check)
 
@@ -228,13 +228,15 @@ def _deliveries_of(database: Database, name: str, move: Move) -> list[str]:
     from bridge.store.queries import event_lookup
 
     event_id, delivery_id = event_lookup.find(database, name)
-    if delivery_id is not None:
-        return [delivery_id]
     deliveries = events.deliveries_of(database, [event_id])[event_id]
     refusals = {one.id: move.refuse(one) for one in deliveries}
     fit = [id_ for id_, refusal in refusals.items() if refusal is None]
     if not refusals:
         raise NotFound(f"{event_id} has no deliveries: flowbridge show {event_id} says why")
+    if delivery_id is not None:
+        if refusal := refusals.get(delivery_id):
+            raise NotFound(refusal)
+        return [delivery_id]
     if not fit:
         why = ", ".join(dict.fromkeys(filter(None, refusals.values())))
         raise NotFound(f"no delivery of {event_id} is in a state that allows this: {why}")

@@ -218,6 +218,19 @@ def test_a_retry_says_which_inputs_an_older_configuration_made(
     assert run("retry", ids[1], "--yes").exit_code == 0
 
 
+def test_a_dry_run_counts_what_it_would_do(store: Database, waiting: list[Delivery]) -> None:
+    put(store, waiting[0].id, status="delivered", run_state="done")
+    put(store, waiting[1].id, status="dead", dead_kind="platform", reason="HTTP 400")
+    ids = [one.id for one in waiting[:2]]
+    counted = run("retry", *ids, "--dry-run")
+    assert (counted.exit_code, counted.stdout) == (0, "1 delivery to retry\n"), counted.stderr
+    assert f"{ids[0]}: it was delivered and its run is done" in counted.stderr
+    done = run("retry", *ids, "--yes")
+    assert done.exit_code == 1 and f"{ids[1]}  dead → queued\n" in done.stdout
+    assert "it was delivered and its run is done" in done.stdout + done.stderr
+    assert run("retry", ids[0], "--dry-run").stdout == "0 deliveries to retry\n"
+
+
 def test_events_are_replayed_through_the_routes_of_now(
     store: Database, waiting: list[Delivery], folder: Path
 ) -> None:
