@@ -8,15 +8,23 @@ import json
 import re
 import shlex
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import unescape
 from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
 
 import pytest
-from combination import Combination, serve_combination
-from combination_names import Names, list_api_targets, list_commands, list_pages
+from combination import Combination, Reader, serve_combination, serve_copy
+from combination_goldens import NDJSON, keep_settled, make_placeholders, name_endpoint, read_answer
+from combination_names import API, Names, list_api_targets, list_commands, list_pages, list_streams
 from folders import ROOT
+from golden_files import check_golden, check_same
+from golden_values import Placeholders
 from used_keys import find_unused
+
+#: Answers by name of their file, and by what was asked.
+Goldens = dict[str, dict[str, Any]]
 
 #: The document that is used has its includes filled in, and there is at most one local platform.
 NOT_IN_ONE_DOCUMENT = {"#.include", "#/$defs/LocalSchema.overflow=queue"}
@@ -29,6 +37,12 @@ WAITING = ("learn", "tail", "serve", "web", "work", "console --open")
 PLACEHOLDERS = ("NAME", "PROVIDER", "FLOW", "&&")
 #: What a command prints where it cannot be run at all. Others may refuse, or ask for `--yes`.
 BROKEN = ("Traceback", "No such command", "No such option", "extra argument", "Missing argument")
+GOLDEN = Path(__file__).parent / "golden"
+DOCUMENT = "/openapi.json"
+#: Commands that work on this machine only.
+NEAR = ("db check", "form", "providers")
+#: Commands that tell what has been done since the copy of the project was made, and by whom.
+SINCE = ("audit", "operations", "status", "token list")
 ID = re.compile(r"\b(evt|dlv|rej|act|tok)_\w+")
 
 
@@ -52,30 +66,70 @@ def test_every_key_and_word_of_the_schema_is_used(combination: Combination) -> N
     assert {*find_unused(schema, document)} - NOT_IN_ONE_DOCUMENT == set()
 
 
-def test_every_get_of_the_api_answers(combination: Combination, names: Names) -> None:
-    api = combination.open_api()
-    answers = {target: api.get(target) for target in list_api_targets(names)}
-    assert len(answers) > 150
-    wrong = {target: answer for target, answer in answers.items() if answer[0] != 200}
-    assert wrong == {}
+@pytest.fixture(scope="module")
+def answers(combination: Combination, names: Names) -> Goldens:
+    """Answers of the admin API by endpoint, before anything else is read."""
+    placeholders = make_placeholders(combination, names)
+    api, limited = combination.open_api(), combination.open_api(combination.reader_token)
+    gets = {**list_api_targets(names), DOCUMENT: [f"{API}{DOCUMENT}"]}
+    whole = read_all(api, gets, placeholders)
+    parts = read_all(limited, gets, placeholders)
+    streams = read_all(api, list_streams(), placeholders, NDJSON)
+    without_contents = {
+        name: differing
+        for name, golden in parts.items()
+        if (differing := {key: golden[key] for key in golden if golden[key] != whole[name][key]})
+    }
+    return {
+        **whole,
+        **{f"{name}.stream": golden for name, golden in streams.items()},
+        **{f"{name}.without-contents": golden for name, golden in without_contents.items()},
+    }
 
 
-def test_every_page_opens_and_what_it_offers_runs(
-    combination: Combination, names: Names, tmp_path: Path
-) -> None:
-    commands = open_pages(combination, list_pages(names))
-    assert len(commands) > 20
-    project = combination.copy_to(tmp_path / "project")
-    (project / "new.yaml").write_text(combination.bridge.config.read_text())
+def read_all(
+    api: Reader,
+    targets: Mapping[str, Sequence[str]],
+    placeholders: Placeholders,
+    accept: str = "*/*",
+) -> Goldens:
+    """Return the answers to GETs, by endpoint and target."""
+    goldens: Goldens = {}
+    for path, of_path in targets.items():
+        name = name_endpoint(path)
+        for target in of_path:
+            status, kind, body = api.get(target, accept=accept)
+            answer = read_answer(kind, body)
+            kept = keep_settled(name, answer) if status == 200 else {"status": status, **answer}
+            label = placeholders.replace_in_text(target)
+            goldens.setdefault(name, {})[label] = placeholders.replace(kept)
+    return goldens
+
+
+def test_every_get_of_the_api_answers_as_before(answers: Goldens) -> None:
+    wrong = [
+        (target, answer)
+        for name, of_path in answers.items()
+        if not name.endswith(".without-contents")
+        for target, answer in of_path.items()
+        if isinstance(answer, dict) and isinstance(answer.get("status"), int)
+    ]
+    assert wrong == []
+    check_golden(GOLDEN / "api", answers)
+
+
+def test_every_page_opens_and_what_it_offers_runs(combination: Combination, tmp_path: Path) -> None:
     wrong = {}
-    for command in commands:
-        here = command.replace(
-            combination.config_url, f"http://127.0.0.1:{combination.bridge.port}"
-        )
-        done = combination.call_in(project, *shlex.split(here)[1:])
-        printed = done.stdout + done.stderr
-        if done.returncode not in (0, 1, 2) or any(text in printed for text in BROKEN):
-            wrong[command] = (done.returncode, printed[-600:])
+    with serve_copy(combination, tmp_path / "project") as copy:
+        commands = open_pages(copy, list_pages(Names.read(copy)))
+        assert len(commands) > 20
+        (copy.folder / "new.yaml").write_text(copy.bridge.config.read_text())
+        for command in commands:
+            here = command.replace(copy.config_url, f"http://127.0.0.1:{copy.bridge.port}")
+            done = copy.call_in(copy.folder, *shlex.split(here)[1:])
+            printed = done.stdout + done.stderr
+            if done.returncode not in (0, 1, 2) or any(text in printed for text in BROKEN):
+                wrong[command] = (done.returncode, printed[-600:])
     assert wrong == {}
 
 
@@ -115,13 +169,37 @@ def is_new(link: str, opened: dict[str, int]) -> bool:
     return link not in opened and "/logout" not in link
 
 
-def test_every_reading_command_runs(combination: Combination, names: Names, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("answers")
+def test_every_reading_command_prints_as_before_here_and_far_away(
+    combination: Combination, names: Names, tmp_path: Path
+) -> None:
     project = combination.copy_to(tmp_path / "project")
-    wrong = {}
-    for arguments in list_commands(names):
-        for form in ((), ("--json",)):
-            done = combination.call_in(project, *arguments, *form)
-            printed = done.stdout + done.stderr
-            if done.returncode != 0 or "Traceback" in printed:
-                wrong[(*arguments, *form)] = (done.returncode, printed[-600:])
-    assert wrong == {}
+    placeholders = make_placeholders(combination, names, {str(project): "<folder>"})
+    near: Goldens = {}
+    far: Goldens = {}
+
+    def keep(
+        goldens: Goldens, command: str, line: Sequence[str], done: CompletedProcess[str]
+    ) -> None:
+        name, label = command.replace(" ", "-"), placeholders.replace_in_text(" ".join(line))
+        printed = [json.loads(row) for row in done.stdout.splitlines()]
+        goldens.setdefault(name, {})[label] = placeholders.replace(keep_settled(name, printed))
+
+    for command, of_command in list_commands(names).items():
+        for arguments in of_command:
+            line = (*command.split(), *arguments)
+            check_done(combination.call_in(project, *line))
+            keep(near, command, line, check_done(combination.call_in(project, *line, "--json")))
+            if command not in (*NEAR, *SINCE) and line != ("show",):  # names another command there
+                keep(far, command, line, check_done(combination.call_far(*line, "--json")))
+    check_golden(GOLDEN / "commands", near)
+    here = {name: {label: near[name][label] for label in of_name} for name, of_name in far.items()}
+    check_same(here, far, "A command prints something else with FLOWBRIDGE_SERVER than here:")
+
+
+def check_done(done: CompletedProcess[str]) -> CompletedProcess[str]:
+    """Return a command that has ended well. `status` ends with 1 where there are problems."""
+    expected = 1 if done.args[0] == "status" else 0
+    printed = done.stdout + done.stderr
+    assert done.returncode == expected and "Traceback" not in printed, (done.args, printed[-600:])
+    return done

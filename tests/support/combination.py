@@ -31,6 +31,7 @@ from bridge.config.loader import load
 from bridge.core.http_messages import Request
 from bridge.core.scopes import Scope
 from bridge.routing.model import Config
+from bridge.services.access_tokens import create_token
 from bridge.services.console_tickets import create_ticket
 from bridge.services.samples.requests import make_sample
 from bridge.services.samples.signers import choose_signer
@@ -65,6 +66,8 @@ class Combination:
     bridge: Bridge
     private: int  #: the port of the private listener
     config: Config
+    reader_token: str = ""  #: one that may not read contents
+    proposal: str = ""  #: the id of a proposed operation
     trial: str = ""  #: the id of a trial
     readers: ExitStack = field(default_factory=ExitStack)
 
@@ -131,9 +134,23 @@ class Combination:
     def config_url(self) -> str:
         return self.bridge.environ["FLOWBRIDGE_PUBLIC_URL"]
 
-    def open_api(self) -> Reader:
+    def open_api(self, token: str = ADMIN_TOKEN) -> Reader:
         """Return a client of the admin API."""
-        return self._open({"Authorization": f"Bearer {ADMIN_TOKEN}"})
+        return self._open({"Authorization": f"Bearer {token}"})
+
+    def call_far(self, *arguments: str) -> CompletedProcess[str]:
+        """Run a command of another machine, in this process."""
+        environ = {
+            "FLOWBRIDGE_SERVER": f"http://127.0.0.1:{self.private}",
+            "FLOWBRIDGE_TOKEN": ADMIN_TOKEN,
+            "FLOWBRIDGE_ACTOR": ENVIRON["FLOWBRIDGE_ACTOR"],
+        }
+        return call_here(self.folder.parent, *arguments, environ=environ)
+
+    def make_reader_token(self) -> str:
+        """Create a token that may not read contents; return its secret."""
+        now = time.time()
+        return create_token(self.database, "reader-only", (Scope.READ,), "90d", now=now)[1]
 
     def open_console(self) -> Reader:
         """Return a client that has logged in to the console."""
@@ -161,10 +178,12 @@ class Reader:
         self._connection = connection
         self._headers = headers
 
-    def get(self, target: str, method: str = "GET", body: Any = None) -> tuple[int, str, bytes]:
+    def get(
+        self, target: str, method: str = "GET", body: Any = None, accept: str = "*/*"
+    ) -> tuple[int, str, bytes]:
         """Return the status, the media type or location, and the body of an answer."""
         sent = None if body is None else json.dumps(body)
-        more = {} if body is None else {"Content-Type": "application/json"}
+        more = {"Accept": accept} | ({} if body is None else {"Content-Type": "application/json"})
         self._connection.request(method, target, sent, {**self._headers, **more})
         answer = self._connection.getresponse()
         text = answer.headers.get("Location") or answer.headers.get_content_type()
@@ -201,12 +220,33 @@ def serve_combination(folder: Path) -> Iterator[Combination]:
             bridge.stop()
             bridge.config.write_text(routes)
             add_rare_records(combination)
+            combination.reader_token = combination.make_reader_token()
             # in a process of its own: to close a file of SQLite ends all locks of this one
             subprocess.run(["cp", "-r", project, folder / "copy"], check=True)
             bridge.arguments = ("web",)
             bridge.start()
-            combination.trial = propose(combination)
+            combination.proposal, combination.trial = propose(combination)
             yield combination
         finally:
             combination.readers.close()
             bridge.__exit__()
+
+
+@contextmanager
+def serve_copy(combination: Combination, folder: Path) -> Iterator[Combination]:
+    """Serve a copy of the project, which a test may change."""
+    private = free_port()
+    own = {"FLOWBRIDGE_PRIVATE_BIND": f"127.0.0.1:{private}"}
+    environ = {
+        name: value
+        for name, value in combination.bridge.environ.items()
+        if name not in ("FLOWBRIDGE_DATA", "FLOWBRIDGE_BIND")
+    }
+    project = combination.copy_to(folder)
+    routes = combination.bridge.config.read_text()
+    bridge = Bridge(project, "web", routes=routes, environ=environ | own, timings=SIZES)
+    copy = replace(combination, bridge=bridge, private=private, readers=ExitStack())
+    with copy.readers, bridge:
+        copy.proposal, copy.trial = propose(copy)
+        yield copy
+        assert copy.tracebacks() == []

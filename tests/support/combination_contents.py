@@ -178,12 +178,13 @@ def learn(combination: Combination) -> None:
     assert status == 200, body
 
 
-def propose(combination: Combination) -> str:
-    """Propose an operation and begin a trial; return the id of the trial."""
+def propose(combination: Combination) -> tuple[str, str]:
+    """Propose an operation and begin a trial; return the ids of both."""
     api = combination.open_api()
     proposal = {"command": "cancel", "filters": {"route": "paused"}, "mode": "propose"}
     status, _, body = api.get("/admin/v1/operations", "POST", proposal)
     assert status == 201, body
+    operation = str(json.loads(body)["id"])
     names = ("more/forms.yaml", "schemas/issue.json", "schemas/job.json", "schemas/title.json")
     files = {
         name: (combination.folder / name).read_text()
@@ -192,7 +193,10 @@ def propose(combination: Combination) -> str:
     trial = {"text": combination.bridge.config.read_text(), "files": files, "explain": True}
     status, _, body = api.get("/admin/v1/trials", "POST", trial)
     assert status == 202, body
-    return str(json.loads(body)["id"])
+    trial_id = str(json.loads(body)["id"])
+    shown = partial(api.get, f"/admin/v1/trials/{trial_id}")
+    until(lambda: json.loads(shown()[2]).get("ended_at"), what="the end of the trial")
+    return operation, trial_id
 
 
 def add_rare_records(combination: Combination) -> None:
@@ -235,6 +239,7 @@ def add_rare_records(combination: Combination) -> None:
         connection.execute(insert(schema.attempt), make_attempts(unknown, now))
         connection.execute(delete(schema.circuit))
         connection.execute(insert(schema.circuit), make_circuits(now))
+        connection.execute(delete(schema.worker))  # one that has ended would be seen for a minute
         connection.execute(
             insert(schema.worker),
             [{"id": "a", "host": "a-host", "pid": 7, "started_at": now - 90, "seen_at": now - 60}],

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from combination import Combination
 
 API = "/admin/v1"
+#: Commands that read without an argument.
+READING_WORDS = (
+    *("alerts", "audit", "causes", "db check", "operations", "rejects", "spam", "status"),
+    *("token list", "types"),
+)
+#: Providers whose rows are read one by one.
+PROVIDERS = ("github", "form", "hmac")
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,7 @@ class Names:
     types: list[tuple[str, str]]  #: source and type
     whole_rejects: list[str]  #: rejects whose bodies are stored
     named_flows: list[str]
+    late: list[str]  #: operations that a copy of the project lacks
 
     @classmethod
     def read(cls, combination: Combination) -> Names:
@@ -80,7 +88,12 @@ class Names:
             ],
             whole_rejects=[one["id"] for one in items("/rejects") if not one["cut"]],
             named_flows=[*combination.config.flows],
+            late=[combination.proposal],
         )
+
+    def list_run_ids(self) -> list[str]:
+        """Return the ids of runs, in the order of their deliveries."""
+        return [run for _, run in self.runs]
 
 
 def list_pages(names: Names) -> list[str]:
@@ -101,14 +114,22 @@ def list_pages(names: Names) -> list[str]:
     return found
 
 
-def list_api_targets(names: Names) -> list[str]:
-    """Return the targets of the GETs of the admin API, those of each record."""
-    return [
-        f"{API}{target}"
+def list_api_targets(names: Names) -> dict[str, list[str]]:
+    """Return the targets of the GETs of the admin API, those of each record, by endpoint."""
+    return {
+        row.path: [f"{API}{target}" for target in _list_targets(row.path, names)]
         for row in ENDPOINTS
         if row.method == "GET"
-        for target in _list_targets(row.path, names)
-    ]
+    }
+
+
+def list_streams() -> dict[str, list[str]]:
+    """Return the endpoints that also stream their records."""
+    return {
+        row.path: [f"{API}{row.path}"]
+        for row in ENDPOINTS
+        if row.stream is not None and "{" not in row.path
+    }
 
 
 def _list_targets(path: str, names: Names) -> Iterator[str]:
@@ -155,30 +176,28 @@ def _list_queries(names: Names) -> dict[str, list[dict[str, str]]]:
     }
 
 
-def list_commands(names: Names) -> list[tuple[str, ...]]:
-    """Return the commands that read, for each record."""
-    explained = (*names.by_kind["events"], *names.whole_rejects)
-    return [
-        *((word,) for word in ("alerts", "causes", "rejects", "spam", "operations")),
-        *((word,) for word in ("audit", "types", "trends", "show", "providers", "events")),
-        ("events", "--limit", "0"),
-        ("events", "--status", "none"),
-        ("deliveries", "--limit", "0"),
-        ("token", "list"),
-        ("flows", "list", "local"),
-        ("flows", "list", "gumloop"),
-        ("shadow", "new-triage", "triage"),
-        *(
-            ("show", name)
-            for kind in ("events", "deliveries", "rejects")
-            for name in names.by_kind[kind]
-        ),
-        *(("explain", name) for name in explained),
-        *(("operations", "show", name) for name in names.by_kind["operations"][1:]),
-        *(("trends", name) for name in TRENDS),
-        *(("flows", word, flow) for word in ("inputs", "runs") for flow in ("triage", "greet")),
-        *(("form", name) for name in names.by_kind["forms"]),
-        *(("events", "--source", name) for name in names.by_kind["sources"]),
-        *(("deliveries", "--route", name) for name in names.by_kind["routes"]),
-        *(("providers", name) for name in ("github", "form", "hmac")),
-    ]
+def list_commands(names: Names) -> dict[str, list[tuple[str, ...]]]:
+    """Return the commands that read, each with its arguments for each record."""
+    kinds = names.by_kind
+    flows: list[tuple[str, ...]] = [("triage",), ("greet",)]
+    shown = [name for kind in ("events", "deliveries", "rejects") for name in kinds[kind]]
+    return {
+        **{word: [()] for word in READING_WORDS},
+        "deliveries": [("--limit", "0"), *(("--route", name) for name in kinds["routes"])],
+        "events": [
+            (),
+            ("--limit", "0"),
+            ("--status", "none"),
+            *(("--source", name) for name in kinds["sources"]),
+        ],
+        "explain": [(name,) for name in (*kinds["events"], *names.whole_rejects)],
+        "flows inputs": flows,
+        "flows list": [("local",), ("gumloop",)],
+        "flows runs": flows,
+        "form": [(name,) for name in kinds["forms"]],
+        "operations show": [(name,) for name in kinds["operations"] if name not in names.late],
+        "providers": [(), *((name,) for name in PROVIDERS)],
+        "shadow": [("new-triage", "triage")],
+        "show": [(), *((name,) for name in shown)],
+        "trends": [(), *((name,) for name in TRENDS)],
+    }
