@@ -201,5 +201,6 @@ def check_done(done: CompletedProcess[str]) -> CompletedProcess[str]:
     """Return a command that has ended well. `status` ends with 1 where there are problems."""
     expected = 1 if done.args[0] == "status" else 0
     printed = done.stdout + done.stderr
-    assert done.returncode == expected and "Traceback" not in printed, (done.args, printed[-600:])
+    if done.returncode != expected or "Traceback" in printed:
+        pytest.fail(f"{done.args} ended with {done.returncode}: {printed[-600:]}", pytrace=False)
     return done

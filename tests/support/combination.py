@@ -57,6 +57,8 @@ ENVIRON = {
     "FLOWBRIDGE_PUBLIC_URL": "https://hooks.example.com",
     "FLOWBRIDGE_ACTOR": "ann@laptop",
 }
+#: A run is polled soon.
+PLATFORM: dict[str, Any] = {"run_seconds": 0.05, "cap": 100}
 
 
 @dataclass
@@ -66,6 +68,7 @@ class Combination:
     bridge: Bridge
     private: int  #: the port of the private listener
     config: Config
+    gumloop: FakePlatform
     reader_token: str = ""  #: one that may not read contents
     proposal: str = ""  #: the id of a proposed operation
     trial: str = ""  #: the id of a trial
@@ -198,7 +201,7 @@ def serve_combination(folder: Path) -> Iterator[Combination]:
     project = folder / "project"
     shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("__pycache__"))
     private = free_port()
-    with FakePlatform(run_seconds=0.05, cap=100) as gumloop, Misbehaving() as http:
+    with FakePlatform(**PLATFORM) as gumloop, Misbehaving() as http:
         http.script("/patch", respond(422, {"error": "no such contact"}))
         http.script("/lost", drop)
         environ = {
@@ -210,7 +213,7 @@ def serve_combination(folder: Path) -> Iterator[Combination]:
         routes = (PROJECT / "routes.yaml").read_text()
         bridge = Bridge(project, routes=routes, environ=environ, timings=LIFTED_RATES)
         config = load(bridge.config, environ, strict_secrets=False)
-        combination = Combination(bridge, private, config)
+        combination = Combination(bridge, private, config, gumloop)
         last = routes.rstrip().rpartition("\n")[0] + "\n"
         bridge.config.write_text(last)
         try:
@@ -234,19 +237,24 @@ def serve_combination(folder: Path) -> Iterator[Combination]:
 
 @contextmanager
 def serve_copy(combination: Combination, folder: Path) -> Iterator[Combination]:
-    """Serve a copy of the project, which a test may change."""
+    """Serve a copy of the project and of its flow platform, which a test may change."""
     private = free_port()
-    own = {"FLOWBRIDGE_PRIVATE_BIND": f"127.0.0.1:{private}"}
     environ = {
         name: value
         for name, value in combination.bridge.environ.items()
         if name not in ("FLOWBRIDGE_DATA", "FLOWBRIDGE_BIND")
     }
-    project = combination.copy_to(folder)
     routes = combination.bridge.config.read_text()
-    bridge = Bridge(project, "web", routes=routes, environ=environ | own, timings=SIZES)
-    copy = replace(combination, bridge=bridge, private=private, readers=ExitStack())
-    with copy.readers, bridge:
-        copy.proposal, copy.trial = propose(copy)
-        yield copy
-        assert copy.tracebacks() == []
+    with FakePlatform(**PLATFORM) as gumloop:
+        gumloop.runs.update(combination.gumloop.runs)
+        environ["GUMLOOP_URL"] = gumloop.base_url
+        environ["FLOWBRIDGE_PRIVATE_BIND"] = f"127.0.0.1:{private}"
+        project = combination.copy_to(folder)
+        bridge = Bridge(project, "web", routes=routes, environ=environ, timings=SIZES)
+        copy = replace(
+            combination, bridge=bridge, private=private, gumloop=gumloop, readers=ExitStack()
+        )
+        with copy.readers, bridge:
+            copy.proposal, copy.trial = propose(copy)
+            yield copy
+            assert copy.tracebacks() == []

@@ -299,7 +299,7 @@ def make_circuits(now: float) -> list[dict[str, Any]]:
         "open_until": None,
         "probe_until": None,
         "allowance": 2,
-        "raise_at": now + 60,
+        "raise_at": now + 3600,  # too far ahead, however long a test takes
         "raise_for": 10.0,
         "not_before": now + 3600,
         "retry_after": 3600.0,

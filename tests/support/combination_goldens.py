@@ -30,10 +30,8 @@ def make_placeholders(
 
 def name_endpoint(path: str) -> str:
     """Return the name of the file of an endpoint."""
-    return (
-        re.sub(r"\{(\w+)\}", lambda match: match[1].upper(), path.strip("/")).replace("/", ".")
-        or "api"
-    )
+    named = re.sub(r"\{(\w+)\}", lambda match: match[1].upper(), path)
+    return named.strip("/").removesuffix(".json").replace("/", ".") or "api"
 
 
 def read_answer(kind: str, body: bytes) -> Any:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from difflib import unified_diff
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 REWRITE = "FLOWBRIDGE_REWRITE_GOLDEN"
-MAX_DIFF_LINES = 60
+MAX_LINES = 60  # of a report
+CONTEXT_LINES = 2
 WIDTH = 100
 MIN_REPEATED_CHARACTERS = 100  # what is shorter is written each time
 
@@ -85,18 +86,43 @@ def _write(value: Any, start: str = "", end: str = "") -> Iterator[str]:
 
 
 def _compare(before: Mapping[str, str], after: Mapping[str, str], problem: str) -> None:
-    """Fail with the first lines of the differences of files, and the names of all that differ."""
+    """Fail with the first differences of files; of those that are alike, with one."""
     names = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
-    lines = [
+    if not names:
+        return
+    places: dict[tuple[str, ...], list[str]] = {}  # by the lines that differ
+    shown: dict[tuple[str, ...], list[str]] = {}
+    for name in names:
+        for place, lines in _list_changes(before.get(name, ""), after.get(name, "")):
+            key = tuple(line[0] + line[1:].strip(" ,") for line in lines if line[0] != " ")
+            places.setdefault(key, []).append(f"{name} {place}")
+            shown.setdefault(key, lines)
+    report = [
         line
-        for name in names
-        for line in unified_diff(
-            *(side.get(name, "").splitlines() for side in (before, after)),
-            *(name, "now"),
-            lineterm="",
-        )
+        for key, (first, *others) in places.items()
+        for line in (f"@@ {first}" + f" (and {len(others)} like it)" * bool(others), *shown[key])
     ]
-    if lines:
-        shown = [*lines[:MAX_DIFF_LINES], f"{len(names)} files differ: {', '.join(names)}"]
-        more = [f"... {len(lines) - MAX_DIFF_LINES} lines more"] * (len(lines) > MAX_DIFF_LINES)
-        pytest.fail("\n".join([problem, *shown[:-1], *more, shown[-1]]), pytrace=False)
+    rest = [f"... {len(report) - MAX_LINES} lines more"] * (len(report) > MAX_LINES)
+    files = f"{len(names)} files differ: {', '.join(names)}"
+    pytest.fail("\n".join([problem, *report[:MAX_LINES], *rest, files]), pytrace=False)
+
+
+def _list_changes(before: str, after: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the changes of a file: the answer that has it, and its lines with some around them."""
+    old, new = before.splitlines(), after.splitlines()
+    for group in SequenceMatcher(None, old, new).get_grouped_opcodes(CONTEXT_LINES):
+        above = reversed(old[: group[0][2]])
+        answer = next((line for line in above if line.startswith(' "')), "")
+        yield (
+            answer.strip().partition('": ')[0].strip('"'),
+            [
+                mark + line
+                for tag, start, end, new_start, new_end in group
+                for mark, lines in (
+                    [(" ", old[start:end])]
+                    if tag == "equal"
+                    else [("-", old[start:end]), ("+", new[new_start:new_end])]
+                )
+                for line in lines
+            ],
+        )
