@@ -179,7 +179,7 @@ def learn(combination: Combination) -> None:
 
 
 def propose(combination: Combination) -> tuple[str, str]:
-    """Propose an operation and begin a trial; return the ids of both."""
+    """Propose an operation and begin a trial; return the ids of both, once nothing changes."""
     api = combination.open_api()
     proposal = {"command": "cancel", "filters": {"route": "paused"}, "mode": "propose"}
     status, _, body = api.get("/admin/v1/operations", "POST", proposal)
@@ -196,6 +196,8 @@ def propose(combination: Combination) -> tuple[str, str]:
     trial_id = str(json.loads(body)["id"])
     shown = partial(api.get, f"/admin/v1/trials/{trial_id}")
     until(lambda: json.loads(shown()[2]).get("ended_at"), what="the end of the trial")
+    conditions = partial(api.get, "/admin/v1/conditions")  # a start takes 5 s to be over
+    until(lambda: b'"no_worker"' in conditions()[2], what="the report of a missing worker")
     return operation, trial_id
 
 
