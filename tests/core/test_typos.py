@@ -93,6 +93,7 @@ def test_in_no_sample_two_names_side_by_side_look_like_typos() -> None:
     assert found == {
         ("assignee", "assignees"),
         ("fork", "forks"),
+        ("image", "images"),
         ("review_comment", "review_comments"),
         ("review_comment_url", "review_comments_url"),
         ("provider", "providers"),

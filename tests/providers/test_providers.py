@@ -45,6 +45,19 @@ VECTORS: list[Vector] = [
 ROWS = list(PROVIDERS.values())
 SAMPLES = [(row.name, entry.type) for row in ROWS for entry in row.samples]
 FIRST = ["github", "stripe", "slack", "standard_webhooks", "svix", "form", "hmac", "token", "basic"]
+#: The event types that most people receive from the commonest senders.
+COMMON_TYPES = {
+    "github": ("issues", "push", "pull_request", "release"),
+    "stripe": ("invoice.paid", "checkout.session.completed", "payment_intent.succeeded"),
+    "shopify": ("orders/create", "orders/paid", "products/update"),
+    "slack": ("message", "app_mention", "reaction_added"),
+    "gitlab": ("push", "merge_request", "issue"),
+    "twilio": ("received", "ringing", "delivered"),
+    "hubspot": ("contact.creation", "contact.propertyChange", "deal.propertyChange"),
+    "linear": ("Issue.create", "Issue.update", "Comment.create"),
+    "typeform": ("form_response",),
+    "calendly": ("invitee.created", "invitee.canceled", "invitee_no_show.created"),
+}
 each_sample = for_each("name, type_", SAMPLES)
 UNCONFIRMED = 0.2  # the part of the table that may be so
 
@@ -117,6 +130,11 @@ def test_every_payload_on_disk_is_a_sample_of_a_row(folder: str) -> None:
         return
     on_disk = {path.name for path in (Path(loader.__file__).parent / folder).iterdir()}
     assert on_disk == {entry.payload for entry in PROVIDERS[folder].samples}
+
+
+@for_each("name", list(COMMON_TYPES))
+def test_common_sender_has_a_sample_of_each_common_type(name: str) -> None:
+    assert set(COMMON_TYPES[name]) <= set(sample_types(name))
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector.id)

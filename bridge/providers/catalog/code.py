@@ -101,25 +101,21 @@ ROWS = (
             " token of newer versions."
         ),
         api_key_starts=("glpat-", "gldt-", "glrt-", "glptt-"),
-        samples=(
+        samples=tuple(
             Sample(
-                "push",
-                "push.json",
+                kind,
+                f"{kind}.json",
                 {
-                    "x-gitlab-event": "Push Hook",
+                    "x-gitlab-event": name,
                     "idempotency-key": "{id}",
                     "user-agent": "GitLab/18.5.1",
                 },
-            ),
-            Sample(
-                "merge_request",
-                "merge_request.json",
-                {
-                    "x-gitlab-event": "Merge Request Hook",
-                    "idempotency-key": "{id}",
-                    "user-agent": "GitLab/18.5.1",
-                },
-            ),
+            )
+            for kind, name in (
+                ("push", "Push Hook"),
+                ("merge_request", "Merge Request Hook"),
+                ("issue", "Issue Hook"),
+            )
         ),
     ),
     Provider(

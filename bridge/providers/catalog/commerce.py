@@ -60,8 +60,8 @@ ROWS = (
         samples=tuple(
             Sample(
                 topic,
-                "orders-create.json",
-                {  # an order that is paid as it is made
+                payload,
+                {
                     "x-shopify-topic": topic,
                     "x-shopify-shop-domain": "acme-garden.myshopify.com",
                     "x-shopify-api-version": "2026-07",
@@ -70,7 +70,11 @@ ROWS = (
                     "x-shopify-triggered-at": "{now_iso}",
                 },
             )
-            for topic in ("orders/create", "orders/paid")
+            for topic, payload in (
+                ("orders/create", "orders-create.json"),
+                ("orders/paid", "orders-create.json"),  # an order that is paid as it is made
+                ("products/update", "products-update.json"),
+            )
         ),
     ),
     Provider(

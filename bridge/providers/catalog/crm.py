@@ -63,10 +63,9 @@ ROWS = (
             "HubSpot tries up to 10 times in 24 hours, counted in attemptNumber; a workflow's"
             " webhook for up to three days, except after a 4xx."
         ),
-        samples=(
-            Sample(
-                "contact.creation", "contact.creation.json", {"user-agent": "HubSpot Connect 2.0"}
-            ),
+        samples=tuple(
+            Sample(type_, f"{type_}.json", {"user-agent": "HubSpot Connect 2.0"})
+            for type_ in ("contact.creation", "contact.propertyChange", "deal.propertyChange")
         ),
     ),
     Provider(

@@ -237,7 +237,10 @@ ROWS = (
             "Calendly retries for 24 hours with increasing delays, and then disables the"
             " subscription."
         ),
-        samples=(Sample("invitee.created", "invitee.created.json"),),
+        samples=tuple(
+            Sample(type_, f"{type_}.json")
+            for type_ in ("invitee.created", "invitee.canceled", "invitee_no_show.created")
+        ),
     ),
     Provider(
         name="acuity",

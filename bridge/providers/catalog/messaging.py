@@ -84,6 +84,8 @@ ROWS = (
         api_key_starts=("xoxb-", "xoxp-", "xoxe-", "xoxe.", "xapp-"),
         samples=(
             Sample("message", "message.json", SLACK),
+            Sample("app_mention", "app_mention.json", SLACK),
+            Sample("reaction_added", "reaction_added.json", SLACK),
             Sample("url_verification", "url_verification.json", SLACK),
         ),
     ),

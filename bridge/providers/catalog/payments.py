@@ -60,6 +60,7 @@ ROWS = (
         samples=(
             Sample("invoice.paid", "invoice.paid.json", STRIPE),
             Sample("checkout.session.completed", "checkout.session.completed.json", STRIPE),
+            Sample("payment_intent.succeeded", "payment_intent.succeeded.json", STRIPE),
         ),
     ),
     Provider(

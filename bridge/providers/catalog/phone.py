@@ -14,6 +14,7 @@ from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.scheme import Scheme
 from bridge.providers.signatures.timestamps import Timestamp
 
+TWILIO = {"user-agent": "TwilioProxy/1.1"}
 SINCH = "x-sinch-webhook-signature"
 SINCH_BESIDE = (
     "app_id",
@@ -83,8 +84,9 @@ ROWS = (
             " letters between the two, but such a copy is a duplicate."
         ),
         samples=(
-            Sample("received", "message.json", {"user-agent": "TwilioProxy/1.1"}, URLENCODED),
-            Sample("ringing", "call.json", {"user-agent": "TwilioProxy/1.1"}, URLENCODED),
+            Sample("received", "message.json", TWILIO, URLENCODED),
+            Sample("ringing", "call.json", TWILIO, URLENCODED),
+            Sample("delivered", "message-status.json", TWILIO, URLENCODED),
         ),
     ),
     Provider(

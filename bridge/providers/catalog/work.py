@@ -49,16 +49,17 @@ ROWS = (
             " the webhook."
         ),
         api_key_starts=("lin_api_", "lin_oauth_"),
-        samples=(
+        samples=tuple(
             Sample(
-                "Issue.create",
-                "Issue.create.json",
+                f"{kind}.{action}",
+                f"{kind}.{action}.json",
                 {
                     "user-agent": "Linear-Webhook",
-                    "linear-event": "Issue",
+                    "linear-event": kind,
                     "linear-delivery": "{id}",
                 },
-            ),
+            )
+            for kind, action in (("Issue", "create"), ("Issue", "update"), ("Comment", "create"))
         ),
     ),
     Provider(
