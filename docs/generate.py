@@ -38,7 +38,7 @@ from bridge.config.setting_values import DEFAULT_POOL  # noqa: E402
 from bridge.core import file_types, json_limits, multipart, retention  # noqa: E402
 from bridge.core.locators import JoinedLocators, compile_locator  # noqa: E402
 from bridge.core.model import TRANSITIONS, Status  # noqa: E402
-from bridge.core.scopes import SCOPE_PRESETS, SCOPE_SUMMARIES, list_scopes  # noqa: E402
+from bridge.core.scopes import SCOPE_PRESETS, SCOPE_SUMMARIES, Scope, list_scopes  # noqa: E402
 from bridge.core.sizes import MIB  # noqa: E402
 from bridge.core.times import DAY  # noqa: E402
 from bridge.core.timings import TIMINGS  # noqa: E402
@@ -90,9 +90,7 @@ from bridge.system.http_client import MAX_ANSWER_BYTES  # noqa: E402
 from bridge.torture import certificate, plan, records  # noqa: E402
 from bridge.web import body_reader, fault_injection  # noqa: E402
 from bridge.web.admin.endpoints import ENDPOINTS as ADMIN_ENDPOINTS  # noqa: E402
-from bridge.web.admin.parameters import filter_parameters  # noqa: E402
 from bridge.web.admin.problems import PROBLEM_TYPES as PROBLEMS  # noqa: E402
-from bridge.web.admin.problems import TYPE_PREFIX  # noqa: E402
 from bridge.web.forms import captcha_widgets as widgets  # noqa: E402
 from bridge.web.server.event_loop import (  # noqa: E402
     body_decoder,
@@ -861,35 +859,27 @@ def metrics_table() -> str:
 
 
 def admin_endpoints_table() -> str:
-    """The endpoints of the admin API, with their parameters."""
-    return table(
-        ("method", "path", "scope", "answers", "parameters"),
-        (
+    """The endpoints of the admin API, in a table for each scope."""
+    tables = (
+        table(
+            (f"with {code(scope)}", "answers"),
             (
-                one.method,
-                code(one.path),
-                code(one.scope),
-                one.summary,
-                " ".join(_parameters([each.name for each in one.parameters])),
-            )
-            for one in ADMIN_ENDPOINTS
-        ),
+                (code(f"{one.method} {one.path}"), one.summary)
+                for one in ADMIN_ENDPOINTS
+                if one.scope == scope
+            ),
+        )
+        for scope in Scope
     )
-
-
-def _parameters(names: list[str]) -> Iterator[str]:
-    """The names of parameters; a list that takes all filters links to them."""
-    filters = {one.name for one in filter_parameters(of_events=False)}
-    if filters <= set(names):
-        yield "[filters](commands.md#filters)"
-        names = [each for each in names if each not in filters]
-    yield from map(code, names)
+    return "\n".join(tables)
 
 
 def admin_problems_table() -> str:
-    """The types of errors of the admin API."""
-    rows = ((code(f"{TYPE_PREFIX}{one.word}"), one.status, one.title) for one in PROBLEMS.values())
-    return table(("type", "status", "title"), rows)
+    """The words of the errors of the admin API, by status."""
+    words: dict[int, list[str]] = {}
+    for one in PROBLEMS.values():
+        words.setdefault(one.status, []).append(code(one.word))
+    return table(("status", "words"), ((status, ", ".join(row)) for status, row in words.items()))
 
 
 # -- agents
