@@ -32,7 +32,8 @@ NEXT_STEPS: Final = {
     ),
     "internal_error": "a bug in flowbridge: see the log lines `internal_error`",
     "invalid": (
-        "fields break the `schema` of the source: the log lines `form_refused` name the fields"
+        "fields break a rule of the source, or have names that are too long or nest too deep: the"
+        " log lines `form_refused` name those that routes.yaml names"
     ),
     "no_secret": "set the secret in .env: `flowbridge check` names it",
     "origin_not_allowed": "add the site to `allowed_origins` of the source if it is your site",

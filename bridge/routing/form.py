@@ -163,3 +163,8 @@ class Form:
         """The fields that the schema names, each with its own schema."""
         found = (self.schema_document or {}).get("properties")
         return found if isinstance(found, Mapping) else {}
+
+    @property
+    def field_names(self) -> frozenset[str]:
+        """The fields that routes.yaml names."""
+        return frozenset((*self.properties, *(self.files.required if self.files else ())))

@@ -43,10 +43,10 @@ LEVEL_COLOURS: Final = {"warning": YELLOW, "error": RED, "critical": RED}
 RUN_COLOURS: Final = {"done": GREEN, "failed": RED, "terminated": RED}
 LISTED_VALUES: Final = ("problems", "settings")  # lists, printed one item per line
 HIDDEN_VALUES: Final = ("kept", "client")  # shown only with `-v`
-#: The code of a form's refusal -> the key of the source in routes.yaml that decides it.
-REFUSAL_KEYS: Final = {
+#: The code of a form's refusal that names no field -> why, or the key of the source that decides it.
+REFUSAL_CAUSES: Final = {
     "origin_not_allowed": "see allowed_origins",
-    "invalid": "see schema",
+    "invalid": "fields not in routes.yaml",
     "too_many": "see rate",
 }
 # last characters of a delivery's id: the last eight are the same for all deliveries of a route
@@ -146,7 +146,7 @@ def _rejected(values: LogValues) -> str:
 
 
 def _form_refused(values: LogValues) -> str:
-    why = ", ".join(map(printable, values.get("fields") or ())) or REFUSAL_KEYS.get(
+    why = ", ".join(map(printable, values.get("fields") or ())) or REFUSAL_CAUSES.get(
         values["code"], ""
     )
     status = printable(f"{values['status']} {values['code']}")

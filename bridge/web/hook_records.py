@@ -23,12 +23,12 @@ CODES_WITH_OWN_LOG_LINE = frozenset(
 
 
 def record_refusal(source: Source, effects: HookEffects, refused: Refused) -> None:
-    """Count a refused submission, and log it with its invalid fields that the schema names."""
+    """Count a refused submission, and log it with its invalid fields that routes.yaml names."""
     if refused.status != HTTPStatus.METHOD_NOT_ALLOWED:  # a visitor opened the URL
         effects.count_refusal(source, refused.code, time.time())
     if refused.code in CODES_WITH_OWN_LOG_LINE:
         return
-    known = source.form.properties if source.form is not None else ()
+    known = source.form.field_names if source.form is not None else ()
     effects.log_refusal(
         logging.INFO,
         "form_refused",

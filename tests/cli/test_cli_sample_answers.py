@@ -95,7 +95,7 @@ REFUSED = {
         " source: flowbridge add gitlab\n"
     ),
     ("order",): (
-        "the schema of the form order refuses these fields.\nNext: set others with --set"
+        "the form order refuses these fields.\nNext: set others with --set"
         " form.NAME=VALUE, or with --body FILE\n"
     ),
 }

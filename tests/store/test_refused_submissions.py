@@ -189,6 +189,25 @@ def test_each_refusal_is_counted_also_those_that_are_not_logged(
     }
 
 
+def test_a_form_without_a_schema_is_not_told_to_look_at_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "routes.yaml").write_text(
+        "version: 1\nsources: {jobs: {provider: form, files: {required: [cv]}}}\n"
+    )
+    config = load(tmp_path / "routes.yaml", {})
+    settings = load_settings({"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": str(tmp_path)})
+    logged: list[Any] = []
+    monkeypatch.setattr(
+        effects.ReceiverEffects, "log_refusal", lambda *_, **values: logged.append(values)
+    )
+    form = Client(hooks_of(settings, lambda: config, lambda *_: None))
+    answer = form.post("/hooks/jobs", data=urlencode({"name": "Ann"}), headers=TYPE)
+    assert answer.status_code == 422
+    assert [(line["code"], line["fields"]) for line in logged] == [("invalid", ["cv"])]
+    assert "schema" not in NEXT_STEPS["invalid"]
+
+
 def test_every_refusal_of_a_form_has_a_next_step() -> None:
     codes = {name.removeprefix("refused_") for name in TEXTS if name.startswith("refused_")} - {
         "method_not_allowed",
@@ -230,8 +249,8 @@ def test_status_shows_them_with_the_next_step(tmp_path: Path) -> None:
             bridge.folder, "--config", str(bridge.config), "status", environ=bridge.environ
         ).stdout
         assert (
-            "form contact refused 3 submissions in 24 h:\n  2 invalid\n  -> fields break the"
-            " `schema`" in shown
+            "form contact refused 3 submissions in 24 h:\n  2 invalid\n  -> fields break a rule of"
+            " the source" in shown
         )
         assert (
             "secret-word" not in shown

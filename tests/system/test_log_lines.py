@@ -258,7 +258,7 @@ def test_a_source_without_its_secret_is_a_line_that_names_the_variable() -> None
     [
         (403, "origin_not_allowed", [], "403 origin_not_allowed  see allowed_origins"),
         (422, "invalid", ["email", "na\x1bme"], "422 invalid    email, na\\x1bme"),
-        (422, "invalid", [], "422 invalid    see schema"),
+        (422, "invalid", [], "422 invalid    fields not in routes.yaml"),
         (409, "used_before", [], "409 used_before"),
     ],
 )

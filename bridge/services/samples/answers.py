@@ -72,7 +72,7 @@ MEANINGS: Final = {
         "raise its `max_body` in routes.yaml",
     ),
     "invalid": (
-        "the schema of the form {source} refuses these fields",
+        "the form {source} refuses these fields",
         "set others with --set form.NAME=VALUE, or with --body FILE",
     ),
     "empty": ("no field of the form {source} has a value", "set one with --set form.NAME=VALUE"),
