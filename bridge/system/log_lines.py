@@ -43,7 +43,7 @@ LEVEL_COLOURS: Final = {"warning": YELLOW, "error": RED, "critical": RED}
 RUN_COLOURS: Final = {"done": GREEN, "failed": RED, "terminated": RED}
 LISTED_VALUES: Final = ("problems", "settings")  # lists, printed one item per line
 HIDDEN_VALUES: Final = ("kept", "client")  # shown only with `-v`
-#: The code of a form's refusal that names no field -> why, or the key of the source that decides it.
+#: The code of a refusal that names no field -> why, or the key of the source that decides it.
 REFUSAL_CAUSES: Final = {
     "origin_not_allowed": "see allowed_origins",
     "invalid": "fields not in routes.yaml",

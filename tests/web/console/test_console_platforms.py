@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from bridge.core.circuit_state import Circuit
 from bridge.core.local_runs import LocalState, RunResult
 from bridge.core.model import Delivery, RunState, Status
 from bridge.core.scopes import Scope
+from bridge.delivery.platforms.model import InputNode
+from bridge.services import platform_queries
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.local import runs as local_runs
@@ -122,6 +125,31 @@ def test_a_command_for_a_shell_quotes_the_flow_of_a_link(console: ConsoleClient)
     html = console.html("/platforms/gumloop/flows?flow=x%3Bid")
     assert "flowbridge flows run &#39;gumloop/x;id&#39;" in html
     assert "flows run gumloop/x;id" not in html
+
+
+@pytest.mark.parametrize(
+    ("nodes", "options"),
+    [
+        ((InputNode(name="note"),), ""),
+        ((InputNode(name="title", annotation="str", required=True), InputNode(name="note")),
+         " --input title=TEXT"),
+        ((InputNode(name="a", required=True), InputNode(name="b", annotation="", required=True)),
+         " --input a=TEXT --input b=TEXT"),
+        ((InputNode(name="title", annotation="str | None", required=True),
+          InputNode(name="number", annotation="int", required=True),
+          InputNode(name="labels", annotation="list[str]", required=True)),
+         """ --json-input '{"title":"TEXT","number":1,"labels":[]}'"""),
+    ],
+)  # fmt: skip
+def test_the_command_that_starts_a_flow_gives_each_required_input(
+    console: ConsoleClient,
+    monkeypatch: pytest.MonkeyPatch,
+    nodes: Sequence[InputNode],
+    options: str,
+) -> None:
+    monkeypatch.setattr(platform_queries, "list_inputs", lambda *_: nodes)
+    html = unescape(console.html("/platforms/local/flows?flow=greet"))
+    assert f'data-copy="flowbridge flows run local/greet{options}"' in html
 
 
 def test_no_link_leads_to_runs_of_a_platform_without_runs(console: ConsoleClient) -> None:

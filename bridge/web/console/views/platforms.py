@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -18,6 +17,7 @@ from bridge.web.admin.problems import AdminProblem
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.day_trends import sum_day
 from bridge.web.console.failures import as_sentence
+from bridge.web.console.run_commands import write_run_command
 from bridge.web.console.subject_notes import list_notes
 
 MAX_SHOWN_RUNS: Final = 20
@@ -72,13 +72,13 @@ def show_flows(asked: ConsoleRequest) -> Screen:
     values: dict[str, Any] = {"name": name, "flow": flow, "problems": [], "items": []}
     values["routes"] = _routes_by_flow(config, name)
     values["lists_runs"] = platform_queries.lists_runs(config.platforms[name])
-    values["run_command"] = f"flowbridge flows run {shlex.quote(f'{name}/{flow}')}"
     try:
         values |= _ask_inputs(asked, name, flow) if flow else _ask_flows(asked, name)
     except AdminProblem as error:
         values["problems"] = [as_sentence(error.detail)]
     except InvalidRequest as error:
         values["problems"] = [as_sentence(str(error))]
+    values["run_command"] = write_run_command(f"{name}/{flow}", values["items"] if flow else ())
     return Screen(
         template="platform_flow.html" if flow else "platform_flows.html",
         title=flow or f"Flows of {name}",
