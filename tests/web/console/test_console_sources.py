@@ -56,6 +56,31 @@ def test_a_source_shows_how_to_set_it_up(console: ConsoleClient) -> None:
     assert "learn" not in html
 
 
+def test_no_sample_is_offered_that_cannot_be_signed(database: Database, tmp_path: Path) -> None:
+    text = """
+version: 1
+sources:
+  stripe: {provider: stripe, secret: "${env:NOT_SET}"}
+  github: {provider: github, secrets: ["%(literal)s", "${env:NOT_SET}"]}
+  ended: {provider: github, secrets: [{value: "%(literal)s", not_after: 2020-01-01}]}
+"""
+    console = ConsoleClient(database, tmp_path, write_config(tmp_path, text=text))
+    console.log_in(READ)
+    assert "flowbridge sample github issues --to" in console.html("/sources/github")
+    for name in ("stripe", "ended"):
+        html = console.html(f"/sources/{name}")
+        assert "flowbridge sample" not in html
+        assert "A signed sample needs a secret in .env" in html
+    without = write_config(tmp_path, text="\n".join(text.splitlines()[:4]))
+    (tmp_path / "other").mkdir()
+    console = ConsoleClient(database, tmp_path / "other", without)
+    console.log_in(READ)
+    html = console.html("/events")
+    assert "flowbridge sample" not in html and "flowbridge add github" not in html
+    assert "Set the secrets of the sources in .env first" in html
+    assert 'data-copy="flowbridge check"' in html
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104 - all addresses
 def test_a_local_address_is_said_to_be_one(database: Database, tmp_path: Path, host: str) -> None:
     console = ConsoleClient(

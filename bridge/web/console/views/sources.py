@@ -22,7 +22,7 @@ from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.day_trends import read_day, sum_day
 from bridge.web.console.failures import refuse
 from bridge.web.console.links import make_link
-from bridge.web.console.sample_commands import list_sample_commands
+from bridge.web.console.sample_commands import lacks_secret, list_sample_commands
 from bridge.web.console.subject_notes import SubjectNote, list_notes
 from bridge.web.console.views.forms import has_fields
 
@@ -73,6 +73,7 @@ def show_source(asked: ConsoleRequest) -> Screen:
             "url": f"{_base_url(asked)}/hooks/{name}",
             "is_public_url": bool(asked.context.settings.public_url),
             "samples": list_sample_commands(source, _base_url(asked)) if source else [],
+            "lacks_secret": source is not None and lacks_secret(source),
             "secrets": _list_secrets(asked, source, now) if source else [],
             "notes": _list_notes(list_notes(asked.context.overview.get(), "source"), shown),
             "modes": {one.name: one.mode.value for one in config.routes},
