@@ -81,7 +81,11 @@ def read_overview(
         dead=standing.dead if standing else 0,
         dead_today=standing.dead_today if standing else 0,
         dead_kinds=standing.dead_kinds if standing else {},
-        parked_routes=standing.parked_routes if standing else (),
+        parked_routes=[
+            route
+            for route in (standing.parked_routes if standing else ())
+            if config is None or route in config.route_names
+        ],
         idle_routes=() if config is None else find_idle_routes(config),
         unknown=standing.unknown if standing else 0,
         held=(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bridge.core.errors import ConfigError, NotFound
 from bridge.core.model import JSON, Delivery, Event, Reject
 from bridge.core.operations import Operation, OperationStep
-from bridge.delivery.next_steps import DeliveryContext, find_steps, is_retried
+from bridge.delivery.next_steps import DeliveryContext, find_need, find_steps, is_retried
 from bridge.delivery.wait_context import Wait
 from bridge.services.planned_configs import PlannedConfigs, find_changed
 from bridge.services.route_reasons import NO_REASONS, RouteReasons, find_reasons
@@ -46,7 +46,8 @@ class EventDetails:
 
     By delivery `waits` has its wait, and `behind` how many deliveries wait for it. `operations` are
     those on the event and its deliveries. `reasons`: why routes did not match and inputs are
-    missing. `changed`: the deliveries whose route has changed since. `several`: those whose route
+    missing. `changed`: the deliveries whose route has changed since, `removed`: those whose route
+    the configuration no longer has. `several`: those whose route
     started several flows. `at`: the time of reading. `confirm_seconds`: see `find_settling_steps`.
     """
 
@@ -56,6 +57,7 @@ class EventDetails:
     operations: Sequence[tuple[Operation, OperationStep]] = ()
     reasons: RouteReasons = NO_REASONS
     changed: frozenset[str] = frozenset()
+    removed: frozenset[str] = frozenset()
     several: frozenset[str] = frozenset()
     at: float = 0.0
     confirm_seconds: float = 0.0
@@ -82,6 +84,7 @@ class EventDetails:
         known = DeliveryContext(
             is_misspelt=any(one.is_misspelt for one in missing),
             is_changed=delivery.id in self.changed,
+            is_removed=delivery.id in self.removed,
             has_several_flows=delivery.id in self.several,
             obstacle=wait.obstacle if wait is not None else None,
         )
@@ -133,7 +136,7 @@ def read_event_details(
     planned = PlannedConfigs(database)
     retried = [one for one in found.deliveries if is_retried(one)]
     config = None
-    if any(one.status in wait_facts.WAITING_STATUSES for one in found.deliveries):
+    if any(one.status in wait_facts.WAITING_STATUSES or find_need(one) for one in found.deliveries):
         with suppress(ConfigError):
             config = load_present(settings)
     return EventDetails(
@@ -149,7 +152,12 @@ def read_event_details(
         ),
         reasons=find_reasons(found, settings) if with_reasons else NO_REASONS,
         several=frozenset(one.id for one in retried if planned.has_several_flows(one)),
-        changed=find_changed(planned, settings, retried),
+        changed=frozenset() if config is None else find_changed(planned, config, retried),
+        removed=frozenset(
+            one.id
+            for one in found.deliveries
+            if config is not None and one.route not in config.route_names
+        ),
         at=now,
         confirm_seconds=settings.timings.reconcile_confirm_seconds,
     )

@@ -84,22 +84,11 @@ def _plan_of(canonical: Mapping[str, Any], name: str) -> Mapping[str, Any] | Non
 
 
 def find_changed(
-    planned: PlannedConfigs, settings: Settings, deliveries: Iterable[Delivery]
+    planned: PlannedConfigs, present: Config, deliveries: Sequence[Delivery]
 ) -> frozenset[str]:
-    """Return the ids of the deliveries whose route now makes different ones.
-
-    There are none where routes.yaml cannot be used.
-    """
-    asked = list(deliveries)
-    with suppress(ConfigError):
-        present = load_present(settings) if asked else None
-        plans = (
-            planned.changed(((one.route, one.config_hash) for one in asked), present)
-            if present
-            else set()
-        )
-        return frozenset(one.id for one in asked if (one.route, one.config_hash) in plans)
-    return frozenset()
+    """Return the ids of the deliveries whose route now makes different ones."""
+    plans = planned.changed(((one.route, one.config_hash) for one in deliveries), present)
+    return frozenset(one.id for one in deliveries if (one.route, one.config_hash) in plans)
 
 
 @dataclass(frozen=True, slots=True)

@@ -805,6 +805,28 @@ def test_show_names_replay_where_the_route_has_changed_since(store: Database, fo
         assert f"then flowbridge retry {id_}\n" in run("show", id_).stdout, other
 
 
+@pytest.mark.parametrize(
+    ("changes", "first"),
+    [
+        ({"status": "dead", "dead_kind": "ours"}, ""),
+        ({"status": "dead", "dead_kind": "platform"}, "or "),
+        ({"status": "delivered", "run_state": "failed", "run_id": "r1"}, "or "),
+    ],
+)
+def test_show_says_to_add_the_route_that_routes_yaml_no_longer_has(
+    store: Database, folder: Path, changes: dict[str, object], first: str
+) -> None:
+    replay = "then flowbridge replay evt_{} --through triage\n"
+    (folder / "routes.yaml").write_text(ROUTES)
+    id_, text = shown(store, changes)
+    assert f" {first}fix routes.yaml, {replay.format(id_[4:30])}" in text
+    (folder / "routes.yaml").write_text("version: 1\n")
+    text = run("show", id_).stdout
+    again = "add the route triage to routes.yaml again"
+    assert f" {first}{again}, {replay.format(id_[4:30])}" in text
+    assert "fix routes.yaml" not in text
+
+
 def test_show_reads_each_older_configuration_once(
     store: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

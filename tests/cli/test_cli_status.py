@@ -21,6 +21,7 @@ from serving import Bridge, until
 from signed_rejects import make_reject
 
 from bridge.core.circuit_state import Circuit
+from bridge.core.model import DeadKind, Status
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects
 from bridge.store.queue import heartbeats, throttling
@@ -303,6 +304,20 @@ def test_a_platform_that_is_full_by_others_says_how_many_runs_fit(
     assert "platform_full:g" in {one["key"] for one in found["problems"]}
     (platform,) = found["platforms"]
     assert (platform["allowance"], platform["full_until"] is None) == (0, False)
+
+
+def test_no_replay_is_advised_through_a_route_that_was_removed(
+    store: Database, folder: Path
+) -> None:
+    for route in ("gone", "triage"):
+        event = make_event()
+        parked = make_delivery(event, route, status=Status.DEAD, dead_kind=DeadKind.OURS)
+        events.add(store, event, [parked], lambda *_: [])
+        put(store, parked.id, finished_at=time.time() - 60)
+    (folder / "routes.yaml").write_text(LIVE)
+    problems = json.loads(run("status", "--json").stdout)["problems"]
+    (steps,) = (one["do"] for one in problems if one["key"] == "dead")
+    assert "--route triage" in steps and "gone" not in steps
 
 
 def test_why_a_changed_configuration_is_not_used_has_a_line(store: Database, folder: Path) -> None:
