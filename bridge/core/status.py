@@ -272,9 +272,9 @@ class Overview:
     Counts go up to `counted_to`; `today_cut`: there were more events today than were counted.
     `dead_today`: deliveries that died within a day, were not given up by a person and not replayed,
     up to `MAX_DEAD_TODAY`; `dead_kinds` counts them by kind, `parked_routes` are the routes of
-    those that were parked and are configured, that with the most first. `held`: unknown deliveries that wait for a
-    person; `stuck`: unknown deliveries that cannot be resolved for now, some of which are
-    held. `database_ahead`: seconds.
+    those that were parked and are configured, that with the most first. `held`: unknown deliveries
+    that wait for a person; `stuck`: unknown deliveries that cannot be resolved for now, some of
+    which are held. `database_ahead`: seconds.
     """
 
     at: float

@@ -329,6 +329,8 @@ def test_a_resumed_replay_of_a_delivery_goes_through_its_route(
 ) -> None:
     parked, _ = event_lookup.show(store, half_parked).deliveries
     act = begin_operation(store, "replay", [parked.id, "dlv_gone"], actor="ana", asked={})
+    dry = run("operations", "resume", act.id, "--dry-run")
+    assert dry.stdout == "2 deliveries of 2 left to replay\n"
     resumed = run("operations", "resume", act.id, "--yes")
     assert "dlv_gone  not replayed: no such delivery" in resumed.stdout
     assert routes_of(store, half_parked) == ["triage", "notify", "triage"]

@@ -20,6 +20,7 @@ ITEM_WORDS = dict.fromkeys(("replay", "spam release", "spam mark"), ("event", "e
     "erase": ("record", "records"),
     "readmit": ("reject", "rejects"),
 }
+MAX_EXAMPLES = 50  # items of a stored operation that are read to name their kind
 NO_FIELDS: Mapping[str, JSON] = MappingProxyType({})
 
 

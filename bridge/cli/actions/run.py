@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bridge.cli.actions.confirmation import VERBS, confirm_operation, count_items, say_problems
+from bridge.cli.actions.confirmation import (
+    MAX_EXAMPLES,
+    VERBS,
+    confirm_operation,
+    count_items,
+    say_problems,
+)
 from bridge.cli.actions.request import OperationRequest
 from bridge.cli.ui import output
 from bridge.cli.ui.run_progress import INTERRUPTED
@@ -104,8 +110,10 @@ class OutcomePrinter:
         through = ""
         with suppress(StoreError):  # the store may be unavailable
             one = operation_records.find(database, self._act_id or "")
+            items = operation_records.list_items(database, one, limit=MAX_EXAMPLES)
+            ids = [item.item_id for item in items]
             through = (
-                f" {one.chosen - one.left} of {count_items(one.command, one.chosen)} are done;"
+                f" {one.chosen - one.left} of {count_items(one.command, one.chosen, ids)} are done;"
                 if one.chosen
                 else ""
             )

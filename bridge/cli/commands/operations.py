@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bridge.cli.actions import run
-from bridge.cli.actions.confirmation import VERBS, confirm_operation, count_items
+from bridge.cli.actions.confirmation import MAX_EXAMPLES, VERBS, confirm_operation, count_items
 from bridge.cli.actions.rate_option import RATE
 from bridge.cli.actions.request import DRY_RUN, YES, OperationRequest
 from bridge.cli.bridge_access import open_bridge
@@ -232,6 +232,7 @@ def resume(
     from bridge.services.operation_kinds import make_handler
     from bridge.services.operations import find_actor, find_resumable, resume_operation
     from bridge.store.inbound import blob_owners
+    from bridge.store.operations.operation_records import list_items
 
     asked = OperationRequest(
         yes=yes, dry_run=dry_run, as_json=as_json, limit=0, rate=rate, chosen={}
@@ -253,10 +254,10 @@ def resume(
         sources = load_sources(settings) if one.command == "erase" else {}
         with wrong_usage():
             making = make_handler(settings, one, sources)
+        open_items = list_items(database, one, outcome=OPEN_ITEMS, limit=MAX_EXAMPLES)
+        left = count_items(one.command, one.left, [item.item_id for item in open_items])
         verb = VERBS.get(one.command, one.command)
-        if not confirm_operation(
-            f"{count_items(one.command, one.left)} of {one.chosen} left to {verb}", one.left, asked
-        ):
+        if not confirm_operation(f"{left} of {one.chosen} left to {verb}", one.left, asked):
             return
         one = resume_operation(database, one, actor=find_actor(settings))
         were = blob_owners.owned_digests(database) if one.command == "erase" else set[str]()

@@ -13,6 +13,7 @@ from typing import Any, Final
 import click
 
 from bridge.cli.actions.confirmation import (
+    MAX_EXAMPLES,
     VERBS,
     confirm_operation,
     count_items,
@@ -94,10 +95,11 @@ def resume_remote_operation(server: str, id_: str, asked: OperationRequest) -> N
             output.say(f"{one.id} is finished: no items are left.")
             return
         verb = VERBS.get(one.command, one.command)
-        text = f"{count_items(one.command, one.left)} of {one.chosen} left to {verb}"
-        if confirm_operation(text, one.left, asked):
-            first = next(bridge.list_whole_items(one.id, outcome=OPEN_ITEMS, limit=1), None)
-            after = 0 if first is None else parse_step(first).number - 1
+        shapes = bridge.list_whole_items(one.id, outcome=OPEN_ITEMS, limit=MAX_EXAMPLES)
+        items = [parse_step(shape) for shape in shapes]
+        left = count_items(one.command, one.left, [item.item_id for item in items])
+        if confirm_operation(f"{left} of {one.chosen} left to {verb}", one.left, asked):
+            after = items[0].number - 1 if items else 0
             bridge.post(f"/operations/{one.id}/resume", None)
             _follow(bridge, one, asked, [], after)
 
