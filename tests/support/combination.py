@@ -250,7 +250,7 @@ def serve_copy(combination: Combination, folder: Path) -> Iterator[Combination]:
         environ["GUMLOOP_URL"] = gumloop.base_url
         environ["FLOWBRIDGE_PRIVATE_BIND"] = f"127.0.0.1:{private}"
         project = combination.copy_to(folder)
-        bridge = Bridge(project, "web", routes=routes, environ=environ, timings=SIZES)
+        bridge = Bridge(project, "web", routes=routes, environ=environ, timings=LIFTED_RATES)
         copy = replace(
             combination, bridge=bridge, private=private, gumloop=gumloop, readers=ExitStack()
         )

@@ -91,6 +91,7 @@ def count_request(context: AdminContext, asked: AdminRequest) -> CountedRequest:
 def store_request(context: AdminContext, asked: AdminRequest, counted: CountedRequest) -> Operation:
     """Store an operation with the items that were counted for it, and return it."""
     body = asked.body
+    _check_run(asked, counted.items)
     _check_count(body, counted.items.count)
     digest = _digest(body)
     operation = operations.begin_operation(
@@ -250,6 +251,16 @@ def _select(
     except InvalidRequest as error:
         pointer = "/ids" if "ids" in body else "/filters"
         raise invalid_body([BodyError(pointer, str(error))]) from None
+
+
+def _check_run(asked: AdminRequest, items: OperationSelection) -> None:
+    """Raise `AdminProblem` where the run that the request names is refused."""
+    if "run_id" not in asked.body.get("how", {}) or not items.problems:
+        return
+    counts = items.as_json()
+    shown = counts if asked.with_contents else redacted_views.hide_reasons(counts)
+    detail = str(shown["problems"][0]["problem"] or "it cannot be the run of the delivery")
+    raise AdminProblem("invalid_body", detail, errors=[BodyError("/how/run_id", detail)])
 
 
 def _check_count(body: Mapping[str, Any], count: int) -> None:

@@ -19,6 +19,7 @@ from bridge.delivery.platforms.model import RunReport
 from bridge.routing.model import Platform
 from bridge.services import platform_queries
 from bridge.store.db.database import Database
+from bridge.store.operations import operation_records
 from bridge.store.tables import schema
 
 EVIDENCE = {
@@ -157,13 +158,19 @@ def test_a_run_of_another_delivery_is_refused_by_every_way(
     put(operator.database, other.id, status="delivered", dead_kind=None, run_id="run_9")
     expected = f"the run run_9 belongs to the delivery {other.id} (route triage)"
     answer = operator.console.post("/unknown", {"id": one.id, "run_id": "run_9"})
-    assert answer.status_code == 400 and expected in answer.text
+    assert answer.status_code == 400 and f"T{expected[1:]}" in answer.text
     command = {"command": "resolve", "ids": [one.id], "how": {"to": "delivered", "run_id": "run_9"}}
     (tmp_path / "api").mkdir()
     api = AdminClient(operator.database, tmp_path / "api", operator.config)
     counted = api.send("POST", "/operations", body={**command, "mode": "dry_run"}).get_json()
     assert (counted["count"], counted["problems"][0]["id"]) == (0, one.id)
     assert expected in counted["problems"][0]["problem"]
+    for mode in ("do", "propose"):
+        refused = api.send("POST", "/operations", body={**command, "mode": mode})
+        assert refused.status_code == 400
+        (error,) = refused.get_json()["errors"]
+        assert error["pointer"] == "/how/run_id" and expected in error["detail"]
+    assert [*operation_records.list_operations(operator.database)] == []
     assert operator.status_of(one) == "unknown"
 
 

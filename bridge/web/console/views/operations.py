@@ -27,7 +27,6 @@ from bridge.web.admin.bodies import check_body
 from bridge.web.admin.parameters import BEFORE, LIMIT, OUTCOME, SINCE, UNFINISHED
 from bridge.web.admin.problems import AdminProblem
 from bridge.web.console.console_request import ConsoleRequest, Screen
-from bridge.web.console.failures import refuse
 from bridge.web.console.links import make_link
 from bridge.web.console.lists import ListKind, read_list
 from bridge.web.console.login import find_next_page
@@ -75,9 +74,6 @@ def propose_operation(asked: ConsoleRequest, body: Mapping[str, Any]) -> Respons
     check_body(body, "OperationRequest")
     request = replace(asked.ask(), body=body)
     counted = operation_resources.count_request(asked.context, request)
-    problems = list(counted.items.problems.values())
-    if "run_id" in body.get("how", {}) and problems:
-        raise refuse(400, f"{problems[0]}.")
     operation = operation_resources.store_request(asked.context, request, counted)
     return redirect(
         make_link(f"/operations/{operation.id}", {"next": find_next_page(asked.http)}), 303
