@@ -30,7 +30,7 @@ class Steps:
     """The next steps for one delivery, a line each, and for all with the same need.
 
     `many` is None if such deliveries are not counted. Names in braces: `retry`, `replay` and
-    `resolve` are commands for the delivery, `mend` the change of routes.yaml that makes `replay` of
+    `resolve` are commands for the delivery, `fix` the change of routes.yaml that makes `replay` of
     use, `window` the filters that select many.
     """
 
@@ -40,7 +40,7 @@ class Steps:
 
 STEPS: Final[Mapping[Need, Steps]] = {
     Need.PARKED: Steps(
-        ("{mend}, then {replay}",),
+        ("{fix}, then {replay}",),
         "fix routes.yaml, then flowbridge replay --dead-kind config {window}",
     ),
     Need.MISSPELT: Steps(("fix routes.yaml, then {replay}",)),
@@ -48,11 +48,11 @@ STEPS: Final[Mapping[Need, Steps]] = {
         ("{replay}", "because its route has changed; retry sends the old inputs again")
     ),
     Need.DEAD: Steps(
-        ("fix the cause, then {retry}", "or {mend}, then {replay}"),
+        ("fix the cause, then {retry}", "or {fix}, then {replay}"),
         "fix the cause, then flowbridge retry --dead-kind platform {window}",
     ),
     Need.FAILED: Steps(
-        ("fix the flow, then {retry}", "or {mend}, then {replay}"),
+        ("fix the flow, then {retry}", "or {fix}, then {replay}"),
         "fix the flow, then flowbridge retry --run failed {window}",
     ),
     Need.GIVEN_UP: Steps(("{retry}",)),
@@ -163,7 +163,7 @@ def _commands(one: Delivery, known: DeliveryContext) -> dict[str, str]:
     all_flows = ", which starts all flows of the route" if known.has_several_flows else ""
     again = f"add the route {one.route} to routes.yaml again"
     return {
-        "mend": again if known.is_removed else "fix routes.yaml",
+        "fix": again if known.is_removed else "fix routes.yaml",
         "retry": f"flowbridge retry {one.id}",
         "replay": f"flowbridge replay {one.event_id} --through {one.route}{all_flows}",
         "resolve": f"flowbridge resolve {one.id}",
