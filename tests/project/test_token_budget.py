@@ -20,7 +20,7 @@ BUDGET = {
     "bridge": 1300,
     "cli": 84500,
     "config": 29700,
-    "core": 20500,
+    "core": 20700,
     "delivery": 18000,
     "flows": 19800,
     "ingest": 34300,

@@ -7,7 +7,6 @@ the direction of writing are escaped in all of them.
 
 from __future__ import annotations
 
-import re
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ import click
 from bridge.core import plurals, printable_text
 from bridge.core.json_text import write_json
 from bridge.core.model import JSON
+from bridge.core.status_kinds import find_kind
 from bridge.core.times import LATEST_TIME, in_utc, write_time
 
 if TYPE_CHECKING:
@@ -30,14 +30,12 @@ MAX_TEXT_COLUMNS = 100  # in which running text is wrapped
 #: Prefix of an id -> how many of its last characters identify it. The last eight of a delivery's id
 #: are the same for all deliveries of a route.
 ID_ENDING_CHARS = {"evt_": 8, "rej_": 8, "act_": 8, "tok_": 8, "dlv_": 14}
-WORD_COLOURS = {
-    **dict.fromkeys(("delivered", "done", "ok", "started"), "green"),
-    **dict.fromkeys(("queued", "sending", "running"), "cyan"),
-    **dict.fromkeys(("unknown", "blocked", "throttled", "refused", "warning"), "yellow"),
-    **dict.fromkeys(
-        ("dead", "failed", "terminated", "rejected", "unauthorized", "401", "error"), "red"
-    ),
-    **dict.fromkeys(("cancelled", "shadow", "none", "-"), "bright_black"),
+KIND_COLOURS = {
+    "bad": "red",
+    "warn": "yellow",
+    "busy": "cyan",
+    "ok": "green",
+    "off": "bright_black",
 }
 
 
@@ -111,11 +109,8 @@ def console(*, err: bool = False) -> Console:
 
 def find_colour(text: str) -> str | None:
     """Return the colour of a status, a run state or an outcome: the colour of its worst word."""
-    found = [WORD_COLOURS[word] for word in re.split(r"[ ,→]+", text) if word in WORD_COLOURS]
-    return next(
-        (style for style in ("red", "yellow", "cyan", "green", "bright_black") if style in found),
-        None,
-    )
+    kind = find_kind(text)
+    return "bright_black" if text == "-" else KIND_COLOURS[kind] if kind else None
 
 
 def short_id(text: str) -> str:

@@ -14,11 +14,11 @@ from markupsafe import Markup, escape
 from bridge.core.plurals import pluralize
 from bridge.core.printable_text import escape_lines, escape_unprintable
 from bridge.core.scopes import list_scopes
+from bridge.core.status_kinds import find_kind
 from bridge.core.times import in_utc, parse_iso
 from bridge.web.console.assets import asset_url
 from bridge.web.console.failures import as_sentence
 from bridge.web.console.links import make_link
-from bridge.web.console.status_kinds import find_kind
 
 KIB: Final = 1024
 #: The characters of an id in a list: the prefix, its time, and four random ones.

@@ -8,10 +8,10 @@ from typing import Final
 
 from bridge.core.model import FAILED_RUN_STATES, Attempt, Delivery, RunState, Status
 from bridge.core.plurals import pluralize
+from bridge.core.status_kinds import find_kind
 from bridge.services.delivery_states import describe_status
 from bridge.services.event_screen import EventScreen, ShownDelivery, ShownOperation
 from bridge.web.console.environment import format_bytes
-from bridge.web.console.status_kinds import find_kind
 
 MAX_ENTRIES: Final = 300  # the newest are shown
 FORM_PROVIDER: Final = "form"  # public: there is nothing to verify
@@ -90,7 +90,7 @@ def _about_delivery(shown: ShownDelivery) -> Iterator[TimelineEntry]:
             at=one.finished_at or one.due_at,
             title=describe_status(one).capitalize(),
             detail=one.reason or "",
-            kind=find_kind(one.status),
+            kind=find_kind(one.status) or "off",
             subject=one.route,
         )
     elif (entry := _about_wait(shown)) is not None:
@@ -107,7 +107,7 @@ def _about_attempt(one: Delivery, attempt: Attempt) -> Iterator[TimelineEntry]:
         at=attempt.started_at,
         title=f"Attempt {attempt.number}: {outcome}{code}",
         detail=" · ".join(filter(None, (took, attempt.detail))),
-        kind=find_kind(outcome),
+        kind=find_kind(outcome) or "off",
         subject=one.route,
     )
     if attempt.run_state and attempt.run_finished_at is not None:
@@ -123,7 +123,7 @@ def _about_run(
         at=ended_at,
         title=f"Run {state}: {log[-1]}" if log else f"Run {state}",
         detail=run.run_id or "",
-        kind=find_kind(state),
+        kind=find_kind(state) or "off",
         subject=one.route,
         log=log,
     )

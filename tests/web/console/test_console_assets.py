@@ -13,12 +13,12 @@ from console_client import ConsoleClient
 
 import bridge.web.console
 from bridge.core.scopes import Scope
+from bridge.core.status_kinds import STATUS_KINDS
 from bridge.services.access_tokens import create_token
 from bridge.services.console_tickets import create_ticket
 from bridge.store.db.database import Database
 from bridge.web.console.assets import MEDIA_TYPES, asset_url
 from bridge.web.console.pages import PAGES
-from bridge.web.console.status_kinds import KINDS
 
 ROOT = Path(bridge.web.console.__file__).parent
 TEMPLATES = sorted((ROOT / "templates").glob("*.html"))
@@ -59,7 +59,7 @@ def test_every_form_that_changes_something_carries_the_proof() -> None:
 
 
 def test_every_icon_exists() -> None:
-    used = {one.icon for one in PAGES} | set(KINDS)
+    used = {one.icon for one in PAGES} | set(STATUS_KINDS)
     for path in TEMPLATES:
         used |= set(re.findall(r'icon\("([a-z]+)"\)', path.read_text("utf-8")))
     assert {name for name in used if f'id="i-{name}"' not in ICONS} == set()
