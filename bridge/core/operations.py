@@ -12,6 +12,9 @@ from typing import Final
 
 from bridge.core.model import JSON
 
+#: The routes by which an event is planned again: those of now, or those it was planned with first.
+NOW: Final = "now"
+THEN: Final = "then"
 WORKER: Final = "worker"  # the driver of an operation that a worker carries out
 #: After which a command that does nothing counts as stopped: it does its own items.
 COMMAND_QUIET_SECONDS: Final = 60.0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.core.errors import ConfigError, InvalidRequest, NotFound
 from bridge.core.http_messages import Request
 from bridge.core.model import JSON, Event, Reject
+from bridge.core.operations import NOW, THEN
 from bridge.core.retention import is_content_deleted
 from bridge.core.times import iso
 from bridge.services.given_requests import GivenRequest, build_request
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from bridge.routing.model import Config, Source
     from bridge.store.db.database import Database
 
-NOW: Final = "now"
-THEN: Final = "then"
 SAMPLE_ID: Final = "sample"  # in the place of every id of a sample
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from bridge.core.errors import ConfigError, InvalidRequest, NotFound
 from bridge.core.model import Event, Status
+from bridge.core.operations import THEN
 from bridge.services.usable_config import load_present
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from bridge.store.operations.spam import SpamHandler
     from bridge.store.queries.filters import Filters
 
-THEN: Final = "then"  # the routes with which an event was first planned
 MAX_CACHED_CONFIGS = 8  # of earlier configurations
 
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON
+from bridge.core.operations import THEN
 from bridge.providers.signatures.key_source import NO_KEYS
 from bridge.services import selection
 from bridge.services.named_runs import check_named_run
 from bridge.services.operation_commands import ItemKind, OptionError
-from bridge.services.operation_kinds import THEN, check_route, make_replay_handler
+from bridge.services.operation_kinds import check_route, make_replay_handler
 from bridge.services.operations import select_replay
 from bridge.services.rejects import RejectReview, complete_config
 

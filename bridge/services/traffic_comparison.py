@@ -13,6 +13,7 @@ import orjson
 from bridge.core.errors import NotFound
 from bridge.core.json_differences import Difference
 from bridge.core.model import JSON, Event
+from bridge.core.operations import NOW, THEN
 from bridge.ingest.plan_comparison import compare_event
 from bridge.ingest.planned_deliveries import (
     EventComparison,
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from bridge.store.db.database import Database
     from bridge.store.queries.filters import Filters
 
-NOW: Final = "now"
-THEN: Final = "then"
 NOT_USED_YET: Final = (
     "no configuration was used yet, so there is none to compare with: start `flowbridge serve`, or"
     " pass --against FILE"

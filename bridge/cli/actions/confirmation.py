@@ -11,27 +11,10 @@ import click
 from bridge.cli.actions.request import OperationRequest
 from bridge.cli.ui import output
 from bridge.core.model import JSON
-from bridge.core.operations import are_deliveries
+from bridge.services.operation_commands import name_items
 
-# of commands whose name is not the verb
-VERBS = {"spam release": "release", "spam mark": "mark as spam"}
-DELIVERY_WORDS = ("delivery", "deliveries")
-ITEM_WORDS = dict.fromkeys(("replay", "spam release", "spam mark"), ("event", "events")) | {
-    "erase": ("record", "records"),
-    "readmit": ("reject", "rejects"),
-}
 MAX_EXAMPLES = 50  # items of a stored operation that are read to name their kind
 NO_FIELDS: Mapping[str, JSON] = MappingProxyType({})
-
-
-def count_items(command: str, count: int, ids: Sequence[str] = ()) -> str:
-    """Return a count of a command's items in words: `2 events`.
-
-    `ids`: some of them; those of a replay may be deliveries.
-    """
-    is_of_deliveries = command == "replay" and are_deliveries(ids)
-    one, many = DELIVERY_WORDS if is_of_deliveries else ITEM_WORDS.get(command, DELIVERY_WORDS)
-    return output.number(count, one, many)
 
 
 def say_still_refused(count: int) -> None:
@@ -47,7 +30,7 @@ def say_still_refused(count: int) -> None:
 def warn_of_repetition(count: int, ids: Sequence[str]) -> None:
     """Print how many items of a replay have started a flow before. `ids`: some of the items."""
     if count:
-        items = count_items("replay", 0, ids).partition(" ")[2]
+        items = name_items("replay", ids=ids)
         output.say(
             f"{count} of these {items} {'was' if count == 1 else 'were'} already delivered, or"
             f" {'is' if count == 1 else 'are'} about to be: replaying starts the same flows again,"

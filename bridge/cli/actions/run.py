@@ -10,17 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bridge.cli.actions.confirmation import (
-    MAX_EXAMPLES,
-    VERBS,
-    confirm_operation,
-    count_items,
-    say_problems,
-)
+from bridge.cli.actions.confirmation import MAX_EXAMPLES, confirm_operation, say_problems
 from bridge.cli.actions.request import OperationRequest
 from bridge.cli.ui import output
 from bridge.cli.ui.run_progress import INTERRUPTED
 from bridge.core.errors import StoreError
+from bridge.services.operation_commands import count_items, find_words, name_items
 from bridge.services.operations import do_items, outcome_json
 
 if TYPE_CHECKING:
@@ -33,16 +28,6 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 PROGRESS_ITEMS = 20  # above which a progress bar is shown
-DONE_WORDS = {
-    "replay": "replayed",
-    "retry": "retried",
-    "cancel": "cancelled",
-    "resolve": "resolved",
-    "spam release": "released",
-    "spam mark": "marked as spam",
-    "erase": "erased",
-    "readmit": "readmitted",
-}
 URL_TEST = "a test of the URL, which is not an event"
 
 
@@ -129,7 +114,7 @@ class OutcomePrinter:
         for result in held:
             self._bad += 1
             self._print(result)
-        text = f"{self._done} {DONE_WORDS[self._command]}" + (
+        text = f"{self._done} {find_words(self._command).done}" + (
             f", {self._bad} not" if self._bad else ""
         )
         output.say(text + (f" ({self._act_id})" if self._act_id else ""))
@@ -144,7 +129,7 @@ class OutcomePrinter:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def _line(self, result: ItemResult) -> None:
-        done = DONE_WORDS[self._command]
+        done = find_words(self._command).done
         if self._as_json:
             output.json_line(outcome_json(self._act_id, result))
         elif result.problem is not None:
@@ -216,9 +201,9 @@ def start_operation(  # noqa: PLR0913 - the last step of every operation
     """
     from bridge.services.operations import begin_operation, find_actor
 
-    verb = VERBS.get(name, name)
+    verb = find_words(name).verb
     if not ids and not problems and not asked.dry_run:
-        output.say(f"No matching {count_items(name, 0).partition(' ')[2]} to {verb}.")
+        output.say(f"No matching {name_items(name)} to {verb}.")
         return
     if asked.dry_run:
         say_problems(problems.items())

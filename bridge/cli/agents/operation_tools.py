@@ -6,32 +6,18 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Final
 
-from bridge.cli.actions.confirmation import VERBS, count_items
 from bridge.cli.agents.agent_tool import AgentTool, Effect, ToolContext, answer_data
 from bridge.cli.agents.reading_tools import find_endpoint
 from bridge.cli.agents.tool_answers import ToolAnswer
 from bridge.cli.remote.request_parts import quote_id
 from bridge.core.model import JSON
 from bridge.core.timings import TIMINGS
-from bridge.services.operation_commands import COMMANDS
+from bridge.services.operation_commands import COMMANDS, OperationCommand, count_items, find_words
 from bridge.services.parsed_records import expect_shape
 from bridge.web.admin.request_schemas import REQUEST_SCHEMAS
 from bridge.web.admin.schema_parts import Schema
 
 PROPOSE_ENDPOINT: Final = find_endpoint("POST", "/operations")
-#: What each command of an operation does, for the description of the tool.
-MEANINGS: Final = {
-    "retry": "send dead or cancelled deliveries again, with their frozen inputs",
-    "cancel": "cancel deliveries that wait",
-    "resolve": "decide deliveries whose start is unknown: `how.to` is required",
-    "replay": (
-        "plan stored events again as new deliveries, which starts flows a second time; by the id"
-        " of a delivery, its event through the route of the delivery alone"
-    ),
-    "spam release": "deliver events that were marked as spam",
-    "spam mark": "mark events as spam and cancel what waits",
-    "readmit": "verify rejects again, and accept those that are valid now",
-}
 #: Keys of the request that are the server's part of the safety, not the agent's choice.
 OWN_KEYS: Final = ("mode", "expect")
 ITEMS: Final = "list_operation_items returns all items of the proposal."
@@ -95,11 +81,7 @@ def build_operation_tools() -> Iterator[AgentTool]:
 
 
 def _describe_proposing() -> str:
-    lines = [
-        f"- {one.name}: {MEANINGS[one.name]}. Items: {one.items}; `how`: {', '.join(one.options)}"
-        + ("" if one.filters is None else f"; filters: {', '.join(one.filters) or 'none'}")
-        for one in COMMANDS.values()
-    ]
+    lines = map(_describe_command, COMMANDS.values())
     return "\n".join(
         (
             "Counts the items of an operation and stores them as a proposal. Nothing else happens:"
@@ -108,6 +90,25 @@ def _describe_proposing() -> str:
             " list_events. Commands:",
             *lines,
         )
+    )
+
+
+def _describe_command(command: OperationCommand) -> str:
+    effects = [
+        f"{place}{words.effect}"
+        for place, words in (
+            ("", command.words),
+            ("By ids of deliveries: ", command.of_deliveries),
+            *((f"`how.to` {to}: ", words) for to, words in command.outcomes.items()),
+        )
+        if words is not None
+    ]
+    filters = (
+        "" if command.filters is None else f"; filters: {', '.join(command.filters) or 'none'}"
+    )
+    options = ", ".join(command.options)
+    return (
+        f"- {command.name}: {' '.join(effects)} Items: {command.items}; `how`: {options}{filters}"
     )
 
 
@@ -139,7 +140,7 @@ def _propose(context: ToolContext, arguments: Mapping[str, JSON]) -> ToolAnswer:
     again = f" {went} of them started a flow before." if went else ""
     unchecked = " `notes` say what could not be checked." if is_noted else ""
     said = (
-        f"Proposal {id_}: {items} to {VERBS.get(command, command)}.{again}"
+        f"Proposal {id_}: {items} to {find_words(command).verb}.{again}"
         f"{unchecked}"
         " Nothing has happened yet. Show the count, the routes and the examples to the person you"
         f" work for. If they agree, call agree_to_proposal with this id within {MINUTES} minutes."

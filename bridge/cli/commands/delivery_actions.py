@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.actions.confirmation import count_items, say_notes
+from bridge.cli.actions.confirmation import say_notes
 from bridge.cli.actions.request import OperationRequest, operation_options, require_items
 from bridge.cli.actions.run import start_operation
 from bridge.cli.command_choices import write_choices
@@ -21,7 +21,7 @@ from bridge.cli.options import (
     say_search_size,
 )
 from bridge.cli.ui import output
-from bridge.core.model import Status
+from bridge.services.operation_commands import COMMANDS, RESOLUTIONS, count_items
 from bridge.services.store_access import open_store_to_change
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from bridge.services.selection import Selection
     from bridge.store.db.database import Database
     from bridge.store.operations.actions import Move
-
-RESOLUTIONS = ("delivered", "queued", "dead")
 
 
 @click.command(cls=FilteredCommand, epilog=write_choices("retry"))
@@ -52,7 +50,7 @@ def retry(config: str | None, /, deliveries: tuple[str, ...], **options: Any) ->
     flowbridge retry --status dead --route triage --since 1h
     flowbridge retry --dead-kind platform --reason 'HTTP 403' --rate 10/s
     """
-    _act("retry", config, deliveries, {"to": Status.QUEUED.value}, options)
+    _act("retry", config, deliveries, {}, options)
 
 
 @click.command(cls=FilteredCommand)
@@ -70,13 +68,7 @@ def cancel(config: str | None, /, deliveries: tuple[str, ...], **options: Any) -
     flowbridge cancel --route newsletter --dry-run
     flowbridge cancel dlv_01jd2x --yes
     """
-    _act(
-        "cancel",
-        config,
-        deliveries,
-        {"to": Status.CANCELLED.value, "reason": "cancelled by a person"},
-        options,
-    )
+    _act("cancel", config, deliveries, {}, options)
 
 
 @click.command(cls=FilteredCommand, epilog=write_choices("resolve"))
@@ -136,12 +128,12 @@ def resolve(
 
         show_unknown(settings_of(config), deliveries, OperationRequest.of(options))
         return
-    reason = None if to == "queued" else f"resolved as {to} by a person"
+    how = {"to": to, "run_id": run_id, "force": force}
     _act(
         "resolve",
         config,
         deliveries,
-        {"to": to, "reason": reason, "run_id": run_id, "force": force},
+        {name: value for name, value in how.items() if value},
         options,
     )
 
@@ -166,9 +158,9 @@ def _act(
     if server is not None:
         from bridge.cli.remote.operations import run_remote_operation
 
-        own = {key: how[key] for key in ("to", "run_id", "force") if key in how}
-        run_remote_operation(server, name, names, asked, own if name == "resolve" else {})
+        run_remote_operation(server, name, names, asked, how)
         return
+    how = COMMANDS[name].complete(how)
     settings = settings_of(config)
     with open_store_to_change(settings) as database:
         if names:

@@ -19,10 +19,9 @@ from bridge.cli.remote.remote_bridge import RemoteBridge
 from bridge.cli.ui import output
 from bridge.cli.usable_config import say_unusable
 from bridge.core.errors import NotFound, Refused
+from bridge.core.operations import NOW, THEN
 from bridge.services.explanation_screen import describe_explanation, parse_explanation
 from bridge.services.explanations import (
-    NOW,
-    THEN,
     RouteChoice,
     explain_record,
     explain_request,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bridge.cli.actions import run
-from bridge.cli.actions.confirmation import MAX_EXAMPLES, VERBS, confirm_operation, count_items
+from bridge.cli.actions.confirmation import MAX_EXAMPLES, confirm_operation
 from bridge.cli.actions.rate_option import RATE
 from bridge.cli.actions.request import DRY_RUN, YES, OperationRequest
 from bridge.cli.bridge_access import open_bridge
@@ -21,6 +21,7 @@ from bridge.cli.ui.tables import Column
 from bridge.cli.usable_config import load_sources
 from bridge.core.operations import OPEN_ITEMS, Operation, OperationStep, StepOutcome
 from bridge.core.times import iso
+from bridge.services.operation_commands import count_items, find_words
 from bridge.services.parsed_records import parse_operation, parse_step, read_state
 from bridge.services.store_access import open_store_to_change
 
@@ -256,7 +257,7 @@ def resume(
             making = make_handler(settings, one, sources)
         open_items = list_items(database, one, outcome=OPEN_ITEMS, limit=MAX_EXAMPLES)
         left = count_items(one.command, one.left, [item.item_id for item in open_items])
-        verb = VERBS.get(one.command, one.command)
+        verb = find_words(one.command).verb
         if not confirm_operation(f"{left} of {one.chosen} left to {verb}", one.left, asked):
             return
         one = resume_operation(database, one, actor=find_actor(settings))

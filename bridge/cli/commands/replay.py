@@ -20,10 +20,8 @@ from bridge.cli.options import (
     say_search_size,
     wrong_usage,
 )
+from bridge.core.operations import NOW, THEN
 from bridge.services.store_access import open_store_to_change
-
-NOW = "now"
-THEN = "then"
 
 
 @click.command(cls=FilteredCommand, epilog=write_choices("replay"))

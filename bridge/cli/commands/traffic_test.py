@@ -23,6 +23,7 @@ from bridge.cli.options import (
 from bridge.cli.traffic_report import TrafficReport
 from bridge.cli.ui import output
 from bridge.core.errors import BridgeError, InvalidRequest, NotFound
+from bridge.core.operations import NOW
 from bridge.core.times import DAY
 from bridge.services.parsed_records import expect_shape
 from bridge.services.store_access import open_store
@@ -189,7 +190,6 @@ def _test_remote(
 ) -> None:
     """Test a file of this machine on the events of the bridge at a URL."""
     from bridge.cli.remote.trials import RemoteTrial, run_remote_trial
-    from bridge.services.traffic_comparison import NOW
 
     file, against = sides
     _set_since(chosen)
@@ -232,7 +232,7 @@ def _test_events(
             raise NotFound("nothing was received yet: there is no database to test with")
         require_existing(settings, database, **chosen)
         wanted = make_filters(**chosen)
-        before = traffic.find_compared_config(settings, database, against or traffic.NOW)
+        before = traffic.find_compared_config(settings, database, against or NOW)
         say_search_size(database, wanted, of_deliveries=False)
         found = traffic.compare_recorded(database, wanted, before, after, limit)
         read = read_stored(database)

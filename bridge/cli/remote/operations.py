@@ -14,9 +14,7 @@ import click
 
 from bridge.cli.actions.confirmation import (
     MAX_EXAMPLES,
-    VERBS,
     confirm_operation,
-    count_items,
     say_notes,
     say_problems,
     say_still_refused,
@@ -32,6 +30,7 @@ from bridge.cli.ui.run_progress import INTERRUPTED
 from bridge.core.errors import BridgeError
 from bridge.core.model import JSON, Status
 from bridge.core.operations import OPEN_ITEMS, Operation, OperationState
+from bridge.services.operation_commands import count_items, find_words, name_items
 from bridge.services.parsed_records import (
     expect_shape,
     parse_delivery,
@@ -70,8 +69,8 @@ def run_remote_operation(
             say_problems((one.id, one.problem or "") for one in _problems(found))
             _confirm(command, found, asked)
         elif is_empty:
-            verb = VERBS.get(command, command)
-            output.say(f"No matching {count_items(command, 0).partition(' ')[2]} to {verb}.")
+            verb = find_words(command).verb
+            output.say(f"No matching {name_items(command)} to {verb}.")
         elif not found["examples"]:
             printer = OutcomePrinter(command, None, asked, 0)
             printer.end(_problems(found))
@@ -94,7 +93,7 @@ def resume_remote_operation(server: str, id_: str, asked: OperationRequest) -> N
         if not one.left:
             output.say(f"{one.id} is finished: no items are left.")
             return
-        verb = VERBS.get(one.command, one.command)
+        verb = find_words(one.command).verb
         shapes = bridge.list_whole_items(one.id, outcome=OPEN_ITEMS, limit=MAX_EXAMPLES)
         items = [parse_step(shape) for shape in shapes]
         left = count_items(one.command, one.left, [item.item_id for item in items])
@@ -112,7 +111,7 @@ def _confirm(command: str, counted: Mapping[str, JSON], asked: OperationRequest)
             warn_of_repetition(int(counted["went_already"]), examples)
         say_notes(map(str, counted.get("notes") or ()))  # a bridge of an earlier version has none
         more = {"left_out": counted["left_out"], "refused": {}} if command == "replay" else {}
-    text = f"{count_items(command, count, examples)} to {VERBS.get(command, command)}"
+    text = f"{count_items(command, count, examples)} to {find_words(command).verb}"
     return confirm_operation(text, count, asked, more)
 
 

@@ -11,7 +11,8 @@ import orjson
 from bridge.config.given_files import SENT_OR_USED_FILES
 from bridge.core.errors import NotFound
 from bridge.core.model import JSON
-from bridge.services.traffic_comparison import NOT_USED_YET, NOW, THEN
+from bridge.core.operations import NOW, THEN
+from bridge.services.traffic_comparison import NOT_USED_YET
 from bridge.services.trials.messages import (
     AGAINST_NAME,
     MAX_PLANNED_CONFIGS,

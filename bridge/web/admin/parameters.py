@@ -10,9 +10,8 @@ from typing import Final
 from bridge.core.audit import AuditAction
 from bridge.core.json_pointers import MAX_POINTER_CHARS, parse_pointer
 from bridge.core.model import JSON, RunState, Status
-from bridge.core.operations import OPEN_ITEMS, StepOutcome
+from bridge.core.operations import NOW, OPEN_ITEMS, THEN, StepOutcome
 from bridge.core.trends import TRENDS
-from bridge.services.explanations import NOW, THEN
 from bridge.services.filter_values import (
     DEAD_KINDS,
     parse_dead_kind,

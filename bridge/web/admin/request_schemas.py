@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from typing import Final
 
+from bridge.core.operations import NOW, THEN
 from bridge.core.scopes import Scope
 from bridge.routing.schemas.inference import MAX_SCHEMA_DEPTH
 from bridge.services.operation_commands import (
     COMMANDS,
     MAX_REASON_CHARS,
     RESOLUTIONS,
-    ROUTE_CHOICES,
 )
 from bridge.services.operation_selection import MAX_IDS, MAX_ITEMS
-from bridge.services.traffic_comparison import NOW, THEN
 from bridge.services.trials.messages import MAX_EXPLAINED_EVENTS, MAX_TRIAL_EVENTS
 from bridge.services.trials.trial import MAX_TRIAL_CHARS, MAX_TRIAL_IDS
 from bridge.web.admin.parameter_reader import Parameter
@@ -86,7 +85,7 @@ REQUEST_SCHEMAS: Final[dict[str, Schema]] = {
             force={"type": "boolean"},
             reason=_text(MAX_REASON_CHARS),
             through=_text(MAX_NAME_CHARS),
-            routes=_word(*ROUTE_CHOICES),
+            routes=_word(NOW, THEN),
             rate=_text(MAX_NAME_CHARS),
         ),
         expect={"type": "integer", "minimum": 0, "maximum": MAX_ITEMS},

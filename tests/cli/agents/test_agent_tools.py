@@ -12,7 +12,6 @@ from command_line import run
 
 from bridge.cli.agents.agent_tool import Effect, describe_cuts
 from bridge.cli.agents.answer_cuts import cut_answer
-from bridge.cli.agents.operation_tools import MEANINGS
 from bridge.cli.agents.proposals import MAX_PROPOSALS, RefusedCall, SessionProposals
 from bridge.cli.agents.tool_answers import mark_data
 from bridge.cli.agents.tool_schemas import write_portable_schema
@@ -25,7 +24,8 @@ TOOLS = build_tools(SCOPE_PRESETS["operator"])
 
 
 def test_every_tool_says_what_it_does_and_takes() -> None:
-    assert MEANINGS.keys() == COMMANDS.keys()
+    proposing = TOOLS["propose_operation"].description
+    assert all(f"- {name}: {one.words.effect}" in proposing for name, one in COMMANDS.items())
     for one in TOOLS.values():
         assert (one.title and one.description.endswith(".")) or "\n- " in one.description
         assert one.schema["type"] == "object" and one.schema["additionalProperties"] is False

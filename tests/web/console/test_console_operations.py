@@ -354,7 +354,7 @@ def test_an_operation_of_a_command_is_shown_without_a_stop(operator: ConsoleOper
     (one,) = operator.add_dead(1)
     made = begin_operation(operator.database, "erase", [one.event_id], actor="ann", asked={})
     html = operator.console.html(f"/operations/{made.id}")
-    assert "Erase 1 item" in html and "/stop" not in html
+    assert "Erase 1 record" in html and "/stop" not in html
     assert operator.console.post(f"/operations/{made.id}/stop").status_code == 409
 
 

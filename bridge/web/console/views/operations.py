@@ -13,7 +13,7 @@ from bridge.core.model import JSON
 from bridge.core.operations import Operation
 from bridge.services import redacted_views
 from bridge.services.delivery_states import describe_status
-from bridge.services.operation_commands import COMMANDS
+from bridge.services.operation_commands import COMMANDS, OperationWords, count_items, find_words
 from bridge.services.operation_control import (
     OperationConflict,
     agree_to_operation,
@@ -32,9 +32,7 @@ from bridge.web.console.lists import ListKind, read_list
 from bridge.web.console.login import find_next_page
 from bridge.web.console.operation_forms import read_proposal
 from bridge.web.console.operation_words import (
-    count_items,
     describe_request,
-    find_words,
     list_names,
 )
 from bridge.web.console.record_links import link_record
@@ -265,9 +263,12 @@ def _describe_item(item: Mapping[str, Any]) -> dict[str, Any]:
 
 def _title(shape: Mapping[str, Any]) -> str:
     ids = _find_examples(shape)
-    words = find_words(shape["command"], shape["asked"], ids)
     count = shape["count"] if shape["state"] in PROPOSED else shape["chosen"]
-    return f"{words.verb} {count_items(shape['command'], count, ids)}"
+    return f"{_find_words(shape).title} {count_items(shape['command'], count or 0, ids)}"
+
+
+def _find_words(shape: Mapping[str, Any]) -> OperationWords:
+    return find_words(shape["command"], _find_examples(shape), shape["asked"].get("to"))
 
 
 def _find_examples(shape: Mapping[str, Any]) -> Sequence[str]:
@@ -279,8 +280,8 @@ def _ask(shape: Mapping[str, Any]) -> str:
     """Return the question of a proposal, or that it has no items."""
     if shape["count"]:
         return f"{_title(shape)}?"
-    verb = find_words(shape["command"], shape["asked"], _find_examples(shape)).verb
-    return f"Nothing to {verb[:1].lower()}{verb[1:]}"
+    title = _find_words(shape).title
+    return f"Nothing to {title[:1].lower()}{title[1:]}"
 
 
 def _describe(shape: Mapping[str, JSON]) -> dict[str, Any]:
@@ -290,7 +291,7 @@ def _describe(shape: Mapping[str, JSON]) -> dict[str, Any]:
     chosen = shape["chosen"]
     return {
         "title": _title(shape),
-        "words": find_words(command, asked, _find_examples(shape)),
+        "words": _find_words(shape),
         "request": describe_request(command, asked),
         "names": [{"id": one, "url": link_record(one)} for one in names],
         "more_names": max(chosen - len(names), 0) if names and isinstance(chosen, int) else 0,
