@@ -18,7 +18,7 @@ ROOT = Path(bridge.__file__).parent
 #: Of a package, in tokens. The modules of `bridge` itself are under its name.
 BUDGET = {
     "bridge": 1300,
-    "cli": 84300,
+    "cli": 84700,
     "config": 29700,
     "core": 20700,
     "delivery": 18000,
@@ -32,7 +32,7 @@ BUDGET = {
     "store": 112800,
     "system": 14700,
     "torture": 23200,
-    "web": 134100,
+    "web": 134400,
     "worker": 27500,
 }
 SLACK = 1000  # by which a package may be below its budget
