@@ -34,6 +34,8 @@ from bridge.delivery.reconcile import Candidate, EarlierLooks, Look
 from bridge.delivery.reconcile_verdict import judge_look
 from bridge.providers.registry import PROVIDERS
 from bridge.routing.model import OWN_SOURCE_NAME
+from bridge.services.operation_kinds import make_move_handler
+from bridge.services.operations import begin_operation, do_items
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects
 from bridge.store.queries import configs
@@ -999,7 +1001,8 @@ def test_show_says_who_did_what_to_an_event_and_its_deliveries(
     monkeypatch.setenv("FLOWBRIDGE_ACTOR", "ana@ops")
     id_, _ = shown(store, {})
     assert run("cancel", id_, "--yes").exit_code == 0
-    assert run("resolve", id_, "--as", "dead", "--yes").exit_code == 1
+    late = begin_operation(store, "resolve", [id_], actor="ana@ops", asked={"to": "dead"})
+    list(do_items(store, late, make_move_handler(store, late), None))
     text = run("show", id_).stdout
     assert (
         "cancel        2" in text
