@@ -27,7 +27,30 @@ COMMANDS: Final = (
 )
 #: Commands with a second word.
 GROUPS: Final = ("db", "flows", "operations", "spam", "token")
-FLAGS: Final = ("dry-run", "help", "live", "yes")
+#: Options of these commands that take no value. Any other option takes one.
+FLAGS: Final = (
+    "all",
+    "clear",
+    "dry-run",
+    "explain",
+    "force",
+    "help",
+    "json",
+    "live",
+    "lock",
+    "no-wait",
+    "not-spam",
+    "repair",
+    "replace",
+    "rewrite",
+    "snapshot",
+    "spam",
+    "unfinished",
+    "verbose",
+    "wait",
+    "with-secret-key",
+    "yes",
+)
 _VALUE: Final = r"[^\s,;()]*[^\s,;().:]"
 _COMMAND: Final = re.compile(
     rf"flowbridge (?:(?:{'|'.join(COMMANDS)})(?![\w-])|(?:{'|'.join(GROUPS)}) [a-z]+)"

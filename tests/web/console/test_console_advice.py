@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import click
 import pytest
 
 from bridge.cli.command_list import COMMANDS as CLI_COMMANDS
+from bridge.cli.main import group
 from bridge.monitoring.conditions import CONDITIONS
-from bridge.web.console.advice import COMMANDS, GROUPS, split_advice
+from bridge.web.console.advice import COMMANDS, FLAGS, GROUPS, split_advice
 from bridge.web.console.condition_links import LINKS
 
 
@@ -25,6 +29,10 @@ from bridge.web.console.condition_links import LINKS
             ],
         ),
         ("flowbridge check --live shows it", ["$flowbridge check --live", "shows it"]),
+        (
+            "once the routes fit: flowbridge check --live --lock",
+            ["once the routes fit:", "$flowbridge check --live --lock"],
+        ),
         ("flowbridge db release --dry-run.", ["$flowbridge db release --dry-run"]),
         ("nothing: flowbridge settles it", ["nothing: flowbridge settles it"]),
         ("flowbridge webs it", ["flowbridge webs it"]),
@@ -38,6 +46,29 @@ def test_commands_stand_apart(advice: str, parts: list[str]) -> None:
 
 def test_the_commands_exist() -> None:
     assert {*COMMANDS, *GROUPS} <= set(CLI_COMMANDS)
+
+
+def test_the_flags_are_those_of_the_commands() -> None:
+    options = [*_options()]
+    with_value = {name for name, is_flag in options if not is_flag}
+    flags = {name for name, is_flag in options if is_flag} - with_value
+    assert {f"--{flag}" for flag in FLAGS} == flags | {"--help"}
+
+
+def _options() -> Iterator[tuple[str, bool]]:
+    """Yield each option of the commands that advice may name, and whether it takes no value."""
+    context = click.Context(group)
+    commands = [group.get_command(context, name) for name in (*COMMANDS, *GROUPS)]
+    while commands:
+        command = commands.pop()
+        assert command is not None
+        if isinstance(command, click.Group):
+            commands += [command.get_command(context, name) for name in command.commands]
+        for option in command.params:
+            if isinstance(option, click.Option):
+                for name in (*option.opts, *option.secondary_opts):
+                    if name.startswith("--"):
+                        yield name, option.is_flag
 
 
 def test_every_linked_condition_exists() -> None:
