@@ -76,7 +76,7 @@ def test_what_comes_up_is_given_a_moment() -> None:
         (
             {"hold_since": NOW, "hold_reason": "the store was restored"},
             "all starts are on hold since",
-            "flowbridge db release",
+            "flowbridge db release --dry-run shows what waits; then flowbridge db release",
         ),
         (
             {"flows_absent": {"triage": "gone"}},

@@ -22,7 +22,7 @@ def find_held_starts(now: Overview) -> Iterator[Occurrence]:
     if now.hold_since is not None:
         yield Occurrence(
             f"all starts are on hold since {format_clock(now.hold_since)}: {now.hold_reason}",
-            "flowbridge db release --dry-run",
+            "flowbridge db release --dry-run shows what waits; then flowbridge db release",
         )
 
 
