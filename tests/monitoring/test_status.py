@@ -335,7 +335,7 @@ def test_what_comes_up_is_given_a_moment() -> None:
         (
             {"runs_ended": {"triage": RunCounts(ended=9, failed=3, in_a_row=2)}},
             "the last 2 runs of route triage failed",
-            "--run failed",
+            "flowbridge deliveries --run failed --route triage --since 1d; fix the flow",
         ),
     ],
 )

@@ -109,11 +109,12 @@ def find_dead(now: Overview) -> Iterator[Occurrence]:
 def find_failing_runs(now: Overview) -> Iterator[Occurrence]:
     """Report routes with many failed runs within a day, or without a success since the last."""
     for route, one in sorted(now.runs_ended.items()):
-        steps = find_common_steps([Need.FAILED], f"--route {route} --since 1d")
+        window = f"--route {route} --since 1d"
+        steps = find_common_steps([Need.FAILED], window)
         see = (
             f"flowbridge show {one.event_id}"
             if one.event_id
-            else f"flowbridge deliveries --route {route} --run failed"
+            else f"flowbridge deliveries --run failed {window}"
         )
         do = "; ".join([see, *steps])
         if one.failed and one.failed >= FAILING_SHARE * one.ended:
