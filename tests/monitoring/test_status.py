@@ -242,9 +242,20 @@ def test_what_comes_up_is_given_a_moment() -> None:
             "flowbridge show dlv_1",
         ),
         (
-            {"queue": [replace(LANE, state="no platform")]},
+            {"queue": [replace(LANE, state="no platform")], "blocked": {}},
             "3 of route triage wait for platform gumloop, which is not",
-            "--route triage",
+            "add it to routes.yaml, or flowbridge cancel --route triage",
+        ),
+        (
+            {"queue": [replace(LANE, state="no platform"), replace(LANE, platform="local")]},
+            "3 of route triage wait for platform gumloop, which is not",
+            "or cancel by id what flowbridge deliveries --route triage --status queued --json lists"
+            " with the platform gumloop",
+        ),
+        (
+            {"queue": [replace(LANE, state="no platform")], "blocked": {"triage": 1}},
+            "3 of route triage wait for platform gumloop, which is not",
+            "or cancel by id",
         ),
         ({"held": 1}, "1 delivery with an unknown outcome waits for", "flowbridge resolve"),
         ({"held": 2}, "2 deliveries with an unknown outcome wait for", "flowbridge resolve"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
@@ -28,12 +29,21 @@ def find_held_starts(now: Overview) -> Iterator[Occurrence]:
 
 def find_missing_platforms(now: Overview) -> Iterator[Occurrence]:
     """Report deliveries that wait for a platform that is not configured."""
+    lanes_of = Counter(lane.route for lane in now.queue)
     for lane in now.queue:
         if lane.state == "no platform":
+            # `cancel --route` also cancels what waits for another platform
+            is_alone = lanes_of[lane.route] == 1 and not now.blocked.get(lane.route)
+            cancel = (
+                f"flowbridge cancel --route {lane.route}"
+                if is_alone
+                else f"cancel by id what flowbridge deliveries --route {lane.route} --status queued"
+                f" --json lists with the platform {lane.platform}"
+            )
             yield Occurrence(
                 f"{lane.queued} of route {lane.route} wait for platform {lane.platform}, which is"
                 " not configured",
-                f"add it to routes.yaml, or flowbridge cancel --route {lane.route}",
+                f"add it to routes.yaml, or {cancel}",
                 lane.route,
             )
 
