@@ -83,8 +83,18 @@ def test_what_comes_up_is_given_a_moment() -> None:
             "route triage names the flow gone, which the local platform does not have",
             (
                 "put gone back into flows.py (flowbridge check lists the flows). Or name another flow"
-                " in routes.yaml: waiting deliveries stay with gone, so"
+                " in routes.yaml: waiting deliveries stay with gone, so flowbridge cancel --route"
+                " triage, then flowbridge replay --route triage --status cancelled --since 1d,"
+                " which starts all flows of the route"
             ),
+        ),
+        (
+            {
+                "flows_absent": {"triage": "gone"},
+                "queue": [replace(LANE, state="no flow", oldest_at=NOW - 86400)],
+            },
+            "route triage names the flow gone",
+            "--status cancelled --since 2d",  # else the oldest events would be lost
         ),
         ({"processes": []}, "nothing runs: no event is received or delivered", "flowbridge serve"),
         ({"processes": [WEB]}, "no worker is running", "flowbridge work"),

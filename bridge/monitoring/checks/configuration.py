@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Final
 
 from bridge.core.status import Overview
+from bridge.core.times import DAY, HOUR
 from bridge.monitoring.checks.occurrence import Occurrence
 
 RELOAD_SECONDS: Final = 15.0  # in which a process takes on another configuration, or is restarted
@@ -60,12 +62,15 @@ def find_unusable_flows(now: Overview) -> Iterator[Occurrence]:
 def find_missing_flows(now: Overview) -> Iterator[Occurrence]:
     """Report local flows that routes name and flows.py does not have."""
     for route, flow in now.flows_absent.items():
+        oldest = min((lane.oldest_at for lane in now.queue if lane.route == route), default=now.at)
+        days = max(1, math.ceil((now.at - oldest + HOUR) / DAY))  # an hour is left to act in
         yield Occurrence(
             f"route {route} names the flow {flow}, which the local platform does not have: its"
             " deliveries wait",
             f"put {flow} back into flows.py (flowbridge check lists the flows). Or name another"
-            f" flow in routes.yaml: waiting deliveries stay with {flow}, so cancel them and replay"
-            " their events",
+            f" flow in routes.yaml: waiting deliveries stay with {flow}, so flowbridge cancel"
+            f" --route {route}, then flowbridge replay --route {route} --status cancelled --since"
+            f" {days}d, which starts all flows of the route",
             route,
         )
 
