@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-#: Commands that advice names; others stay a part of the text.
+#: Commands that advice names; others stay a part of the text. A second word comes first.
 COMMANDS: Final = (
+    "alerts test",
     "alerts",
     "cancel",
     "check",
     "deliveries",
     "doctor",
     "events",
+    "rejects readmit",
     "rejects",
     "replay",
     "resolve",
@@ -25,7 +27,7 @@ COMMANDS: Final = (
     "web",
     "work",
 )
-#: Commands with a second word.
+#: Commands that always have a second word.
 GROUPS: Final = ("db", "flows", "operations", "spam", "token")
 #: Options of these commands that take no value. Any other option takes one.
 FLAGS: Final = (

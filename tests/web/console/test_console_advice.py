@@ -33,6 +33,10 @@ from bridge.web.console.condition_links import LINKS
             "once the routes fit: flowbridge check --live --lock",
             ["once the routes fit:", "$flowbridge check --live --lock"],
         ),
+        (
+            "correct it; then flowbridge rejects readmit --source github",
+            ["correct it; then", "$flowbridge rejects readmit --source github"],
+        ),
         ("flowbridge db release --dry-run.", ["$flowbridge db release --dry-run"]),
         ("nothing: flowbridge settles it", ["nothing: flowbridge settles it"]),
         ("flowbridge webs it", ["flowbridge webs it"]),
@@ -45,7 +49,14 @@ def test_commands_stand_apart(advice: str, parts: list[str]) -> None:
 
 
 def test_the_commands_exist() -> None:
-    assert {*COMMANDS, *GROUPS} <= set(CLI_COMMANDS)
+    assert {name.partition(" ")[0] for name in (*COMMANDS, *GROUPS)} <= set(CLI_COMMANDS)
+
+
+def test_every_second_word_is_known() -> None:
+    for name in COMMANDS:
+        command = group.get_command(click.Context(group), name)
+        if isinstance(command, click.Group):
+            assert {f"{name} {second}" for second in command.commands} <= set(COMMANDS)
 
 
 def test_the_flags_are_those_of_the_commands() -> None:
@@ -58,7 +69,7 @@ def test_the_flags_are_those_of_the_commands() -> None:
 def _options() -> Iterator[tuple[str, bool]]:
     """Yield each option of the commands that advice may name, and whether it takes no value."""
     context = click.Context(group)
-    commands = [group.get_command(context, name) for name in (*COMMANDS, *GROUPS)]
+    commands = [group.get_command(context, name.partition(" ")[0]) for name in (*COMMANDS, *GROUPS)]
     while commands:
         command = commands.pop()
         assert command is not None
