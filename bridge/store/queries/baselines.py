@@ -44,7 +44,7 @@ WITH RECURSIVE walk (at) AS (
 _REJECTS = text("""
 SELECT source, sum(CASE WHEN received_at >= :since THEN 1
     ELSE 0 END) AS lately, count(*) AS n, min(received_at) AS oldest
-FROM reject GROUP BY source
+FROM reject WHERE readmitted_at IS NULL GROUP BY source
 """)
 _RUNS = text(f"""
 WITH run AS (
@@ -94,7 +94,7 @@ def count_recent(connection: Connection, source: str, expect: Rate, now: float) 
 def count_rejects(
     connection: Connection, now: float, lately: float
 ) -> dict[str, tuple[int, float]]:
-    """Return by source the rejects of the last `lately` seconds, and the usual number.
+    """Return by source the open rejects of the last `lately` seconds, and the usual number.
 
     The usual number is the average in that time, over the stored rejects before.
     """
