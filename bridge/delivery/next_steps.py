@@ -73,6 +73,7 @@ class DeliveryContext:
     is_misspelt: bool = False  #: an input of it looks misspelt
     is_changed: bool = False  #: its route has changed since it was planned
     is_removed: bool = False  #: routes.yaml no longer has its route
+    is_replaced: bool = False  #: a replay has planned its event through its route again
     has_several_flows: bool = False  #: its route starts several flows
     obstacle: Obstacle | None = None  #: prevents the search for its run
 
@@ -92,10 +93,11 @@ def find_need(one: Delivery, known: DeliveryContext = NO_CONTEXT) -> Need | None
     if one.status is Status.UNKNOWN:
         is_stuck = known.obstacle is not None and known.obstacle.needs_decision
         return Need.DECISION if one.look_at is None or is_stuck else None
-    if one.status is Status.DEAD and one.dead_kind is DeadKind.OURS:
-        return Need.PARKED
-    if not is_retried(one):
+    is_parked = one.status is Status.DEAD and one.dead_kind is DeadKind.OURS
+    if known.is_replaced or not (is_parked or is_retried(one)):
         return None
+    if is_parked:
+        return Need.PARKED
     if known.is_misspelt:
         return Need.MISSPELT
     if known.is_changed:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from bridge.core.errors import ConfigError, NotFound
@@ -85,10 +86,19 @@ class EventDetails:
             is_misspelt=any(one.is_misspelt for one in missing),
             is_changed=delivery.id in self.changed,
             is_removed=delivery.id in self.removed,
+            is_replaced=self._is_replaced(delivery),
             has_several_flows=delivery.id in self.several,
             obstacle=wait.obstacle if wait is not None else None,
         )
         return find_steps(delivery, known, self.at, self.confirm_seconds)
+
+    def _is_replaced(self, delivery: Delivery) -> bool:
+        """Return whether a replay made a later delivery; one of the same time is another flow's."""
+        after = takewhile(lambda later: later.id != delivery.id, reversed(self.deliveries))
+        return any(
+            later.route == delivery.route and later.created_at != delivery.created_at
+            for later in after
+        )
 
     def as_json(self) -> dict[str, JSON]:
         """Return the details in the shape of `show --json`."""

@@ -173,6 +173,11 @@ THEN = "2025-11-24T16:00:30Z"
             ],
         ),
         (
+            {"status": Status.DEAD, "dead_kind": DeadKind.PLATFORM, "holds_key": True},
+            DeliveryContext(is_replaced=True),
+            ["or flowbridge cancel dlv_1, which releases the deliveries behind it"],
+        ),
+        (
             {"status": Status.DEAD, "dead_kind": DeadKind.PLATFORM},
             DeliveryContext(is_misspelt=True, has_several_flows=True),
             [
