@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from bridge.core.errors import BridgeError
 from bridge.system.descriptors import wait_readable
@@ -18,7 +18,11 @@ from bridge.system.logs import get_logger
 
 T = TypeVar("T")
 
+ALIVE: Final = b"\0"  # written before the result, which begins with another byte
+
 log = get_logger()
+
+_results: int | None = None  # in a forked process: the descriptor for its result
 
 
 def call_in_fork(work: Callable[[], T], seconds: float) -> T:
@@ -32,9 +36,10 @@ def call_in_fork(work: Callable[[], T], seconds: float) -> T:
 
 @dataclass(slots=True)
 class ForkedCall(Generic[T]):
-    """A call that a forked process makes, for at most `seconds`: `wait` once for its result.
+    """A call that a forked process makes: `wait` once for its result.
 
-    A caller that must not wait calls `poll` until it returns True, and then `wait`.
+    It ends after `seconds`, which begin again with each `report_alive` of the process. A caller
+    that must not wait calls `poll` until it returns True, and then `wait`.
     """
 
     child: int
@@ -67,6 +72,10 @@ class ForkedCall(Generic[T]):
         result: T = value
         return result
 
+    def expire(self) -> None:
+        """End its time now; `poll` until it returns True."""
+        self._is_late = True
+
     def kill(self) -> None:
         """End the process, unless it has ended."""
         self._end(0)
@@ -79,7 +88,8 @@ class ForkedCall(Generic[T]):
             except BlockingIOError:
                 self._is_late = time.monotonic() >= self.ends_at
                 return
-            self._raw += piece
+            self.ends_at = time.monotonic() + self.seconds
+            self._raw += piece if self._raw else piece.lstrip(ALIVE)
             self._is_complete = not piece
 
     def _end(self, options: int) -> bool:
@@ -94,6 +104,7 @@ class ForkedCall(Generic[T]):
 
 def begin_in_fork(work: Callable[[], T], seconds: float) -> ForkedCall[T]:
     """Begin to call `work` as `call_in_fork` does, and go on meanwhile."""
+    parent = os.getpid()
     answers, told = os.pipe2(os.O_CLOEXEC)
     os.set_blocking(answers, False)
     sys.stderr.flush()
@@ -104,14 +115,24 @@ def begin_in_fork(work: Callable[[], T], seconds: float) -> ForkedCall[T]:
         os.close(told)
         raise BridgeError(f"cannot start a process: {error.strerror}") from None
     if child == 0:
-        _run_child(work, told)
+        _run_child(work, told, parent)
     os.close(told)
     return ForkedCall(child, answers, seconds, time.monotonic() + seconds)
 
 
-def _run_child(work: Callable[[], T], told: int) -> None:
+def report_alive() -> None:
+    """In the forked process: begin the time of the call again."""
+    if _results is not None:
+        os.write(_results, ALIVE)
+
+
+def _run_child(work: Callable[[], T], told: int, parent: int) -> None:
+    global _results  # noqa: PLW0603 - the process makes one call
+    _results = told
     try:
         die_with_parent()
+        if os.getppid() != parent:  # the parent died before `die_with_parent`
+            os._exit(1)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
         try:

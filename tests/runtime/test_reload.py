@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count, takewhile
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 from folders import SUPPORT
-from reload_bench import QUICK, Bench, in_place, made_anew, replaced, written
+from reload_bench import QUICK, WATCH_SECONDS, Bench, in_place, made_anew, replaced, written
 from serving import children_of, until
 
 from bridge.config.files import FileTracker
@@ -31,7 +32,7 @@ from bridge.runtime.reload.reloader import Reloader
 from bridge.runtime.reload.shared_config import ConfigState, SharedConfig, describe
 from bridge.runtime.reload.watcher import CALL_POLL_SECONDS, NICENESS, call_in_steps
 from bridge.runtime.startup import prepare_store
-from bridge.system.forked_call import begin_in_fork, call_in_fork
+from bridge.system.forked_call import begin_in_fork, call_in_fork, report_alive
 
 #: The bridge forks where there are no threads yet; the process of a test has some.
 pytestmark = [
@@ -44,7 +45,9 @@ MORE = "routes: [{name: more, on: github, inputs: {n: 1}, flow: local/echo}]\n"
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    yield Bench(tmp_path)
+    opened = Bench(tmp_path)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
@@ -278,7 +281,7 @@ def test_what_would_lose_deliveries_is_not_used(bench: Bench, said: list[Any]) -
     assert (known.held, bench.route, bench.kept) == (bench.loses, "first", [])
     assert describe(bench.board)["config"]["held"] == bench.loses
     for _ in range(3):
-        assert bench.poll() == QUICK.config_poll_seconds
+        assert bench.poll() == WATCH_SECONDS
     assert said == [("config_held", {"reason": bench.loses, "used": before.hash})]
     bench.settle(asked=True)
     assert len(said) == 2, "SIGHUP tests and says it again"
@@ -315,7 +318,7 @@ def test_what_is_invalid_changes_nothing_and_is_said_once(bench: Bench, said: li
     assert known.error_since is not None
     assert bench.route == "first"
     for _ in range(3):
-        assert bench.poll() == QUICK.config_poll_seconds
+        assert bench.poll() == WATCH_SECONDS
     assert [event for event, _ in said] == ["config_invalid"]
     bench.file.write_text(bench.file.read_text() + "\n")  # invalid in the same way
     assert bench.settle().error_since == known.error_since
@@ -484,6 +487,116 @@ def test_asked_for_it_is_read_though_nothing_has_changed(bench: Bench, said: lis
     assert bench.board.number == number
 
 
+# -- the process that watches the files
+
+
+@pytest.fixture
+def forks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The processes that this one has forked since then."""
+    children: list[int] = []
+    fork = os.fork
+
+    def noted() -> int:
+        child = fork()
+        if child:
+            children.append(child)
+        return child
+
+    monkeypatch.setattr(os, "fork", noted)
+    return children
+
+
+def watching(bench: Bench) -> None:
+    until(lambda: bench.reader.poll() == WATCH_SECONDS, what="a process that watches")
+
+
+def test_files_at_rest_are_watched_by_one_process(bench: Bench, forks: list[int]) -> None:
+    watching(bench)
+    before = len(forks)
+    checks_end = time.monotonic() + 10 * QUICK.config_poll_seconds
+    until(lambda: bench.reader.poll() and time.monotonic() > checks_end, what="ten checks")
+    assert len(forks) == before
+    bench.file.write_text(written("other"))
+    until(lambda: bench.reader.poll() and bench.known.key != bench.loaded.key, what="the change")
+    assert len(forks) <= before + 3, "two reads, and the next that watches"
+
+
+def test_a_process_that_watches_is_replaced_after_its_end(bench: Bench, forks: list[int]) -> None:
+    watching(bench)
+    os.kill(forks[-1], signal.SIGKILL)
+    until(
+        lambda: bench.reader.poll() == QUICK.config_retry_seconds, what="a wait before the next one"
+    )
+    assert "ended without a result" in bench.known.error[0]
+    watching(bench)
+    assert bench.known.error == ()
+    bench.file.write_text(written("other"))
+    until(lambda: bench.reader.poll() and bench.known.key != bench.loaded.key, what="the change")
+
+
+def test_a_process_that_watches_and_hangs_is_replaced(
+    tmp_path: Path, forks: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path, timings=replace(QUICK, config_read_seconds=2.0))
+    with monkeypatch.context() as patch:
+        patch.setattr(watcher, "watch_files", lambda *_: time.sleep(3600))
+        watching(bench)
+        hung = forks[-1]
+        until(lambda: bench.reader.poll() == QUICK.config_retry_seconds, what="the end of its time")
+    assert "timed out after 2 s" in bench.known.error[0]
+    assert hung not in children_of(os.getpid())
+    watching(bench)
+    assert bench.known.error == ()
+    bench.close()
+
+
+def test_a_read_that_is_asked_for_does_not_wait_for_the_process_that_watches(
+    bench: Bench, said: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watcher, "watch_files", lambda *_: time.sleep(3600))
+    watching(bench)
+    bench.reader.poll(asked=True)
+    watching(bench)
+    until(lambda: bench.reader.poll() and bool(said), what="the read")
+    assert [event for event, _ in said] == ["config_unchanged"]
+
+
+def test_a_sign_of_life_begins_the_time_of_a_call_again() -> None:
+    reads, writes = os.pipe()
+
+    def work() -> str:
+        for _ in range(3):
+            os.read(reads, 1)
+            report_alive()
+        return "done"
+
+    call = begin_in_fork(work, 60)
+    for _ in range(3):
+        before = call.ends_at
+        os.write(writes, b"x")
+        until(lambda before=before: call.poll() or call.ends_at > before, what="a sign of life")
+    assert call.wait() == "done"
+    os.close(reads)
+    os.close(writes)
+
+
+def test_the_process_that_watches_ends_with_its_parent(bench: Bench) -> None:
+    reads, writes = os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        while bench.reader.poll() != WATCH_SECONDS:
+            pass
+        os.write(writes, b"x")
+        signal.pause()
+    os.read(reads, 1)
+    (child,) = children_of(parent)
+    os.kill(parent, signal.SIGKILL)
+    os.waitpid(parent, 0)
+    until(lambda: not Path(f"/proc/{child}/stat").exists(), what="its end")
+    os.close(reads)
+    os.close(writes)
+
+
 # -- work apart, the board, and who is present
 
 
@@ -556,6 +669,7 @@ def test_a_file_system_that_hangs_holds_nothing_else_up(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads, writes = os.pipe()
+    others = set(children_of(os.getpid()))
 
     def hang(*_: object) -> None:
         os.read(reads, 1)
@@ -565,21 +679,26 @@ def test_a_file_system_that_hangs_holds_nothing_else_up(
         patch.setattr(watcher, "read_if_changed", hang)
         assert {reloader.poll() for _ in range(9)} == {CALL_POLL_SECONDS}
         os.write(writes, b"x")
-        until(lambda: reloader.poll() == QUICK.config_poll_seconds, what="the end of it")
+        until(lambda: reloader.poll() == WATCH_SECONDS, what="the end of it")
     call_in_fork(lambda: prepare_store(bench.settings, bench.loaded.config), 60)
     bench.file.write_text(written("other"))
-    until(lambda: reloader.poll() == QUICK.config_poll_seconds, what="another look")
+    until(lambda: reloader.poll() and bench.known.key != bench.loaded.key, what="another look")
     bench.following.catch_up()
     assert (bench.known.error, bench.route) == ((), "other")
     (found,) = call_in_fork(lambda: list_bridges(bench.settings.data), 60)
     assert (found["pid"], found["config"]["hash"]) == (os.getpid(), bench.known.hash)
+    until(lambda: reloader.poll() == WATCH_SECONDS, what="the process that watches")
     with monkeypatch.context() as patch:
         patch.setattr(watcher, "read_if_changed", hang)
-        others = set(children_of(os.getpid()))
-        assert reloader.poll() == CALL_POLL_SECONDS
-        assert len(set(children_of(os.getpid())) - others) == 1
+        watching = children_of(os.getpid())
+        reloader.poll(asked=True)
+        until(
+            lambda: reloader.poll() and set(children_of(os.getpid())) - set(watching),
+            what="the process that reads",
+        )
+        assert {reloader.poll() for _ in range(9)} == {CALL_POLL_SECONDS}
         reloader.close()
-    assert set(children_of(os.getpid())) == others
+    assert not set(children_of(os.getpid())) - others
     assert list_bridges(bench.settings.data) == []
     os.close(reads)
     os.close(writes)
@@ -596,7 +715,7 @@ def test_a_fault_of_the_reloader_is_logged_and_it_reads_again(
     assert [event for event, _ in faults] == ["reload_failed"]
     call_in_fork(lambda: prepare_store(bench.settings, bench.loaded.config), 60)
     bench.file.write_text(written("other"))
-    until(lambda: reloader.poll() == QUICK.config_poll_seconds, what="another look")
+    until(lambda: reloader.poll() and bench.known.key != bench.loaded.key, what="another look")
     bench.following.catch_up()
     assert bench.route == "other"
     reloader.close()

@@ -14,12 +14,15 @@ from bridge.runtime.reload.follower import ConfigFollower
 from bridge.runtime.reload.shared_config import ConfigState
 from bridge.runtime.reload.watcher import (
     CALL_POLL_SECONDS,
+    STEPS_PER_POLL,
     ConfigReader,
     Steps,
     WatchedConfig,
 )
 
-QUICK = Timings(config_quiet_seconds=0.03, config_retry_seconds=0.03)
+QUICK = Timings(config_poll_seconds=0.04, config_quiet_seconds=0.03, config_retry_seconds=0.03)
+#: What `poll` returns while a process watches the files: nothing else is under way.
+WATCH_SECONDS = QUICK.config_poll_seconds / STEPS_PER_POLL
 ROUTES = """
 version: 1
 include: "more/*.yaml"
@@ -41,7 +44,7 @@ class Bench:
     wants it.
     """
 
-    def __init__(self, folder: Path, *, known: bool = True) -> None:
+    def __init__(self, folder: Path, *, known: bool = True, timings: Timings = QUICK) -> None:
         self.folder = folder
         self.kept = []
         self.fails = 0
@@ -52,17 +55,29 @@ class Bench:
         (folder / "secret").write_text("s" * 40)
         (folder / ".env").write_text("GITHUB_SECRET=" + "g" * 40)
         environ = {"FLOWBRIDGE_DATA": str(folder / "data")}
-        self.settings = load_settings(environ, config=str(self.file), timings=QUICK)
+        self.settings = load_settings(environ, config=str(self.file), timings=timings)
         self.loaded = load_config(self.settings)
         self.following = ConfigFollower(self.settings, self.loaded)
         self.board = self.following.board
         self.reader = self.new_reader(self.loaded.disk if known else None)
+        self.wait = 0.0
 
     def new_reader(self, disk: FileTracker | None) -> ConfigReader:
         return ConfigReader(self.settings, self.board, disk, self.remember, self.find_losses)
 
     def poll(self, *, asked: bool = False) -> float:
-        """Take steps until no process works for the reader, and return the seconds to wait."""
+        """Check the files now, take steps until the reader waits, and return the seconds."""
+        if self.wait == WATCH_SECONDS and not asked:  # its process would check them later
+            self.reader.close()
+            self.reader = self.new_reader(self.reader._checked)
+        self.wait = self._take_steps(asked=asked)
+        return self.wait
+
+    def close(self) -> None:
+        """End the process that watches the files."""
+        self.reader.close()
+
+    def _take_steps(self, *, asked: bool) -> float:
         while (wait := self.reader.poll(asked=asked)) == CALL_POLL_SECONDS:
             asked = False
             time.sleep(0.001)
@@ -92,7 +107,7 @@ class Bench:
         """Have the reader look until it waits for a change."""
         for _ in range(10):
             wait = self.poll(asked=asked)
-            if wait == QUICK.config_poll_seconds:
+            if wait == WATCH_SECONDS:
                 self.following.catch_up()
                 return self.known
             asked = False

@@ -19,7 +19,7 @@ from bridge.config.settings import Settings, merge_dotenv
 from bridge.core.errors import BridgeError
 from bridge.runtime.loaded_config import complete_platforms, read_dotenv, warn_of_missing
 from bridge.runtime.reload.shared_config import ConfigState, SharedConfig
-from bridge.system.forked_call import begin_in_fork
+from bridge.system.forked_call import begin_in_fork, report_alive
 from bridge.system.linux_process import release_listening_sockets
 from bridge.system.logs import get_logger
 from bridge.system.priority import lower_priority
@@ -30,8 +30,9 @@ Steps: TypeAlias = Generator[float, None, T]
 
 log = get_logger()
 
-READ_TIMEOUT_SECONDS: Final = 60.0
 CALL_POLL_SECONDS: Final = 0.02  # between looks at a forked process
+#: Of the reader, while a process watches the files: it notices their change within one poll.
+STEPS_PER_POLL: Final = 4
 NICENESS: Final = 10  # reading files is less urgent than answering requests
 MAX_PROBLEMS: Final = 20  # problems that are reported
 
@@ -105,33 +106,52 @@ class ConfigReader:
         self._steps.close()
 
     def _run(self) -> Generator[float, None, None]:
-        timings = self._timings
         while True:
-            found = yield from self._read()
-            if found is not None:
-                yield from self._publish(found)
-            if not self._asked:  # meanwhile
-                yield (
-                    timings.config_retry_seconds
-                    if self._checked is None
-                    else timings.config_poll_seconds
-                )
+            yield from self._publish_result(self._read())
+            if self._checked is not None and not self._asked:
+                yield from self._publish_result(self._wait_for_change(self._checked))
+            if self._checked is None and not self._asked:
+                yield self._timings.config_retry_seconds
+
+    def _publish_result(self, steps: Steps[ReadResult | None]) -> Steps[None]:
+        try:
+            result = yield from steps
+        except BridgeError as error:
+            result = ReadResult(None, problems=(f"reading the configuration failed: {error}",))
+        if result is not None:
+            yield from self._publish(result)
+
+    def _wait_for_change(self, disk: FileTracker) -> Steps[None]:
+        """Wait until a file has changed or a read is asked for.
+
+        One process checks the files all the time: a fork for each check takes more time than the
+        check.
+        """
+        step = self._timings.config_poll_seconds / STEPS_PER_POLL
+        interval = self._timings.config_poll_seconds - step
+        try:
+            yield from call_in_steps(
+                partial(watch_files, disk, interval),
+                self._timings.config_read_seconds,
+                step,
+                lambda: self._asked,
+            )
+        except BridgeError:
+            if not self._asked:  # else it was ended for the read that follows
+                raise
 
     def _read(self) -> Steps[ReadResult | None]:
         """Return what the files say when they are quiet, None if they have not changed."""
         found = None
         since = None if self._asked else self._checked
-        try:
-            while newer := (
-                yield from call_in_steps(
-                    partial(read_if_changed, self._settings, since), READ_TIMEOUT_SECONDS
-                )
-            ):
-                found = newer
-                since = newer.disk
-                yield from _wait(self._timings.config_quiet_seconds)
-        except BridgeError as error:
-            return ReadResult(None, problems=(f"reading the configuration failed: {error}",))
+        while newer := (
+            yield from call_in_steps(
+                partial(read_if_changed, self._settings, since), self._timings.config_read_seconds
+            )
+        ):
+            found = newer
+            since = newer.disk
+            yield from _wait(self._timings.config_quiet_seconds)
         return found
 
     def _publish(self, found: ReadResult) -> Steps[None]:
@@ -195,12 +215,23 @@ class ConfigReader:
             log.info("config_unchanged", hash=known.hash)
 
 
-def call_in_steps(work: Callable[[], T], seconds: float) -> Steps[T]:
-    """Call `work` as `call_in_fork` does, in steps, with a low priority."""
+def call_in_steps(
+    work: Callable[[], T],
+    seconds: float,
+    step: float = CALL_POLL_SECONDS,
+    is_unwanted: Callable[[], bool] = lambda: False,
+) -> Steps[T]:
+    """Call `work` as `call_in_fork` does, in steps, with a low priority.
+
+    The call ends with BridgeError as soon as it `is_unwanted`.
+    """
     call = begin_in_fork(partial(_call_apart, work), seconds)
     try:
         while not call.poll():
-            yield CALL_POLL_SECONDS
+            yield step
+            if is_unwanted():
+                call.expire()
+                step = CALL_POLL_SECONDS
         return call.wait()
     finally:
         call.kill()  # if the reader is closed meanwhile
@@ -220,6 +251,13 @@ def _wait(seconds: float) -> Generator[float, None, None]:
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
         yield left
+
+
+def watch_files(disk: FileTracker, interval: float) -> None:
+    """Return when a file is no longer as it was read."""
+    while not disk.has_changed():
+        report_alive()
+        time.sleep(interval)
 
 
 def read_if_changed(settings: Settings, since: FileTracker | None) -> ReadResult | None:
