@@ -19,6 +19,9 @@ from bridge.system.logs import get_logger
 T = TypeVar("T")
 
 ALIVE: Final = b"\0"  # written before the result, which begins with another byte
+#: For a killed process to end: one that waits for a disk ends only after that.
+KILL_SECONDS: Final = 1.0
+KILL_POLL_SECONDS: Final = 0.001
 
 log = get_logger()
 
@@ -54,14 +57,14 @@ class ForkedCall(Generic[T]):
     def poll(self) -> bool:
         """Return whether the process has ended. Kills one that has used up its time."""
         self._read()
-        return (self._is_complete or self._is_late) and self._end(os.WNOHANG)
+        return (self._is_complete or self._is_late) and self._end()
 
     def wait(self) -> T:
         """Return the result, or raise, as `call_in_fork` does."""
         while not self._is_complete and not self._is_late:
             wait_readable([self.answers], self.ends_at - time.monotonic())
             self._read()
-        self._end(0)
+        self.kill()
         if self._is_late:
             raise BridgeError(f"timed out after {self.seconds:g} s")
         if not self._raw:
@@ -77,8 +80,10 @@ class ForkedCall(Generic[T]):
         self._is_late = True
 
     def kill(self) -> None:
-        """End the process, unless it has ended."""
-        self._end(0)
+        """End the process, unless it has ended. Waits for its end, at most `KILL_SECONDS`."""
+        until = time.monotonic() + KILL_SECONDS
+        while not self._end() and time.monotonic() < until:
+            time.sleep(KILL_POLL_SECONDS)
 
     def _read(self) -> None:
         """Read what it has written so far; its result is complete when it closes its end."""
@@ -92,11 +97,11 @@ class ForkedCall(Generic[T]):
             self._raw += piece if self._raw else piece.lstrip(ALIVE)
             self._is_complete = not piece
 
-    def _end(self, options: int) -> bool:
-        """Kill and reap the process; return whether it is gone. `options` as of `os.waitpid`."""
+    def _end(self) -> bool:
+        """Kill the process, and reap it if it has ended; return whether it is gone."""
         if not self._is_reaped:
             os.kill(self.child, signal.SIGKILL)
-            self._is_reaped = os.waitpid(self.child, options)[0] != 0
+            self._is_reaped = os.waitpid(self.child, os.WNOHANG)[0] != 0
             if self._is_reaped:
                 os.close(self.answers)
         return self._is_reaped

@@ -331,14 +331,41 @@ def test_only_receivers_and_their_parent_keep_the_address(tmp_path: Path) -> Non
         def others() -> list[int]:
             found = []
             for pid in tree_of(bridge.pid):
-                with suppress(OSError):  # one that looks at the files ends meanwhile
+                with suppress(OSError):  # one that reads the files ends meanwhile
                     files = [*map(os.readlink, Path(f"/proc/{pid}/fd").iterdir())]
                     if f"socket:[{inode}]" not in files:
                         found.append(pid)
             return found
 
-        until(lambda: len(others()) == 1, what="one process that cannot listen")
-        assert len(tree_of(bridge.pid)) > 2
+        until(lambda: len(others()) == 2, what="a process that reads, and its own that watches")
+        assert len(tree_of(bridge.pid)) > 3
+
+
+def test_what_watches_the_files_holds_neither_the_store_nor_a_listening_socket(
+    bridge: Bridge,
+) -> None:
+    listening = {
+        f"socket:[{fields[9]}]"
+        for line in Path("/proc/net/tcp").read_text().splitlines()
+        if (fields := line.split())[3] == "0A"
+    }
+
+    def watching() -> list[set[str]]:
+        found = []
+        for pid in set(children_of(bridge.pid)) - set(web_and_work(bridge)):
+            with suppress(OSError):  # one that reads the files ends meanwhile
+                found.append({*map(os.readlink, Path(f"/proc/{pid}/fd").iterdir())})
+        return found
+
+    # one that has just been forked still holds them
+    until(
+        lambda: [
+            files
+            for files in watching()
+            if not files & listening and not re.search(r"\.db", str(files))
+        ],
+        what="a process that holds none",
+    )
 
 
 def test_what_was_acknowledged_by_web_alone_is_delivered_by_a_later_worker(tmp_path: Path) -> None:
