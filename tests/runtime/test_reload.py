@@ -30,7 +30,12 @@ from bridge.runtime.reload import follower, watcher
 from bridge.runtime.reload import reloader as reloader_module
 from bridge.runtime.reload.reloader import Reloader
 from bridge.runtime.reload.shared_config import ConfigState, SharedConfig, describe
-from bridge.runtime.reload.watcher import CALL_POLL_SECONDS, NICENESS, call_in_steps
+from bridge.runtime.reload.watcher import (
+    CALL_POLL_SECONDS,
+    NICENESS,
+    STEPS_PER_POLL,
+    call_in_steps,
+)
 from bridge.runtime.startup import prepare_store
 from bridge.system.forked_call import begin_in_fork, call_in_fork, report_alive
 
@@ -628,6 +633,40 @@ def test_who_begins_work_apart_need_not_wait_for_it() -> None:
             os.waitpid(one.child, os.WNOHANG)  # it has been waited for
     os.close(reads)
     os.close(writes)
+
+
+def test_the_end_of_work_apart_is_not_waited_for_forever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that waits for a disk ends after its kill only when the disk answers."""
+
+    def find_none(_child: int, options: int) -> tuple[int, int]:
+        assert options == os.WNOHANG, "it would wait"
+        return 0, 0
+
+    call = begin_in_fork(signal.pause, 60)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "waitpid", find_none)
+        call.kill()
+    os.waitid(os.P_PID, call.child, os.WEXITED | os.WNOWAIT)  # it was killed
+    call.kill()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(call.child, os.WNOHANG)
+
+
+def test_the_state_of_a_bridge_at_rest_is_published_once_a_poll_of_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path, timings=replace(QUICK, config_poll_seconds=3600.0))
+    published: list[Any] = []
+    monkeypatch.setattr(Presence, "publish", lambda _, state: published.append(state))
+    reloader = Reloader(bench.settings, bench.board, bench.loaded)
+    until(lambda: reloader.poll() == 3600.0 / STEPS_PER_POLL, what="the process that watches")
+    reloader.poll()
+    assert len(published) == 1
+    bench.board.write(replace(bench.known, held="a reason"))
+    reloader.poll()
+    assert [state["config"]["held"] for state in published] == [None, "a reason"]
+    reloader.close()
+    bench.close()
 
 
 def test_what_reads_files_is_less_urgent_and_leaves_signals_to_the_others() -> None:

@@ -48,6 +48,8 @@ class Reloader:
         self._presence = _open_presence(settings)
         self._reader = self._make_reader(loaded.disk)
         self._due = 0.0
+        self._published_number = -1
+        self._publish_due = 0.0
         board.register(RELOADER_ROLE, board.read().hash)
 
     def ask(self) -> None:
@@ -68,8 +70,7 @@ class Reloader:
         try:
             wait = self._reader.poll(asked=asked)
             self._board.write_hash(self._board.read().hash)
-            if self._presence is not None:
-                self._presence.publish(_describe_bridge(self._settings, self._board, self._top))
+            self._publish()
         except Exception as fault:
             log.error("reload_failed", exc_info=fault)
             self._reader = self._make_reader(None)
@@ -82,6 +83,18 @@ class Reloader:
         self._reader.close()
         if self._presence is not None:
             self._presence.close()
+
+    def _publish(self) -> None:
+        """Publish the state of the bridge after each change of the configuration, and once a
+        poll of the files.
+        """
+        number = self._board.number
+        now = time.monotonic()
+        if self._presence is None or (number == self._published_number and now < self._publish_due):
+            return
+        self._presence.publish(_describe_bridge(self._settings, self._board, self._top))
+        self._published_number = number
+        self._publish_due = now + self._settings.timings.config_poll_seconds
 
     def _make_reader(self, disk: FileTracker | None) -> ConfigReader:
         return ConfigReader(self._settings, self._board, disk, self._remember, self._find_losses)
