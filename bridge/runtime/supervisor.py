@@ -19,6 +19,7 @@ from bridge.runtime.handover import Replacement
 from bridge.runtime.reload.reloader import Reloader
 from bridge.runtime.systemd import ServiceNotifier
 from bridge.runtime.watchdog import Watchdog
+from bridge.system.descriptors import wait_readable
 from bridge.system.linux_process import defer_signals, die_with_parent
 from bridge.system.logs import get_logger
 from bridge.system.shared_memory import shrink_memory
@@ -28,6 +29,7 @@ log = get_logger()
 # to the supervisor: start a replacement, and end when it is ready; to a child: end without hurry
 HANDOVER_SIGNAL = signal.SIGUSR2
 STEADY_SECONDS = 60.0  # a process that ran this long is restarted at once
+HANDOVER_POLL_SECONDS = 0.05  # between looks at a replacement
 RESTART_BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -72,9 +74,13 @@ class Supervisor:
         self._on_terminal = False
         self._handover_requested = False
         self._leaving = False
+        self._signals = -1  # can be read after each signal
 
     def run(self) -> int:
         """Run until SIGTERM or SIGINT; return 0 if all children ended in time."""
+        self._signals, woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # it only wakes
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         self._on_terminal = os.isatty(2)
@@ -93,9 +99,22 @@ class Supervisor:
             ):
                 return self._end_after_handover(successor)
             self._reloader.poll_if_due()
-            time.sleep(0.05)
+            self._wait()
         self._watch.notify_stopping()
         return self._stop()
+
+    def _wait(self) -> None:
+        """Wait until a step is due, or a signal or a wake-up arrives."""
+        now = time.monotonic()
+        seconds = min(
+            self._reloader.seconds_to_wait,
+            self._watch.seconds_to_wait,
+            *(child.restart_at - now for child in self._children if child.restart_at is not None),
+        )
+        if self._successor is not None:
+            seconds = min(seconds, HANDOVER_POLL_SECONDS)
+        if self._signals in wait_readable([self._signals, self._reloader.wake.fileno()], seconds):
+            os.read(self._signals, 65536)
 
     def stop(self) -> None:
         """Ask `run` to end."""
@@ -123,7 +142,8 @@ class Supervisor:
             with defer_signals():
                 child.pid = os.fork()
                 if child.pid == 0:
-                    for number in (signal.SIGTERM, signal.SIGINT):
+                    signal.set_wakeup_fd(-1)  # else its signals would reach this process
+                    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
                         signal.signal(number, signal.SIG_DFL)
                     signal.signal(HANDOVER_SIGNAL, signal.SIG_IGN)
         except OSError as error:  # a limit of the machine: the other processes go on

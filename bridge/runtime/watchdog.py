@@ -19,6 +19,8 @@ from bridge.config.addresses import Address, bracket
 from bridge.core.timings import TIMINGS, Timings
 from bridge.runtime.systemd import READY, ServiceNotifier
 
+POLL_SECONDS: Final = 0.05  # between polls while an answer or the start of the service is awaited
+REST_SECONDS: Final = 1.0  # the same at rest, at most
 SLOW_PROBE_SECONDS: Final = 1.0  # between probes during a slow start
 # after which the service counts as started though it is not ready: it makes progress, and a restart
 # would not fix it
@@ -105,6 +107,17 @@ class Watchdog:
         self._began_at = time.monotonic()
         self._notified: bool | None = None  # the last notified state; None: nothing yet
         self._ready = False
+
+    @property
+    def seconds_to_wait(self) -> float:
+        """The seconds until the next poll, unless a process ends before."""
+        if not self.notify:
+            return REST_SECONDS
+        if self._notified is None or self._pending_probe is not None:
+            return POLL_SECONDS
+        until_probe = REST_SECONDS if self._receivers is None else self._next - time.monotonic()
+        until_ping = self.notify.watchdog / 8 or REST_SECONDS
+        return max(POLL_SECONDS, min(REST_SECONDS, until_probe, until_ping))
 
     def poll(self, *, all_alive: bool) -> None:
         """Probe and notify if due; never waits, so call it often. `all_alive`: all children run."""

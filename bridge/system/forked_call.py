@@ -138,6 +138,7 @@ def _run_child(work: Callable[[], T], told: int, parent: int) -> None:
         die_with_parent()
         if os.getppid() != parent:  # the parent died before `die_with_parent`
             os._exit(1)
+        signal.set_wakeup_fd(-1)  # else its signals would reach the parent
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
         try:

@@ -31,6 +31,10 @@ class Wake:
         (at,) = _TIME.unpack_from(self._seen)
         return float(at)
 
+    def fileno(self) -> int:
+        """Return the descriptor that can be read while a wake-up is pending."""
+        return self._read
+
     def notify(self) -> None:
         """Wake the sleeper now, or the next time it would sleep."""
         if self._seen[_PENDING_OFFSET]:

@@ -19,6 +19,7 @@ from bridge.runtime.reload.watcher import ConfigReader, Steps, WatchedConfig, ca
 from bridge.store.db.database import Database
 from bridge.store.queries import configs
 from bridge.system.logs import get_logger
+from bridge.system.wakeup import Wake
 
 log = get_logger()
 
@@ -48,13 +49,23 @@ class Reloader:
         self._presence = _open_presence(settings)
         self._reader = self._make_reader(loaded.disk)
         self._due = 0.0
-        self._published_number = -1
-        self._publish_due = 0.0
+        self._reported_number = -1
+        self._report_due = 0.0
         board.register(RELOADER_ROLE, board.read().hash)
 
     def ask(self) -> None:
         """Request a read by the next poll, even of files that have not changed."""
         self._board.wake.notify()
+
+    @property
+    def seconds_to_wait(self) -> float:
+        """The seconds until a step is due, unless `wake` is notified before."""
+        return self._due - time.monotonic()
+
+    @property
+    def wake(self) -> Wake:
+        """What a request for a read wakes."""
+        return self._board.wake
 
     def poll_if_due(self) -> None:
         """Take a step if one is due or asked for; never waits, so call it often."""
@@ -69,8 +80,7 @@ class Reloader:
         """
         try:
             wait = self._reader.poll(asked=asked)
-            self._board.write_hash(self._board.read().hash)
-            self._publish()
+            self._report()
         except Exception as fault:
             log.error("reload_failed", exc_info=fault)
             self._reader = self._make_reader(None)
@@ -84,17 +94,17 @@ class Reloader:
         if self._presence is not None:
             self._presence.close()
 
-    def _publish(self) -> None:
-        """Publish the state of the bridge after each change of the configuration, and once a
-        poll of the files.
-        """
+    def _report(self) -> None:
+        """Report the state after each change of the configuration, and once a poll of the files."""
         number = self._board.number
         now = time.monotonic()
-        if self._presence is None or (number == self._published_number and now < self._publish_due):
+        if number == self._reported_number and now < self._report_due:
             return
-        self._presence.publish(_describe_bridge(self._settings, self._board, self._top))
-        self._published_number = number
-        self._publish_due = now + self._settings.timings.config_poll_seconds
+        self._board.write_hash(self._board.read().hash)
+        if self._presence is not None:
+            self._presence.publish(_describe_bridge(self._settings, self._board, self._top))
+        self._reported_number = number
+        self._report_due = now + self._settings.timings.config_poll_seconds
 
     def _make_reader(self, disk: FileTracker | None) -> ConfigReader:
         return ConfigReader(self._settings, self._board, disk, self._remember, self._find_losses)
