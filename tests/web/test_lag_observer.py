@@ -23,9 +23,9 @@ class Loop:
     ("ended_at", "seconds", "lag"),
     [
         (0.10, 0.05, 0.03),  # before the sample was due: it delayed others only
-        (0.27, 0.05, 0.01),  # from 0.22 on: the sample was due meanwhile
-        (0.27, 0.01, 0.02),  # after the sample was due
-        (0.28, 0.28, 0.0),
+        (SAMPLE_SECONDS + 0.02, 0.05, 0.01),  # begun before the sample was due
+        (SAMPLE_SECONDS + 0.02, 0.01, 0.02),  # after the sample was due
+        (SAMPLE_SECONDS + 0.03, SAMPLE_SECONDS + 0.03, 0.0),
     ],
 )
 def test_commits_that_delay_a_sample_are_no_lag(

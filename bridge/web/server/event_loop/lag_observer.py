@@ -9,7 +9,7 @@ from typing import Final
 from bridge.monitoring.counters import COUNTS
 from bridge.monitoring.metrics import COMMIT, LOOP_LAG
 
-SAMPLE_SECONDS: Final = 0.25  # between two measurements of the lag
+SAMPLE_SECONDS: Final = 0.5  # between two measurements of the lag
 
 
 class LagObserver:
