@@ -54,8 +54,8 @@ def test_a_server_follows_the_configuration_and_ends_all_that_was_started(
             what="the changed routes.yaml in every receiver",
         )
         tree = until(
-            lambda: len(found := tree_of(bridge.pid)) == 1 + receivers + 1 and found,
-            what="the parent, the receivers, and the reader, and nothing else",
+            lambda: len(found := tree_of(bridge.pid)) == 1 + receivers + 2 and found,
+            what="the parent, the receivers, the reader and what watches, and nothing else",
         )
         assert len(children_of(bridge.pid)) == (receivers + 1 if arguments else 1)
         end(bridge)
