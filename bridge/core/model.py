@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from bridge.core.records import record
 
 JSON = Any  # what orjson.loads can return
+#: the source of flowbridge's own alerts; it has no URL, so it accepts no requests
+OWN_SOURCE_NAME: Final = "flowbridge"
 
 
 class Status(StrEnum):

@@ -18,12 +18,12 @@ from typing import Any, Final
 import orjson
 
 from bridge.core.alert import Alert
-from bridge.core.model import Event
+from bridge.core.model import OWN_SOURCE_NAME, Event
 from bridge.core.times import iso
 from bridge.core.timings import TIMINGS, Timings
 from bridge.monitoring.conditions import CONDITIONS, CRITICAL, WARNING, HealthProblem
 from bridge.routing.matching.matcher import match_type
-from bridge.routing.model import OWN_SOURCE_NAME, Config, Mode
+from bridge.routing.model import Config, Mode
 
 RAISED = "alert.raised"
 RESOLVED = "alert.resolved"

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bridge import __version__
+from bridge.core.model import OWN_SOURCE_NAME
 from bridge.core.status import (
     RECENT_REJECTS_SECONDS,
     OverdueWork,
@@ -26,7 +27,7 @@ from bridge.monitoring.alerts import has_alert_route
 from bridge.monitoring.flow_changes import list_flow_changes
 from bridge.monitoring.stuck_deliveries import find_stuck
 from bridge.routing.idle_routes import find_idle_routes
-from bridge.routing.model import OWN_SOURCE_NAME, AbsentFlows
+from bridge.routing.model import AbsentFlows
 from bridge.store.backup import age
 
 if TYPE_CHECKING:

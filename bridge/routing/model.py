@@ -9,7 +9,7 @@ from typing import Final
 
 from bridge.core.locators import AnyLocator
 from bridge.core.masking import Redaction
-from bridge.core.model import JSON, Retry
+from bridge.core.model import JSON, OWN_SOURCE_NAME, Retry
 from bridge.core.rate_limits import NO_LIMITS, Limits, Rate
 from bridge.core.retention import DEDUP_SECONDS, DEFAULT_RETENTION, Retention
 from bridge.providers.model import EventBatch, Provider
@@ -263,8 +263,6 @@ class Config:
         return OWN_SOURCE if name == OWN_SOURCE_NAME else self.sources.get(name)
 
 
-#: the source of flowbridge's own alerts; it has no URL, so it accepts no requests
-OWN_SOURCE_NAME: Final = "flowbridge"
 OWN_SOURCE: Final = Source(
     name=OWN_SOURCE_NAME,
     provider=Provider(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bridge.core.errors import ConfigError, ExpressionError
-from bridge.core.model import FAILED_RUN_STATES, Delivery, Event, Status
+from bridge.core.model import FAILED_RUN_STATES, OWN_SOURCE_NAME, Delivery, Event, Status
 from bridge.services.usable_config import (
     UsableConfig,
     body_reader,
@@ -65,7 +65,6 @@ def find_reasons(found: EventHistory, settings: Settings) -> RouteReasons:
     There are no reasons for events that are not routed.
     """
     from bridge.core.retention import is_content_deleted
-    from bridge.routing.model import OWN_SOURCE_NAME
     from bridge.routing.planner import build_context
 
     event = found.event

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.core.errors import NotFound, UnknownName
+from bridge.core.model import OWN_SOURCE_NAME
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
@@ -79,8 +80,6 @@ def check_names(
 
 
 def _list_names(config: Config, what: str) -> list[str]:
-    from bridge.routing.model import OWN_SOURCE_NAME
-
     if what == "source":
         return [*config.sources, OWN_SOURCE_NAME]
     return list(config.route_names if what == "route" else config.platforms)

@@ -20,6 +20,7 @@ from bridge.cli.option_types import TimeParam
 from bridge.cli.ui import output
 from bridge.config.loader import load
 from bridge.core.model import (
+    OWN_SOURCE_NAME,
     DeadKind,
     Debounce,
     Delivery,
@@ -33,7 +34,6 @@ from bridge.core.model import (
 from bridge.delivery.reconcile import Candidate, EarlierLooks, Look
 from bridge.delivery.reconcile_verdict import judge_look
 from bridge.providers.registry import PROVIDERS
-from bridge.routing.model import OWN_SOURCE_NAME
 from bridge.services.operation_kinds import make_move_handler
 from bridge.services.operations import begin_operation, do_items
 from bridge.store.db.database import Database

@@ -14,8 +14,7 @@ from command_line import lines, run
 from records import make_delivery, make_event
 from sqlalchemy import func, select
 
-from bridge.core.model import DeadKind, Status
-from bridge.routing.model import OWN_SOURCE_NAME
+from bridge.core.model import OWN_SOURCE_NAME, DeadKind, Status
 from bridge.services.operations import begin_operation
 from bridge.store.db.database import Database
 from bridge.store.inbound import events

@@ -27,6 +27,7 @@ from bridge.config.loader import load
 from bridge.config.settings import load_settings
 from bridge.core.alert import Alert
 from bridge.core.errors import ConfigError
+from bridge.core.model import OWN_SOURCE_NAME
 from bridge.core.rate_limits import Rate
 from bridge.core.status import RunCounts, SourceStatus
 from bridge.core.timings import TIMINGS
@@ -42,7 +43,7 @@ from bridge.monitoring.alerts import (
 )
 from bridge.monitoring.conditions import CONDITIONS, HealthProblem, find_problems
 from bridge.providers.registry import PROVIDERS
-from bridge.routing.model import OWN_SOURCE_NAME, Config, Source
+from bridge.routing.model import Config, Source
 from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database
 from bridge.store.inbound import events

@@ -12,8 +12,7 @@ from bridge.cli.remote.changes import RemoteChanges
 from bridge.cli.remote.client import PAGE_ITEMS, PAGE_REJECTS, AdminClient, Query
 from bridge.cli.remote.request_parts import quote_id, write_filters, write_page_size
 from bridge.core.errors import NotFound
-from bridge.core.model import JSON
-from bridge.routing.model import OWN_SOURCE_NAME
+from bridge.core.model import JSON, OWN_SOURCE_NAME
 from bridge.services.bridge_reader import CauseList, Chosen, NamedShape, Shape
 from bridge.services.operations import name_actor
 from bridge.services.parsed_records import expect_shape, parse_event

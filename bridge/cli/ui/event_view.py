@@ -10,7 +10,7 @@ import click
 from bridge.cli.ui import output
 from bridge.cli.ui.request_view import print_event_request, print_hidden_request, print_request
 from bridge.cli.ui.text_blocks import OUTPUT_LINES, SHOW_ALL_HINT, print_block
-from bridge.core.model import Attempt, Event, Reject, Status
+from bridge.core.model import OWN_SOURCE_NAME, Attempt, Event, Reject, Status
 from bridge.core.times import iso_seconds
 from bridge.services.delivery_states import describe_status
 from bridge.services.run_evidence import WINDOW_NAME, describe_search
@@ -75,8 +75,6 @@ def _print_whole_delivery(
 
 
 def _print_unmatched(screen: EventScreen) -> None:
-    from bridge.routing.model import OWN_SOURCE_NAME
-
     event = screen.event
     lines = [": ".join(filter(None, pair)) for pair in screen.unmatched]
     if screen.deliveries:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from bridge.config.build.platforms import describe_missing_platform
 from bridge.config.problems import Path, Report, describe_type, join_names
+from bridge.core.model import OWN_SOURCE_NAME
 from bridge.core.typos import suggest
-from bridge.routing.model import OWN_SOURCE_NAME, Flow, Platform, Source
+from bridge.routing.model import Flow, Platform, Source
 
 if TYPE_CHECKING:
     from bridge.config.schema.routes import RouteSchema

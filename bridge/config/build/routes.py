@@ -12,11 +12,11 @@ from bridge.config.build.json_schemas import Schemas
 from bridge.config.build.references import References, find_flows, find_source
 from bridge.config.problems import Path, Report
 from bridge.core.errors import CompileError
-from bridge.core.model import Retry
+from bridge.core.model import OWN_SOURCE_NAME, Retry
 from bridge.providers.registry import PROVIDERS
 from bridge.routing.matching.clauses import AllOf, Clause
 from bridge.routing.matching.matcher import compile_match, compile_when
-from bridge.routing.model import OWN_SOURCE_NAME, Mode, Route
+from bridge.routing.model import Mode, Route
 from bridge.routing.templates import Inputs, compile_inputs
 
 if TYPE_CHECKING:

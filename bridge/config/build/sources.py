@@ -19,6 +19,7 @@ from bridge.config.problems import Path, Report
 from bridge.config.valid_document import ValidDocument
 from bridge.core.locators import compile_locator
 from bridge.core.masking import Redaction
+from bridge.core.model import OWN_SOURCE_NAME
 from bridge.core.rate_limits import Rate
 from bridge.core.retention import Retention
 from bridge.core.typos import suggest
@@ -26,7 +27,7 @@ from bridge.ingest.redaction import compile_redaction
 from bridge.providers.model import EventBatch, masked_locators
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.signatures.shared_token import Unsigned
-from bridge.routing.model import OWN_SOURCE_NAME, Source
+from bridge.routing.model import Source
 
 DEFAULT_FORM_RATES = (Rate(count=60, per=60.0), Rate(count=10, per=60.0))  # in all, and per address
 PUBLIC_DAILY_BYTES = 64 * 1024 * 1024  # of a source without verification

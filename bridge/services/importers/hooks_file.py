@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bridge.core.errors import CompileError, InvalidRequest
-from bridge.core.model import JSON
-from bridge.routing.model import OWN_SOURCE_NAME
+from bridge.core.model import JSON, OWN_SOURCE_NAME
 from bridge.services.importers.document_reader import read_document
 from bridge.services.importers.hook_inputs import HookInputs
 from bridge.services.importers.hook_proofs import GETENV_MARK, HookProof, build_source

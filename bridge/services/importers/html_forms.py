@@ -10,8 +10,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from bridge.core.errors import InvalidRequest
+from bridge.core.model import OWN_SOURCE_NAME
 from bridge.ingest.forms.control_fields import CONTROL_FIELDS
-from bridge.routing.model import OWN_SOURCE_NAME
 from bridge.services.importers.html_fields import BUTTON_TYPES, make_rule
 from bridge.services.importers.html_reader import HtmlControl, HtmlForm, HtmlPage, read_page
 from bridge.services.importers.model import FindingLog, ImportResult, choose_name, make_name

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bridge.core.errors import CompileError, InvalidRequest
-from bridge.routing.model import OWN_SOURCE_NAME
+from bridge.core.model import OWN_SOURCE_NAME
 from bridge.services.importers.document_reader import read_document
 from bridge.services.importers.hook_proofs import HookProof, build_source
 from bridge.services.importers.hook_references import NotCarried

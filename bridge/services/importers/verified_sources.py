@@ -7,8 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bridge.core.model import JSON
-from bridge.routing.model import OWN_SOURCE_NAME
+from bridge.core.model import JSON, OWN_SOURCE_NAME
 from bridge.services.importers.hook_proofs import KNOWN_HEADERS, build_source
 from bridge.services.importers.model import FindingLog, ImportResult, choose_name, make_name
 from bridge.services.project.env_file import secret_variable

@@ -10,8 +10,7 @@ from sqlalchemy import Column, Row, Select, desc, null, select
 from sqlalchemy import text as sql_text
 
 from bridge.core.errors import NotFound
-from bridge.core.model import Attempt, Delivery, Event
-from bridge.routing.model import OWN_SOURCE_NAME
+from bridge.core.model import OWN_SOURCE_NAME, Attempt, Delivery, Event
 from bridge.store.db import id_prefix
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
