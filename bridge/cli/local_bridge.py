@@ -69,7 +69,7 @@ class LocalBridge:
         """Yield events with their deliveries."""
         from bridge.store.queries import events
 
-        wanted = make_filters(**chosen)
+        wanted = make_filters(**chosen).without_own
         self._check(chosen)
         if self.database is None:
             return

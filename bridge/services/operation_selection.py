@@ -187,7 +187,9 @@ def _select_replay(
     chosen = (
         selection.select_named_replay(database, asked.ids, through, check)
         if asked.filters is None
-        else _find_events(database, asked.filters, check, spam=False)
+        else _find_events(
+            database, selection.replay_filters(asked.filters, through), check, spam=False
+        )
     )
     if len(chosen.ids) > MAX_FORECAST_EVENTS:
         return OperationSelection(

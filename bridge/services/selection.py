@@ -126,6 +126,13 @@ def select_named_events(
     return select_names(names, lambda name: [event_lookup.find(database, name)[0]], check)
 
 
+def replay_filters(filters: Filters, through: str | None) -> Filters:
+    """Return the filters on the events of a replay, which are those of the list of events; a route
+    that it plans `through` may be one of flowbridge's own events.
+    """
+    return filters.without_own if through is None else filters
+
+
 def select_named_replay(
     database: Database,
     names: Sequence[str],

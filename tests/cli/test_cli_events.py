@@ -365,6 +365,30 @@ def test_show_alone_is_the_newest_event(store: Database, folder: Path) -> None:
     ) in run("show", alert.id).stdout
 
 
+def test_events_leave_out_alerts_and_say_how_many(
+    store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = " of flowbridge itself; --source flowbridge lists them\n"
+    for number in range(3):
+        alert = make_event(
+            f"alert{number}", source=OWN_SOURCE_NAME, type="alert.raised", now=NOW + number
+        )
+        events.add(store, alert, [], lambda *_: [])
+    empty = run("events", "--status", "none")
+    assert empty.stdout == "" and f"left out: 3 events{note}" in empty.stderr
+    event = make_event("1", now=NOW + 1.5)
+    events.add(store, event, [], lambda *_: [])
+    listed = run("events", "--json")
+    assert [one["id"] for one in lines(listed)] == [event.id] and listed.stderr == ""
+    assert run("events").stderr == ""
+    assert len(lines(run("events", "--json", "--type", "*"))) == 4
+    monkeypatch.setattr(output, "on_terminal", lambda: True)
+    assert run("events", "--status", "none").stderr == f"left out: 3 events{note}"
+    cut = run("events", "--limit", "1").stderr
+    assert cut.endswith(f"left out: 1 event{note}"), "only those as new as what is listed"
+    assert "left out" not in run("events", "--source", OWN_SOURCE_NAME).stderr
+
+
 def test_show_alone_is_an_alert_where_no_sender_sent_anything(store: Database) -> None:
     alert = make_event(
         "alert", source=OWN_SOURCE_NAME, provider=OWN_SOURCE_NAME, type="alert.raised"

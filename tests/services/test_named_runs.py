@@ -120,7 +120,7 @@ def test_a_run_of_another_delivery_is_refused_by_every_way(
     put(both.bridge.database, owner.id, status="delivered", run_id=run_id)
     delivery = add_unknown(both)
     before = count_operations(both)
-    expected = f"the run {run_id} belongs to the delivery {owner.id} (route first)"
+    expected = f"he run {run_id} belongs to the delivery {owner.id} (route first)"
     assert expected in resolve(both, way, delivery, run_id)
     assert count_operations(both) == before, "an operation without items"
 
@@ -130,7 +130,7 @@ def test_a_run_that_the_platform_does_not_have_is_refused_by_every_way(
     both: BothWays, way: str
 ) -> None:
     delivery = add_unknown(both)
-    expected = "platform gumloop has no run 'R9': HTTP 404 not_found: run not found"
+    expected = "latform gumloop has no run 'R9': HTTP 404 not_found: run not found"
     assert expected in resolve(both, way, delivery, "R9")
 
 

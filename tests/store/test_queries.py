@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from query_plans import record_plans
 from records import NOW, make_delivery, make_event, put
 from sqlalchemy import insert, update
 
 from bridge.core.errors import NotFound
-from bridge.core.model import DeadKind, Delivery, Event, Status
+from bridge.core.model import OWN_SOURCE_NAME, DeadKind, Delivery, Event, Status
 from bridge.store.db import row_walk as walk
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
@@ -88,6 +90,40 @@ def test_filters(
     database: Database, five: list[Event], filters: dict[str, object], expected: list[int]
 ) -> None:
     assert ids(database, **filters) == [five[number].id for number in expected]
+
+
+@pytest.mark.parametrize(
+    ("filters", "is_listed"),
+    [
+        ({}, False),
+        ({"status": "none"}, False),
+        ({"since": NOW}, False),
+        ({"source": OWN_SOURCE_NAME}, True),
+        ({"type": "*"}, True),
+        ({"type": "alert.*", "status": "none"}, True),
+        ({"route": "triage", "status": "none"}, True),
+    ],
+    ids=str,
+)
+def test_flowbridges_own_events_are_left_out_unless_asked_for(
+    database: Database, five: list[Event], filters: dict[str, Any], is_listed: bool
+) -> None:
+    alert = make_event("alert", now=NOW + 9, source=OWN_SOURCE_NAME, type="alert.raised")
+    keep(database, alert)
+    everything = set(ids(database, **filters))
+    assert alert.id in everything
+    asked = Filters(**filters).without_own
+    listed = {event.id for event, _ in event_queries.list_events(database, asked)}
+    assert everything - listed == (set() if is_listed else {alert.id})
+    assert set(event_queries.event_ids(database, asked)) == listed
+    assert event_queries.count(database, asked, of_deliveries=False) == len(listed)
+
+
+def test_a_list_without_own_events_is_walked_in_its_order(store: Database) -> None:
+    plans = record_plans(store)
+    list(event_queries.list_events(store, Filters(status="none").without_own))
+    steps = [plan.step for plan in plans if "event.source" in plan.statement]
+    assert steps and not any("TEMP B-TREE" in step or "ix_event" in step for step in steps), steps
 
 
 def test_a_pattern_of_types_has_case_and_one_special_character(

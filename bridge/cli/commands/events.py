@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -11,6 +11,8 @@ from bridge.cli.bridge_access import open_bridge
 from bridge.cli.options import AS_JSON, FilteredCommand, filter_options
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
+from bridge.core.model import OWN_SOURCE_NAME
+from bridge.core.plurals import pluralize
 from bridge.services.delivery_rows import RUN_PREFIX, ListedDelivery, make_row
 from bridge.services.delivery_states import describe_outcome
 from bridge.services.parsed_records import expect_shape, parse_delivery, parse_event
@@ -18,6 +20,7 @@ from bridge.services.parsed_records import expect_shape, parse_delivery, parse_e
 if TYPE_CHECKING:
     from bridge.services.bridge_reader import BridgeReader, Shape
 
+MAX_COUNTED_EVENTS: Final = 100  # of flowbridge's own, which a list leaves out
 EVENT_COLUMNS = (
     Column("received", whole=True),
     tables.ID_COLUMN,
@@ -49,12 +52,15 @@ DELIVERY_COLUMNS = (
 def events(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -> None:
     """List events, newest first, with the states of their deliveries.
 
+    flowbridge's own events, its alerts, are left out unless --source, --route or --type is given.
+
     \b
     flowbridge events --since 1h
     flowbridge events --source github --type 'issues' --status dead
     flowbridge events --status none          events that no route matched
     flowbridge events --since 1d --body ord_48213
     flowbridge events --limit 0 --json       all events, streamed
+    flowbridge events --source flowbridge    flowbridge's own alerts
     """
     with open_bridge(config) as bridge:
         found = bridge.list_events(chosen, limit)
@@ -62,7 +68,8 @@ def events(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -
             for one in found:
                 output.json_line(one)
             return
-        count = tables.print_table(EVENT_COLUMNS, map(_event_row, found))
+        times: list[float] = []
+        count = tables.print_table(EVENT_COLUMNS, (_event_row(one, times) for one in found))
         _after(
             count,
             limit,
@@ -70,10 +77,33 @@ def events(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -
             bridge,
             is_filtered=any(value is not None for value in chosen.values()),
         )
+        if not count or output.on_terminal():
+            _say_left_out(bridge, chosen, times[-1] if times and count == limit else None)
 
 
-def _event_row(shape: Shape) -> tuple[str, ...]:
+def _say_left_out(bridge: BridgeReader, chosen: Mapping[str, Any], oldest: float | None) -> None:
+    """Print how many of flowbridge's own events a list leaves out, since its `oldest`, if any."""
+    from bridge.store.queries.filters import Filters
+
+    filters = Filters(source=chosen["source"], route=chosen["route"], type=chosen["type_"])
+    if not filters.leaves_out_own:
+        return
+    since = chosen["since"] if oldest is None else oldest
+    own = bridge.list_events(
+        {**chosen, "source": OWN_SOURCE_NAME, "since": since}, MAX_COUNTED_EVENTS
+    )
+    if count := sum(1 for _ in own):
+        more = " or more" if count == MAX_COUNTED_EVENTS else ""
+        output.say(
+            f"left out: {pluralize(count, 'event')}{more} of flowbridge itself;"
+            f" --source {OWN_SOURCE_NAME} lists them"
+        )
+
+
+def _event_row(shape: Shape, times: list[float]) -> tuple[str, ...]:
+    """Return the cells of an event, and append its time to `times`."""
     event = parse_event(shape)
+    times.append(event.received_at)
     with expect_shape():
         deliveries = [parse_delivery(one) for one in shape["deliveries"]]
     outcome = describe_outcome(event, deliveries)

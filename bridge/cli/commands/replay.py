@@ -74,7 +74,7 @@ def replay(
     """
     from bridge.cli.actions.replay_count import select_events
     from bridge.services.operation_kinds import make_replay_handler
-    from bridge.services.selection import select_named_replay
+    from bridge.services.selection import replay_filters, select_named_replay
     from bridge.store.queries import events as event_queries
     from bridge.store.queries.replay_routes import choose_routes
 
@@ -88,7 +88,9 @@ def replay(
         run_remote_operation(server, "replay", events, asked, how)
         return
     settings = settings_of(config)
-    filters = None if events else make_filters(**asked.chosen, spam=False)
+    filters = None
+    if not events:
+        filters = replay_filters(make_filters(**asked.chosen, spam=False), how["through"])
     with wrong_usage():
         make_handler = make_replay_handler(settings, how, filters=filters)
     with open_store_to_change(settings) as database:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from bridge.core.model import DeadKind, Delivery, Event, RunState
+from bridge.core.model import OWN_SOURCE_NAME, DeadKind, Delivery, Event, RunState
 from bridge.store.tables.schema import delivery, event
 
 NONE = "none"  # as a status: events without a delivery
@@ -25,8 +25,9 @@ class Filters:
     `type` may contain `*`. Times are of receipt or of routing. `run`: the state of a delivery's
     run, such as failed. `reason`: a text in a delivery's reason, in any case, or in an event's
     problem. `body`: bytes in the event's raw body. `spam`: only events that are marked as spam
-    (`reason` is then that of the mark), or only others. For events, `route`, `status`, `run`,
-    `dead_kind` and `reason` must all match the same delivery.
+    (`reason` is then that of the mark), or only others. `except_source`: only events of any other
+    source. For events, `route`, `status`, `run`, `dead_kind` and `reason` must all match the same
+    delivery.
     """
 
     source: str | None = None
@@ -41,6 +42,17 @@ class Filters:
     body: bytes | None = None
     where: Callable[[Event], bool] | None = None
     spam: bool | None = None
+    except_source: str | None = None
+
+    @property
+    def leaves_out_own(self) -> bool:
+        """Whether a list of events leaves out flowbridge's own: no filter could ask for them."""
+        return self.source is None and self.route is None and self.type is None
+
+    @property
+    def without_own(self) -> Filters:
+        """Return the filters of a list of events, which leaves out flowbridge's own."""
+        return replace(self, except_source=OWN_SOURCE_NAME) if self.leaves_out_own else self
 
     @property
     def reads_bodies(self) -> bool:
@@ -65,6 +77,8 @@ class Filters:
 def event_conditions(filters: Filters) -> Conditions:
     """Return the conditions on an event, without `body_conditions`."""
     conditions = [*_source_conditions(filters), *_time_conditions(event.c.received_at, filters)]
+    if filters.except_source is not None:
+        conditions.append(event.c.source + "" != filters.except_source)
     if filters.spam is not None:
         conditions.append(event.c.spam.isnot(None) if filters.spam else event.c.spam.is_(None))
     if filters.spam and filters.reason is not None:

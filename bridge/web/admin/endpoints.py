@@ -70,7 +70,10 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         path="/events",
-        summary="Events with their deliveries, newest first.",
+        summary=(
+            "Events with their deliveries, newest first. Without `source`, `route` and `type`,"
+            " flowbridge's own alerts are left out."
+        ),
         answer=resources.list_events,
         schema="EventPage",
         parameters=filter_parameters(of_events=True),

@@ -95,9 +95,8 @@ def _read_status(context: AdminContext, asked: AdminRequest) -> StatusReport:
 
 def list_events(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return a page of events with their deliveries."""
-    page = lists.page_events(
-        context.database, event_filters(context, asked), page_request(context, "events", asked)
-    )
+    filters = event_filters(context, asked).without_own
+    page = lists.page_events(context.database, filters, page_request(context, "events", asked))
     return page.as_json(
         lambda one: redacted_views.list_event(*one, with_contents=asked.with_contents)
     )

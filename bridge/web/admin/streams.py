@@ -36,7 +36,7 @@ def stream_events(context: AdminContext, asked: AdminRequest) -> Records:
     """Yield events with their deliveries, newest first."""
     chunks = list_streams.stream_events(
         context.database,
-        event_filters(context, asked),
+        event_filters(context, asked).without_own,
         before=page_start(context, "events", asked),
         limit=asked.values["limit"],
     )

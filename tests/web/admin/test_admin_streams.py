@@ -11,7 +11,7 @@ import pytest
 from admin_client import AdminClient
 from records import NOW, make_delivery, make_event
 
-from bridge.core.model import DeadKind, Status
+from bridge.core.model import OWN_SOURCE_NAME, DeadKind, Status
 from bridge.core.scopes import Scope
 from bridge.store.db import row_walk
 from bridge.store.db.database import Database
@@ -85,6 +85,21 @@ def test_a_stream_has_every_record(admin: AdminClient, ids: list[str]) -> None:
     assert [one["id"] for one in admin.stream("/events", {"source": "b"})] == ids[1::2]
     assert admin.stream("/rejects") == []
     assert admin.stream("/operations") == []
+
+
+def test_a_list_and_its_stream_leave_out_alerts_unless_asked_for(
+    admin: AdminClient, ids: list[str]
+) -> None:
+    alert = make_event("alert", now=NOW + COUNT, source=OWN_SOURCE_NAME, type="alert.raised")
+    events.add(admin.database, alert, (), lambda *_: [])
+    assert [one["id"] for one in admin.stream("/events")] == ids
+    page = admin.get("/events", {"limit": 2}).get_json()
+    assert [one["id"] for one in page["items"]] == ids[:2]
+    rest = admin.get("/events", {"limit": 3, "before": page["next"]}).get_json()
+    assert [one["id"] for one in rest["items"]] == ids[2:5]
+    for query in ({"source": OWN_SOURCE_NAME}, {"type": "alert.*"}):
+        assert [one["id"] for one in admin.get("/events", query).get_json()["items"]] == [alert.id]
+        assert [one["id"] for one in admin.stream("/events", query)] == [alert.id]
 
 
 def test_a_stream_has_the_records_of_the_list(admin: AdminClient, ids: list[str]) -> None:

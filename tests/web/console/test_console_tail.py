@@ -9,7 +9,7 @@ import pytest
 from console_client import ConsoleClient
 from records import make_delivery, make_event
 
-from bridge.core.model import Event, Status
+from bridge.core.model import OWN_SOURCE_NAME, Event, Status
 from bridge.core.scopes import Scope
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
@@ -62,3 +62,13 @@ def test_it_is_filtered_as_the_list_of_events(console: ConsoleClient) -> None:
     assert 'href="/console/events?status=none">Older events</a>' in html
     answer = console.get("/tail?status=ded")
     assert answer.status_code == 400 and "did you mean dead?" in answer.text
+
+
+def test_events_leave_out_alerts_with_a_link_to_them(console: ConsoleClient) -> None:
+    alert = make_event("alert", source=OWN_SOURCE_NAME, type="alert.raised")
+    events.add(console.database, alert, [], lambda *_: [])
+    html = console.html("/events?status=none")
+    assert alert.id not in html
+    assert 'href="/console/events?status=none&amp;source=flowbridge"' in html
+    html = console.html("/events?status=none&source=flowbridge")
+    assert alert.id in html and "Without flowbridge" not in html

@@ -9,9 +9,11 @@ from typing import Any, Final
 import orjson
 from werkzeug.wrappers import Response
 
+from bridge.core.model import OWN_SOURCE_NAME
 from bridge.services.delivery_states import describe_status
 from bridge.services.lists import MAX_PAGE_ITEMS
 from bridge.services.parsed_records import parse_delivery
+from bridge.store.queries.filters import Filters
 from bridge.web.admin import resources
 from bridge.web.admin.parameters import SCREEN, filter_parameters, make_limit, with_limit
 from bridge.web.console.console_request import ConsoleRequest, Screen
@@ -92,9 +94,20 @@ def list_events(asked: ConsoleRequest) -> Screen | Response:
     return Screen(
         template="events.html",
         title="Events",
-        values={"list": found, "outcomes": outcomes, "bar": bar},
+        values={"list": found, "outcomes": outcomes, "bar": bar, "own_url": _link_own(asked)},
         status=found.status,
     )
+
+
+def _link_own(asked: ConsoleRequest) -> str | None:
+    """Return the URL of flowbridge's own events, if the list leaves them out."""
+    texts: dict[str, Any] = {
+        name: asked.given.get(name, [None])[0] for name in ("source", "route", "type")
+    }
+    if not Filters(**texts).leaves_out_own:
+        return None
+    given = {name: texts for name, texts in asked.given.items() if name != "before"}
+    return make_link(EVENTS.path, {**given, "source": [OWN_SOURCE_NAME]})
 
 
 def list_deliveries(asked: ConsoleRequest) -> Screen | Response:
