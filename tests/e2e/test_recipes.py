@@ -49,8 +49,8 @@ def start(folder: Path, title: str, env: Mapping[str, str], routes: str | None =
 def send_sample(bridge: Bridge, title: str) -> None:
     """Run the recipe's `flowbridge sample` with the address of the bridge."""
     (words,) = commands(title, "sample")
-    local = [word.replace(":8080", f":{bridge.port}") for word in words]
-    sent = run("--config", str(bridge.config), *local)
+    assert words[-1] == "--to"
+    sent = run("--config", str(bridge.config), *words, f"http://127.0.0.1:{bridge.port}")
     assert sent.exit_code == 0, sent.output
 
 
