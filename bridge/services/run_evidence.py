@@ -39,7 +39,7 @@ def describe_evidence(evidence: JSON) -> list[tuple[str, str]]:
         of = "a run" if number is None else f"the run of attempt {number},"
         lines.append((WINDOW_NAME, f"{of} created from {left.pop('since')} to {left.pop('until')}"))
     if "looks" in left and "looked_at" in left:
-        whole = "all of that time" if left.pop("covers", None) else "not all of that time"
+        extent = "is complete" if left.pop("covers", None) else "is not complete"
         times = left.pop("looks")
         looks = f"{pluralize(times, 'time')}, last at {left.pop('looked_at')}"
         listed = left.pop("listed", None)
@@ -60,7 +60,8 @@ def describe_evidence(evidence: JSON) -> list[tuple[str, str]]:
                     "looked",
                     (
                         f"{looks}: the list held"
-                        f" {pluralize(listed, 'run') if listed else 'no runs'}, {whole}"
+                        f" {pluralize(listed, 'run') if listed else 'no runs'} and {extent}"
+                        " for that period"
                     ),
                 )
             )

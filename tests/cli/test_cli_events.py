@@ -729,8 +729,8 @@ def test_show_tells_what_was_found_of_a_start_without_an_answer(store: Database)
         " 2025-11-24T16:01:30.000000Z" in text
     )
     assert (
-        "looked        2 times, last at 2025-11-24T16:01:30.000000Z: the list held 4 runs, all of"
-        " that time" in text
+        "looked        2 times, last at 2025-11-24T16:01:30.000000Z: the list held 4 runs and is"
+        " complete for that period" in text
     )
     assert "found         Run\\x1b1 (done), created 2025-11-24T16:00:00.000000Z\n" in text
     assert (

@@ -110,8 +110,8 @@ def test_all_that_is_unknown_is_shown_with_the_call_and_the_commands(store: Data
             " 2025-11-24T16:01:30.000000Z"
         ),
         (
-            "looked        3 times, last at 2025-11-24T16:01:35.000000Z: the list held 10 runs, all"
-            " of that time"
+            "looked        3 times, last at 2025-11-24T16:01:35.000000Z: the list held 10 runs and is"
+            " complete for that period"
         ),
         (
             "found         R7 (running), created 2025-11-24T16:00:02.000000Z, its outputs have the"
@@ -453,8 +453,8 @@ def test_an_empty_store_has_none(folder: Path) -> None:
                 (
                     "looked",
                     (
-                        "1 time, last at 1970-01-01T00:00:00.000000Z: the list held no runs, not"
-                        " all of that time"
+                        "1 time, last at 1970-01-01T00:00:00.000000Z: the list held no runs and"
+                        " is not complete for that period"
                     ),
                 )
             ],

@@ -53,9 +53,9 @@ def import_(
 ) -> None:
     """Turn the configuration of another program into routes.yaml, with a report on each key.
 
-    The report lists what was carried, what was carried with a doubt, and what was not carried and
-    why. Exit code 1: something was not carried. A route whose rules are not all carried is written
-    with `mode: paused`.
+    The report lists what was carried, what you must check, and what was not carried and why. Exit
+    code 1: something was not carried. A route whose rules are not all carried is written with
+    `mode: paused`.
 
     Without --write, routes.yaml is printed to stdout and the report to stderr. Secrets are only
     written to .env, with --write; routes.yaml refers to them as ${env:NAME}.

@@ -150,10 +150,12 @@ class _Subscription:
         work = endpoint.get("name") if isinstance(endpoint, dict) else None
         route.add(
             self.log.at("endpoint_metadata"),
-            f"its work was that of the endpoint {work[:60]}; for an address, use a platform of"
-            " `type: http`"
-            if isinstance(work, str) and work
-            else "its work was that of the subscription's endpoint",
+            "set its platform and saved_item_id to the flow that does the work of the "
+            + (
+                f"endpoint {work[:60]}; for a URL, use a platform of `type: http`"
+                if isinstance(work, str) and work
+                else "subscription's endpoint"
+            ),
         )
 
     def _read_types(

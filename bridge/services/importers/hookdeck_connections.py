@@ -115,10 +115,12 @@ class _Connection:
         work = destination.get("name")
         route.add(
             at,
-            f"its work was that of the destination {work[:60]}; for an address, use a platform of"
-            " `type: http`"
-            if isinstance(work, str)
-            else "its work was that of the connection's destination",
+            "set its platform and saved_item_id to the flow that does the work of the "
+            + (
+                f"destination {work[:60]}; for a URL, use a platform of `type: http`"
+                if isinstance(work, str)
+                else "connection's destination"
+            ),
         )
 
     @property

@@ -292,7 +292,8 @@ class _Webhook:
             reason = reasons.get(node.name)
             self.workflow.log.at("nodes", node.number).fill_in(
                 flow,
-                f"its work was that of the node {node.name} ({node.type}) and those behind it"
+                "set its platform and saved_item_id to the flow that does the work of the node"
+                f" {node.name} ({node.type}) and of those behind it"
                 + (f". No route replaces the node: {reason}" if reason else ""),
             )
 

@@ -1,4 +1,4 @@
-"""The report of an import: what was carried, what with a doubt, and what not. Pure."""
+"""The report of an import: what was carried, what to check, and what was not carried. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bridge.services.importers.model import Carried, ImportFinding, ImportResult
 
 HEADINGS: Final = {
     Carried.YES: "Carried",
-    Carried.DOUBT: "Carried with a doubt",
+    Carried.DOUBT: "Carried, to be checked",
     Carried.NO: "Not carried",
 }
 
@@ -44,7 +44,7 @@ def summarize(result: ImportResult) -> str:
         f"{result.count(carried)} {text}"
         for carried, text in (
             (Carried.YES, "carried"),
-            (Carried.DOUBT, "carried with a doubt"),
+            (Carried.DOUBT, "to be checked"),
             (Carried.NO, "not carried"),
         )
     )

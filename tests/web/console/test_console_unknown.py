@@ -77,7 +77,7 @@ def test_both_columns_and_the_decision(operator: ConsoleOperator) -> None:
     one = add_unknown(operator)
     html = operator.console.html("/unknown")
     assert "a person decides" in html and "timed out: s3cret" in html
-    assert "not all of that time" in html and "10 runs" in html
+    assert "the list is not complete for that period" in html and "10 runs" in html
     assert "its outputs have the id of the event" in html
     assert "Only a person can decide." in html and "may be its run" in html
     form = operator.form_of(html, "It ran: this one")
