@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import required
 from deploying import needs
 from folders import DEPLOY
 from processes import environment
@@ -215,8 +216,8 @@ def installed(run: Run, tmp_path: Path) -> Iterator[Path]:
         r"No matching distribution|Could not find a version|Temporary failure|Connection",
         done.stderr,
     )
-    if done.returncode and unable and not os.environ.get("FLOWBRIDGE_REQUIRE_DEPLOY"):
-        pytest.skip(f"no wheel can be built here: {unable[0]}")
+    if done.returncode and unable:
+        required.skip("DEPLOY", f"no wheel can be built here: {unable[0]}")
     assert done.returncode == 0, done.stderr
     yield root
 

@@ -1,7 +1,7 @@
 """Real browsers for tests: Debian's Chromium and Firefox through Playwright, and axe-core.
 
 Playwright speaks WebDriver BiDi with Firefox. Where a browser is missing, a test says why it skips;
-with FLOWBRIDGE_REQUIRE_BROWSER=1 that is a failure. FLOWBRIDGE_FORM_MODULES names the node_modules
+with FLOWBRIDGE_REQUIRE_BROWSER that is a failure. FLOWBRIDGE_FORM_MODULES names the node_modules
 that has axe-core; FLOWBRIDGE_SCREENSHOTS a folder for pictures of the pages. With
 FLOWBRIDGE_BROWSER_MATRIX=all, pages of the console are opened in every width and colour scheme.
 """
@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
-import pytest
+import required
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page, Playwright
@@ -31,7 +31,6 @@ WIDTHS = (PHONE_WIDTH, 768, 1280)
 HEIGHT = 800
 WAIT_MS = 60_000
 IS_WHOLE_MATRIX = os.environ.get("FLOWBRIDGE_BROWSER_MATRIX") == "all"
-REQUIRED = os.environ.get("FLOWBRIDGE_REQUIRE_BROWSER") == "1"
 AXE = Path(os.environ.get("FLOWBRIDGE_FORM_MODULES", ""), "axe-core", "axe.min.js")
 SCREENSHOTS = os.environ.get("FLOWBRIDGE_SCREENSHOTS", "")
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -106,19 +105,21 @@ def launch_browser(name: BrowserName) -> Iterator[LaunchedBrowser]:
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        _skip("playwright is not installed")
+        required.skip("BROWSER", "playwright is not installed")
     if name == "firefox" and read_playwright_version() >= FIREFOX_LACKS:
-        _skip("Firefox lacks what this Playwright asks it for: pip install 'playwright==1.64.*'")
+        required.skip(
+            "BROWSER",
+            "Firefox lacks what this Playwright asks it for: pip install 'playwright==1.64.*'",
+        )
     program = next(filter(None, map(shutil.which, PROGRAMS[name])), None)
     if program is None:
-        _skip(f"there is no {name} on the PATH")
-    else:
-        with sync_playwright() as playwright:
-            launched = LaunchedBrowser(playwright, name, program)
-            try:
-                yield launched
-            finally:
-                launched.close()
+        required.skip("BROWSER", f"there is no {name} on the PATH")
+    with sync_playwright() as playwright:
+        launched = LaunchedBrowser(playwright, name, program)
+        try:
+            yield launched
+        finally:
+            launched.close()
 
 
 @contextmanager
@@ -131,12 +132,6 @@ def open_browser() -> Iterator[Browser]:
 def read_playwright_version() -> tuple[int, ...]:
     """Return the version of Playwright, such as (1, 64)."""
     return tuple(map(int, version("playwright").split(".")[:2]))
-
-
-def _skip(why: str) -> None:
-    if REQUIRED:
-        pytest.fail(f"FLOWBRIDGE_REQUIRE_BROWSER=1, but {why}")
-    pytest.skip(why)
 
 
 def record_errors(page: Page) -> list[str]:

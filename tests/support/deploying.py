@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import required
 from serving import Bridge, children_of, free_port
 
 
@@ -24,8 +25,7 @@ def needs(*programs: str) -> None:
         if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None
     ]
     if missing:
-        say = pytest.fail if os.environ.get("FLOWBRIDGE_REQUIRE_DEPLOY") else pytest.skip
-        say(f"{', '.join(missing)} is not installed")
+        required.skip("DEPLOY", f"{', '.join(missing)} is not installed")
 
 
 class NotifySocket:

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import required
 from serving import until
 
 from bridge.config.settings import load_settings
@@ -164,8 +165,7 @@ def test_impossible_kinds_are_listed_and_refused_with_only(
 @pytest.mark.usefixtures("new_processes")
 def test_the_broker_returns_how_many_messages_it_loses(tmp_path: Path) -> None:
     if shutil.which("redis-server") is None:
-        assert not os.environ.get("FLOWBRIDGE_REQUIRE_REDIS"), "there is no redis-server"
-        pytest.skip("there is no redis-server")
+        required.skip("REDIS", "there is no redis-server")
     broker = Broker(tmp_path, os.environ)
     assert (broker.count_messages(), broker.flush()) == (0, 0)  # it does not run
     broker.start()
