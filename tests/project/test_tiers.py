@@ -95,6 +95,22 @@ def test_the_last_line_says_what_is_left_out_and_why(tmp_path: Path) -> None:
     assert "pytest --all" not in "".join(run(tmp_path, TESTS, "--all")[1])
 
 
+SKIPS = """
+import pytest
+@pytest.mark.parametrize("number", range(2))
+def test_broker(number): pytest.skip("there is no redis-server")
+@pytest.mark.skipif(True, reason="only root may mount")
+def test_mount(): pass
+def test_runs(): pass
+"""
+
+
+@pytest.mark.parametrize("processes", ["-n0", "-n2"])
+def test_the_last_lines_say_what_was_skipped_and_why(tmp_path: Path, processes: str) -> None:
+    _, lines = run(tmp_path, SKIPS, "--all", processes)
+    assert lines[-2:] == ["skipped 2: there is no redis-server", "skipped 1: only root may mount"]
+
+
 def test_nothing_matches(tmp_path: Path) -> None:
     code, lines = run(tmp_path, TESTS, "-k", "no_such_test")
     assert code == pytest.ExitCode.NO_TESTS_COLLECTED, lines

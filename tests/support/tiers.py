@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import util
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -119,12 +119,25 @@ LEFT_OUT: pytest.StashKey[Counter[Reason]] = pytest.StashKey()
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]:
-    """Print at the very end what `--all` has more."""
+    """Print at the very end what was skipped, and what `--all` has more."""
     yield
     left_out = session.config.stash.get(LEFT_OUT, None)
     reporter: Any = session.config.pluginmanager.getplugin("terminalreporter")
-    if left_out and reporter:
-        reporter.write_line(describe_left_out(left_out))
+    if reporter:
+        for line in describe_skips(reporter.stats.get("skipped", ())):
+            reporter.write_line(line)
+        if left_out:
+            reporter.write_line(describe_left_out(left_out))
+
+
+def describe_skips(reports: Iterable[pytest.TestReport | pytest.CollectReport]) -> Iterator[str]:
+    """Yield how many tests, or files of tests, each reason to skip has left out, the most first."""
+    reasons: Counter[str] = Counter()
+    for report in reports:
+        _, _, text = cast("tuple[str, int, str]", report.longrepr)
+        reasons[text.removeprefix("Skipped: ").partition("\n")[0]] += 1
+    for reason, count in reasons.most_common():
+        yield f"skipped {count:,}: {reason}"
 
 
 def describe_left_out(left_out: Counter[Reason]) -> str:
