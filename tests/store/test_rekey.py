@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from command_line import lines, run
-from conftest import new_postgres_database, project_in
+from conftest import project_in
 from cryptography.fernet import Fernet
 from records import NOW, make_delivery, make_event, make_local_run
 from serving import Bridge, until
@@ -403,9 +403,8 @@ def test_keys_change_beside_a_bridge_that_works(
 ) -> None:
     environ = {"FLOWBRIDGE_ENCRYPTION_KEYS": OLD, "FLOWBRIDGE_SECRET_KEY": SECRET_KEY}
     if kind == "postgresql":
-        environ["FLOWBRIDGE_DATABASE_URL"] = new_postgres_database(
-            request.getfixturevalue("postgres")
-        )
+        store: Database = request.getfixturevalue("postgresql")
+        environ["FLOWBRIDGE_DATABASE_URL"] = store.url.render_as_string(hide_password=False)
     with Bridge(tmp_path, environ=environ) as bridge:
         for name in (
             "FLOWBRIDGE_DATA",
