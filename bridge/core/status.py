@@ -176,13 +176,15 @@ class RunCounts:
     """Runs of a route that ended within a day.
 
     `in_a_row`: failed runs since the last one that was done. `event_id`: the event of the last
-    failed run, null if none failed. `is_live`: the route is in routes.yaml, and live.
+    failed run, null if none failed. `received_at`: when the oldest event of the failed runs was
+    received. `is_live`: the route is in routes.yaml, and live.
     """
 
     ended: int
     failed: int
     in_a_row: int = 0
     event_id: str | None = None
+    received_at: float | None = None
     is_live: bool = True
 
 
@@ -272,7 +274,8 @@ class Overview:
     Counts go up to `counted_to`; `today_cut`: there were more events today than were counted.
     `dead_today`: deliveries that died within a day, were not given up by a person and not replayed,
     up to `MAX_DEAD_TODAY`; `dead_kinds` counts them by kind, `parked_routes` are the routes of
-    those that were parked and are configured, that with the most first. `held`: unknown deliveries
+    those that were parked and are configured, that with the most first; `dead_received_at`: when
+    the oldest event of them was received. `held`: unknown deliveries
     that wait for a person; `stuck`: unknown deliveries that cannot be resolved for now, some of
     which are held. `database_ahead`: seconds.
     """
@@ -301,6 +304,7 @@ class Overview:
     database_size: int
     database_ahead: float | None
     dead_kinds: Mapping[str | None, int] = field(default_factory=dict)
+    dead_received_at: float | None = None
     parked_routes: Sequence[str] = ()
     idle_routes: Sequence[IdleRoute] = ()
     stuck: Sequence[UnresolvedDeliveries] = ()

@@ -20,7 +20,7 @@ from bridge.monitoring.checks import (
     processes,
     sources,
 )
-from bridge.monitoring.checks.occurrence import Occurrence
+from bridge.monitoring.checks.occurrence import Occurrence, format_since
 from bridge.routing.idle_routes import describe_idle_routes
 
 CRITICAL = "critical"
@@ -134,15 +134,17 @@ def find_notes(now: Overview) -> list[str]:
     ]
     found += describe_idle_routes(now.idle_routes)
     failing = {one.key for one in problems}
-    failed = sum(
-        runs.failed
+    failed = [
+        runs
         for route, runs in now.runs_ended.items()
-        if f"runs_failing:{route}" not in failing
-    )
+        if runs.failed and f"runs_failing:{route}" not in failing
+    ]
     if failed:
+        count = sum(runs.failed for runs in failed)
+        oldest_at = min((runs.received_at for runs in failed if runs.received_at), default=None)
         found.append(
-            f"{pluralize(failed, 'run')} failed within a day: flowbridge events --run failed"
-            " --since 1d"
+            f"{pluralize(count, 'run')} failed within a day: flowbridge events --run failed"
+            f" {format_since(now.at, oldest_at)}"
         )
     if not now.tells and problems:
         found.append(

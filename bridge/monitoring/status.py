@@ -82,6 +82,7 @@ def read_overview(
         dead=standing.dead if standing else 0,
         dead_today=standing.dead_today if standing else 0,
         dead_kinds=standing.dead_kinds if standing else {},
+        dead_received_at=standing.died_received_at if standing else None,
         parked_routes=[
             route
             for route in (standing.parked_routes if standing else ())

@@ -10,7 +10,12 @@ from bridge.core.model import Status
 from bridge.core.plurals import pluralize
 from bridge.core.status import MAX_DEAD_TODAY, Overview
 from bridge.delivery.next_steps import Need, find_common_steps, need_of_dead
-from bridge.monitoring.checks.occurrence import Occurrence, format_clock, format_deliveries
+from bridge.monitoring.checks.occurrence import (
+    Occurrence,
+    format_clock,
+    format_deliveries,
+    format_since,
+)
 from bridge.monitoring.checks.platforms import FULL_SECONDS
 
 # that a due delivery waits for its turn before that is a problem
@@ -105,12 +110,13 @@ def find_late_starts(now: Overview) -> Iterator[Occurrence]:
 def find_dead(now: Overview) -> Iterator[Occurrence]:
     """Report the deliveries that died within a day."""
     if now.dead_today:
+        since = format_since(now.at, now.dead_received_at)
         steps = (
-            find_common_steps(map(need_of_dead, now.dead_kinds), "--since 1d", now.parked_routes)
+            find_common_steps(map(need_of_dead, now.dead_kinds), since, now.parked_routes)
             if now.dead_kinds
             else []
         )
-        do = "; ".join(["flowbridge deliveries --status dead --since 1d", *steps])
+        do = "; ".join([f"flowbridge deliveries --status dead {since}", *steps])
         yield Occurrence(
             f"{format_deliveries(now.dead_today, MAX_DEAD_TODAY)} died within a day", do
         )
@@ -119,7 +125,7 @@ def find_dead(now: Overview) -> Iterator[Occurrence]:
 def find_failing_runs(now: Overview) -> Iterator[Occurrence]:
     """Report routes with many failed runs within a day, or without a success since the last."""
     for route, one in sorted(now.runs_ended.items()):
-        window = f"--route {route} --since 1d"
+        window = f"--route {route} {format_since(now.at, one.received_at)}"
         steps = find_common_steps([Need.FAILED], window)
         see = (
             f"flowbridge show {one.event_id}"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Final
 
-from bridge.core.times import write_time
+from bridge.core.times import DAY, write_time
 
 SEE_LOG = "or look at the log of its service"
+READING_SECONDS: Final = 3600.0  # until a person types the command that was read
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,15 @@ def format_deliveries(count: int, counted_to: int) -> str:
 def format_clock(at: float | None) -> str:
     """Return the time of day in UTC."""
     return write_time(at or 0.0, "%H:%M:%SZ")
+
+
+def format_since(now: float, received_at: float | None) -> str:
+    """Return the filter, in days, that still selects an event in an hour.
+
+    Filters are of the time of receipt, and what ended today can have come long before.
+    """
+    age = now + READING_SECONDS - (now if received_at is None else received_at)
+    return f"--since {max(math.ceil(age / DAY), 1)}d"
 
 
 def format_bytes(count: int) -> str:

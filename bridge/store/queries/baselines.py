@@ -60,7 +60,9 @@ WITH run AS (
 SELECT route, count(*) AS ended, sum(CASE WHEN run_state = 'failed' THEN 1 ELSE 0 END) AS failed,
     sum(CASE WHEN run_state = 'failed' AND (done_at IS NULL OR finished_at > done_at) THEN 1
         ELSE 0 END) AS in_a_row,
-    max(CASE WHEN run_state = 'failed' AND place = 1 THEN event_id END) AS event_id
+    max(CASE WHEN run_state = 'failed' AND place = 1 THEN event_id END) AS event_id,
+    min(CASE WHEN run_state = 'failed'
+        THEN (SELECT received_at FROM event WHERE event.id = run.event_id) END) AS received_at
 FROM run GROUP BY route
 """)  # noqa: S608 - a number of ours
 
@@ -113,7 +115,11 @@ def runs_ended(connection: Connection, since: float) -> dict[str, RunCounts]:
     rows: Any = connection.execute(_RUNS, {"since": since})
     return {
         row.route: RunCounts(
-            ended=row.ended, failed=row.failed, in_a_row=row.in_a_row, event_id=row.event_id
+            ended=row.ended,
+            failed=row.failed,
+            in_a_row=row.in_a_row,
+            event_id=row.event_id,
+            received_at=row.received_at,
         )
         for row in rows
     }

@@ -54,8 +54,9 @@ _DEAD = text(
     " AS dead"
 )
 _DEAD_SINCE = text(f"""
-SELECT dead_kind, route, count(*) AS n FROM (
-    SELECT dead_kind, route FROM (
+SELECT dead_kind, route, count(*) AS n, min(received_at) AS received_at FROM (
+    SELECT dead_kind, route,
+        (SELECT received_at FROM event WHERE event.id = dead.event_id) AS received_at FROM (
         SELECT seq, event_id, route, dead_kind, created_at FROM delivery
         WHERE status = 'dead' AND finished_at > :since
         ORDER BY finished_at DESC LIMIT {MAX_DEAD_READ}) AS dead
@@ -96,8 +97,9 @@ class StoreStatus:
 
     `sources`: (last_at, today) by name. `slots`: (calls, runs) by platform. `files`: bytes of files
     by source. `stored_today`: bytes of bodies. `died`: deliveries that died within a day, by
-    kind and route. `refused`: submissions that a form refused in 24 h, by code. `spam`:
-    submissions marked as spam in 24 h, by source, at most `MAX_SPAM_READ`.
+    kind and route; `died_received_at`: when the oldest event of them was received. `refused`:
+    submissions that a form refused in 24 h, by code. `spam`: submissions marked as spam in 24 h, by
+    source, at most `MAX_SPAM_READ`.
     """
 
     workers: list[tuple[int, str, float]]
@@ -110,6 +112,7 @@ class StoreStatus:
     circuits: Mapping[str, Circuit]
     dead: int
     died: Mapping[tuple[str | None, str], int]
+    died_received_at: float | None
     unknown: int
     held: int
     unsettled: list[UnresolvedDelivery]
@@ -176,6 +179,7 @@ def read_status(
     `sources`: sources to include even if their last event is old. `now`: the database's time.
     """
     with database.read() as connection:
+        died = connection.execute(_DEAD_SINCE, {"since": now - day}).all()
         found, cut = daily_events.read_sources(connection, set(sources), midnight, now)
         waiting = read_waiting(connection)
         alive = select(worker.c.pid, worker.c.host, worker.c.started_at).where(
@@ -193,10 +197,8 @@ def read_status(
             slots=waiting.slots,
             circuits=circuits.read_circuits(connection),
             dead=_count(connection, _DEAD),
-            died={
-                (row.dead_kind, row.route): row.n
-                for row in connection.execute(_DEAD_SINCE, {"since": now - day})
-            },
+            died={(row.dead_kind, row.route): row.n for row in died},
+            died_received_at=min((row.received_at for row in died), default=None),
             unknown=waiting.unknown,
             held=waiting.held,
             unsettled=unresolved_deliveries(connection),
