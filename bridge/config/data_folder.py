@@ -82,7 +82,7 @@ def explain_unused(file: Path, config: Path) -> str:
 
 def _resolve(folder: Path, environ: Mapping[str, str]) -> StorePaths:
     """Return the paths where relative ones begin at `folder`."""
-    data = folder / (environ.get(DATA_VARIABLE) or "data")
+    data = folder / (value if (value := environ.get(DATA_VARIABLE, "")).strip() else "data")
     url = environ.get(URL_VARIABLE)
     if not url:
         return StorePaths(data, f"sqlite:///{data / STORE_FILE}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +25,7 @@ def find_exposed_files(settings: Settings, canonical: str = "") -> list[str]:
         "o-rwx": [settings.data],
     }
     return [
-        f"{path} can be read by other users of this machine: chmod {mode} {path}"
+        f"{path} can be read by other users of this machine: chmod {mode} {shlex.quote(str(path))}"
         for mode, paths in wanted.items()
         for path in paths
         if _is_exposed(path)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -120,7 +121,8 @@ def list_cases(folder: Path) -> list[Path]:
         raise BridgeError(f"cannot read the folder {folder}: {error.strerror}") from error
     if not files:
         raise BridgeError(
-            f"{folder} has no cases: `flowbridge test --save {folder} EVENT` writes one"
+            f"{folder} has no cases: `flowbridge test --save {shlex.quote(str(folder))} EVENT`"
+            " writes one"
         )
     if len(files) > MAX_CASES:
         raise BridgeError(f"{folder} has {len(files)} files; at most {MAX_CASES} can be tested")

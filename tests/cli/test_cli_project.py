@@ -61,6 +61,17 @@ def test_init_overwrites_nothing(folder: Path) -> None:
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
+def test_init_quotes_a_folder_with_a_blank_in_the_next_step(folder: Path) -> None:
+    assert "Next:  cd 'my hooks' && flowbridge check" in run("init", "my hooks").stderr
+
+
+def test_init_takes_no_config(folder: Path) -> None:
+    result = run("--config", "hooks/routes.yaml", "init")
+    assert result.exit_code == 2
+    assert "init takes a folder, not --config: flowbridge init hooks" in result.stderr
+    assert list(folder.iterdir()) == []
+
+
 def test_two_projects_share_no_secret(folder: Path) -> None:
     run("init", "a"), run("init", "b")
     assert (folder / "a" / ".env").read_text() != (folder / "b" / ".env").read_text()

@@ -199,6 +199,7 @@ def test_what_cannot_be_compared_is_counted_apart(
         (["--against", "gone.yaml"], 2, "gone.yaml"),
         (["--routes", "bad.yaml"], 2, "bad.yaml:"),
         (["data"], 1, "has no cases"),
+        (["my cases"], 1, "`flowbridge test --save 'my cases' EVENT` writes one"),
         (["--save", "cases", "evt_x"], 1, "no event, delivery or run has the id"),
     ],
 )
@@ -206,6 +207,7 @@ def test_wrong_usage(
     recorded: list[Event], folder: Path, arguments: list[str], code: int, said: str
 ) -> None:
     (folder / "bad.yaml").write_text("version: 1\nroutes: 7\n")
+    (folder / "my cases").mkdir()
     result = run("test", *arguments)
     assert (result.exit_code, result.stdout) == (code, "") and said in result.stderr
 

@@ -41,6 +41,7 @@ def make_file(*parts: Path | str) -> Path:
     [
         ({}, "data", "data/flowbridge.db"),
         ({"data": ""}, "data", "data/flowbridge.db"),
+        ({"data": " "}, "data", "data/flowbridge.db"),
         ({"data": "my store"}, "my store", "my store/flowbridge.db"),
         ({"data": "../store"}, "../store", "../store/flowbridge.db"),
         ({"database_url": "sqlite:///db/x.db"}, "data", "db/x.db"),
@@ -145,6 +146,17 @@ def test_a_link_to_the_same_store_is_no_other_store(project: Path, folder: Path)
     make_file(project, "data", "flowbridge.db")
     (folder / "data").symlink_to(project / "data")
     assert load(project).unused_stores == ()
+
+
+@pytest.mark.parametrize(
+    "command", [["events"], ["status"], ["check"], ["serve"], ["test"], ["add", "github"]]
+)
+def test_every_command_refuses_a_folder_in_place_of_routes(
+    project: Path, command: list[str]
+) -> None:
+    result = run("--config", str(project), *command)
+    assert result.exit_code == 2
+    assert f"{project} is a folder: name the file in it" in result.output
 
 
 @pytest.mark.parametrize(

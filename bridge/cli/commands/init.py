@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets
+import shlex
 from importlib.resources import files
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from bridge.cli.ui import output
 from bridge.core.errors import BridgeError
@@ -36,7 +38,8 @@ def fixed_files() -> dict[str, tuple[str, int]]:
     is_flag=True,
     help="Print only the files, without the next step.",
 )
-def init(folder: Path, quiet: bool) -> None:
+@click.pass_context
+def init(ctx: click.Context, folder: Path, quiet: bool) -> None:
     """Create a project: routes.yaml, .env with generated secrets, flows.py, .gitignore and the
     schema for editors.
 
@@ -47,6 +50,12 @@ def init(folder: Path, quiet: bool) -> None:
     """
     from bridge.services.project.env_file import replace_file
 
+    root = ctx.find_root()
+    if root.get_parameter_source("config") is ParameterSource.COMMANDLINE:
+        parent = Path(root.params["config"]).parent
+        raise click.UsageError(
+            f"init takes a folder, not --config: flowbridge init {shlex.quote(str(parent))}"
+        )
     names = ("GITHUB_WEBHOOK_SECRET", "FLOWBRIDGE_SECRET_KEY")
     project = {
         "routes.yaml": (template("routes.yaml"), 0o644),
@@ -69,5 +78,5 @@ def init(folder: Path, quiet: bool) -> None:
         raise BridgeError(f"{error.filename} cannot be written: {error.strerror}") from error
     if quiet:
         return
-    into = "" if folder.resolve() == Path.cwd() else f"cd {folder} && "
+    into = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
     output.say(f"\nNext:  {into}flowbridge check && flowbridge serve")

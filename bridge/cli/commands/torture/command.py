@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -226,7 +227,7 @@ def _print(made: dict[str, Any], folder: Path | None, *, as_json: bool) -> None:
     if folder is not None:
         output.say(
             f"the evidence is in {folder}; count it again with: flowbridge torture --recount"
-            f" {folder}"
+            f" {shlex.quote(str(folder))}"
         )
     if as_json:
         output.json_line(made)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -118,7 +119,7 @@ def _screen(
         "start": start,
         "routes": add_chosen(list_names(asked.context.config())["route"], form.route),
         "against": AGAINST,
-        "install": f"{INSTALL} {asked.context.settings.config}",
+        "install": f"{INSTALL} {shlex.quote(str(asked.context.settings.config))}",
         "file_name": FILE_NAME,
         "functions": [
             (one.signature, one.doc, one.example, orjson.dumps(one.result).decode())
