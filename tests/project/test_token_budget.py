@@ -18,21 +18,21 @@ ROOT = Path(bridge.__file__).parent
 #: Of a package, in tokens. The modules of `bridge` itself are under its name.
 BUDGET = {
     "bridge": 1300,
-    "cli": 84700,
+    "cli": 85000,
     "config": 29700,
     "core": 20700,
     "delivery": 18000,
     "flows": 19800,
     "ingest": 34300,
-    "monitoring": 19600,
+    "monitoring": 19800,
     "providers": 46800,
     "routing": 36300,
-    "runtime": 12200,
+    "runtime": 12700,
     "services": 128000,
-    "store": 112800,
+    "store": 113000,
     "system": 14700,
     "torture": 23200,
-    "web": 134400,
+    "web": 134600,
     "worker": 27500,
 }
 SLACK = 1000  # by which a package may be below its budget
