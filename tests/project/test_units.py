@@ -186,6 +186,11 @@ def call(name, *arguments):
         if getattr(libc, name)(*arguments) < 0:
             raise OSError(ctypes.get_errno(), name)
     return act
+def is_of_others(entry):
+    try:
+        return entry.stat().st_uid != os.getuid()
+    except FileNotFoundError:  # it has ended
+        return False
 print(json.dumps({
     "write": tries(lambda: open("/etc/flowbridge-was-here", "w")),
     "own folder": tries(lambda: open("here", "w")),
@@ -199,7 +204,7 @@ print(json.dumps({
     "realtime": tries(lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))),
     "idle": tries(lambda: os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))),
     "processors": os.path.exists("/proc/cpuinfo"),
-    "others": len([name for name in os.listdir("/proc") if name.isdecimal()]),
+    "others": len([entry for entry in os.scandir("/proc") if entry.name.isdecimal() and is_of_others(entry)]),
     "disks": os.path.exists("/dev/vda"),
     "secrets": os.path.exists("/root/.ssh"),
 }))
@@ -229,7 +234,7 @@ def test_what_is_forbidden_is_forbidden_here_too(unit: Path, state: Path) -> Non
         "realtime": "EPERM",
         "idle": "done",
         "processors": False,
-        "others": 1,
+        "others": 0,
         "disks": False,
         "secrets": False,
     }
