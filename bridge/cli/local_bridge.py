@@ -14,8 +14,10 @@ from bridge.cli.usable_config import load_sources
 from bridge.core.audit import AuditAction
 from bridge.core.errors import ConfigError, NotFound, StoreError
 from bridge.core.times import iso
-from bridge.services import serializers
 from bridge.services.bridge_reader import CauseList, ChangeShape, Chosen, NamedShape, Shape
+from bridge.services.records.delivery_records import DELIVERY
+from bridge.services.records.event_records import EVENT
+from bridge.services.records.operation_records import OPERATION, STEP
 from bridge.services.usable_config import load_present
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ class LocalBridge:
             return
         say_search_size(self.database, wanted, of_deliveries=False)
         for event, deliveries in events.list_events(self.database, wanted, limit):
-            yield serializers.event_json(event, deliveries)
+            yield EVENT.write(event, deliveries=deliveries)
 
     def list_deliveries(
         self, chosen: Chosen, limit: int, *, with_screen: bool
@@ -91,7 +93,7 @@ class LocalBridge:
         say_search_size(self.database, wanted, of_deliveries=True)
         screens = DeliveryScreens(self.database)
         for one in events.list_deliveries(self.database, wanted, limit):
-            yield serializers.delivery_json(one), screens.describe(one) if with_screen else {}
+            yield DELIVERY.write(one), screens.describe(one) if with_screen else {}
 
     @contextmanager
     def open_submissions(self, chosen: Chosen, limit: int) -> Iterator[SubmissionList | None]:
@@ -207,16 +209,16 @@ class LocalBridge:
 
         database, one = self._find_operation(id_)
         found = operation_records.list_items(database, one, outcome=outcome, limit=limit)
-        yield from map(serializers.item_json, found)
+        yield from map(STEP.write, found)
 
     def list_audit(self, *, since: float | None, action: str | None, limit: int) -> Iterator[Shape]:
         """Yield entries of the audit log."""
-        from bridge.services.audit import audit_json
+        from bridge.services.records.bridge_records import AUDIT_ENTRY
         from bridge.store.audit import list_entries
 
         if self.database is not None:
             found = list_entries(self.database, since=since, action=action, limit=limit)
-            yield from map(audit_json, found)
+            yield from map(AUDIT_ENTRY.write, found)
 
     def read_causes(self, chosen: Chosen) -> CauseList:
         """Return the causes of dead deliveries, the most frequent first."""
@@ -296,4 +298,4 @@ class LocalBridge:
 
 
 def _describe_operation(one: Operation, *, is_held: bool) -> Shape:
-    return serializers.operation_json(one, one.state(time.time(), is_held=is_held))
+    return OPERATION.write(one, state=one.state(time.time(), is_held=is_held))

@@ -142,7 +142,7 @@ class CommandGroup(click.Group):
         except Exception as error:
             if not _is_unreadable_answer(ctx, error):
                 raise
-            from bridge.services.parsed_records import UNREADABLE
+            from bridge.services.records.json_record import UNREADABLE
 
             _complain(f"Error: {UNREADABLE}")
             sys.exit(1)
@@ -175,7 +175,7 @@ def _is_unreadable_answer(ctx: click.Context, error: Exception) -> bool:
     With `--server` any program may answer.
     """
     from bridge.cli.command_settings import SERVER_KEY
-    from bridge.services.parsed_records import WRONG_SHAPES
+    from bridge.services.records.json_record import WRONG_SHAPES
 
     return SERVER_KEY in ctx.meta and isinstance(error, WRONG_SHAPES)
 

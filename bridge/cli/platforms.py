@@ -13,7 +13,7 @@ from bridge.core.model import JSON
 from bridge.services import platform_names, platform_queries
 from bridge.services.audit import record_command
 from bridge.services.flow_access import FlowAccess, StartedFlow
-from bridge.services.flow_json import flow_json, input_json
+from bridge.services.records.flow_records import FLOW, FLOW_INPUT
 from bridge.services.run_owners import describe_owned_runs
 from bridge.services.run_waiting import RunPoll, poll_platform
 from bridge.services.runs_by_hand import end_run, start_flow
@@ -62,7 +62,7 @@ class ConfiguredFlows:
         )
         listed, problems = platform_queries.list_all_flows(asked)
         return {
-            "items": [flow_json(one.name, flow) for one, flow in listed],
+            "items": [FLOW.write(flow, platform=one.name) for one, flow in listed],
             "complete": True,
             "problems": [str(one) for one in problems],
         }
@@ -71,7 +71,10 @@ class ConfiguredFlows:
         """See `FlowAccess`."""
         platform, saved_item_id = platform_names.find_flow(self._config, flow)
         nodes = platform_queries.list_inputs(platform, saved_item_id)
-        return [input_json(platform.name, saved_item_id, node) for node in nodes]
+        return [
+            FLOW_INPUT.write(node, platform=platform.name, saved_item_id=saved_item_id)
+            for node in nodes
+        ]
 
     def list_runs(self, flow: str) -> tuple[Sequence[Shape], str]:
         """See `FlowAccess`."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.options import wrong_usage
 from bridge.core.errors import NotFound
-from bridge.services.serializers import token_json
+from bridge.services.records.bridge_records import NEW_TOKEN, TOKEN
 from bridge.services.store_access import open_or_create_store, open_store
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class StoredTokens:
         by = find_audit_actor(self._settings)
         with open_or_create_store(self._settings) as database:
             new, secret = create_token(database, name, scopes, expires, now=time.time(), by=by)
-        return token_json(new) | {"token": secret}
+        return NEW_TOKEN.write(new, token=secret)
 
     def list_all(self) -> Sequence[Shape]:
         """See `TokenAccess`."""
@@ -80,14 +80,14 @@ class StoredTokens:
 
         with open_store(self._settings) as database:
             found = [] if database is None else tokens.list_tokens(database)
-        return [token_json(one) for one in found]
+        return [TOKEN.write(one) for one in found]
 
     def find(self, text: str) -> Shape:
         """See `TokenAccess`."""
         from bridge.store.operations import tokens
 
         with self._open_store(text) as database:
-            return token_json(tokens.find(database, text))
+            return TOKEN.write(tokens.find(database, text))
 
     def remove(self, found: Shape) -> Shape:
         """See `TokenAccess`."""
@@ -97,7 +97,7 @@ class StoredTokens:
         by = find_audit_actor(self._settings)
         id_ = str(found["id"])
         with self._open_store(id_) as database:
-            return token_json(remove_token(database, id_, by))
+            return TOKEN.write(remove_token(database, id_, by))
 
     @contextmanager
     def _open_store(self, text: str) -> Iterator[Database]:

@@ -9,8 +9,7 @@ from bridge.core.model import JSON
 from bridge.core.times import iso
 from bridge.monitoring.alerts import find_resolve_time, has_ended, list_open
 from bridge.monitoring.conditions import find_problems
-from bridge.services.redacted_views import hide_alert
-from bridge.services.serializers import alert_json
+from bridge.services.records.bridge_records import ALERT
 from bridge.store.queries import alerts
 
 if TYPE_CHECKING:
@@ -28,15 +27,21 @@ def list_alerts(
     """
     with database.read() as connection:
         known = list_open(alerts.read(connection).values())
-    if not with_contents:
-        known = [hide_alert(one) for one in known]
     now = read_overview()
     present = {one.key for one in find_problems(now)}
     over = [one for one in known if has_ended(one, present, now.at)]
     keys = {one.key for one in over}
     ends = {one.key: find_resolve_time(one) for one in over}
     return {
-        "items": [alert_json(one, notifies=now.tells, over=one.key in keys) for one in known],
+        "items": [
+            ALERT.write(
+                alert,
+                with_contents=with_contents,
+                over=alert.key in keys,
+                notified=alert.told if now.tells else 0,
+            )
+            for alert in known
+        ],
         "screen": {
             "notifies": now.tells,
             "works": any(one.role == "work" for one in now.processes),

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 
 from bridge.core.audit import AuditAction, AuditActor, AuditEntry, clean_text
 from bridge.core.errors import BridgeError, StoreError
-from bridge.core.model import JSON
-from bridge.core.times import iso
 from bridge.services.operations import find_audit_actor, name_actor
 from bridge.services.store_access import open_store
 from bridge.store import audit as stored
@@ -24,18 +22,6 @@ if TYPE_CHECKING:
     from bridge.store.db.database import Database
 
 log = get_logger()
-
-
-def audit_json(entry: AuditEntry) -> dict[str, JSON]:
-    """Return an entry of the audit log."""
-    return {
-        "id": entry.id,
-        "at": iso(entry.at),
-        "actor": entry.actor,
-        "action": entry.action,
-        "subject": entry.subject,
-        "client": entry.client,
-    }
 
 
 def new_entry(

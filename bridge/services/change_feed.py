@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 from bridge.core.model import Delivery, Event
 from bridge.services.bridge_reader import ChangeShape
 from bridge.services.delivery_states import is_over
-from bridge.services.serializers import delivery_json, event_json
+from bridge.services.records.delivery_records import DELIVERY
+from bridge.services.records.event_records import EVENT
 from bridge.store.inbound import events
 from bridge.store.queries import event_feed
 
@@ -74,6 +75,6 @@ class ChangeFeed:
 def describe_change(database: Database, at: float, change: Event | Delivery) -> ChangeShape:
     """Return a change as JSON; an event with the deliveries that it has now."""
     if isinstance(change, Delivery):
-        return ChangeShape(at, delivery=delivery_json(change))
+        return ChangeShape(at, delivery=DELIVERY.write(change))
     deliveries = events.deliveries_of(database, [change.id])[change.id]
-    return ChangeShape(at, event=event_json(change, deliveries))
+    return ChangeShape(at, event=EVENT.write(change, deliveries=deliveries))

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bridge.core.model import JSON, Delivery, Status
 from bridge.services.delivery_states import describe_status, needs_person
-from bridge.services.parsed_records import expect_shape, parse_delivery
 from bridge.services.planned_configs import PlannedConfigs
+from bridge.services.records.delivery_records import DELIVERY
+from bridge.services.records.json_record import expect_shape
 
 if TYPE_CHECKING:
     from bridge.store.db.database import Database
@@ -61,7 +62,7 @@ def make_row(
 
     `format_time` writes the times in notes. Raises `UnreadableAnswer` for JSON of another shape.
     """
-    one = parse_delivery(shape)
+    one = DELIVERY.parse(shape)
     with expect_shape():
         return ListedDelivery(
             one,

@@ -15,8 +15,9 @@ from bridge.core.operations import Operation, OperationStep
 from bridge.delivery.next_steps import DeliveryContext, find_need, find_steps, is_retried
 from bridge.delivery.wait_context import Wait
 from bridge.services.planned_configs import PlannedConfigs, find_changed
+from bridge.services.records.delivery_records import DELIVERY_DETAILS
+from bridge.services.records.event_records import EVENT_DETAILS
 from bridge.services.route_reasons import NO_REASONS, RouteReasons, find_reasons
-from bridge.services.serializers import whole_event_json
 from bridge.services.usable_config import load_present
 from bridge.store.inbound import rejects
 from bridge.store.operations import operation_records
@@ -100,10 +101,21 @@ class EventDetails:
             for later in after
         )
 
-    def as_json(self) -> dict[str, JSON]:
+    def as_json(self, *, with_contents: bool = True) -> dict[str, JSON]:
         """Return the details in the shape of `show --json`."""
-        return whole_event_json(
-            self.event, self.deliveries, self.found.attempts, self.waits, self.operations
+        return EVENT_DETAILS.write(
+            self.event,
+            with_contents=with_contents,
+            deliveries=[
+                DELIVERY_DETAILS.write(
+                    delivery,
+                    with_contents=with_contents,
+                    attempt_list=self.found.attempts.get(delivery.id, ()),
+                    waits_for=self.waits.get(delivery.id),
+                )
+                for delivery in self.deliveries
+            ],
+            operations=self.operations,
         )
 
 

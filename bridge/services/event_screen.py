@@ -12,14 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.core.model import JSON, Attempt, Delivery, Event
 from bridge.core.operations import OperationStep
-from bridge.services.parsed_records import (
-    expect_shape,
-    parse_attempt,
-    parse_delivery,
-    parse_event,
-    parse_step,
-    parse_time,
-)
+from bridge.services.records.delivery_records import ATTEMPT, DELIVERY_DETAILS
+from bridge.services.records.event_records import EVENT_DETAILS
+from bridge.services.records.json_record import expect_shape, parse_time
+from bridge.services.records.operation_records import STEP
 from bridge.services.route_reasons import MissingInput
 
 if TYPE_CHECKING:
@@ -127,14 +123,14 @@ def parse_screen(shape: Mapping[str, Any]) -> EventScreen:
         advice = shape["screen"]
         deliveries = [_parse_delivery(one, advice) for one in shape["deliveries"]]
         return EventScreen(
-            event=parse_event(shape),
+            event=EVENT_DETAILS.parse(shape),
             deliveries=deliveries,
             operations=[
                 ShownOperation(
                     id=one["id"],
                     command=one["command"],
                     actor=one["actor"],
-                    item=parse_step(one["item"]),
+                    item=STEP.parse(one["item"]),
                 )
                 for one in shape["operations"]
             ],
@@ -151,8 +147,8 @@ def _parse_delivery(shape: Mapping[str, Any], advice: Mapping[str, Any]) -> Show
     about = advice["deliveries"][shape["id"]]
     wait = shape["waits_for"]
     return ShownDelivery(
-        delivery=parse_delivery(shape),
-        attempts=[parse_attempt(one, shape["id"]) for one in shape["attempt_list"]],
+        delivery=DELIVERY_DETAILS.parse(shape),
+        attempts=[ATTEMPT.parse(one, delivery_id=shape["id"]) for one in shape["attempt_list"]],
         wait=(
             None
             if wait is None

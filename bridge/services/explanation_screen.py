@@ -14,7 +14,7 @@ import orjson
 from bridge.core.model import JSON
 from bridge.routing.explain.clause_tree import GROUPS, TYPE_PATH
 from bridge.routing.explain.explanation import Rank
-from bridge.services.parsed_records import expect_shape
+from bridge.services.records.json_record import expect_shape
 
 if TYPE_CHECKING:
     from bridge.routing.explain.clause_tree import ClauseExplanation, PartExplanation

@@ -12,7 +12,7 @@ from bridge.core.times import iso
 from bridge.flows.ready.csv_format import format_cell, format_record
 from bridge.routing.planner import read_form_fields
 from bridge.services.lists import ListPage, PageRequest, page_events
-from bridge.services.parsed_records import expect_shape
+from bridge.services.records.json_record import expect_shape
 from bridge.services.usable_config import body_reader
 from bridge.store.queries import events
 from bridge.store.queries.filters import Filters

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.core.errors import InvalidRequest
-from bridge.core.model import JSON
 from bridge.core.operations import THEN
 from bridge.providers.signatures.key_source import NO_KEYS
 from bridge.services import selection
@@ -31,7 +30,6 @@ MAX_ITEMS: Final = 100_000  # of an operation
 MAX_IDS: Final = 10_000  # that a request may name
 #: Events that are planned to count a replay. Of more, each is planned only when it is replayed.
 MAX_FORECAST_EVENTS: Final = 2000
-MAX_EXAMPLES: Final = 3
 SEARCHED_FOR: Final = "flowbridge is searching for the run"
 NOT_VALID: Final = "it does not verify with the current routes.yaml"
 REJECTED: Final = "routing rejected it: fix routes.yaml, then replay"
@@ -55,21 +53,6 @@ class OperationSelection:
     problems: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
     went_already: int = 0
-
-    def as_json(self) -> dict[str, JSON]:
-        """Return the counts, with a few of the ids as examples."""
-        return {
-            "count": self.count,
-            "by_route": dict(self.by_route),
-            "by_status": dict(self.by_status),
-            "left_out": dict(self.left_out),
-            "problems": [
-                {"id": name, "problem": problem} for name, problem in self.problems.items()
-            ],
-            "notes": list(self.notes),
-            "went_already": self.went_already,
-            "examples": list(self.ids[:MAX_EXAMPLES]),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from bridge.core.audit import AuditActor
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.model import JSON
 from bridge.services.pacing import Pacer
-from bridge.services.serializers import delivery_json
+from bridge.services.records.delivery_records import DELIVERY
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
@@ -215,7 +215,7 @@ def outcome_json(operation_id: str | None, result: ItemResult) -> dict[str, JSON
         "problem": result.problem,
         "was": result.was,
         "events": list(result.event_ids),
-        "deliveries": [delivery_json(one) for one in result.deliveries],
+        "deliveries": [DELIVERY.write(one) for one in result.deliveries],
     }
 
 

@@ -20,7 +20,7 @@ from bridge.core.status import (
     UnresolvedDeliveries,
     UrlCertificate,
 )
-from bridge.services.parsed_records import expect_shape, parse_time, require_time
+from bridge.services.records.json_record import expect_shape, parse_time, require_time
 
 Shape = Mapping[str, Any]
 

@@ -10,7 +10,7 @@ from bridge.core.model import JSON, Reject
 from bridge.ingest.diagnosis import NO_FINDING, diagnose, verifies
 from bridge.ingest.redaction import add_all_keys
 from bridge.services.learned_sources import add_learned_secrets
-from bridge.services.serializers import reject_json, whole_reject_json
+from bridge.services.records.event_records import REJECT, REJECT_DETAILS
 from bridge.store.encryption import sealer_for_secrets
 from bridge.store.inbound import rejects as stored
 
@@ -56,9 +56,10 @@ class DiagnosedReject:
         """The findings for a person: at least one."""
         return list_reasons(self.findings)
 
-    def as_json(self, *, whole: bool = False) -> dict[str, JSON]:
+    def as_json(self, *, whole: bool = False, with_contents: bool = True) -> dict[str, JSON]:
         """Return it in the shape of `rejects --json`, or (`whole`) of `show --json`."""
-        return (whole_reject_json if whole else reject_json)(self.reject, self.findings)
+        kind = REJECT_DETAILS if whole else REJECT
+        return kind.write(self.reject, with_contents=with_contents, diagnosis=self.findings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from bridge.core.model import JSON, Delivery, Status
 from bridge.core.plurals import pluralize
 from bridge.core.times import iso
 from bridge.delivery.obstacles import Obstacle, last_list_failure
-from bridge.services.serializers import evidence_json
+from bridge.services.records.delivery_records import evidence_json
 
 WINDOW_NAME: Final = "looked for"  # the name of the line with the time window
 #: Keys of the evidence that are for later tries, or that other lines show.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bridge.services.flow_json import run_json
+from bridge.services.records.flow_records import RUN
 
 if TYPE_CHECKING:
     from bridge.core.model import JSON
@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 
 def describe_owned_runs(
-    database: Database | None, platform: str, runs: Sequence[ListedRun]
+    database: Database | None,
+    platform: str,
+    runs: Sequence[ListedRun],
+    *,
+    with_contents: bool = True,
 ) -> list[dict[str, JSON]]:
     """Return runs in the shape of `flows runs --json`, each with its delivery, event and route.
 
@@ -27,12 +31,14 @@ def describe_owned_runs(
         with database.read() as connection:
             owners = find_run_owners(connection, [run.id for run in runs], platform)
     return [
-        run_json(platform, run)
-        | {
-            "delivery_id": owner and owner.delivery_id,
-            "event_id": owner and owner.event_id,
-            "route": owner and owner.route,
-        }
+        RUN.write(
+            run,
+            with_contents=with_contents,
+            platform=platform,
+            delivery_id=owner and owner.delivery_id,
+            event_id=owner and owner.event_id,
+            route=owner and owner.route,
+        )
         for run in runs
         for owner in (owners.get(run.id),)
     ]

@@ -11,8 +11,8 @@ from bridge.core.model import JSON
 from bridge.core.outcomes import OutcomeKind, RunReport
 from bridge.services import platform_queries
 from bridge.services.flow_access import StartedFlow
-from bridge.services.flow_json import kill_json, start_json
 from bridge.services.given_inputs import check_inputs
+from bridge.services.records.flow_records import KILLED_RUN, STARTED_RUN
 
 if TYPE_CHECKING:
     from bridge.routing.model import Platform
@@ -24,7 +24,12 @@ RECORDED: Final = {OutcomeKind.STARTED: "", OutcomeKind.UNKNOWN: UNKNOWN}
 
 
 def start_flow(
-    platform: Platform, saved_item_id: str, inputs: Mapping[str, JSON], record: Record
+    platform: Platform,
+    saved_item_id: str,
+    inputs: Mapping[str, JSON],
+    record: Record,
+    *,
+    with_contents: bool = True,
 ) -> StartedFlow:
     """Start a flow, after a check of the inputs against those that its platform lists.
 
@@ -46,10 +51,18 @@ def start_flow(
         record(AuditAction.RUN_STARTED, subject + RECORDED[outcome.kind])
     is_unknown = outcome.kind is OutcomeKind.REJECTED and outcome.status_code in (400, 404)
     hint = platform_queries.explain_missing_flow(platform, saved_item_id) if is_unknown else ""
-    return StartedFlow(start_json(platform.name, saved_item_id, outcome), found.notes, hint)
+    shape = STARTED_RUN.write(
+        outcome,
+        with_contents=with_contents,
+        platform=platform.name,
+        saved_item_id=saved_item_id,
+    )
+    return StartedFlow(shape, found.notes, hint)
 
 
-def end_run(platform: Platform, run_id: str, record: Record) -> Mapping[str, JSON]:
+def end_run(
+    platform: Platform, run_id: str, record: Record, *, with_contents: bool = True
+) -> Mapping[str, JSON]:
     """Ask a platform to end a run with its subflow runs, and return its answer with the run's
     state, as `flows kill --json`.
 
@@ -60,4 +73,11 @@ def end_run(platform: Platform, run_id: str, record: Record) -> Mapping[str, JSO
     if killed.accepted:
         record(AuditAction.RUN_KILLED, f"{platform.name}/{run_id}")
         report = platform_queries.read_run(platform, run_id)
-    return kill_json(platform.name, run_id, killed, report)
+    return KILLED_RUN.write(
+        killed,
+        with_contents=with_contents,
+        platform=platform.name,
+        run_id=run_id,
+        run_state=report.state,
+        raw_state=report.raw_state,
+    )

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.core.errors import ConfigError, NotFound
 from bridge.core.model import JSON, Attempt, Delivery, Event, Status
-from bridge.core.times import iso
 from bridge.delivery.next_steps import DeliveryContext, Need, find_need, find_settling_steps
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.services.delivery_states import describe_status
+from bridge.services.records.delivery_records import UNKNOWN
 from bridge.services.run_evidence import describe_missing_look, describe_search, find_run_id
 from bridge.services.selection import Selection, select_names
-from bridge.services.serializers import attempt_json, delivery_json, evidence_json
 from bridge.services.usable_config import load_present
 from bridge.store.inbound import events
 from bridge.store.queries import event_lookup, wait_facts
@@ -97,14 +96,14 @@ class UnknownDelivery:
             self.delivery, self._known().obstacle, self.at, self.confirm_seconds
         )
 
-    def as_json(self) -> dict[str, JSON]:
+    def as_json(self, *, with_contents: bool = True) -> dict[str, JSON]:
         """Return it in the shape of `resolve --json`: the delivery's keys, and its evidence."""
-        return delivery_json(self.delivery) | {
-            "evidence": evidence_json(self.delivery.evidence),
-            "attempt": None if self.lost is None else attempt_json(self.lost),
-            "look_at": iso(self.delivery.look_at),
-            "commands": [command for command, _ in self.commands],
-        }
+        return UNKNOWN.write(
+            self.delivery,
+            with_contents=with_contents,
+            attempt=self.lost,
+            commands=[command for command, _ in self.commands],
+        )
 
     def _known(self) -> DeliveryContext:
         return DeliveryContext(obstacle=self.wait.obstacle if self.wait is not None else None)

@@ -19,8 +19,8 @@ from sqlalchemy import delete, insert
 from bridge.core.model import JSON, Status
 from bridge.core.times import write_time
 from bridge.core.timings import TIMINGS
+from bridge.services.records.delivery_records import evidence_json
 from bridge.services.run_evidence import describe_evidence
-from bridge.services.serializers import evidence_json
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queries import event_lookup

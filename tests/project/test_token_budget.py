@@ -18,7 +18,7 @@ ROOT = Path(bridge.__file__).parent
 #: Of a package, in tokens. The modules of `bridge` itself are under its name.
 BUDGET = {
     "bridge": 1300,
-    "cli": 85000,
+    "cli": 85300,
     "config": 29700,
     "core": 20700,
     "delivery": 18000,
@@ -28,11 +28,11 @@ BUDGET = {
     "providers": 46800,
     "routing": 36300,
     "runtime": 12700,
-    "services": 128000,
+    "services": 129100,
     "store": 113000,
     "system": 14700,
     "torture": 23200,
-    "web": 134600,
+    "web": 132900,
     "worker": 27500,
 }
 SLACK = 1000  # by which a package may be below its budget

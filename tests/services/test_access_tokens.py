@@ -11,9 +11,9 @@ from records import NOW
 from bridge.core.access_token import SECRET_PREFIX, AccessToken
 from bridge.core.errors import InvalidRequest, NotFound, StoreError
 from bridge.core.scopes import SCOPE_WORDS, Scope
-from bridge.core.times import DAY
+from bridge.core.times import DAY, iso
 from bridge.services.access_tokens import authenticate_token, create_token, remove_token
-from bridge.services.serializers import iso, token_json
+from bridge.services.records.bridge_records import TOKEN
 from bridge.store.db.database import Database
 from bridge.store.operations import tokens
 
@@ -33,7 +33,7 @@ def test_a_new_token_is_stored_with_a_random_secret(database: Database) -> None:
     assert tokens.list_tokens(database) == [token]
     made = {create_token(database, f"n{number}", "read", None, now=NOW)[1] for number in range(20)}
     assert len(made | {secret}) == 21
-    assert token_json(token) == {
+    assert TOKEN.write(token) == {
         "id": token.id,
         "name": "ci",
         "scopes": ["read", "act"],

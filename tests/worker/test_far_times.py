@@ -23,7 +23,7 @@ from bridge.delivery.platforms import gumloop
 from bridge.delivery.platforms.responses import parse_time, read_date
 from bridge.monitoring.spans import make_run_span
 from bridge.monitoring.trace_ids import Trace
-from bridge.services.serializers import delivery_json, evidence_json
+from bridge.services.records.delivery_records import DELIVERY, evidence_json
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queue import claims, ledger, run_tracking
@@ -200,4 +200,4 @@ def test_a_run_that_ends_in_the_future_ended_now(database: Database) -> None:
     )
     [known] = events.deliveries_of(database, [event.id])[event.id]
     assert known.finished_at == NOW + 9
-    assert delivery_json(known)["finished_at"] == iso(NOW + 9)
+    assert DELIVERY.write(known)["finished_at"] == iso(NOW + 9)

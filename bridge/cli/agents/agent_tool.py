@@ -15,7 +15,7 @@ from bridge.cli.remote.remote_bridge import RemoteBridge
 from bridge.core.model import JSON
 from bridge.core.plurals import pluralize
 from bridge.core.scopes import Scope
-from bridge.web.admin.schema_parts import Schema
+from bridge.services.records.json_schema import Schema
 
 MAX_DATA_BYTES: Final = 40_000  # of JSON in an answer: some 10,000 tokens
 FOR_PEOPLE: Final = "A person finds the whole record in the console, or with `flowbridge show`."

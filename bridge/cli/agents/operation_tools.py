@@ -13,9 +13,9 @@ from bridge.cli.remote.request_parts import quote_id
 from bridge.core.model import JSON
 from bridge.core.timings import TIMINGS
 from bridge.services.operation_commands import COMMANDS, OperationCommand, count_items, find_words
-from bridge.services.parsed_records import expect_shape
+from bridge.services.records.json_record import expect_shape
+from bridge.services.records.json_schema import Schema
 from bridge.web.admin.request_schemas import REQUEST_SCHEMAS
-from bridge.web.admin.schema_parts import Schema
 
 PROPOSE_ENDPOINT: Final = find_endpoint("POST", "/operations")
 #: Keys of the request that are the server's part of the safety, not the agent's choice.

@@ -12,6 +12,7 @@ from bridge.core.json_text import write_json
 from bridge.core.model import JSON
 from bridge.core.scopes import Scope
 from bridge.routing.schemas.validator import compile_schema
+from bridge.services.records.json_schema import Schema
 from bridge.web.admin.bodies import find_errors
 from bridge.web.admin.endpoint_row import Endpoint
 from bridge.web.admin.openapi import PART_DOC, find_path_parts
@@ -19,7 +20,6 @@ from bridge.web.admin.parameter_reader import Parameter
 from bridge.web.admin.parameters import BEFORE, LIMIT, SCREEN
 from bridge.web.admin.problems import BodyError
 from bridge.web.admin.request_schemas import REQUEST_SCHEMAS
-from bridge.web.admin.schema_parts import Schema
 
 PAGE_ITEMS: Final = 20  # of a list, by default: less than for programs
 MAX_ARGUMENTS_BYTES: Final = 512 * 1024

@@ -22,7 +22,7 @@ from bridge.core.model import JSON
 from bridge.core.printable_text import escape_lines
 from bridge.core.scopes import Scope, expand_scopes, list_scopes
 from bridge.core.typos import find_close_name
-from bridge.services.parsed_records import expect_shape
+from bridge.services.records.json_record import expect_shape
 
 BOUNDARY_BYTES: Final = 16
 ACTOR_PREFIX: Final = "agent of "

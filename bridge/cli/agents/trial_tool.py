@@ -12,7 +12,7 @@ from bridge.cli.agents.tool_schemas import build_schema
 from bridge.cli.remote.trials import wait_for_result
 from bridge.core.model import JSON
 from bridge.core.scopes import Scope
-from bridge.services.parsed_records import expect_shape
+from bridge.services.records.json_record import expect_shape
 from bridge.web.admin.parameters import SCREEN
 
 TRIAL_ENDPOINT: Final = find_endpoint("POST", "/trials")

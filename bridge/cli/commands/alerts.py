@@ -20,8 +20,8 @@ from bridge.core.errors import BridgeError
 from bridge.core.model import Status
 from bridge.monitoring.alerts import make_test_notice
 from bridge.services.notification_results import NotificationResult, wait_for_results
-from bridge.services.parsed_records import expect_shape, require_time
-from bridge.services.serializers import event_json
+from bridge.services.records.event_records import EVENT
+from bridge.services.records.json_record import expect_shape, require_time
 from bridge.services.store_access import open_store
 from bridge.services.usable_config import load_present
 from bridge.store.inbound import events
@@ -148,9 +148,9 @@ def test(config: str | None, /, no_wait: bool, timeout: int, as_json: bool) -> N
         results = [] if no_wait else _wait(database, event_id, routes, timeout)
         if as_json:
             output.json_line(
-                event_json(
+                EVENT.write(
                     events.get(database, event_id),
-                    events.deliveries_of(database, [event_id])[event_id],
+                    deliveries=events.deliveries_of(database, [event_id])[event_id],
                 )
             )
     if no_wait:

@@ -11,7 +11,7 @@ from bridge.cli.options import AS_JSON, SINCE, limit_option
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 from bridge.core.audit import AuditAction
-from bridge.services.parsed_records import parse_audit_entry
+from bridge.services.records.bridge_records import AUDIT_ENTRY
 
 if TYPE_CHECKING:
     from bridge.services.bridge_reader import Shape
@@ -58,5 +58,5 @@ def audit(
 
 
 def _row(shape: Shape) -> tuple[str, ...]:
-    one = parse_audit_entry(shape)
+    one = AUDIT_ENTRY.parse(shape)
     return output.moment(one.at), one.actor, one.action, one.client or "", one.subject or ""

@@ -10,7 +10,7 @@ from bridge.cli.bridge_access import open_bridge
 from bridge.cli.options import AS_JSON, FilteredCommand, filter_options
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
-from bridge.services.parsed_records import expect_shape, parse_time, require_time
+from bridge.services.records.json_record import expect_shape, parse_time, require_time
 
 if TYPE_CHECKING:
     from bridge.services.bridge_reader import Shape

@@ -15,7 +15,9 @@ from bridge.core.model import OWN_SOURCE_NAME
 from bridge.core.plurals import pluralize
 from bridge.services.delivery_rows import RUN_PREFIX, ListedDelivery, make_row
 from bridge.services.delivery_states import describe_outcome
-from bridge.services.parsed_records import expect_shape, parse_delivery, parse_event
+from bridge.services.records.delivery_records import DELIVERY
+from bridge.services.records.event_records import EVENT
+from bridge.services.records.json_record import expect_shape
 
 if TYPE_CHECKING:
     from bridge.services.bridge_reader import BridgeReader, Shape
@@ -102,10 +104,10 @@ def _say_left_out(bridge: BridgeReader, chosen: Mapping[str, Any], oldest: float
 
 def _event_row(shape: Shape, times: list[float]) -> tuple[str, ...]:
     """Return the cells of an event, and append its time to `times`."""
-    event = parse_event(shape)
+    event = EVENT.parse(shape)
     times.append(event.received_at)
     with expect_shape():
-        deliveries = [parse_delivery(one) for one in shape["deliveries"]]
+        deliveries = [DELIVERY.parse(one) for one in shape["deliveries"]]
     outcome = describe_outcome(event, deliveries)
     return output.moment(event.received_at), event.id, event.source, event.type or "", outcome
 

@@ -18,7 +18,7 @@ from bridge.cli.ui.run_progress import INTERRUPTED, describe_state, follow_run
 from bridge.cli.ui.tables import Column
 from bridge.core.model import JSON, RUN_ENDED, RunState
 from bridge.core.outcomes import OutcomeKind, RunReport
-from bridge.services.parsed_records import expect_shape, parse_time
+from bridge.services.records.json_record import expect_shape, parse_time
 
 if TYPE_CHECKING:
     from bridge.services.bridge_reader import Shape

@@ -13,7 +13,7 @@ from bridge.cli.platforms import open_flows
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 from bridge.core.model import JSON
-from bridge.services.parsed_records import expect_shape
+from bridge.services.records.json_record import expect_shape
 
 if TYPE_CHECKING:
     from bridge.services.bridge_reader import Shape

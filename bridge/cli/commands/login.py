@@ -16,7 +16,7 @@ from bridge.cli.remote.server_url import ServerUrl, parse_server_url
 from bridge.cli.remote.stored_logins import StoredLogins
 from bridge.cli.ui import output
 from bridge.core.errors import NotFound
-from bridge.services.parsed_records import expect_shape
+from bridge.services.records.json_record import expect_shape
 
 MAX_INPUT_CHARS: Final = MAX_TOKEN_CHARS + 2  # with the end of its line
 

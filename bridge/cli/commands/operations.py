@@ -22,7 +22,7 @@ from bridge.cli.usable_config import load_sources
 from bridge.core.operations import OPEN_ITEMS, Operation, OperationStep, StepOutcome
 from bridge.core.times import iso
 from bridge.services.operation_commands import count_items, find_words
-from bridge.services.parsed_records import parse_operation, parse_step, read_state
+from bridge.services.records.operation_records import OPERATION, STEP, read_state
 from bridge.services.store_access import open_store_to_change
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def operations(
 
 
 def _row(shape: Shape) -> tuple[str, ...]:
-    one = parse_operation(shape)
+    one = OPERATION.parse(shape)
     return (
         output.moment(one.created_at),
         one.id,
@@ -167,7 +167,7 @@ def show(config: str | None, /, id_: str, only: str | None, limit: int, as_json:
     """
     with open_bridge(config) as bridge:
         shape = bridge.read_operation(id_)
-        one = parse_operation(shape)
+        one = OPERATION.parse(shape)
         found = bridge.list_items(one.id, outcome=only, limit=limit)
         if as_json:
             output.json_line(shape)
@@ -175,7 +175,7 @@ def show(config: str | None, /, id_: str, only: str | None, limit: int, as_json:
                 output.json_line(item)
             return
         _print_act(one, read_state(shape))
-        count = tables.print_table(ITEM_COLUMNS, (_item_row(parse_step(item)) for item in found))
+        count = tables.print_table(ITEM_COLUMNS, (_item_row(STEP.parse(item)) for item in found))
         total = {
             None: one.chosen or 0,
             OPEN_ITEMS: one.left,
@@ -286,5 +286,5 @@ def stop(config: str | None, /, id_: str, as_json: bool) -> None:
     if as_json:
         output.json_line(shape)
     else:
-        one = parse_operation(shape)
+        one = OPERATION.parse(shape)
         output.answer(f"{one.id}  {read_state(shape)}: {describe_progress(one)}")

@@ -15,7 +15,8 @@ from bridge.cli.option_types import TimeParam
 from bridge.cli.options import AS_JSON, SINCE, limit_option, require_existing
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
-from bridge.services.parsed_records import expect_shape, parse_reject
+from bridge.services.records.event_records import REJECT
+from bridge.services.records.json_record import expect_shape
 from bridge.services.store_access import open_store_to_change
 
 if TYPE_CHECKING:
@@ -74,14 +75,14 @@ def _note_steps(shapes: Iterable[Shape], steps: dict[str, None]) -> Iterator[tup
 
     for shape in shapes:
         yield _row(shape)
-        if (step := describe_next_step(parse_reject(shape))) is not None:
+        if (step := describe_next_step(REJECT.parse(shape))) is not None:
             steps.setdefault(step)
 
 
 def _row(shape: Shape) -> tuple[str, ...]:
     from bridge.services.rejects import list_reasons
 
-    one = parse_reject(shape)
+    one = REJECT.parse(shape)
     with expect_shape():
         reason = list_reasons(shape["diagnosis"])[0]
     why = f"readmitted as {', '.join(one.event_ids)}" if one.event_ids else reason

@@ -13,6 +13,7 @@ from bridge.cli.command_settings import find_server
 from bridge.cli.completion_values import complete_ids
 from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
+from bridge.services.records.event_records import REJECT_DETAILS
 
 if TYPE_CHECKING:
     from bridge.services.bridge_reader import NamedShape, Shape
@@ -112,7 +113,7 @@ def _print_event(shape: Shape, *, with_body: bool, is_folded: bool) -> None:
 
 def _print_reject(record: NamedShape, *, with_body: bool, is_folded: bool) -> None:
     from bridge.cli.ui.event_view import print_reject
-    from bridge.services.parsed_records import expect_shape, parse_reject
+    from bridge.services.records.json_record import expect_shape
     from bridge.services.rejects import list_reasons
 
     shape = record.shape
@@ -120,7 +121,7 @@ def _print_reject(record: NamedShape, *, with_body: bool, is_folded: bool) -> No
         has_contents = shape["headers"] is not None
         reasons = list_reasons(shape["diagnosis"]) if has_contents else ()
     print_reject(
-        parse_reject(shape),
+        REJECT_DETAILS.parse(shape),
         reasons,
         with_body=with_body,
         is_folded=is_folded,

@@ -24,7 +24,7 @@ from bridge.cli.options import (
 )
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
-from bridge.services.parsed_records import parse_event
+from bridge.services.records.event_records import EVENT
 from bridge.services.store_access import open_store_to_change
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def spam(ctx: click.Context, /, limit: int, as_json: bool, **chosen: Any) -> Non
         if as_json:
             for one in found:
                 output.json_line(one)
-        elif not tables.print_table(COLUMNS, (_row(parse_event(one)) for one in found)):
+        elif not tables.print_table(COLUMNS, (_row(EVENT.parse(one)) for one in found)):
             output.say(
                 "No spam"
                 + (" matches." if any(value is not None for value in chosen.values()) else ".")

@@ -17,12 +17,9 @@ from bridge.cli.ui import output, tables
 from bridge.core.model import Reject
 from bridge.services.bridge_reader import ChangeShape
 from bridge.services.delivery_states import describe_status
-from bridge.services.parsed_records import (
-    expect_shape,
-    parse_delivery,
-    parse_event,
-    require_time,
-)
+from bridge.services.records.delivery_records import DELIVERY
+from bridge.services.records.event_records import EVENT
+from bridge.services.records.json_record import expect_shape, require_time
 from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
@@ -123,7 +120,7 @@ def print_change(change: ChangeShape, *, as_json: bool) -> None:
     elif change.event is not None:
         _print_event(change.at, change.event)
     elif change.delivery is not None:
-        one = parse_delivery(change.delivery)
+        one = DELIVERY.parse(change.delivery)
         _print_line(
             change.at,
             f"  {one.route} → {one.flow}",
@@ -133,9 +130,9 @@ def print_change(change: ChangeShape, *, as_json: bool) -> None:
 
 
 def _print_event(at: float, shape: Shape) -> None:
-    event = parse_event(shape)
+    event = EVENT.parse(shape)
     with expect_shape():
-        deliveries = [parse_delivery(one) for one in shape["deliveries"]]
+        deliveries = [DELIVERY.parse(one) for one in shape["deliveries"]]
     standing = (
         event.problem
         or (event.spam and f"spam: {event.spam}")

@@ -14,7 +14,7 @@ from bridge.cli.token_access import open_tokens
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 from bridge.core.scopes import SCOPE_PRESETS, SCOPE_SUMMARIES, list_scopes
-from bridge.services.parsed_records import expect_shape, parse_time
+from bridge.services.records.json_record import expect_shape, parse_time
 
 if TYPE_CHECKING:
     from bridge.services.bridge_reader import Shape

@@ -13,7 +13,7 @@ from bridge.cli.options import AS_JSON, wrong_usage
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 from bridge.core.trends import TRENDS, TrendKind
-from bridge.services.parsed_records import expect_shape, parse_time
+from bridge.services.records.json_record import expect_shape, parse_time
 from bridge.services.trends import find_trend
 
 if TYPE_CHECKING:

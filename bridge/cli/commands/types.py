@@ -13,7 +13,7 @@ from bridge.cli.completion_values import complete_sources
 from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
-from bridge.services.parsed_records import expect_shape, parse_time, require_time
+from bridge.services.records.json_record import expect_shape, parse_time, require_time
 
 if TYPE_CHECKING:
     from bridge.routing.schemas.drift import SchemaChange

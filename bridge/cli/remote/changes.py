@@ -7,7 +7,12 @@ from typing import Final
 
 from bridge.cli.remote.client import AdminClient, Query
 from bridge.services.bridge_reader import ChangeShape, Shape
-from bridge.services.parsed_records import UNREADABLE, UnreadableAnswer, expect_shape, require_time
+from bridge.services.records.json_record import (
+    UNREADABLE,
+    UnreadableAnswer,
+    expect_shape,
+    require_time,
+)
 
 MAX_CURSOR_CHARS: Final = 8000
 

@@ -18,7 +18,7 @@ from bridge.cli.remote.server_url import API_PATH, ServerUrl, is_loopback
 from bridge.core.errors import BridgeError, InvalidRequest, NotFound
 from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import JSON
-from bridge.services.parsed_records import UNREADABLE, UnreadableAnswer
+from bridge.services.records.json_record import UNREADABLE, UnreadableAnswer
 from bridge.system.boot_clock import Deadline
 from bridge.system.http_client import HttpClient, OpenAnswer
 

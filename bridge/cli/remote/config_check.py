@@ -12,7 +12,7 @@ from bridge.cli.ui.check_view import CheckAnswer
 from bridge.core.errors import ConfigError, InvalidRequest
 from bridge.services.bridge_reader import Shape
 from bridge.services.config_checks.report import ProjectReport
-from bridge.services.parsed_records import expect_shape
+from bridge.services.records.json_record import expect_shape
 
 
 def check_remote(server: str, name: str) -> CheckAnswer:

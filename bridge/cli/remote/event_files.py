@@ -10,7 +10,7 @@ from bridge.cli.remote.client import MAX_ANSWER_BYTES, AdminClient, ServerError
 from bridge.cli.remote.request_parts import quote_id
 from bridge.core.errors import NotFound
 from bridge.core.model import Event, FormFile
-from bridge.services.parsed_records import UNREADABLE, UnreadableAnswer
+from bridge.services.records.json_record import UNREADABLE, UnreadableAnswer
 from bridge.services.saved_files import EventFiles
 
 MAX_FILES: Final = 1000

@@ -31,13 +31,9 @@ from bridge.core.errors import BridgeError
 from bridge.core.model import JSON, Status
 from bridge.core.operations import OPEN_ITEMS, Operation, OperationState
 from bridge.services.operation_commands import count_items, find_words, name_items
-from bridge.services.parsed_records import (
-    expect_shape,
-    parse_delivery,
-    parse_operation,
-    parse_step,
-    read_state,
-)
+from bridge.services.records.delivery_records import DELIVERY
+from bridge.services.records.json_record import expect_shape
+from bridge.services.records.operation_records import OPERATION, STEP, read_state
 from bridge.store.operations.actions import ItemResult
 
 WAITING_SECONDS: Final = 5.0  # after which a note says that no worker has begun
@@ -77,7 +73,7 @@ def run_remote_operation(
         else:
             proposed = bridge.post("/operations", request | {"mode": "propose"})
             if _confirm(command, proposed, asked):
-                one = parse_operation(proposed)
+                one = OPERATION.parse(proposed)
                 bridge.post(f"/operations/{one.id}/agree", None)
                 _follow(bridge, one, asked, _problems(proposed))
 
@@ -87,7 +83,7 @@ def resume_remote_operation(server: str, id_: str, asked: OperationRequest) -> N
     if asked.rate is not None:
         raise click.UsageError("--rate: with --server, an operation is resumed at its own rate")
     with open_remote(server, RemoteBridge) as bridge:
-        one = parse_operation(bridge.read_operation(id_))
+        one = OPERATION.parse(bridge.read_operation(id_))
         if one.chosen is None:
             raise BridgeError(f"{one.id} was interrupted while it stored its items")
         if not one.left:
@@ -95,7 +91,7 @@ def resume_remote_operation(server: str, id_: str, asked: OperationRequest) -> N
             return
         verb = find_words(one.command).verb
         shapes = bridge.list_whole_items(one.id, outcome=OPEN_ITEMS, limit=MAX_EXAMPLES)
-        items = [parse_step(shape) for shape in shapes]
+        items = [STEP.parse(shape) for shape in shapes]
         left = count_items(one.command, one.left, [item.item_id for item in items])
         if confirm_operation(f"{left} of {one.chosen} left to {verb}", one.left, asked):
             after = items[0].number - 1 if items else 0
@@ -155,7 +151,7 @@ def _wait_for_items(
     waited = 0.0
     while True:
         shape = bridge.read_operation(id_)
-        one = parse_operation(shape)
+        one = OPERATION.parse(shape)
         state = read_state(shape)
         if one.done + one.refused > known:
             known = one.done + one.refused
@@ -179,11 +175,11 @@ def _read_results(bridge: RemoteBridge, id_: str, after: int) -> Iterator[tuple[
     outcome.
     """
     for shape in bridge.list_whole_items(id_, after=after):
-        item = parse_step(shape)
+        item = STEP.parse(shape)
         if item.outcome is None:
             return
         with expect_shape():
-            deliveries = [parse_delivery(one) for one in shape["deliveries"]]
+            deliveries = [DELIVERY.parse(one) for one in shape["deliveries"]]
             result = ItemResult(
                 id=item.item_id,
                 problem=item.problem,

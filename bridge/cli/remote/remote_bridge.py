@@ -15,7 +15,8 @@ from bridge.core.errors import NotFound
 from bridge.core.model import JSON, OWN_SOURCE_NAME
 from bridge.services.bridge_reader import CauseList, Chosen, NamedShape, Shape
 from bridge.services.operations import name_actor
-from bridge.services.parsed_records import expect_shape, parse_event
+from bridge.services.records.event_records import EVENT_DETAILS
+from bridge.services.records.json_record import expect_shape
 from bridge.system.ids import EVENT_PREFIXES, REJECT_PREFIX
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class RemoteBridge:
         record = self.read_record(id_, with_screen=False)
         if record.is_reject:
             return None
-        return describe_files(self._client, parse_event(record.shape), record.alert_id)
+        return describe_files(self._client, EVENT_DETAILS.parse(record.shape), record.alert_id)
 
     def list_alerts(self) -> Shape:
         """Return the open alerts as `items`, and what a screen shows as `screen`."""

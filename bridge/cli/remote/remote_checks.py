@@ -22,7 +22,12 @@ from bridge.services.bridge_checks.reachability import (
 )
 from bridge.services.bridge_checks.secret_use import SecretUse, describe_secret_use
 from bridge.services.bridge_reader import Shape
-from bridge.services.parsed_records import UNREADABLE, UnreadableAnswer, expect_shape, parse_time
+from bridge.services.records.json_record import (
+    UNREADABLE,
+    UnreadableAnswer,
+    expect_shape,
+    parse_time,
+)
 from bridge.system.http_client import HttpClient
 
 #: The bridge's own machine tries these.

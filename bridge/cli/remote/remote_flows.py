@@ -13,8 +13,9 @@ from bridge.core.model import JSON
 from bridge.core.outcomes import RunReport
 from bridge.services.bridge_reader import Shape
 from bridge.services.flow_access import StartedFlow
-from bridge.services.parsed_records import expect_shape, parse_report
 from bridge.services.platform_names import split_run_name, unknown_platform
+from bridge.services.records.flow_records import RUN_REPORT
+from bridge.services.records.json_record import expect_shape
 from bridge.services.run_waiting import RunPoll
 
 POLL_SECONDS: Final = 1.0
@@ -78,7 +79,7 @@ class RemoteFlows:
 
         def read() -> RunReport:
             try:
-                return parse_report(self._client.get(path))
+                return RUN_REPORT.parse(self._client.get(path))
             except BridgeError as error:  # the wait goes on, as where a platform does not answer
                 return RunReport(state=None, detail=str(error))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bridge.cli.remote.client import AdminClient
 from bridge.cli.remote.remote_bridge import RemoteBridge
 from bridge.cli.remote.request_parts import quote_id
-from bridge.services.parsed_records import expect_shape
+from bridge.services.records.json_record import expect_shape
 
 
 class RemoteLesson:

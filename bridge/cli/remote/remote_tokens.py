@@ -10,7 +10,7 @@ from bridge.cli.remote.remote_bridge import RemoteBridge
 from bridge.cli.remote.request_parts import quote_id
 from bridge.core.errors import InvalidRequest
 from bridge.core.scopes import list_scopes, parse_scopes
-from bridge.services.parsed_records import expect_shape
+from bridge.services.records.json_record import expect_shape
 
 if TYPE_CHECKING:
     from bridge.services.bridge_reader import Shape

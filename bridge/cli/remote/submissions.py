@@ -16,7 +16,7 @@ from bridge.cli.remote.client import MAX_ANSWER_BYTES, AdminClient, Query, Serve
 from bridge.core.errors import BridgeError
 from bridge.core.sizes import MIB
 from bridge.services.exports import ExportedSubmission, parse_submission
-from bridge.services.parsed_records import UNREADABLE, UnreadableAnswer
+from bridge.services.records.json_record import UNREADABLE, UnreadableAnswer
 from bridge.system.http_client import BrokenAnswer
 
 PATH: Final = "/submissions"

@@ -15,7 +15,7 @@ from bridge.cli.remote.sent_files import name_here, read_files
 from bridge.core.errors import BridgeError, ConfigError, ConfigProblem
 from bridge.core.model import JSON
 from bridge.core.operations import NOW, THEN
-from bridge.services.parsed_records import expect_shape
+from bridge.services.records.json_record import expect_shape
 from bridge.services.trials.messages import AGAINST_NAME, MAX_TRIAL_EVENTS
 from bridge.services.trials.results import FAILED, RUNNING
 

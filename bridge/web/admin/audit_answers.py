@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.core.audit import AuditAction
 from bridge.services import audit, list_streams, lists
+from bridge.services.records.bridge_records import AUDIT_ENTRY
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
 from bridge.web.admin.request_selection import page_request, page_start
 from bridge.web.admin.streams import Records
@@ -26,7 +27,7 @@ def list_audit(context: AdminContext, asked: AdminRequest) -> Answer:
         since=asked.values["since"],
         action=asked.values["action"],
     )
-    return page.as_json(audit.audit_json)
+    return page.as_json(AUDIT_ENTRY.write)
 
 
 def stream_audit(context: AdminContext, asked: AdminRequest) -> Records:
@@ -39,7 +40,7 @@ def stream_audit(context: AdminContext, asked: AdminRequest) -> Records:
         limit=asked.values["limit"],
     )
     for entries in chunks:
-        yield [audit.audit_json(one) for one in entries]
+        yield [AUDIT_ENTRY.write(one) for one in entries]
 
 
 def record_export(context: AdminContext, asked: AdminRequest, endpoint: Endpoint) -> None:

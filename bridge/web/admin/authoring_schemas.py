@@ -6,8 +6,7 @@ from typing import Final
 
 from bridge.routing.model import Mode
 from bridge.routing.schemas import drift
-from bridge.services.shadow_comparison import ShadowResult
-from bridge.web.admin.schema_parts import (
+from bridge.services.records.json_schema import (
     COUNT,
     COUNT_BY_NAME,
     DIFF,
@@ -23,6 +22,7 @@ from bridge.web.admin.schema_parts import (
     ref,
     word,
 )
+from bridge.services.shadow_comparison import ShadowResult
 
 _RESULTS: Final = tuple(one.value for one in ShadowResult)
 _TYPES: Final = nullable(list_of(TEXT))

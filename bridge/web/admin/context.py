@@ -49,9 +49,9 @@ class AdminContext:
         if with_contents:
             return now
         # Each process of `serve` imports this module, and only this one needs what that imports.
-        from bridge.services import redacted_views
+        from bridge.services import redacted_overview
 
-        return redacted_views.hide_answers(now)
+        return redacted_overview.hide_answers(now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from bridge.core.errors import BridgeError, InvalidRequest, NotFound
+from bridge.core.errors import BridgeError, InvalidRequest, NotFound, PlatformRefused
 from bridge.core.model import JSON, Delivery
 from bridge.core.times import iso
 from bridge.routing.model import Platform
-from bridge.services import platform_names, platform_queries, redacted_views
-from bridge.services.flow_json import flow_json, input_json
+from bridge.services import platform_names, platform_queries
+from bridge.services.records.flow_records import FLOW, FLOW_INPUT, find_answer_label
 from bridge.services.run_owners import describe_owned_runs
 from bridge.store.queries.runs_in_flight import list_runs_in_flight
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
@@ -40,12 +40,9 @@ def list_flows(context: AdminContext, asked: AdminRequest) -> Answer:
     with wait_for_platform(context):
         listed, problems = platform_queries.list_all_flows(asked_now)
     return {
-        "items": [flow_json(one.name, flow) for one, flow in listed[:MAX_LISTED_FLOWS]],
+        "items": [FLOW.write(flow, platform=one.name) for one, flow in listed[:MAX_LISTED_FLOWS]],
         "complete": len(named) <= MAX_ASKED_PLATFORMS and len(listed) <= MAX_LISTED_FLOWS,
-        "problems": [
-            redacted_views.describe_failure(one, with_contents=asked.with_contents)
-            for one in problems
-        ],
+        "problems": [describe_failure(one, with_contents=asked.with_contents) for one in problems],
     }
 
 
@@ -68,7 +65,12 @@ def _list_inputs(
         lambda: platform_queries.list_inputs(hurry(platform), saved_item_id),
         with_contents=asked.with_contents,
     )
-    return {"items": [input_json(platform.name, saved_item_id, one) for one in nodes]}
+    return {
+        "items": [
+            FLOW_INPUT.write(node, platform=platform.name, saved_item_id=saved_item_id)
+            for node in nodes
+        ]
+    }
 
 
 def list_runs(context: AdminContext, asked: AdminRequest) -> Answer:
@@ -90,10 +92,9 @@ def list_runs(context: AdminContext, asked: AdminRequest) -> Answer:
         lambda: platform_queries.list_runs(hurry(platform), saved_item_id),
         with_contents=asked.with_contents,
     )
-    shown += [
-        redacted_views.describe_run(run, with_contents=asked.with_contents)
-        for run in describe_owned_runs(context.database, platform.name, listed)
-    ]
+    shown += describe_owned_runs(
+        context.database, platform.name, listed, with_contents=asked.with_contents
+    )
     return {"items": shown, "complete": len(listed) < platform_queries.MAX_LISTED_RUNS}
 
 
@@ -111,6 +112,13 @@ def _in_flight(one: Delivery) -> dict[str, JSON]:
         "event_id": one.event_id,
         "route": one.route,
     }
+
+
+def describe_failure(error: BridgeError, *, with_contents: bool) -> str:
+    """Return the message of a call to a platform that failed."""
+    if with_contents or not isinstance(error, PlatformRefused):
+        return str(error)
+    return f"{error.platform}: {find_answer_label(error.answer)}"
 
 
 def find_platform(context: AdminContext, asked: AdminRequest) -> Platform:
@@ -141,7 +149,7 @@ def ask_platform(context: AdminContext, send: Callable[[], T], *, with_contents:
         except NotFound as error:
             raise AdminProblem("not_found", str(error)) from None
         except BridgeError as error:
-            text = redacted_views.describe_failure(error, with_contents=with_contents)
+            text = describe_failure(error, with_contents=with_contents)
             raise AdminProblem("platform_failed", text) from None
 
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from bridge.core.model import JSON
 from bridge.core.operations import Operation, OperationStep
-from bridge.services import lists, redacted_views
+from bridge.services import lists
 from bridge.services.operation_control import are_starts_held
+from bridge.services.records.operation_records import OPERATION, STEP_DETAILS
 from bridge.store.operations import operation_records
 from bridge.store.queries.selection_counts import read_deliveries
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
@@ -34,8 +35,8 @@ def describe_operations(
     is_held = are_starts_held(context.database)
     now = time.time()
     return [
-        redacted_views.list_operation(
-            one, one.state(now, is_held=is_held), with_contents=asked.with_contents
+        OPERATION.write(
+            one, state=one.state(now, is_held=is_held), with_contents=asked.with_contents
         )
         for one in operations
     ]
@@ -51,7 +52,7 @@ def describe_operation(
 ) -> dict[str, JSON]:
     """Return an operation as the token may see it."""
     state = operation.state(time.time(), is_held=are_starts_held(context.database))
-    return redacted_views.list_operation(operation, state, with_contents=asked.with_contents)
+    return OPERATION.write(operation, state=state, with_contents=asked.with_contents)
 
 
 def list_operation_items(context: AdminContext, asked: AdminRequest) -> Answer:
@@ -73,8 +74,12 @@ def describe_items(
     ids = [id_ for item in items for id_ in item.delivery_ids]
     deliveries = read_deliveries(context.database, ids)
     return [
-        redacted_views.list_item_with_deliveries(one, deliveries, with_contents=asked.with_contents)
-        for one in items
+        STEP_DETAILS.write(
+            item,
+            with_contents=asked.with_contents,
+            deliveries=[deliveries[id_] for id_ in item.delivery_ids if id_ in deliveries],
+        )
+        for item in items
     ]
 
 

@@ -14,7 +14,7 @@ import orjson
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON
 from bridge.core.operations import Operation, OperationRequest
-from bridge.services import operations, redacted_views
+from bridge.services import operations
 from bridge.services.operation_commands import (
     COMMANDS,
     ItemKind,
@@ -35,6 +35,7 @@ from bridge.services.operation_selection import (
     SelectionRequest,
     select_items,
 )
+from bridge.services.records.operation_records import OPERATION_COUNT
 from bridge.store.queries.filters import NONE
 from bridge.web.admin.bodies import invalid_body, to_pointer
 from bridge.web.admin.body_filters import make_filters, read_filters
@@ -63,8 +64,7 @@ def begin_operation(context: AdminContext, asked: AdminRequest) -> Answer:
     """Count the items of an operation; unless it is a dry run, store it with them."""
     counted = count_request(context, asked)
     if asked.body["mode"] == "dry_run":
-        counts = counted.items.as_json()
-        shown = counts if asked.with_contents else redacted_views.hide_reasons(counts)
+        shown = OPERATION_COUNT.write(counted.items, with_contents=asked.with_contents)
         return StatusAnswer(shown, 200)
     return _answer(context, asked, store_request(context, asked, counted))
 
@@ -105,7 +105,7 @@ def store_request(context: AdminContext, asked: AdminRequest, counted: CountedRe
             key=asked.idempotency_key,
             digest=digest,
             proposed_until=_proposed_until(context) if body["mode"] == "propose" else None,
-            counted=counted.items.as_json(),
+            counted=OPERATION_COUNT.write(counted.items),
         ),
     )
     if operation.request_digest != digest:  # a rival with the same key and another body
@@ -257,8 +257,7 @@ def _check_run(asked: AdminRequest, items: OperationSelection) -> None:
     """Raise `AdminProblem` where the run that the request names is refused."""
     if "run_id" not in asked.body.get("how", {}) or not items.problems:
         return
-    counts = items.as_json()
-    shown = counts if asked.with_contents else redacted_views.hide_reasons(counts)
+    shown = OPERATION_COUNT.write(items, with_contents=asked.with_contents)
     detail = str(shown["problems"][0]["problem"] or "it cannot be the run of the delivery")
     raise AdminProblem("invalid_body", detail, errors=[BodyError("/how/run_id", detail)])
 

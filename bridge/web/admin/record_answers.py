@@ -9,10 +9,11 @@ from typing import Final
 
 from bridge.core.model import JSON, Delivery, Event
 from bridge.core.times import iso
-from bridge.services import redacted_views
 from bridge.services.change_tail import decode_tail_cursor, read_tail, start_tail
 from bridge.services.exports import ExportedSubmission, page_submissions
 from bridge.services.lists import WrongCursor
+from bridge.services.records.delivery_records import DELIVERY
+from bridge.services.records.event_records import EVENT
 from bridge.services.unknown_deliveries import read_unknown
 from bridge.store.inbound import events
 from bridge.store.queries.events import LISTED_DELIVERIES
@@ -31,9 +32,7 @@ def show_evidence(context: AdminContext, asked: AdminRequest) -> Answer:
     if found.delivery_id is None:
         raise AdminProblem("not_found", "that is the id of an event, not of a delivery")
     one = read_unknown(context.database, found.delivery_id, context.config())
-    return redacted_views.describe_unknown(
-        one.as_json(), one.delivery, with_contents=asked.with_contents
-    )
+    return one.as_json(with_contents=asked.with_contents)
 
 
 def list_submissions(context: AdminContext, asked: AdminRequest) -> Answer:
@@ -107,10 +106,8 @@ def _change(
     return {
         "kind": "event" if event else "delivery",
         "at": iso(event.received_at if event else time.time()),
-        "event": redacted_views.list_event(event, planned, with_contents=with_contents)
+        "event": EVENT.write(event, deliveries=planned, with_contents=with_contents)
         if event
         else None,
-        "delivery": redacted_views.list_delivery(delivery, with_contents=with_contents)
-        if delivery
-        else None,
+        "delivery": DELIVERY.write(delivery, with_contents=with_contents) if delivery else None,
     }

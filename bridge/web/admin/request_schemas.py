@@ -16,12 +16,12 @@ from bridge.services.operation_commands import (
     RESOLUTIONS,
 )
 from bridge.services.operation_selection import MAX_IDS, MAX_ITEMS
+from bridge.services.records.json_schema import Schema
+from bridge.services.records.json_schema import word as _word
 from bridge.services.trials.messages import MAX_EXPLAINED_EVENTS, MAX_TRIAL_EVENTS
 from bridge.services.trials.trial import MAX_TRIAL_CHARS, MAX_TRIAL_IDS
 from bridge.web.admin.parameter_reader import Parameter
 from bridge.web.admin.parameters import filter_parameters
-from bridge.web.admin.schema_parts import Schema
-from bridge.web.admin.schema_parts import word as _word
 
 MODES: Final = ("dry_run", "propose", "do")
 MAX_FILTER_CHARS: Final = 1000

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from bridge.core.outcomes import OutcomeKind
-from bridge.core.scopes import Scope
 from bridge.ingest.planned_deliveries import PlanChange
-from bridge.services.trials.results import STATES
-from bridge.web.admin.schema_parts import (
+from bridge.services.records.bridge_records import ALERT, AUDIT_ENTRY, HOLD, NEW_TOKEN, TOKEN
+from bridge.services.records.delivery_records import UNKNOWN
+from bridge.services.records.flow_records import (
+    FLOW,
+    FLOW_INPUT,
+    KILLED_RUN,
+    RUN,
+    RUN_REPORT,
+    STARTED_RUN,
+)
+from bridge.services.records.json_schema import (
     ANY,
     COUNT,
     COUNT_BY_NAME,
@@ -28,7 +35,7 @@ from bridge.web.admin.schema_parts import (
     with_screen,
     word,
 )
-from bridge.web.admin.schemas import ATTEMPT, DELIVERY, RUN_STATE
+from bridge.services.trials.results import STATES
 
 _TEXTS: Final = list_of(TEXT)
 _PROBLEM: Final[Schema] = {
@@ -117,30 +124,8 @@ _PLATFORM: Final = record(
 )
 _CONFIG: Final[Schema] = {"hash": TEXT, "seen_at": TIME, "current": FLAG}
 
-_TOKEN: Final[Schema] = {
-    "id": TEXT,
-    "name": TEXT,
-    "scopes": list_of(word(*(one.value for one in Scope))),
-    "created_at": TIME,
-    "used_at": nullable(TIME),
-    "ends_at": nullable(TIME),
-}
-
 RESOURCE_SCHEMAS: Final[dict[str, Schema]] = {
-    "Alert": record(
-        key=TEXT,
-        condition=TEXT,
-        subject=nullable(TEXT),
-        severity=word("warning", "critical"),
-        state=word("pending", "raised", "resolved"),
-        over=FLAG,
-        summary=TEXT,
-        what_to_do=TEXT,
-        since=TIME,
-        told=COUNT,
-        notified=COUNT,
-        told_at=nullable(TIME),
-    ),
+    "Alert": ALERT.schema,
     "Alerts": with_screen(record(items=list_of(ref("Alert")))),
     "Source": _SOURCE,
     "Sources": record(items=list_of(ref("Source"))),
@@ -149,35 +134,11 @@ RESOURCE_SCHEMAS: Final[dict[str, Schema]] = {
     "RouteDetails": record(**_ROUTE, definition=nullable(OBJECT)),
     "Platform": _PLATFORM,
     "Platforms": record(items=list_of(ref("Platform"))),
-    "Flow": record(
-        platform=TEXT,
-        saved_item_id=TEXT,
-        name=TEXT,
-        description=nullable(TEXT),
-        created_at=nullable(TIME),
-    ),
+    "Flow": FLOW.schema,
     "Flows": record(items=list_of(ref("Flow")), complete=FLAG, problems=_TEXTS),
-    "FlowInput": record(
-        platform=TEXT,
-        saved_item_id=TEXT,
-        name=TEXT,
-        type=nullable(TEXT),
-        description=nullable(TEXT),
-    ),
+    "FlowInput": FLOW_INPUT.schema,
     "FlowInputs": record(items=list_of(ref("FlowInput"))),
-    "Run": record(
-        platform=TEXT,
-        saved_item_id=TEXT,
-        run_id=TEXT,
-        run_state=nullable(RUN_STATE),
-        raw_state=nullable(TEXT),
-        outputs=ANY,
-        created_at=nullable(TIME),
-        finished_at=nullable(TIME),
-        delivery_id=nullable(TEXT),
-        event_id=nullable(TEXT),
-        route=nullable(TEXT),
-    ),
+    "Run": RUN.schema,
     "Runs": record(items=list_of(ref("Run")), complete=FLAG),
     "Config": record(**_CONFIG),
     "Configs": record(items=list_of(ref("Config")), complete=FLAG),
@@ -223,13 +184,7 @@ RESOURCE_SCHEMAS: Final[dict[str, Schema]] = {
         received_at=TIME, id=TEXT, source=TEXT, type=nullable(TEXT), fields=OBJECT
     ),
     "SubmissionPage": page_of("Submission"),
-    "Evidence": record(
-        **DELIVERY,
-        evidence=ANY,
-        attempt=nullable(ATTEMPT),
-        look_at=nullable(TIME),
-        commands=_TEXTS,
-    ),
+    "Evidence": UNKNOWN.schema,
     "Change": record(
         kind=word("event", "delivery"),
         at=TIME,
@@ -237,61 +192,16 @@ RESOURCE_SCHEMAS: Final[dict[str, Schema]] = {
         delivery=nullable(ref("Delivery")),
     ),
     "Changes": record(items=list_of(ref("Change")), next=TEXT),
-    "Token": record(**_TOKEN),
+    "Token": TOKEN.schema,
     "Tokens": record(items=list_of(ref("Token"))),
-    "NewToken": record(**_TOKEN, token=TEXT),
-    "AuditEntry": record(
-        id=TEXT,
-        at=TIME,
-        actor=TEXT,
-        action=TEXT,
-        subject=nullable(TEXT),
-        client=nullable(TEXT),
-    ),
+    "NewToken": NEW_TOKEN.schema,
+    "AuditEntry": AUDIT_ENTRY.schema,
     "AuditEntryPage": page_of("AuditEntry"),
-    "Hold": record(
-        since=nullable(TIME),
-        reason=nullable(TEXT),
-        taken_at=nullable(TIME),
-        before=COUNT,
-        after=COUNT,
-        unknown=COUNT,
-        runs=COUNT,
-    ),
+    "Hold": HOLD.schema,
     "Learning": record(
         source=TEXT, path=TEXT, until=nullable(TIME), learned_at=nullable(TIME), ask=TEXT
     ),
-    "StartedRun": record(
-        platform=TEXT,
-        saved_item_id=TEXT,
-        outcome=word(*(one.value for one in OutcomeKind)),
-        detail=nullable(TEXT),
-        run_id=nullable(TEXT),
-        run_url=nullable(TEXT),
-        run_state=nullable(RUN_STATE),
-        outputs=ANY,
-        log=_TEXTS,
-        notes=_TEXTS,
-        hint=nullable(TEXT),
-    ),
-    "RunReport": record(
-        platform=TEXT,
-        run_id=TEXT,
-        run_state=nullable(RUN_STATE),
-        raw_state=nullable(TEXT),
-        outputs=ANY,
-        log=_TEXTS,
-        created_at=nullable(TIME),
-        finished_at=nullable(TIME),
-        detail=nullable(TEXT),
-        gone=FLAG,
-    ),
-    "KilledRun": record(
-        platform=TEXT,
-        run_id=TEXT,
-        killed=FLAG,
-        detail=nullable(TEXT),
-        run_state=nullable(RUN_STATE),
-        raw_state=nullable(TEXT),
-    ),
+    "StartedRun": record(**STARTED_RUN.properties, notes=_TEXTS, hint=nullable(TEXT)),
+    "RunReport": RUN_REPORT.schema,
+    "KilledRun": KILLED_RUN.schema,
 }

@@ -12,7 +12,7 @@ from bridge.core.model import JSON, Reject
 from bridge.core.scopes import list_scopes
 from bridge.core.times import iso
 from bridge.providers.signatures.key_source import NO_KEYS
-from bridge.services import audit, lists, redacted_views
+from bridge.services import audit, lists
 from bridge.services.dead_causes import group_by_cause
 from bridge.services.delivery_rows import DeliveryScreens
 from bridge.services.event_details import EventDetails, read_event_details
@@ -21,6 +21,8 @@ from bridge.services.lists import (
     MAX_PAGE_ITEMS,
 )
 from bridge.services.record_search import FoundRecord, search_records
+from bridge.services.records.delivery_records import DELIVERY
+from bridge.services.records.event_records import EVENT
 from bridge.services.rejects import DiagnosedReject, RejectReview, complete_config
 from bridge.services.status_report import StatusReport, read_status
 from bridge.services.trends import TrendPoints, read_trends
@@ -98,7 +100,7 @@ def list_events(context: AdminContext, asked: AdminRequest) -> Answer:
     filters = event_filters(context, asked).without_own
     page = lists.page_events(context.database, filters, page_request(context, "events", asked))
     return page.as_json(
-        lambda one: redacted_views.list_event(*one, with_contents=asked.with_contents)
+        lambda one: EVENT.write(one[0], deliveries=one[1], with_contents=asked.with_contents)
     )
 
 
@@ -107,9 +109,7 @@ def list_deliveries(context: AdminContext, asked: AdminRequest) -> Answer:
     page = lists.page_deliveries(
         context.database, event_filters(context, asked), page_request(context, "deliveries", asked)
     )
-    shape = page.as_json(
-        lambda one: redacted_views.list_delivery(one, with_contents=asked.with_contents)
-    )
+    shape = page.as_json(lambda one: DELIVERY.write(one, with_contents=asked.with_contents))
     if asked.values["screen"]:
         screens = DeliveryScreens(context.database)
         shape["screen"] = {one.id: screens.describe(one) for one in page.items}
@@ -120,7 +120,7 @@ def show_event(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return one event with everything that is stored of it, as `show --json`."""
     with_screen = bool(asked.values["screen"])
     details = _read_details(context, find_event(context, asked), with_reasons=with_screen)
-    shape = redacted_views.describe_event(details, with_contents=asked.with_contents)
+    shape = details.as_json(with_contents=asked.with_contents)
     if with_screen:
         shape["screen"] = describe_screen(details, with_contents=asked.with_contents)
     return shape
@@ -159,9 +159,7 @@ def show_delivery(context: AdminContext, asked: AdminRequest) -> Answer:
     found = find_event(context, asked)
     if found.delivery_id is None:
         raise missing_record(asked)
-    shape = redacted_views.describe_event(
-        _read_details(context, found), with_contents=asked.with_contents
-    )
+    shape = _read_details(context, found).as_json(with_contents=asked.with_contents)
     deliveries = shape["deliveries"]
     for one in deliveries if isinstance(deliveries, list) else ():
         if isinstance(one, dict) and one["id"] == found.delivery_id:
@@ -196,9 +194,7 @@ def reject_view(
 
     def describe(reject: Reject) -> dict[str, JSON]:
         found = review.diagnose(reject) if asked.with_contents else DiagnosedReject(reject, ())
-        return redacted_views.describe_reject(
-            found.as_json(whole=whole), reject, with_contents=asked.with_contents
-        )
+        return found.as_json(whole=whole, with_contents=asked.with_contents)
 
     return describe
 

@@ -13,7 +13,9 @@ from werkzeug.wrappers import Request, Response
 
 from bridge.core.json_text import write_json
 from bridge.core.model import JSON
-from bridge.services import exports, list_streams, redacted_views
+from bridge.services import exports, list_streams
+from bridge.services.records.delivery_records import DELIVERY
+from bridge.services.records.event_records import EVENT
 from bridge.system.cpu_affinity import switch_often
 from bridge.system.logs import get_logger
 from bridge.web.admin import limits
@@ -41,7 +43,10 @@ def stream_events(context: AdminContext, asked: AdminRequest) -> Records:
         limit=asked.values["limit"],
     )
     for items in chunks:
-        yield [redacted_views.list_event(*one, with_contents=asked.with_contents) for one in items]
+        yield [
+            EVENT.write(event, deliveries=deliveries, with_contents=asked.with_contents)
+            for event, deliveries in items
+        ]
 
 
 def stream_deliveries(context: AdminContext, asked: AdminRequest) -> Records:
@@ -53,9 +58,7 @@ def stream_deliveries(context: AdminContext, asked: AdminRequest) -> Records:
         limit=asked.values["limit"],
     )
     for items in chunks:
-        yield [
-            redacted_views.list_delivery(one, with_contents=asked.with_contents) for one in items
-        ]
+        yield [DELIVERY.write(one, with_contents=asked.with_contents) for one in items]
 
 
 def stream_rejects(context: AdminContext, asked: AdminRequest) -> Records:

@@ -10,12 +10,12 @@ from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON
 from bridge.core.times import iso
 from bridge.providers.model import SecretDelivery
-from bridge.services import platform_names, platform_queries, redacted_views
+from bridge.services import platform_names, platform_queries
 from bridge.services.access_tokens import create_token, remove_token
 from bridge.services.audit import new_entry, record_done
-from bridge.services.flow_json import report_json
+from bridge.services.records.bridge_records import HOLD, NEW_TOKEN, TOKEN
+from bridge.services.records.flow_records import RUN_REPORT
 from bridge.services.runs_by_hand import Record, end_run, start_flow
-from bridge.services.serializers import hold_json, token_json
 from bridge.store.inbound import learned_secrets
 from bridge.store.operations import tokens
 from bridge.store.queue import hold
@@ -35,12 +35,12 @@ log = get_logger()
 
 def list_tokens(context: AdminContext, _asked: AdminRequest) -> Answer:
     """Return the tokens, the oldest first, without their secrets."""
-    return {"items": [token_json(one) for one in tokens.list_tokens(context.database)]}
+    return {"items": [TOKEN.write(one) for one in tokens.list_tokens(context.database)]}
 
 
 def show_token(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return one token, by its id or name."""
-    return token_json(look_up(lambda: tokens.find(context.database, asked.ids["id"])))
+    return TOKEN.write(look_up(lambda: tokens.find(context.database, asked.ids["id"])))
 
 
 def add_token(context: AdminContext, asked: AdminRequest) -> Answer:
@@ -58,7 +58,7 @@ def add_token(context: AdminContext, asked: AdminRequest) -> Answer:
     except InvalidRequest as error:
         raise AdminProblem("invalid_body", str(error)) from None
     _log_change(asked, AuditAction.TOKEN_ADDED.value, new.id)
-    return token_json(new) | {"token": secret}
+    return NEW_TOKEN.write(new, token=secret)
 
 
 def delete_token(context: AdminContext, asked: AdminRequest) -> Answer:
@@ -80,7 +80,7 @@ def show_hold(context: AdminContext, _asked: AdminRequest) -> Answer:
     with context.database.read() as connection:
         found = hold.read_hold(connection)
         waiting = hold.count_held(connection, found.since if found else 0.0)
-    return hold_json(found, waiting)
+    return HOLD.write((found, waiting))
 
 
 def begin_hold(context: AdminContext, asked: AdminRequest) -> Answer:
@@ -157,15 +157,18 @@ def start_run(context: AdminContext, asked: AdminRequest) -> Answer:
         platform, saved_item_id = platform_names.find_flow(context.config(), asked.body["flow"])
         started = ask_platform(
             context,
-            lambda: start_flow(hurry(platform), saved_item_id, inputs, record),
+            lambda: start_flow(
+                hurry(platform),
+                saved_item_id,
+                inputs,
+                record,
+                with_contents=asked.with_contents,
+            ),
             with_contents=asked.with_contents,
         )
     except InvalidRequest as error:
         raise AdminProblem("invalid_body", str(error)) from None
-    shown = redacted_views.describe_platform_answer(
-        started.shape, with_contents=asked.with_contents
-    )
-    return {**shown, "notes": list(started.notes), "hint": started.hint or None}
+    return {**started.shape, "notes": list(started.notes), "hint": started.hint or None}
 
 
 def show_run(context: AdminContext, asked: AdminRequest) -> Answer:
@@ -177,19 +180,24 @@ def show_run(context: AdminContext, asked: AdminRequest) -> Answer:
         lambda: platform_queries.read_run(platform, run_id),
         with_contents=asked.with_contents,
     )
-    shape = report_json(platform.name, run_id, report)
-    return redacted_views.describe_report(shape, with_contents=asked.with_contents)
+    return RUN_REPORT.write(
+        report, with_contents=asked.with_contents, platform=platform.name, run_id=run_id
+    )
 
 
 def kill_run(context: AdminContext, asked: AdminRequest) -> Answer:
     """Ask a platform to end a run with its subflow runs, as `flows kill --json`."""
     platform = hurry(find_platform(context, asked))
-    shape = ask_platform(
+    return ask_platform(
         context,
-        lambda: end_run(platform, asked.ids["id"], _recorder(context, asked)),
+        lambda: end_run(
+            platform,
+            asked.ids["id"],
+            _recorder(context, asked),
+            with_contents=asked.with_contents,
+        ),
         with_contents=asked.with_contents,
     )
-    return redacted_views.describe_platform_answer(shape, with_contents=asked.with_contents)
 
 
 def _recorder(context: AdminContext, asked: AdminRequest) -> Record:

@@ -13,7 +13,7 @@ from bridge.cli.remote.client import MAX_WAIT_SECONDS, AdminClient, ServerError
 from bridge.cli.remote.server_url import parse_server_url
 from bridge.core.errors import InvalidRequest, NotFound, SettingsError
 from bridge.services.lists import MAX_CURSOR_CHARS
-from bridge.services.parsed_records import UnreadableAnswer
+from bridge.services.records.json_record import UnreadableAnswer
 from bridge.web.admin.problems import TYPE_PREFIX
 
 TOKEN = "fb_0123456789"

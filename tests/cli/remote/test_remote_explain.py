@@ -14,7 +14,7 @@ from remote_records import HOSTILE
 from signed_rejects import make_reject
 
 from bridge.services.explanation_screen import parse_explanation
-from bridge.services.parsed_records import UnreadableAnswer
+from bridge.services.records.json_record import UnreadableAnswer
 from bridge.store.inbound import events, rejects
 
 ROUTES = """

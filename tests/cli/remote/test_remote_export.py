@@ -19,7 +19,7 @@ from bridge.cli.remote.server_url import parse_server_url
 from bridge.cli.remote.submissions import open_submissions
 from bridge.core.errors import BridgeError, InvalidRequest
 from bridge.services.exports import ExportedSubmission
-from bridge.services.parsed_records import UnreadableAnswer
+from bridge.services.records.json_record import UnreadableAnswer
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 

@@ -21,7 +21,7 @@ from bridge.cli.remote.event_files import describe_files
 from bridge.cli.remote.server_url import parse_server_url
 from bridge.core.alert import Alert
 from bridge.core.model import Event, FormFile
-from bridge.services.parsed_records import UnreadableAnswer
+from bridge.services.records.json_record import UnreadableAnswer
 from bridge.store.blobs import BlobStore
 from bridge.store.inbound import events
 from bridge.store.queries import alerts

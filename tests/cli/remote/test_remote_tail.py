@@ -23,7 +23,7 @@ from bridge.cli.remote.server_url import parse_server_url
 from bridge.config.settings import load_settings
 from bridge.core.model import Delivery, Status
 from bridge.services.bridge_reader import BridgeReader
-from bridge.services.parsed_records import UnreadableAnswer
+from bridge.services.records.json_record import UnreadableAnswer
 from bridge.store.inbound import events
 from bridge.store.queries.events import list_deliveries
 from bridge.store.queries.filters import Filters

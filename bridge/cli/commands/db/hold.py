@@ -16,7 +16,7 @@ from bridge.cli.ui import output
 from bridge.core.audit import AuditAction
 from bridge.core.times import iso
 from bridge.services.operations import find_audit_actor
-from bridge.services.serializers import hold_json
+from bridge.services.records.bridge_records import HOLD
 from bridge.services.store_access import open_store_to_change
 
 if TYPE_CHECKING:
@@ -100,11 +100,11 @@ def release(config: str | None, /, as_json: bool, dry_run: bool, yes: bool) -> N
             waiting = start_hold.count_held(connection, found.since if found else 0.0)
         if found is None:
             if as_json:
-                output.json_line(hold_json(None, waiting))
+                output.json_line(HOLD.write((None, waiting)))
             output.say("Starts are not on hold.")
             return
         if as_json:
-            output.json_line(hold_json(found, waiting))
+            output.json_line(HOLD.write((found, waiting)))
         else:
             _print(found, waiting)
         if not dry_run and confirm(

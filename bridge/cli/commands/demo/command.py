@@ -17,6 +17,7 @@ from bridge.cli.command_settings import command_timings
 from bridge.cli.numbers import BoundedNumber
 from bridge.cli.ui import output
 from bridge.core.errors import BridgeError
+from bridge.services.records.event_records import EVENT
 
 if TYPE_CHECKING:
     from bridge.cli.commands.demo.screen import Screen
@@ -138,7 +139,6 @@ def _store(settings: Settings) -> Iterator[Database]:
 def _tell(settings: Settings, database: Database, screen: Screen, *, as_json: bool) -> bool:
     """Send the events, follow them to the end of their runs, and return whether all ended well."""
     from bridge.services.demo_requests import DemoRequest, read_progress, send_request
-    from bridge.services.serializers import event_json
 
     stories = [DemoRequest(source, type_) for source, type_ in SAMPLES]
     stories += [] if as_json else [DemoRequest("github", "issues", forged=True)]
@@ -158,7 +158,9 @@ def _tell(settings: Settings, database: Database, screen: Screen, *, as_json: bo
         output.json_line(
             {
                 "events": [
-                    event_json(story.event, story.deliveries) for story in stories if story.event
+                    EVENT.write(story.event, deliveries=story.deliveries)
+                    for story in stories
+                    if story.event
                 ]
             }
         )

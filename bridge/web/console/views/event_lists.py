@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 from bridge.core.model import OWN_SOURCE_NAME
 from bridge.services.delivery_states import describe_status
 from bridge.services.lists import MAX_PAGE_ITEMS
-from bridge.services.parsed_records import parse_delivery
+from bridge.services.records.delivery_records import DELIVERY
 from bridge.store.queries.filters import Filters
 from bridge.web.admin import resources
 from bridge.web.admin.parameters import SCREEN, filter_parameters, make_limit, with_limit
@@ -117,7 +117,7 @@ def list_deliveries(asked: ConsoleRequest) -> Screen | Response:
     found = read_list(asked, DELIVERIES)
     if isinstance(found, Response):
         return found
-    records = {one["id"]: parse_delivery(one) for one in found.items}
+    records = {one["id"]: DELIVERY.parse(one) for one in found.items}
     status = asked.given.get("status", [""])[0]
     commands = DELIVERY_COMMANDS_BY_STATUS.get(status, DELIVERY_COMMANDS)
     return Screen(
@@ -157,12 +157,12 @@ def tail_events(asked: ConsoleRequest) -> Screen | Response:
 
 def _count_statuses(event: Mapping[str, Any]) -> list[tuple[str, int]]:
     """Return how many deliveries of an event have each status, the status in words."""
-    return [*Counter(describe_status(parse_delivery(one)) for one in event["deliveries"]).items()]
+    return [*Counter(describe_status(DELIVERY.parse(one)) for one in event["deliveries"]).items()]
 
 
 def _list_statuses(event: Mapping[str, Any]) -> list[tuple[str, str, str | None]]:
     """Return the route, the status in words and the reason of each delivery of an event."""
     return [
-        (one["route"], describe_status(parse_delivery(one)), one["reason"])
+        (one["route"], describe_status(DELIVERY.parse(one)), one["reason"])
         for one in event["deliveries"]
     ]

@@ -15,10 +15,10 @@ from bridge.core.json_text import write_json
 from bridge.core.model import JSON, FormFile
 from bridge.core.status import SourceStatus
 from bridge.providers.model import Provider
-from bridge.services import redacted_views
 from bridge.services.delivery_states import describe_status
 from bridge.services.filter_values import parse_excerpt
 from bridge.services.form_inbox import InboxSubmission, make_field_test, page_inbox
+from bridge.services.records.event_records import EVENT
 from bridge.store.queries.filters import Filters
 from bridge.system.previews.render import PREVIEW_FORMATS, can_render
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
@@ -161,7 +161,7 @@ def _show(asked: ConsoleRequest, *, is_spam: bool) -> Screen | Response:
 
 
 def _describe(one: InboxSubmission, *, with_contents: bool) -> dict[str, JSON]:
-    shape = redacted_views.list_event(one.event, one.deliveries, with_contents=with_contents)
+    shape = EVENT.write(one.event, deliveries=one.deliveries, with_contents=with_contents)
     words = Counter(describe_status(each) for each in one.deliveries)
     reasons = [each["reason"] for each in _records(shape["deliveries"]) if each["reason"]]
     fields = one.fields or {}

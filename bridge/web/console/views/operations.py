@@ -11,7 +11,6 @@ from werkzeug.wrappers import Response
 
 from bridge.core.model import JSON
 from bridge.core.operations import Operation
-from bridge.services import redacted_views
 from bridge.services.delivery_states import describe_status
 from bridge.services.operation_commands import COMMANDS, OperationWords, count_items, find_words
 from bridge.services.operation_control import (
@@ -20,7 +19,7 @@ from bridge.services.operation_control import (
     are_starts_held,
 )
 from bridge.services.pacing import parse_rate
-from bridge.services.parsed_records import parse_delivery
+from bridge.services.records.delivery_records import DELIVERY
 from bridge.store.queries.selection_counts import read_deliveries
 from bridge.web.admin import operation_lists, operation_resources
 from bridge.web.admin.bodies import check_body
@@ -184,7 +183,7 @@ def _describe_examples(asked: ConsoleRequest, shape: Mapping[str, Any]) -> list[
         {
             "id": one,
             "url": link_record(one),
-            "delivery": redacted_views.list_delivery(found[one], with_contents=with_contents)
+            "delivery": DELIVERY.write(found[one], with_contents=with_contents)
             if one in found
             else None,
             "status": describe_status(found[one]) if one in found else None,
@@ -246,7 +245,7 @@ def _make_tabs(one: Operation, chosen: str) -> list[dict[str, Any]]:
 
 def _describe_item(item: Mapping[str, Any]) -> dict[str, Any]:
     """Return an item of an operation with links to what it is, changed or made."""
-    deliveries = {one["id"]: describe_status(parse_delivery(one)) for one in item["deliveries"]}
+    deliveries = {one["id"]: describe_status(DELIVERY.parse(one)) for one in item["deliveries"]}
     return {
         **item,
         "url": link_record(item["id"]),

@@ -10,8 +10,7 @@ from werkzeug.wrappers import Response
 
 from bridge.core.model import Status
 from bridge.delivery.obstacles import last_list_failure
-from bridge.services import redacted_views
-from bridge.services.serializers import evidence_json
+from bridge.services.records.delivery_records import evidence_json
 from bridge.services.unknown_deliveries import UnknownDelivery, read_unknown_deliveries
 from bridge.web.admin import request_selection, resources
 from bridge.web.admin.parameters import BEFORE, DETAIL_LIMIT, SCREEN, filter_parameters
@@ -94,9 +93,7 @@ def record_run(asked: ConsoleRequest) -> Response:
 def _describe(asked: ConsoleRequest, one: UnknownDelivery) -> dict[str, Any]:
     """Return a delivery with both columns. What may quote a payload needs the scope `bodies`."""
     with_contents = asked.may_read_contents
-    shape = redacted_views.describe_unknown(
-        one.as_json(), one.delivery, with_contents=with_contents
-    )
+    shape = one.as_json(with_contents=with_contents)
     needs_decision = bool(one.commands)
     return {
         **shape,

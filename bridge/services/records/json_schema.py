@@ -1,4 +1,4 @@
-"""Parts of the JSON Schemas of the admin API."""
+"""Parts of JSON Schemas. Pure."""
 
 from __future__ import annotations
 

@@ -10,12 +10,13 @@ from records import NOW, make_delivery, make_event
 
 from bridge.core.model import Attempt, RunState, Status
 from bridge.core.times import iso
-from bridge.services.serializers import delivery_json, event_json, whole_event_json
+from bridge.services.records.delivery_records import DELIVERY, DELIVERY_DETAILS
+from bridge.services.records.event_records import EVENT, EVENT_DETAILS
 
 
 def test_every_key_is_there_in_the_order_of_the_design() -> None:
     event = make_event(None, type=None)
-    shape = event_json(event, [make_delivery(event)])
+    shape = EVENT.write(event, deliveries=[make_delivery(event)])
     assert list(shape) == EVENT_KEYS.split()
     assert list(shape["deliveries"][0]) == DELIVERY_KEYS.split()
     assert (shape["type"], shape["provider_id"], shape["problem"]) == (None, None, None)
@@ -35,7 +36,7 @@ def test_states_are_their_words() -> None:
         "outputs": {"a": 1},
         "delivered_at": NOW,
     }
-    shape = delivery_json(replace(make_delivery(make_event()), **changes))  # type: ignore[arg-type]
+    shape = DELIVERY.write(replace(make_delivery(make_event()), **changes))  # type: ignore[arg-type]
     words = {"status": "delivered", "run_state": "done", "delivered_at": iso(NOW)}
     assert {name: shape[name] for name in changes} == changes | words
 
@@ -51,7 +52,8 @@ def test_a_whole_event_has_its_request_and_each_delivery_its_attempts() -> None:
         status_code=200,
         run_id="r",
     )
-    shape = whole_event_json(event, [delivery], {delivery.id: [attempt]}, {}, [])
+    deliveries = [DELIVERY_DETAILS.write(delivery, attempt_list=[attempt], waits_for=None)]
+    shape = EVENT_DETAILS.write(event, deliveries=deliveries, operations=[])
     assert list(shape)[: len(EVENT_KEYS.split())] == EVENT_KEYS.split()
     assert (shape["headers"], shape["query_string"], shape["body"], shape["body_base64"]) == (
         {"x-a": "b"},
@@ -81,9 +83,12 @@ def test_the_times_of_evidence_are_iso_8601_too() -> None:
         "candidates": [run],
         "why": "so",
     }
-    one = whole_event_json(
-        event, [make_delivery(event, evidence=kept), make_delivery(event)], {}, {}, []
-    )["deliveries"]
+    one = [
+        DELIVERY_DETAILS.write(
+            make_delivery(event, evidence=evidence), attempt_list=[], waits_for=None
+        )
+        for evidence in (kept, None)
+    ]
     times = {
         "looked_at": iso(NOW),
         "since": iso(NOW - 60),
@@ -95,5 +100,5 @@ def test_the_times_of_evidence_are_iso_8601_too() -> None:
 
 
 def test_a_body_that_is_no_text_is_base64() -> None:
-    shape = whole_event_json(make_event(body=b"\xff\x00"), [], {}, {}, [])
+    shape = EVENT_DETAILS.write(make_event(body=b"\xff\x00"), deliveries=[], operations=[])
     assert (shape["body"], shape["body_base64"]) == (None, "/wA=")

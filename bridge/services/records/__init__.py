@@ -1,0 +1,1 @@
+"""The records that leave the bridge as JSON: each key said once."""

@@ -1,0 +1,92 @@
+"""Access tokens, entries of the audit log, alerts and the hold of starts as JSON. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bridge.core.access_token import AccessToken
+from bridge.core.alert import Alert
+from bridge.core.audit import AuditEntry
+from bridge.core.model import JSON
+from bridge.core.scopes import Scope, list_scopes
+from bridge.services.records import json_schema
+from bridge.services.records.delivery_records import ANSWER
+from bridge.services.records.json_record import (
+    COUNT,
+    FLAG,
+    TEXT,
+    TEXT_OR_NULL,
+    TIME,
+    TIME_OR_NULL,
+    JsonRecord,
+    Key,
+    ValueType,
+    unparsed,
+)
+
+if TYPE_CHECKING:
+    from bridge.store.queue.hold import HeldCounts, Hold
+
+#: Conditions whose text may have what a platform answered, which may quote the inputs of a start.
+QUOTING_CONDITIONS: Final = frozenset({"circuit_open", "credentials_refused", "unknown"})
+_SCOPES: Final = ValueType(
+    json_schema.list_of(json_schema.word(*(scope.value for scope in Scope))), list_scopes
+)
+#: Without its secret, which only the answer to its making has.
+TOKEN: Final = JsonRecord(
+    "Token",
+    AccessToken,
+    Key("id", TEXT),
+    Key("name", TEXT),
+    Key("scopes", _SCOPES),
+    Key("created_at", TIME),
+    Key("used_at", TIME_OR_NULL),
+    Key("ends_at", TIME_OR_NULL),
+)
+NEW_TOKEN: Final = TOKEN.extend("NewToken", Key("token", TEXT, is_given=True))
+AUDIT_ENTRY: Final = JsonRecord(
+    "AuditEntry",
+    AuditEntry,
+    Key("id", TEXT),
+    Key("at", TIME),
+    Key("actor", TEXT),
+    Key("action", TEXT),
+    Key("subject", TEXT_OR_NULL),
+    Key("client", TEXT_OR_NULL),
+)
+
+
+def _hide_answer(summary: JSON, alert: Alert) -> str:
+    is_quoting = alert.key.partition(":")[0] in QUOTING_CONDITIONS
+    return ANSWER.sub("", summary) if is_quoting else str(summary)
+
+
+#: `over`: its condition is over. `notified` is 0 where no route subscribes to alerts.
+ALERT: Final = JsonRecord(
+    "Alert",
+    Alert,
+    Key("key", TEXT),
+    Key("condition", TEXT, get=lambda alert: alert.key.partition(":")[0]),
+    Key("subject", TEXT_OR_NULL, get=lambda alert: alert.key.partition(":")[2] or None),
+    Key("severity", ValueType(json_schema.word("warning", "critical"))),
+    Key("state", ValueType(json_schema.word("pending", "raised", "resolved"))),
+    Key("over", FLAG, is_given=True),
+    Key("summary", TEXT, "what", hide=_hide_answer),
+    Key("what_to_do", TEXT, "do"),
+    Key("since", TIME),
+    Key("told", COUNT),
+    Key("notified", COUNT, is_given=True),
+    Key("told_at", TIME_OR_NULL),
+)
+#: The hold of starts, null where there is none, with the counts of what waits.
+HOLD: Final[JsonRecord[tuple[Hold | None, HeldCounts]]] = JsonRecord(
+    "Hold",
+    unparsed,
+    Key("since", TIME_OR_NULL, get=lambda pair: pair[0] and pair[0].since),
+    Key("reason", TEXT_OR_NULL, get=lambda pair: pair[0] and pair[0].reason),
+    Key("taken_at", TIME_OR_NULL, get=lambda pair: pair[0] and pair[0].taken_at),
+    Key("before", COUNT, get=lambda pair: pair[1].before),
+    Key("after", COUNT, get=lambda pair: pair[1].after),
+    Key("unknown", COUNT, get=lambda pair: pair[1].unknown),
+    Key("runs", COUNT, get=lambda pair: pair[1].runs),
+)

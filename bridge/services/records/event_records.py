@@ -1,0 +1,145 @@
+"""Events and rejects as JSON. Pure."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from typing import Any, Final
+
+from bridge.core.model import JSON, Event, FormFile, Reject
+from bridge.core.operations import Operation, OperationStep
+from bridge.services.records.delivery_records import DELIVERY, DELIVERY_DETAILS, to_label
+from bridge.services.records.json_record import (
+    COUNT,
+    FLAG,
+    HIDDEN_TEXT,
+    HIDDEN_TEXT_BY_NAME,
+    TEXT,
+    TEXT_OR_NULL,
+    TEXTS,
+    TIME,
+    TIME_OR_NULL,
+    JsonRecord,
+    Key,
+    Shape,
+    as_written,
+    list_of,
+    to_empty,
+    to_null,
+    unparsed,
+)
+from bridge.services.records.json_schema import OBJECT
+from bridge.services.records.operation_records import STEP
+
+
+def _write_text(body: bytes) -> str | None:
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _write_base64(body: bytes) -> str | None:
+    return b64encode(body).decode() if _write_text(body) is None else None
+
+
+def _parse_body(shape: Shape) -> Mapping[str, Any]:
+    if (text := shape["body"]) is not None:
+        return {"body": text.encode()}
+    return {"body": b64decode(shape["body_base64"] or "")}
+
+
+def _blank(reason: JSON, _reject: object) -> str:
+    from bridge.delivery.causes import blank_text  # commands see contents, and do without it
+
+    return blank_text(reason)
+
+
+#: A request as it arrived. The body is text, or null beside `body_base64` if it is not UTF-8.
+_HEADERS: Final = Key("headers", HIDDEN_TEXT_BY_NAME, hide=to_null)
+_QUERY_STRING: Final = Key("query_string", HIDDEN_TEXT, hide=to_null)
+_BODY: Final = (
+    Key("body", TEXT_OR_NULL, get=lambda request: _write_text(request.body), hide=to_null),
+    Key("body_base64", TEXT_OR_NULL, get=lambda request: _write_base64(request.body), hide=to_null),
+)
+
+FILE: Final = JsonRecord(
+    "",
+    FormFile,
+    Key("field", HIDDEN_TEXT, hide=to_null),
+    Key("name", HIDDEN_TEXT, hide=to_null),
+    Key("type", TEXT),
+    Key("size", COUNT),
+    Key("sha256", HIDDEN_TEXT, hide=to_null),
+)
+_EVENT: Final = (
+    Key("id", TEXT),
+    Key("source", TEXT),
+    Key("provider", TEXT),
+    Key("type", TEXT_OR_NULL),
+    Key("provider_id", TEXT_OR_NULL),
+    Key("received_at", TIME),
+    Key("problem", TEXT_OR_NULL, hide=to_label),
+    Key("config_hash", TEXT),
+    Key("body_sha256", TEXT),
+    Key("same_body_as", TEXT_OR_NULL),
+    Key("duplicates", COUNT),
+    Key("sender_retry", COUNT.or_null()),
+    Key("files", list_of(FILE.type)),
+    Key("spam", TEXT_OR_NULL, hide=to_label),
+    Key("client", TEXT_OR_NULL, hide=to_null),
+)
+EVENT: Final = JsonRecord(
+    "Event",
+    Event,
+    *_EVENT,
+    Key("deliveries", list_of(DELIVERY.type), is_given=True),
+    rest={"headers": {}, "query_string": "", "body": b""},
+)
+OPERATION_ON_EVENT: Final[JsonRecord[tuple[Operation, OperationStep]]] = JsonRecord(
+    "",
+    unparsed,
+    Key("id", TEXT, get=lambda pair: pair[0].id),
+    Key("command", TEXT, get=lambda pair: pair[0].command),
+    Key("actor", TEXT, get=lambda pair: pair[0].actor),
+    Key("item", STEP.type, get=lambda pair: pair[1]),
+)
+#: Everything that is stored of an event. `screen` is what the command line shows of it.
+EVENT_DETAILS: Final = JsonRecord(
+    "EventDetails",
+    Event,
+    *_EVENT,
+    Key("deliveries", as_written(list_of(DELIVERY_DETAILS.type)), is_given=True),
+    _HEADERS,
+    _QUERY_STRING,
+    *_BODY,
+    Key("operations", list_of(OPERATION_ON_EVENT.type), is_given=True),
+    parse_rest=_parse_body,
+    optional={"screen": OBJECT},
+)
+REJECT: Final = JsonRecord(
+    "Reject",
+    Reject,
+    Key("id", TEXT),
+    Key("source", TEXT),
+    Key("provider", TEXT),
+    Key("received_at", TIME),
+    Key("reason", TEXT, hide=_blank),
+    Key("diagnosis", TEXTS, hide=to_empty, is_given=True),
+    Key("client", TEXT_OR_NULL, hide=to_null),
+    Key("size", COUNT),
+    Key("cut", FLAG),
+    Key("readmitted_at", TIME_OR_NULL),
+    Key("events", TEXTS, "event_ids"),
+    rest={"method": "", "path": "", "headers": {}, "query_string": "", "url": "", "body": b""},
+)
+REJECT_DETAILS: Final = REJECT.extend(
+    "RejectDetails",
+    Key("method", TEXT),
+    Key("path", HIDDEN_TEXT, hide=to_null),
+    _QUERY_STRING,
+    _HEADERS,
+    *_BODY,
+    rest={"url": ""},
+    parse_rest=_parse_body,
+)

@@ -1,0 +1,268 @@
+"""JSON records, each key said once: how it is written, parsed and described, and who sees it. Pure.
+
+Everything that leaves the bridge as JSON is a `JsonRecord`. From its keys follow the JSON of
+`--json` and of the admin API, the record that is parsed from it, the JSON Schema of the OpenAPI
+document, and what a token without the scope `bodies` sees: every key, without contents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from operator import attrgetter
+from typing import Any, Final, Generic, TypeVar
+
+from bridge.core.errors import BridgeError
+from bridge.core.model import JSON
+from bridge.core.times import iso, parse_iso
+from bridge.services.records import json_schema
+from bridge.services.records.json_schema import Schema
+
+T = TypeVar("T")
+Shape = Mapping[str, Any]
+#: What Python raises for a value of another type, out of its range, or too deep.
+WRONG_SHAPES: Final = (
+    *(KeyError, IndexError, TypeError, ValueError, AttributeError),
+    *(OverflowError, RecursionError),
+)
+UNREADABLE: Final = (
+    "the answer is not as expected: the bridge may have another version of flowbridge"
+)
+
+
+class UnreadableAnswer(BridgeError):
+    """JSON that has not the expected shape."""
+
+
+@contextmanager
+def expect_shape() -> Iterator[None]:
+    """Raise `UnreadableAnswer` where JSON lacks a key, or a value has another type or size."""
+    try:
+        yield
+    except WRONG_SHAPES:
+        raise UnreadableAnswer(UNREADABLE) from None
+
+
+def parse_time(text: JSON) -> float | None:
+    """Return a time as `iso` writes it; None for null."""
+    return None if text is None else parse_iso(text)
+
+
+def require_time(text: JSON) -> float:
+    """Return a time as `iso` writes it. A time outside the calendar, which is null, becomes NaN."""
+    at = parse_time(text)
+    return float("nan") if at is None else at
+
+
+class ValueType:
+    """The type of a value: its JSON Schema, and how it is written and parsed.
+
+    Without `write` and `parse` the value is its own JSON. `hide` writes it without contents.
+    """
+
+    __slots__ = ("hide", "parse", "schema", "write")
+
+    def __init__(
+        self,
+        schema: Schema,
+        write: Callable[[Any], JSON] | None = None,
+        parse: Callable[[Any], Any] | None = None,
+        hide: Callable[[Any], JSON] | None = None,
+    ) -> None:
+        self.schema = schema
+        self.write = write
+        self.parse = parse
+        self.hide = hide
+
+    def or_null(self) -> ValueType:
+        """Return the type that also allows null."""
+        return ValueType(
+            json_schema.nullable(self.schema),
+            _unless_null(self.write),
+            _unless_null(self.parse),
+            _unless_null(self.hide),
+        )
+
+
+def _unless_null(change: Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:
+    return change and (lambda value: None if value is None else change(value))
+
+
+TEXT: Final = ValueType(json_schema.TEXT)
+COUNT: Final = ValueType(json_schema.COUNT)
+FLAG: Final = ValueType(json_schema.FLAG)
+ANY: Final = ValueType(json_schema.ANY)
+OBJECT: Final = ValueType(json_schema.OBJECT, dict)
+COUNT_BY_NAME: Final = ValueType(json_schema.COUNT_BY_NAME, dict)
+TEXT_BY_NAME: Final = ValueType(json_schema.TEXT_BY_NAME, dict)
+TIME: Final = ValueType(json_schema.TIME, iso, require_time)
+TIME_OR_NULL: Final = ValueType(json_schema.nullable(json_schema.TIME), iso, parse_time)
+TEXT_OR_NULL: Final = TEXT.or_null()
+#: Null where it is empty.
+FILLED_TEXT: Final = ValueType(
+    TEXT_OR_NULL.schema, lambda text: text or None, lambda text: text or ""
+)
+#: Null without contents, and then parsed as empty.
+HIDDEN_TEXT: Final = ValueType(TEXT_OR_NULL.schema, None, lambda text: text or "")
+HIDDEN_TEXT_BY_NAME: Final = ValueType(
+    json_schema.nullable(json_schema.TEXT_BY_NAME), dict, lambda values: values or {}
+)
+
+
+def word_of(
+    kind: Callable[[Any], Any], words: Iterable[str], write: Callable[[Any], str] = str
+) -> ValueType:
+    """Return the type of one of these words, which `kind` makes a value and `write` a word."""
+    return ValueType(json_schema.word(*words), write, kind)
+
+
+def list_of(item: ValueType) -> ValueType:
+    """Return the type of a list, which is parsed as a tuple."""
+    write, parse, hide = item.write, item.parse, item.hide
+    return ValueType(
+        json_schema.list_of(item.schema),
+        list if write is None else lambda values: [write(value) for value in values],
+        tuple if parse is None else lambda values: tuple(parse(value) for value in values),
+        hide and (lambda values: [hide(value) for value in values]),
+    )
+
+
+TEXTS: Final = list_of(TEXT)
+
+
+def as_written(kind: ValueType) -> ValueType:
+    """Return the type of a value that is JSON already."""
+    return ValueType(kind.schema)
+
+
+class Key:
+    """One key of a record.
+
+    `field`: the attribute of the record that it is written from and parsed into, by default that of
+    its name. `get` computes the value instead; then it is not parsed. `is_given`: it is passed when
+    the record is written. `hide` makes of the written value and the record what is seen without
+    contents.
+    """
+
+    __slots__ = ("field", "get", "hide", "is_given", "name", "type")
+
+    def __init__(
+        self,
+        name: str,
+        kind: ValueType,
+        field: str = "",
+        *,
+        get: Callable[[Any], Any] | None = None,
+        hide: Callable[[JSON, Any], JSON] | None = None,
+        is_given: bool = False,
+    ) -> None:
+        self.name = name
+        self.type = kind
+        self.field = field or name
+        self.get = get
+        self.hide = hide
+        self.is_given = is_given
+
+
+def to_null(_value: JSON, _record: object) -> None:
+    """Hide a value."""
+
+
+def to_empty(_value: JSON, _record: object) -> list[JSON]:
+    """Hide the items of a list."""
+    return []
+
+
+def unparsed(**_fields: object) -> Any:
+    """Stand for the function that makes a record which is never parsed."""
+    raise NotImplementedError
+
+
+class JsonRecord(Generic[T]):
+    """A record as JSON. Every key is always present, in the order of `keys`.
+
+    `make` builds the record from its fields. `rest`: the fields that no key has. `parse_rest`
+    returns those that follow from several keys. `name`: that of its schema in the OpenAPI document;
+    one without a name is part of others. `optional`: the schemas of keys that only some answers
+    have.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        make: Callable[..., T],
+        *keys: Key,
+        rest: Mapping[str, Any] | None = None,
+        parse_rest: Callable[[Shape], Mapping[str, Any]] | None = None,
+        optional: Mapping[str, Schema] | None = None,
+    ) -> None:
+        self.name = name
+        self.keys = keys
+        self._make = make
+        self._rest = rest or {}
+        self._parse_rest = parse_rest
+        self._optional = optional or {}
+        self._writers = [
+            (key.name, None if key.is_given else key.get or attrgetter(key.field), key)
+            for key in keys
+        ]
+        self._parsers = [
+            (key.field, key.name, key.type.parse)
+            for key in keys
+            if key.get is None and not key.is_given
+        ]
+
+    def extend(
+        self,
+        name: str,
+        *keys: Key,
+        rest: Mapping[str, Any] | None = None,
+        parse_rest: Callable[[Shape], Mapping[str, Any]] | None = None,
+    ) -> JsonRecord[T]:
+        """Return a record with more keys."""
+        return JsonRecord(name, self._make, *self.keys, *keys, rest=rest, parse_rest=parse_rest)
+
+    def write(self, record: T, *, with_contents: bool = True, **given: Any) -> dict[str, JSON]:
+        """Return a record as JSON. `given`: the values of the keys that are not in the record."""
+        shape: dict[str, JSON] = {}
+        for name, get, key in self._writers:
+            value = given[name] if get is None else get(record)
+            kind = key.type
+            write = kind.write if with_contents or kind.hide is None else kind.hide
+            if write is not None:
+                value = write(value)
+            if key.hide is not None and not with_contents:
+                value = key.hide(value, record)
+            shape[name] = value
+        return shape
+
+    def parse(self, shape: Shape, **fields: Any) -> T:
+        """Return the record with this JSON. Raises `UnreadableAnswer`. `fields`: more of them."""
+        with expect_shape():
+            for field, name, parse in self._parsers:
+                value = shape[name]
+                fields[field] = value if parse is None else parse(value)
+            if self._parse_rest is not None:
+                fields.update(self._parse_rest(shape))
+            return self._make(**self._rest, **fields)
+
+    @property
+    def properties(self) -> Schema:
+        """The JSON Schema of each key."""
+        return {key.name: key.type.schema for key in self.keys}
+
+    @property
+    def schema(self) -> Schema:
+        """The JSON Schema."""
+        schema = json_schema.record(**self.properties)
+        return json_schema.with_optional(schema, **self._optional)
+
+    @property
+    def type(self) -> ValueType:
+        """Its type where it is the value of a key."""
+        return ValueType(
+            json_schema.ref(self.name) if self.name else self.schema,
+            self.write,
+            self.parse,
+            lambda record: self.write(record, with_contents=False),
+        )
