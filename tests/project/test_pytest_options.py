@@ -49,7 +49,7 @@ def test_each_file_runs_in_one_process_by_default() -> None:
         "2",
         "-vv",
         "tests/delivery/test_fair_share.py",
-        "tests/services/test_serializers.py",
+        "tests/services/records/test_event_records.py",
         "tests/core/test_patterns.py",
     )
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
@@ -61,7 +61,7 @@ def test_each_file_runs_in_one_process_by_default() -> None:
     assert sorted(processes) == [
         "tests/core/test_patterns.py",
         "tests/delivery/test_fair_share.py",
-        "tests/services/test_serializers.py",
+        "tests/services/records/test_event_records.py",
     ]
     assert {len(some) for some in processes.values()} == {1}
 

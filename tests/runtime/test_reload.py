@@ -24,7 +24,7 @@ from bridge.config.files import FileTracker
 from bridge.config.loader import load, read, rebuild
 from bridge.config.settings import load_settings
 from bridge.core.errors import BridgeError, StoreError
-from bridge.monitoring.presence import Presence, list_bridges
+from bridge.monitoring.presence import Presence, find_addresses, list_bridges
 from bridge.runtime import loaded_config
 from bridge.runtime.reload import follower, watcher
 from bridge.runtime.reload import reloader as reloader_module
@@ -652,19 +652,14 @@ def test_the_end_of_work_apart_is_not_waited_for_forever(monkeypatch: pytest.Mon
         os.waitpid(call.child, os.WNOHANG)
 
 
-def test_the_state_of_a_bridge_at_rest_is_published_once_a_poll_of_its_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_address_of_a_bridge_is_published_once_it_receives(tmp_path: Path) -> None:
     bench = Bench(tmp_path, timings=replace(QUICK, config_poll_seconds=3600.0))
-    published: list[Any] = []
-    monkeypatch.setattr(Presence, "publish", lambda _, state: published.append(state))
     reloader = Reloader(bench.settings, bench.board, bench.loaded)
     until(lambda: reloader.poll() == 3600.0 / STEPS_PER_POLL, what="the process that watches")
+    assert find_addresses(bench.settings.data) is None
+    bench.board.register("web", bench.known.hash)
     reloader.poll()
-    assert len(published) == 1
-    bench.board.write(replace(bench.known, held="a reason"))
-    reloader.poll()
-    assert [state["config"]["held"] for state in published] == [None, "a reason"]
+    assert find_addresses(bench.settings.data) is not None
     reloader.close()
     bench.close()
 

@@ -49,8 +49,6 @@ class Reloader:
         self._presence = _open_presence(settings)
         self._reader = self._make_reader(loaded.disk)
         self._due = 0.0
-        self._reported_number = -1
-        self._report_due = 0.0
         board.register(RELOADER_ROLE, board.read().hash)
 
     def ask(self) -> None:
@@ -95,16 +93,10 @@ class Reloader:
             self._presence.close()
 
     def _report(self) -> None:
-        """Report the state after each change of the configuration, and once a poll of the files."""
-        number = self._board.number
-        now = time.monotonic()
-        if number == self._reported_number and now < self._report_due:
-            return
+        """Report the state; both write only what has changed."""
         self._board.write_hash(self._board.read().hash)
         if self._presence is not None:
             self._presence.publish(_describe_bridge(self._settings, self._board, self._top))
-        self._reported_number = number
-        self._report_due = now + self._settings.timings.config_poll_seconds
 
     def _make_reader(self, disk: FileTracker | None) -> ConfigReader:
         return ConfigReader(self._settings, self._board, disk, self._remember, self._find_losses)
