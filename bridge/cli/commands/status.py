@@ -20,7 +20,7 @@ from bridge.core.status import (
     Overview,
     UrlCertificate,
 )
-from bridge.services.parsed_status import ShownStatus, parse_status
+from bridge.services.records.status_records import STATUS, ShownStatus
 
 WIDTH = 80  # columns
 UNITS = ("kB", "MB", "GB", "TB")
@@ -43,7 +43,7 @@ def status(config: str | None, /, as_json: bool) -> None:
     """
     with open_bridge(config) as bridge:
         shape = bridge.read_status()
-    found = parse_status(shape)
+    found = STATUS.parse(shape)
     if as_json:
         output.json_line(shape)
     else:

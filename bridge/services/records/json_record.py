@@ -139,12 +139,12 @@ class Key:
     """One key of a record.
 
     `field`: the attribute of the record that it is written from and parsed into, by default that of
-    its name. `get` computes the value instead; then it is not parsed. `is_given`: it is passed when
-    the record is written. `hide` makes of the written value and the record what is seen without
-    contents.
+    its name. `get` computes the value instead; then it is parsed only into a `field` that is named.
+    `is_given`: it is passed when the record is written, and not parsed. `hide` makes of the written
+    value and the record what is seen without contents.
     """
 
-    __slots__ = ("field", "get", "hide", "is_given", "name", "type")
+    __slots__ = ("field", "get", "hide", "is_given", "is_parsed", "name", "type")
 
     def __init__(
         self,
@@ -162,6 +162,7 @@ class Key:
         self.get = get
         self.hide = hide
         self.is_given = is_given
+        self.is_parsed = not is_given and (get is None or bool(field))
 
 
 def to_null(_value: JSON, _record: object) -> None:
@@ -206,11 +207,7 @@ class JsonRecord(Generic[T]):
             (key.name, None if key.is_given else key.get or attrgetter(key.field), key)
             for key in keys
         ]
-        self._parsers = [
-            (key.field, key.name, key.type.parse)
-            for key in keys
-            if key.get is None and not key.is_given
-        ]
+        self._parsers = [(key.field, key.name, key.type.parse) for key in keys if key.is_parsed]
 
     def extend(
         self,

@@ -9,14 +9,19 @@ import orjson
 
 from bridge.core.model import JSON
 from bridge.core.status import Overview, PlatformStatus, SourceStatus
-from bridge.core.times import iso
 from bridge.core.typos import suggest
-from bridge.routing.model import Config, Platform, Route
+from bridge.routing.model import Config, Platform
 from bridge.services import alert_list
-from bridge.services.bridge_checks.secret_use import list_secret_use
+from bridge.services.bridge_checks.secret_use import SecretUse, list_secret_use
 from bridge.services.config_views import mask_config, mask_path
+from bridge.services.records.status_records import (
+    PLATFORM,
+    ROUTE,
+    ROUTE_DETAILS,
+    SOURCE,
+    find_circuit_state,
+)
 from bridge.services.rejects import complete_config
-from bridge.services.status_report import platform_json, queue_json, source_json
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
 from bridge.web.admin.parameters import MAX_NAME_CHARS
 from bridge.web.admin.problems import AdminProblem
@@ -50,24 +55,20 @@ def show_source(context: AdminContext, asked: AdminRequest) -> Answer:
 def _source_view(context: AdminContext) -> Callable[[SourceStatus], Shape]:
     """Return the function that describes sources. It reads the use of all secrets once."""
     config = complete_config(context.settings, context.database, context.config())
-    secrets: dict[str, list[JSON]] = {}
+    secrets: dict[str, list[SecretUse]] = {}
     for use in list_secret_use(context.settings, config.sources.values(), least=1):
-        secrets.setdefault(use.source, []).append(
-            {"not_after": iso(use.not_after), "used_at": iso(use.used_at)}
-        )
+        secrets.setdefault(use.source, []).append(use)
 
     def describe(one: SourceStatus) -> Shape:
         known = config.sources.get(one.name)
         names = dict.fromkeys(route.name for route in config.routes_of(one.name))
-        return source_json(one) | {
-            "provider": known.provider.name if known else None,
-            "path": f"/hooks/{one.name}" if known else None,
-            "public": one.is_public,
-            "missing": one.missing,
-            "secret_doubt": one.secret_doubt,
-            "secrets": secrets.get(one.name, []),
-            "routes": [*names],
-        }
+        return SOURCE.write(
+            one,
+            provider=known.provider.name if known else None,
+            path=f"/hooks/{one.name}" if known else None,
+            secrets=secrets.get(one.name, ()),
+            routes=names,
+        )
 
     return describe
 
@@ -79,7 +80,12 @@ def list_routes(context: AdminContext, _asked: AdminRequest) -> Answer:
     """Return the routes of routes.yaml, and those that have waiting deliveries only."""
     config = context.config()
     now = context.overview.get()
-    return {"items": [_route(config, now, name) for name in _route_names(config, now)]}
+    return {
+        "items": [
+            ROUTE.write(name, **_read_route(config, now, name))
+            for name in _route_names(config, now)
+        ]
+    }
 
 
 def show_route(context: AdminContext, asked: AdminRequest) -> Answer:
@@ -87,7 +93,8 @@ def show_route(context: AdminContext, asked: AdminRequest) -> Answer:
     config = context.config()
     now = context.overview.get()
     name = _check_name(asked, "route", _route_names(config, now))
-    return _route(config, now, name) | {"definition": _find_definition(config, name)}
+    definition = _find_definition(config, name)
+    return ROUTE_DETAILS.write(name, definition=definition, **_read_route(config, now, name))
 
 
 def _route_names(config: Config, now: Overview) -> list[str]:
@@ -95,29 +102,21 @@ def _route_names(config: Config, now: Overview) -> list[str]:
     return [*dict.fromkeys((*config.route_names, *waiting))]
 
 
-def _route(config: Config, now: Overview, name: str) -> Shape:
-    records = [one for one in config.routes if one.name == name]
-    first = records[0] if records else None
+def _read_route(config: Config, now: Overview, name: str) -> dict[str, Any]:
+    """Return what the JSON of a route has beside its name."""
+    routes = [route for route in config.routes if route.name == name]
+    first = routes[0] if routes else None
     ended = now.runs_ended.get(name)
     return {
-        "name": name,
         "configured": first is not None,
         "source": first.source if first else None,
-        "types": list(first.types) if first else [],
-        "mode": first.mode.value if first else None,
-        "flows": [_flow(one) for one in records],
-        "queue": [queue_json(one) for one in now.queue if one.route == name],
+        "types": first.types if first else (),
+        "mode": first.mode if first else None,
+        "flows": [route.flow for route in routes],
+        "queue": [queue for queue in now.queue if queue.route == name],
         "blocked": now.blocked.get(name, 0),
         "ended_within_a_day": ended.ended if ended else 0,
         "failed_within_a_day": ended.failed if ended else 0,
-    }
-
-
-def _flow(route: Route) -> Shape:
-    return {
-        "name": route.flow.name,
-        "platform": route.flow.platform,
-        "saved_item_id": route.flow.saved_item_id,
     }
 
 
@@ -150,13 +149,14 @@ def show_platform(context: AdminContext, asked: AdminRequest) -> Answer:
 def _platform(config: Config, one: PlatformStatus, at: float) -> Shape:
     known = config.platforms.get(one.name)
     routes = dict.fromkeys(each.name for each in config.routes if each.flow.platform == one.name)
-    return platform_json(one, at) | {
-        "configured": known is not None,
-        "type": known.type if known else None,
-        "base_url": _base_url(known) if known else None,
-        "missing": one.missing,
-        "routes": [*routes],
-    }
+    return PLATFORM.write(
+        one,
+        circuit=find_circuit_state(one, at),
+        configured=known is not None,
+        type=known.type if known else None,
+        base_url=_base_url(known) if known else None,
+        routes=routes,
+    )
 
 
 def _base_url(platform: Platform) -> str | None:

@@ -35,6 +35,7 @@ from bridge.services.records.json_schema import (
     with_screen,
     word,
 )
+from bridge.services.records.status_records import PLATFORM, ROUTE, ROUTE_DETAILS, SOURCE
 from bridge.services.trials.results import STATES
 
 _TEXTS: Final = list_of(TEXT)
@@ -66,73 +67,17 @@ _TRIAL_RESULT: Final = record(
     changes_complete=FLAG,
     complete=FLAG,
 )
-_SOURCE: Final = record(
-    name=TEXT,
-    configured=FLAG,
-    last_event_at=nullable(TIME),
-    today=COUNT,
-    rejected_today=COUNT,
-    files=COUNT,
-    files_keep=nullable(COUNT),
-    stored_today=COUNT,
-    daily_bytes=nullable(COUNT),
-    refused=list_of(record(code=TEXT, within_a_day=COUNT, do=nullable(TEXT))),
-    spam=COUNT,
-    provider=nullable(TEXT),
-    path=nullable(TEXT),
-    public=FLAG,
-    missing=nullable(TEXT),
-    secret_doubt=nullable(TEXT),
-    secrets=list_of(record(not_after=nullable(TIME), used_at=nullable(TIME))),
-    routes=_TEXTS,
-)
-_QUEUE: Final = record(
-    route=TEXT,
-    platform=TEXT,
-    queued=COUNT,
-    oldest_id=TEXT,
-    oldest_created_at=TIME,
-    due_at=TIME,
-    state=TEXT,
-)
-_ROUTE: Final[Schema] = {
-    "name": TEXT,
-    "configured": FLAG,
-    "source": nullable(TEXT),
-    "types": _TEXTS,
-    "mode": nullable(word("live", "paused", "shadow")),
-    "flows": list_of(record(name=TEXT, platform=TEXT, saved_item_id=TEXT)),
-    "queue": list_of(_QUEUE),
-    "blocked": COUNT,
-    "ended_within_a_day": COUNT,
-    "failed_within_a_day": COUNT,
-}
-_PLATFORM: Final = record(
-    name=TEXT,
-    max_concurrent_runs=nullable(COUNT),
-    calls=COUNT,
-    runs=COUNT,
-    circuit=TEXT,
-    open_until=nullable(TIME),
-    allowance=nullable(COUNT),
-    full_until=nullable(TIME),
-    configured=FLAG,
-    type=nullable(TEXT),
-    base_url=nullable(TEXT),
-    missing=nullable(TEXT),
-    routes=_TEXTS,
-)
 _CONFIG: Final[Schema] = {"hash": TEXT, "seen_at": TIME, "current": FLAG}
 
 RESOURCE_SCHEMAS: Final[dict[str, Schema]] = {
     "Alert": ALERT.schema,
     "Alerts": with_screen(record(items=list_of(ref("Alert")))),
-    "Source": _SOURCE,
+    "Source": SOURCE.schema,
     "Sources": record(items=list_of(ref("Source"))),
-    "Route": record(**_ROUTE),
+    "Route": ROUTE.schema,
     "Routes": record(items=list_of(ref("Route"))),
-    "RouteDetails": record(**_ROUTE, definition=nullable(OBJECT)),
-    "Platform": _PLATFORM,
+    "RouteDetails": ROUTE_DETAILS.schema,
+    "Platform": PLATFORM.schema,
     "Platforms": record(items=list_of(ref("Platform"))),
     "Flow": FLOW.schema,
     "Flows": record(items=list_of(ref("Flow")), complete=FLAG, problems=_TEXTS),

@@ -31,6 +31,7 @@ from bridge.services.records.json_schema import ref as _ref
 from bridge.services.records.json_schema import with_screen as _with_screen
 from bridge.services.records.json_schema import word as _word
 from bridge.services.records.operation_records import OPERATION, OPERATION_COUNT, STEP_DETAILS
+from bridge.services.records.status_records import CONDITION
 
 SCHEMAS: Final[dict[str, Schema]] = {
     "Problem": _record(
@@ -57,7 +58,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
         limits=_record(page_items=COUNT, requests=COUNT, seconds=NUMBER),
         links=TEXT_BY_NAME,
     ),
-    "Condition": _record(key=TEXT, severity=_word("warning", "critical"), what=TEXT, do=TEXT),
+    "Condition": CONDITION.schema,
     "Conditions": _record(items=_list(_ref("Condition"))),
     "Status": {
         "type": "object",
