@@ -17,7 +17,10 @@ READ_TRIES: Final = 20
 
 
 class Presence:
-    """The file of one bridge. Raises `OSError` if the data folder is not writable."""
+    """The file of one bridge. Raises `OSError` if the data folder is not writable.
+
+    A process that is forked later closes its copy, which would hold the lock as long as it lives.
+    """
 
     def __init__(self, data: Path) -> None:
         folder = data / PRESENCE_FOLDER
@@ -29,6 +32,7 @@ class Presence:
         fd = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._file = os.fdopen(fd, "r+b", buffering=0)
         fcntl.flock(self._file, fcntl.LOCK_EX)
+        os.register_at_fork(after_in_child=self._file.close)
         draft.rename(self.path)
         self._said = b""
 
