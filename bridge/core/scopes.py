@@ -27,7 +27,7 @@ SCOPE_SUMMARIES: Final[Mapping[Scope, str]] = {
     Scope.ACT: "run operations such as retry, replay, readmit and spam mark, and end runs",
     Scope.ADMIN: "manage tokens, learn secrets and hold starts; includes every other scope",
 }
-#: Names for sets of scopes that are often given together.
+#: Names for sets of scopes that are often given together, each of which includes the one before.
 SCOPE_PRESETS: Final[Mapping[str, frozenset[Scope]]] = {
     "viewer": frozenset({Scope.READ}),
     "reader": frozenset({Scope.READ, Scope.BODIES}),
@@ -40,6 +40,16 @@ def expand_scopes(scopes: Iterable[Scope]) -> frozenset[Scope]:
     """Return the scopes with those that they include: `read`, and all scopes for `admin`."""
     given = frozenset(scopes)
     return frozenset(Scope) if Scope.ADMIN in given else given | {Scope.READ}
+
+
+def explain_missing_scope(subject: str, scope: Scope, held: Iterable[Scope]) -> str:
+    """Return what needs a scope, and the command that creates a token with it and those `held`."""
+    needed = {scope, *held}
+    word = next((name for name, scopes in SCOPE_PRESETS.items() if needed <= scopes), Scope.ADMIN)
+    return (
+        f"{subject} needs the scope `{scope}`; for a token with it, run"
+        f" `flowbridge token add NAME --scope {word}` on the bridge's machine"
+    )
 
 
 def list_scopes(scopes: Iterable[Scope]) -> list[str]:

@@ -12,6 +12,7 @@ from bridge.core.scopes import (
     SCOPE_WORDS,
     Scope,
     expand_scopes,
+    explain_missing_scope,
     list_scopes,
     parse_scopes,
     read_scopes,
@@ -98,3 +99,21 @@ def test_a_token_is_valid_until_it_ends() -> None:
     assert ending.is_valid(9.9)
     assert not ending.is_valid(10.0)
     assert not ending.is_valid(11.0)
+
+
+@pytest.mark.parametrize(
+    ("held", "scope", "word"),
+    [
+        ("read", Scope.BODIES, "reader"),
+        ("read", Scope.ACT, "operator"),
+        ("read,act", Scope.BODIES, "operator"),  # the new token can do no less
+        ("operator", Scope.ADMIN, "admin"),
+    ],
+)
+def test_a_refusal_names_the_command_that_creates_a_token(
+    held: str, scope: Scope, word: str
+) -> None:
+    assert explain_missing_scope("this", scope, parse_scopes(held)) == (
+        f"this needs the scope `{scope}`; for a token with it, run"
+        f" `flowbridge token add NAME --scope {word}` on the bridge's machine"
+    )

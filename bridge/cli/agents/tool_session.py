@@ -20,7 +20,7 @@ from bridge.cli.remote.remote_bridge import RemoteBridge
 from bridge.core.errors import BridgeError
 from bridge.core.model import JSON
 from bridge.core.printable_text import escape_lines
-from bridge.core.scopes import Scope, expand_scopes, list_scopes
+from bridge.core.scopes import Scope, expand_scopes, explain_missing_scope, list_scopes
 from bridge.core.typos import find_close_name
 from bridge.services.records.json_record import expect_shape
 
@@ -97,8 +97,9 @@ class ToolSession:
             hint = f" Did you mean {near}?" if near is not None else ""
             raise RefusedCall(f"Refused: there is no tool {name[:MAX_NAME_CHARS]!r}.{hint}")
         if tool.scope not in self._token.scopes:
+            refusal = explain_missing_scope(name, tool.scope, self._token.scopes)
             raise RefusedCall(
-                f"Refused: {name} needs the scope `{tool.scope}`, and the token has only"
+                f"Refused: {refusal}. This token has only"
                 f" {', '.join(list_scopes(self._token.scopes))}. Only a person can change that."
             )
         return tool

@@ -42,7 +42,7 @@ from bridge.web.admin.endpoint_row import Endpoint
 from bridge.web.admin.endpoints import ENDPOINTS
 from bridge.web.admin.parameter_reader import read_parameters
 from bridge.web.admin.parameters import stream_parameters
-from bridge.web.admin.problems import MEDIA_TYPE, AdminProblem, report_busy
+from bridge.web.admin.problems import MEDIA_TYPE, AdminProblem, report_busy, report_missing_scope
 from bridge.web.admin.streams import StreamSeats, stream_response, wants_stream, write_lines
 from bridge.web.body_reader import BodyReader
 from bridge.web.client_ip import client_address
@@ -253,12 +253,10 @@ def _check_scopes(
     endpoint: Endpoint, holder: TokenHolder, given: Mapping[str, Sequence[str]]
 ) -> None:
     if endpoint.scope not in holder.scopes:
-        raise AdminProblem("missing_scope", f"this needs the scope `{endpoint.scope}`")
+        raise report_missing_scope("this", endpoint.scope, holder.scopes)
     for one in endpoint.parameters:
         if one.reads_contents and one.name in given and Scope.BODIES not in holder.scopes:
-            raise AdminProblem(
-                "missing_scope", f"the parameter `{one.name}` needs the scope `bodies`"
-            )
+            raise report_missing_scope(f"the parameter `{one.name}`", Scope.BODIES, holder.scopes)
 
 
 def _response(

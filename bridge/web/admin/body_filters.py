@@ -14,7 +14,7 @@ from bridge.store.queries.filters import Filters
 from bridge.web.admin.bodies import invalid_body, to_pointer
 from bridge.web.admin.context import AdminContext, AdminRequest
 from bridge.web.admin.parameter_reader import Parameter, read_parameters
-from bridge.web.admin.problems import AdminProblem, BodyError
+from bridge.web.admin.problems import AdminProblem, BodyError, report_missing_scope
 
 
 def read_filters(
@@ -34,7 +34,7 @@ def read_filters(
             raise invalid_body([BodyError(to_pointer("filters", name), detail, None, allowed)])
     for one in known:
         if one.reads_contents and one.name in given and Scope.BODIES not in asked.scopes:
-            raise AdminProblem("missing_scope", f"the filter `{one.name}` needs the scope `bodies`")
+            raise report_missing_scope(f"the filter `{one.name}`", Scope.BODIES, asked.scopes)
     try:
         return read_parameters(given, known)
     except AdminProblem as problem:

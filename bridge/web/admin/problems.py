@@ -5,12 +5,13 @@ The format is RFC 9457: https://www.rfc-editor.org/rfc/rfc9457
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from bridge.core.errors import BridgeError
 from bridge.core.model import JSON
+from bridge.core.scopes import Scope, explain_missing_scope
 
 MEDIA_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:flowbridge:problem:"
@@ -132,3 +133,8 @@ class AdminProblem(BridgeError):
 def report_busy(detail: str, retry_seconds: int = 1) -> AdminProblem:
     """Return the problem of a place that is taken, with the seconds after which to try again."""
     return AdminProblem("busy", detail, headers={"Retry-After": str(retry_seconds)})
+
+
+def report_missing_scope(subject: str, scope: Scope, held: Iterable[Scope]) -> AdminProblem:
+    """Return the problem of a token that has only the scopes `held`."""
+    return AdminProblem("missing_scope", explain_missing_scope(subject, scope, held))

@@ -20,6 +20,7 @@ from bridge.system.logs import get_logger
 from bridge.web.admin import limits
 from bridge.web.admin.authentication import TokenHolder, count_request
 from bridge.web.admin.context import AdminContext
+from bridge.web.admin.problems import report_missing_scope
 from bridge.web.console.assets import FOLDER, send_asset
 from bridge.web.console.compression import compress_page
 from bridge.web.console.console_request import ConsoleRequest, Screen, wants_part
@@ -159,7 +160,7 @@ class Console:
         ids: Mapping[str, str],
     ) -> Response:
         if page.scope not in session.scopes:
-            raise refuse(403, f"This page needs a token with the scope `{page.scope}`.")
+            raise report_missing_scope("this page", page.scope, session.scopes)
         if any("\0" in one for one in ids.values()):  # no database looks for it
             raise NotFound()
         asked = ConsoleRequest(context=self._context, session=session, http=request, ids=ids)

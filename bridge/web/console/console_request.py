@@ -11,7 +11,7 @@ from werkzeug.wrappers import Request
 from bridge.core.scopes import Scope
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
 from bridge.web.admin.parameter_reader import Parameter, read_parameters
-from bridge.web.admin.problems import AdminProblem
+from bridge.web.admin.problems import report_missing_scope
 from bridge.web.client_ip import client_address
 from bridge.web.console.failures import refuse
 from bridge.web.console.session import ConsoleSession
@@ -93,7 +93,7 @@ class ConsoleRequest:
         texts = {} if not parameters else self.given if given is None else given
         for one in parameters:
             if one.reads_contents and one.name in texts and not self.may_read_contents:
-                raise AdminProblem("missing_scope", f"`{one.name}` needs the scope `bodies`")
+                raise report_missing_scope(f"`{one.name}`", Scope.BODIES, self.session.scopes)
         return AdminRequest(
             token=self.session.name,
             token_id=self.session.key,

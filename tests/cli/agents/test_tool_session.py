@@ -178,7 +178,7 @@ def test_a_token_of_a_viewer_reads_no_contents(both: BothWays) -> None:
             ("agree_to_proposal", {"proposal_id": "act_1"}),
             ("explain_event", {"id": event_id}),
         ):
-            assert "the token has only read." in refusal_of(session, name, **arguments)
+            assert "This token has only read." in refusal_of(session, name, **arguments)
     assert_untouched(both, dead)
 
 

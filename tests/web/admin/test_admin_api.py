@@ -43,6 +43,7 @@ from bridge.web.late_app import LateUse
 READ = (Scope.READ,)
 READER = (Scope.READ, Scope.BODIES)
 SECRET = "s3cret-c0ntent"
+TOKEN_COMMAND = "flowbridge token add NAME --scope "  # of a refusal
 SHA256 = hashlib.sha256(SECRET.encode()).hexdigest()
 OPERATION = "act_01kav9f000000000000000000a"
 REJECT = "rej_01kav9f000000000000000000a"
@@ -170,6 +171,7 @@ def test_each_endpoint_wants_its_scope(
         else:
             assert answer.status_code == 403, answer.text
             assert problem_of(answer) == "missing_scope"
+            assert TOKEN_COMMAND in answer.get_json()["detail"]
 
     check_each(RECORDS, check, name_of)
 
@@ -196,7 +198,9 @@ def test_without_the_scope_bodies_no_answer_has_contents(admin: AdminClient, one
 @pytest.mark.parametrize("path", ["/events", "/deliveries"])
 def test_contents_are_no_filter_without_the_scope(admin: AdminClient, path: str, name: str) -> None:
     value = "body.action=opened" if name == "where" else "opened"
-    assert problem_of(admin.get(path, {name: value}, scopes=READ)) == "missing_scope"
+    answer = admin.get(path, {name: value}, scopes=READ)
+    assert problem_of(answer) == "missing_scope"
+    assert TOKEN_COMMAND in answer.get_json()["detail"]
     assert admin.get(path, {name: value}, scopes=READER).status_code == 200
 
 
