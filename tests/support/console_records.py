@@ -8,16 +8,20 @@ import re
 import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import orjson
-from records import NOW, make_delivery, make_event, put
+from records import NOW, make_delivery, make_event, make_local_run, put
 from signed_rejects import make_reject
+from sqlalchemy import Connection
 
+from bridge.core.local_runs import LocalState, RunResult
 from bridge.core.model import DeadKind, FormFile, Status
 from bridge.core.operations import OperationRequest
 from bridge.services.operations import begin_operation
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects
+from bridge.store.local import runs as local_runs
 from bridge.store.queries import configs
 from bridge.system.ids import reject_id
 from bridge.web.console.pages import PAGES
@@ -26,6 +30,18 @@ from bridge.web.console.pages import PAGES
 OPENED_PAGES = tuple(one for one in PAGES if one.method == "GET")
 DOWNLOADS = ("/body", "/export", "/file")  # ends of their paths
 SHOWN_PAGES = tuple(one for one in OPENED_PAGES if not one.path.endswith(DOWNLOADS))
+#: Addresses of pages that show other templates for some parameters, of the records of
+#: `store_shown_records`.
+SHOWN_WITH_PARAMETERS = (
+    "/configs/diff?a=<configs>&b=<later_configs>",
+    "/events/evt_00000000000000000000000000",  # a page of an error
+    "/events/<events>?use=/action",
+    "/find?q=opened",
+    "/operations/<agreed_operations>",
+    "/platforms/gumloop/flows?flow=echo",
+    "/runs?run_id=<runs>",
+)
+SHOWN_PATHS = (*(page.path for page in SHOWN_PAGES), *SHOWN_WITH_PARAMETERS)
 
 #: By the first part of a path, such as `events` of `/events/<id>`, the id of its record.
 Ids = Mapping[str, str]
@@ -85,6 +101,53 @@ def store_records(database: Database, text: str, **changes: Any) -> Ids:
     }
 
 
+def store_shown_records(database: Database, text: str) -> Ids:
+    """Store a record for each path of `SHOWN_PATHS`; return the ids."""
+    ids = store_records(database, text, problem=None, spam=None, files=())
+    submission = make_event(
+        source="contact",
+        provider="form",
+        type=None,
+        headers={"content-type": "application/x-www-form-urlencoded"},
+        body=urlencode({"name": "Ann", "message": f"opened {text}"}).encode(),
+    )
+    events.add(database, submission, [], lambda *_: [])
+    configs.remember_config(database, "1" * 64, _make_changed_config(text), NOW)
+    agreed = begin_operation(
+        database,
+        "retry",
+        [ids["deliveries"]],
+        actor="someone",
+        asked={"filters": {"where": [text]}},
+    )
+    return {
+        **ids,
+        "forms": submission.source,
+        "later_configs": "1" * 64,
+        "agreed_operations": agreed.id,
+        "runs": _store_ended_run(database, text),
+    }
+
+
+def _make_changed_config(text: str) -> str:
+    changed = {"config": {"routes": {"triage": {"description": text}}}, "schemas": {}}
+    return orjson.dumps(changed).decode()
+
+
+def _store_ended_run(database: Database, text: str) -> str:
+    inputs = orjson.dumps({"note": text}).decode()
+    run = make_local_run(inputs=inputs, created_at=time.time())
+    result = RunResult(state=LocalState.FAILED, outputs={"said": text}, log=(text,))
+
+    def store(connection: Connection) -> None:
+        local_runs.start(connection, run)
+        local_runs.claim(connection, 1, time.time(), "lease-1")
+        local_runs.finish(connection, run.id, result, time.time(), "lease-1")
+
+    database.write(store)
+    return run.id
+
+
 def _make_evidence(text: str) -> dict[str, Any]:
     return {
         "attempt": 0,
@@ -124,9 +187,14 @@ def _propose(database: Database, delivery_id: str, text: str) -> str:
 
 
 def fill_path(path: str, ids: Ids) -> str:
-    """Return the path of a page with the id of its record in the place of `<id>`."""
-    if "<" not in path:
-        return path
-    kind = path.split("/")[1]
-    assert kind in ids, f"store a record for {path} in tests/support/console_records.py"
-    return re.sub(r"<\w+>", ids[kind], path)
+    """Return the path of a page with the ids of its records: for `<runs>` that of a run, for `<id>`
+    that of the first part of the path.
+    """
+    first = path.split("/")[1]
+
+    def find_id(match: re.Match[str]) -> str:
+        kind = match[1] if match[1] in ids else first
+        assert kind in ids, f"store a record for {path} in tests/support/console_records.py"
+        return ids[kind]
+
+    return re.sub(r"<(\w+)>", find_id, path)

@@ -40,6 +40,16 @@ routes:
   - {name: other, on: github issues, match: {body.action: closed}, inputs: {a: "${body.n}"}, flow: local/echo}
 """
 
+GUMLOOP = """
+  gumloop: {type: gumloop, api_key: a-key-of-a-test, user_id: us, base_url: "%s"}
+"""
+
+
+def add_gumloop(url: str) -> str:
+    """Return ROUTES with a platform of the type gumloop at a URL."""
+    local = "platforms: {local: {type: local}}\n"
+    return ROUTES.replace(local, "platforms:\n  local: {type: local}" + GUMLOOP % url)
+
 
 class Quiet(WSGIRequestHandler):
     """Logs no requests."""

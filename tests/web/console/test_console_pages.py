@@ -5,14 +5,24 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import overviews
 import pytest
 from admin_client import NO_CONFIG
 from console_client import OWN_PAGE, ConsoleClient
 from console_config import write_config
-from console_records import OPENED_PAGES, fill_path, store_records
+from console_records import (
+    OPENED_PAGES,
+    SHOWN_PATHS,
+    fill_path,
+    store_records,
+    store_shown_records,
+)
+from fake_platform import FakePlatform
+from jinja2 import Environment, Template
 from records import NOW, make_delivery, make_event, put
+from served_console import add_gumloop
 
 from bridge.core.errors import StoreError
 from bridge.core.scopes import Scope
@@ -22,7 +32,7 @@ from bridge.store.inbound import events
 from bridge.store.queue import hold
 from bridge.web.console.application import Console
 from bridge.web.console.assets import asset_url
-from bridge.web.console.environment import mark_code
+from bridge.web.console.environment import make_environment, mark_code
 from bridge.web.console.failures import as_sentence
 from bridge.web.console.pages import PAGES
 
@@ -62,6 +72,32 @@ def test_pages_open_with_their_scope_and_show_contents_with_bodies_only(
             assert answer.status_code in (200, 303, 403), where
             assert answer.status_code != 403 or TOKEN_COMMAND in answer.text, where
             assert Scope.BODIES in held or SECRET not in answer.text, where
+
+
+def test_the_shown_paths_render_each_template(
+    sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`test_console_browser.py` opens these paths, and by a form and a script the two others."""
+    rendered: set[str] = set()
+    get_template = Environment.get_template
+
+    def record(environment: Environment, name: str, *arguments: Any) -> Template:
+        rendered.add(name)
+        return get_template(environment, name, *arguments)
+
+    monkeypatch.setattr(Environment, "get_template", record)
+    ids = store_shown_records(sqlite, "text")
+    with FakePlatform() as gumloop:
+        config = write_config(tmp_path, text=add_gumloop(gumloop.base_url))
+        console = ConsoleClient(sqlite, tmp_path, config)
+        console.get("/login")
+        console.log_in()
+        for path in SHOWN_PATHS:
+            console.get(fill_path(path, ids))
+    assert {*make_environment().list_templates()} - rendered == {
+        "new_rows.html",
+        "playground_result.html",
+    }
 
 
 def test_no_form_works_without_its_scope(console: ConsoleClient) -> None:
