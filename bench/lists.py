@@ -21,13 +21,12 @@ from bridge.core.times import DAY
 from bridge.services.dead_causes import group_by_cause
 from bridge.services.lists import (
     MAX_PAGE_REJECTS,
-    NEWEST,
     PageRequest,
-    page_audit,
-    page_deliveries,
-    page_events,
-    page_operations,
-    page_rejects,
+    list_audit,
+    list_deliveries,
+    list_events,
+    list_operations,
+    list_rejects,
 )
 from bridge.services.record_search import search_records
 from bridge.store.db.database import Database
@@ -78,32 +77,44 @@ def questions(count: int) -> dict[str, Callable[[Database], object]]:
     """Return the questions by name."""
     middle = store_rows.id_of("evt", count // 2)
     return {
-        "events": lambda database: page_events(database, Filters()),
-        "events of a source": lambda database: page_events(database, Filters(source="source-3")),
-        "events of a rare source": lambda database: page_events(database, Filters(source="rare")),
-        "events of no source": lambda database: page_events(database, Filters(source="none")),
-        "events of a type that is missing": lambda database: page_events(
+        "events": lambda database: list_events(database, Filters()).read_page(),
+        "events of a source": lambda database: list_events(
+            database, Filters(source="source-3")
+        ).read_page(),
+        "events of a rare source": lambda database: list_events(
+            database, Filters(source="rare")
+        ).read_page(),
+        "events of no source": lambda database: list_events(
+            database, Filters(source="none")
+        ).read_page(),
+        "events of a type that is missing": lambda database: list_events(
             database, Filters(type="none")
-        ),
-        "events with text in the body": lambda database: page_events(
+        ).read_page(),
+        "events with text in the body": lambda database: list_events(
             database, Filters(body=b"not there")
-        ),
-        "events where body.number=5": lambda database: page_events(
+        ).read_page(),
+        "events where body.number=5": lambda database: list_events(
             database, Filters(where=lambda one: one.body == b"none")
-        ),
-        "deliveries": lambda database: page_deliveries(database, Filters()),
-        "dead deliveries": lambda database: page_deliveries(database, Filters(status="dead")),
-        "dead deliveries of a route": lambda database: page_deliveries(
+        ).read_page(),
+        "deliveries": lambda database: list_deliveries(database, Filters()).read_page(),
+        "dead deliveries": lambda database: list_deliveries(
+            database, Filters(status="dead")
+        ).read_page(),
+        "dead deliveries of a route": lambda database: list_deliveries(
             database, Filters(status="dead", route="route-3")
-        ),
-        "queued deliveries": lambda database: page_deliveries(database, Filters(status="queued")),
+        ).read_page(),
+        "queued deliveries": lambda database: list_deliveries(
+            database, Filters(status="queued")
+        ).read_page(),
         "causes": lambda database: group_by_cause(database, Filters()),
-        "rejects": lambda database: page_rejects(database, PageRequest(limit=MAX_PAGE_REJECTS)),
-        "operations": lambda database: page_operations(database, NEWEST),
-        "unfinished operations": lambda database: page_operations(
-            database, NEWEST, unfinished=True
+        "rejects": lambda database: list_rejects(database).read_page(
+            PageRequest(limit=MAX_PAGE_REJECTS)
         ),
-        "entries of the audit log": lambda database: page_audit(database, NEWEST),
+        "operations": lambda database: list_operations(database).read_page(),
+        "unfinished operations": lambda database: list_operations(
+            database, unfinished=True
+        ).read_page(),
+        "entries of the audit log": lambda database: list_audit(database).read_page(),
         "status": read_status,
         "an event by its id": lambda database: event_lookup.show(database, middle),
         "an event by a beginning": lambda database: search_records(

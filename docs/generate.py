@@ -22,6 +22,7 @@ DOCS = Path(__file__).resolve().parent
 if __name__ == "__main__":
     sys.path.insert(0, str(DOCS.parent))  # this tree, not an installed copy of it
 
+from bridge.api.problems import PROBLEM_TYPES as PROBLEMS  # noqa: E402
 from bridge.cli.agents.tool_session import build_tools  # noqa: E402
 from bridge.cli.command_choices import COMMAND_CHOICES  # noqa: E402
 from bridge.cli.command_list import SECTIONS  # noqa: E402
@@ -90,7 +91,6 @@ from bridge.system.http_client import MAX_ANSWER_BYTES  # noqa: E402
 from bridge.torture import certificate, plan, records  # noqa: E402
 from bridge.web import body_reader, fault_injection  # noqa: E402
 from bridge.web.admin.endpoints import ENDPOINTS as ADMIN_ENDPOINTS  # noqa: E402
-from bridge.web.admin.problems import PROBLEM_TYPES as PROBLEMS  # noqa: E402
 from bridge.web.forms import captcha_widgets as widgets  # noqa: E402
 from bridge.web.server.event_loop import (  # noqa: E402
     body_decoder,

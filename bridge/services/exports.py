@@ -11,7 +11,7 @@ from bridge.core.retention import is_content_deleted
 from bridge.core.times import iso
 from bridge.flows.ready.csv_format import format_cell, format_record
 from bridge.routing.planner import read_form_fields
-from bridge.services.lists import ListPage, PageRequest, page_events
+from bridge.services.lists import NEWEST, ListPage, PageRequest, list_events
 from bridge.services.records.json_record import expect_shape
 from bridge.services.usable_config import body_reader
 from bridge.store.queries import events
@@ -155,34 +155,34 @@ def read_table(submissions: SubmissionList) -> SubmissionTable:
     return SubmissionTable(submissions, tuple(names)[:MAX_TABLE_COLUMNS], len(names))
 
 
-def page_submissions(
-    database: Database, sources: Mapping[str, Source], wanted: Filters, asked: PageRequest
-) -> ListPage[ExportedSubmission]:
-    """Return the submissions among the events of a page, newest first."""
-    page = page_events(database, wanted, asked)
-    found = events.whole_events(database, [event.id for event, _ in page.items])
-    return ListPage(_read_submissions(sources, found), page.next, page.looked_until)
+@dataclass(frozen=True, slots=True)
+class SubmissionItems:
+    """The submissions among the events that filters select: a list of `services.lists`.
 
-
-def stream_submissions(
-    database: Database,
-    sources: Mapping[str, Source],
-    wanted: Filters,
-    *,
-    before: int | None,
-    limit: int,
-    oldest_first: bool = False,
-) -> Iterator[Sequence[ExportedSubmission]]:
-    """Yield the submissions among the newest `limit` events (0: all), by chunks.
-
-    The newest come first, or the oldest, after a search whose chunks are empty.
+    `oldest_first`: its chunks begin with the oldest, after a search whose chunks are empty.
     """
-    if oldest_first:
-        for found in read_oldest_first(database, wanted, before=before, limit=limit):
-            yield _read_submissions(sources, found)
-        return
-    for ids in events.event_id_chunks(database, wanted, before=before, limit=limit):
-        yield _read_submissions(sources, events.whole_events(database, ids))
+
+    database: Database
+    sources: Mapping[str, Source]
+    filters: Filters
+    oldest_first: bool = False
+
+    def read_page(self, request: PageRequest = NEWEST) -> ListPage[ExportedSubmission]:
+        """Return the submissions among the events of a page, newest first."""
+        page = list_events(self.database, self.filters).read_page(request)
+        found = events.whole_events(self.database, [event.id for event, _ in page.items])
+        return ListPage(_read_submissions(self.sources, found), page.next, page.looked_until)
+
+    def read_chunks(
+        self, *, before: int | None = None, limit: int = 0
+    ) -> Iterator[Sequence[ExportedSubmission]]:
+        """Yield the submissions among the newest `limit` events (0: all), by chunks."""
+        if self.oldest_first:
+            for found in read_oldest_first(self.database, self.filters, before=before, limit=limit):
+                yield _read_submissions(self.sources, found)
+            return
+        for ids in events.event_id_chunks(self.database, self.filters, before=before, limit=limit):
+            yield _read_submissions(self.sources, events.whole_events(self.database, ids))
 
 
 def _read_submissions(

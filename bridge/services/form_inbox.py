@@ -11,7 +11,7 @@ from bridge.core.model import JSON, Delivery, Event
 from bridge.core.retention import is_content_deleted
 from bridge.routing.schemas.keywords import is_email_address
 from bridge.services.exports import Submissions, read_fields
-from bridge.services.lists import ListPage, PageRequest, page_events
+from bridge.services.lists import ListPage, PageRequest, list_events
 from bridge.services.operation_selection import limit_search
 from bridge.services.usable_config import body_reader
 from bridge.store.queries import events
@@ -61,7 +61,7 @@ def page_inbox(
     with_contents: bool,
 ) -> ListPage[InboxSubmission]:
     """Return a page of the events of a form; without contents their fields are not read."""
-    page = page_events(database, wanted, asked)
+    page = list_events(database, wanted).read_page(asked)
     found: Mapping[str, _Contents] = {}
     if with_contents:
         ids = [event.id for event, _ in page.items]

@@ -11,7 +11,7 @@ from bridge.core.model import Event
 from bridge.core.retention import is_content_deleted
 from bridge.routing.explain.explanation import Rank, RouteExplanation
 from bridge.services.explanations import RouteChoice, explain_event
-from bridge.services.lists import NEWEST, PageRequest, page_events
+from bridge.services.lists import NEWEST, PageRequest, list_events
 from bridge.store.queries.filters import Filters
 from bridge.store.queries.recorded_events import UnreadableEvent, read_named_events
 
@@ -84,7 +84,7 @@ def find_near_misses(
     events that cannot be decrypted here.
     """
     filters = Filters(source=route.source, spam=False)
-    page = page_events(database, filters, replace(asked, limit=MAX_READ_EVENTS))
+    page = list_events(database, filters).read_page(replace(asked, limit=MAX_READ_EVENTS))
     left = _Allowance(clock, clock() + MAX_SECONDS)
     read = 0
     planned = 0

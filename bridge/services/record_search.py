@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bridge.core.errors import AmbiguousId, NotFound
 from bridge.core.model import JSON
 from bridge.services.filter_values import MAX_EXCERPT_BYTES
-from bridge.services.lists import NEWEST, ListPage, PageRequest, page_events
+from bridge.services.lists import NEWEST, ListPage, PageRequest, list_events
 from bridge.store.inbound import rejects
 from bridge.store.queries import event_lookup
 from bridge.store.queries.filters import Filters
@@ -72,7 +72,7 @@ def search_records(
     if not in_bodies or database.sealer.on:
         return ListPage((), None, None)
     raw = text.encode("utf-8", "surrogateescape")[:MAX_EXCERPT_BYTES]
-    page = page_events(database, Filters(body=raw), asked, budget)
+    page = list_events(database, Filters(body=raw)).read_page(asked, budget)
     records = [FoundRecord("event", one.id, one.id, FoundBy.BODY) for one, _ in page.items]
     return ListPage(records, page.next, page.looked_until)
 

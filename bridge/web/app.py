@@ -23,7 +23,7 @@ from bridge.store.db.notify import WakeupNotifier
 from bridge.store.local.platform_store import LocalPlatformStore
 from bridge.system.logs import get_logger
 from bridge.web import hooks
-from bridge.web.admin.context import AdminContext
+from bridge.web.admin.context import ReaderContext
 from bridge.web.admin.entry import admin_app
 from bridge.web.app_context import AppContext
 from bridge.web.console.entry import console_app
@@ -102,7 +102,7 @@ def create_app(context: AppContext) -> Flask:
     app.register_error_handler(404, lambda _: _json(404, NOT_FOUND_BODY))
     app.register_error_handler(MethodNotAllowed, _not_with_this_method)
     app.register_error_handler(Exception, _unforeseen)
-    readers = AdminContext(
+    readers = ReaderContext(
         settings=settings,
         database=database,
         config=config,

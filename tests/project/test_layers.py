@@ -30,6 +30,7 @@ LAYERS = [
     "monitoring",
     "services",
     "worker",
+    "api",
     "web",
     "runtime",
     "torture",

@@ -37,7 +37,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
             ("bridge/store/backup/extraction.py", "digest != blob[2]"),
             ("bridge/store/operations/rekey.py", "digest != EMPTY_SHA256"),
             ("bridge/store/operations/rekey.py", "keyed != digest"),
-            ("bridge/web/admin/operation_resources.py", "operation.request_digest != digest"),
+            ("bridge/api/resources/operations.py", "operation.request_digest != digest"),
             ("bridge/worker/maintenance/jobs.py", "known.lock == digest"),
             (
                 "bridge/store/blobs.py",

@@ -17,6 +17,7 @@ import bridge
 ROOT = Path(bridge.__file__).parent
 #: Of a package, in tokens. The modules of `bridge` itself are under its name.
 BUDGET = {
+    "api": 21600,
     "bridge": 1300,
     "cli": 85300,
     "config": 29700,
@@ -32,7 +33,7 @@ BUDGET = {
     "store": 113000,
     "system": 14700,
     "torture": 23200,
-    "web": 132900,
+    "web": 111500,
     "worker": 27500,
 }
 SLACK = 1000  # by which a package may be below its budget

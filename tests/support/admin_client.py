@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 from shared_rules import create_app
 from werkzeug.test import TestResponse
 
+from bridge.api.problems import MEDIA_TYPE
 from bridge.config.settings import Settings
 from bridge.core.rate_limits import Rate
 from bridge.core.scopes import Scope
@@ -23,7 +24,6 @@ from bridge.routing.model import Config
 from bridge.services.access_tokens import create_token
 from bridge.store.db.database import Database
 from bridge.web.admin.openapi import build_document
-from bridge.web.admin.problems import MEDIA_TYPE
 from bridge.web.admin.streams import NDJSON
 from bridge.web.app_context import AppContext
 

@@ -126,9 +126,7 @@ def list_api_targets(names: Names) -> dict[str, list[str]]:
 def list_streams() -> dict[str, list[str]]:
     """Return the endpoints that also stream their records."""
     return {
-        row.path: [f"{API}{row.path}"]
-        for row in ENDPOINTS
-        if row.stream is not None and "{" not in row.path
+        row.path: [f"{API}{row.path}"] for row in ENDPOINTS if row.streams and "{" not in row.path
     }
 
 

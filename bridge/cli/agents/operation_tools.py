@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Final
 
+from bridge.api.resources.operations import OPERATION_BODY
 from bridge.cli.agents.agent_tool import AgentTool, Effect, ToolContext, answer_data
 from bridge.cli.agents.reading_tools import find_endpoint
 from bridge.cli.agents.tool_answers import ToolAnswer
@@ -15,7 +16,6 @@ from bridge.core.timings import TIMINGS
 from bridge.services.operation_commands import COMMANDS, OperationCommand, count_items, find_words
 from bridge.services.records.json_record import expect_shape
 from bridge.services.records.json_schema import Schema
-from bridge.web.admin.request_schemas import REQUEST_SCHEMAS
 
 PROPOSE_ENDPOINT: Final = find_endpoint("POST", "/operations")
 #: Keys of the request that are the server's part of the safety, not the agent's choice.
@@ -113,7 +113,7 @@ def _describe_command(command: OperationCommand) -> str:
 
 
 def _build_request_schema() -> Schema:
-    whole = REQUEST_SCHEMAS[PROPOSE_ENDPOINT.body or ""]
+    whole = OPERATION_BODY.schema
     properties = {
         name: schema for name, schema in whole["properties"].items() if name not in OWN_KEYS
     }

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from bridge.api.endpoint import Endpoint
 from bridge.cli.agents.agent_tool import FOR_PEOPLE, AgentTool, Effect, ToolContext, answer_data
 from bridge.cli.agents.answer_cuts import ITEMS, CutAnswer
 from bridge.cli.agents.tool_answers import ToolAnswer
@@ -25,7 +26,6 @@ from bridge.cli.agents.tool_schemas import (
 from bridge.core.model import JSON
 from bridge.core.scopes import Scope
 from bridge.web.admin.authoring_schemas import AUTHORING_SCHEMAS
-from bridge.web.admin.endpoint_row import Endpoint
 from bridge.web.admin.endpoints import ENDPOINTS
 from bridge.web.admin.resource_schemas import RESOURCE_SCHEMAS
 from bridge.web.admin.schemas import SCHEMAS

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from bridge.api.bodies import find_errors
+from bridge.api.endpoint import Endpoint
+from bridge.api.parameters import BEFORE, LIMIT, SCREEN, Parameter
+from bridge.api.problems import BodyError
 from bridge.cli.agents.proposals import RefusedCall
 from bridge.cli.remote.client import Query
 from bridge.cli.remote.request_parts import quote_id
@@ -13,13 +17,7 @@ from bridge.core.model import JSON
 from bridge.core.scopes import Scope
 from bridge.routing.schemas.validator import compile_schema
 from bridge.services.records.json_schema import Schema
-from bridge.web.admin.bodies import find_errors
-from bridge.web.admin.endpoint_row import Endpoint
 from bridge.web.admin.openapi import PART_DOC, find_path_parts
-from bridge.web.admin.parameter_reader import Parameter
-from bridge.web.admin.parameters import BEFORE, LIMIT, SCREEN
-from bridge.web.admin.problems import BodyError
-from bridge.web.admin.request_schemas import REQUEST_SCHEMAS
 
 PAGE_ITEMS: Final = 20  # of a list, by default: less than for programs
 MAX_ARGUMENTS_BYTES: Final = 512 * 1024
@@ -53,7 +51,7 @@ def build_schema(endpoint: Endpoint, scopes: frozenset[Scope], *, is_list: bool)
         properties[one.name] = _describe(one)
         required += [one.name] * one.is_required
     if endpoint.body is not None:
-        body = REQUEST_SCHEMAS[endpoint.body]
+        body = endpoint.body.schema
         properties |= body["properties"]
         required += body["required"]
     if is_list and not has_cursor(endpoint):
@@ -78,7 +76,7 @@ def shown_parameters(endpoint: Endpoint, scopes: frozenset[Scope]) -> list[Param
 def has_cursor(endpoint: Endpoint) -> bool:
     """Return whether the list of an endpoint goes on behind any record that is named."""
     names = {one.name for one in endpoint.parameters}
-    return endpoint.stream is not None and BEFORE.name in names
+    return endpoint.streams and BEFORE.name in names
 
 
 def check_arguments(schema: Schema, arguments: Mapping[str, JSON]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from bridge.api.parameters import SCREEN
 from bridge.cli.agents.agent_tool import AgentTool, Effect, ToolContext, answer_data
 from bridge.cli.agents.reading_tools import find_endpoint
 from bridge.cli.agents.tool_answers import ToolAnswer
@@ -13,7 +14,6 @@ from bridge.cli.remote.trials import wait_for_result
 from bridge.core.model import JSON
 from bridge.core.scopes import Scope
 from bridge.services.records.json_record import expect_shape
-from bridge.web.admin.parameters import SCREEN
 
 TRIAL_ENDPOINT: Final = find_endpoint("POST", "/trials")
 FEWER: Final = "Narrower `filters`, a smaller `limit` or a few `ids` show more of each change."

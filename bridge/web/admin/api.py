@@ -15,6 +15,11 @@ from werkzeug.exceptions import NotFound
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
+from bridge.api.context import API_PATH, Answer, ApiRequest, RawAnswer, StatusAnswer
+from bridge.api.endpoint import NO_CONTENT, Endpoint
+from bridge.api.parameters import read_parameters, stream_parameters
+from bridge.api.problems import MEDIA_TYPE, ApiProblem, report_busy, report_missing_scope
+from bridge.api.resources.audit import record_export
 from bridge.core.errors import InvalidRequest, StoreError
 from bridge.core.json_text import write_json
 from bridge.core.model import JSON
@@ -23,7 +28,6 @@ from bridge.system.ids import request_id
 from bridge.system.logs import get_logger
 from bridge.web.admin import limits, openapi
 from bridge.web.admin.actors import name_actor
-from bridge.web.admin.audit_answers import record_export
 from bridge.web.admin.authentication import (
     TokenHolder,
     authenticate,
@@ -31,22 +35,11 @@ from bridge.web.admin.authentication import (
     rate_headers,
 )
 from bridge.web.admin.bodies import IDEMPOTENCY_KEY, parse_body, read_key, receive_body
-from bridge.web.admin.context import (
-    AdminContext,
-    AdminRequest,
-    Answer,
-    RawAnswer,
-    StatusAnswer,
-)
-from bridge.web.admin.endpoint_row import Endpoint
+from bridge.web.admin.context import ReaderContext
 from bridge.web.admin.endpoints import ENDPOINTS
-from bridge.web.admin.parameter_reader import read_parameters
-from bridge.web.admin.parameters import stream_parameters
-from bridge.web.admin.problems import MEDIA_TYPE, AdminProblem, report_busy, report_missing_scope
 from bridge.web.admin.streams import StreamSeats, stream_response, wants_stream, write_lines
 from bridge.web.body_reader import BodyReader
 from bridge.web.client_ip import client_address
-from bridge.web.mount_paths import ADMIN_PATH
 
 DOCUMENT_PATH: Final = "/openapi.json"
 
@@ -56,7 +49,7 @@ log = get_logger()
 class AdminApi:
     """Answers requests below /admin/v1. Create one in each process."""
 
-    def __init__(self, context: AdminContext, endpoints: Sequence[Endpoint] = ENDPOINTS) -> None:
+    def __init__(self, context: ReaderContext, endpoints: Sequence[Endpoint] = ENDPOINTS) -> None:
         self._context = context
         self._streams = StreamSeats(context)
         self._bodies = BodyReader(limits.MAX_ARRIVING_BYTES)
@@ -97,14 +90,14 @@ class AdminApi:
             yield
 
     def _answer(self, request: Request, line: RequestLine, seats: ExitStack) -> Response:
-        path = "/" + request.path.removeprefix(ADMIN_PATH).removeprefix("/")
+        path = "/" + request.path.removeprefix(API_PATH).removeprefix("/")
         try:
             known, ids = self._paths.bind("localhost").match(path, method="GET")
             if any("\0" in one for one in ids.values()):  # no database looks for it
                 raise NotFound
         except NotFound:
             known, ids = None, {}
-        line.path = known and f"{ADMIN_PATH}{known}"
+        line.path = known and f"{API_PATH}{known}"
         if known == DOCUMENT_PATH:
             if _method_of(request) != "GET":
                 raise _method_not_allowed(("GET",))
@@ -117,7 +110,7 @@ class AdminApi:
         line.token = holder.name
         by_method = self._endpoints.get(known or "", {})
         endpoint = by_method.get(_method_of(request))
-        kind = limits.RateKind.READS if endpoint is None else endpoint.rate
+        kind = limits.find_kind(changes=endpoint is not None and endpoint.changes)
         try:
             if endpoint is not None:
                 return self._answer_endpoint(request, endpoint, holder, ids, line, seats)
@@ -125,8 +118,8 @@ class AdminApi:
         finally:
             line.headers = rate_headers(self._context, holder, kind)
         if known is None:
-            raise AdminProblem(
-                "not_found", f"there is no such path; {ADMIN_PATH}{DOCUMENT_PATH} lists all"
+            raise ApiProblem(
+                "not_found", f"there is no such path; {API_PATH}{DOCUMENT_PATH} lists all"
             )
         raise _method_not_allowed(by_method)
 
@@ -141,20 +134,21 @@ class AdminApi:
     ) -> Response:
         """Answer a request; one that is sent again with its `Idempotency-Key` is not counted."""
         answer = None
+        kind = limits.find_kind(changes=endpoint.changes)
         if endpoint.repeat is not None and IDEMPOTENCY_KEY in request.headers:
             try:
                 asked = self._read_request(endpoint, holder, ids, request, seats, is_stream=False)
-            except AdminProblem:
-                count_request(self._context, holder, endpoint.rate)
+            except ApiProblem:
+                count_request(self._context, holder, kind)
                 raise
             answer = endpoint.repeat(self._context, asked)
             if answer is None:
-                count_request(self._context, holder, endpoint.rate)
+                count_request(self._context, holder, kind)
         else:
-            count_request(self._context, holder, endpoint.rate)
-            is_stream = wants_stream(request, can_stream=endpoint.stream is not None)
+            count_request(self._context, holder, kind)
+            is_stream = wants_stream(request, can_stream=endpoint.streams)
             asked = self._read_request(endpoint, holder, ids, request, seats, is_stream=is_stream)
-            if is_stream and endpoint.stream is not None:
+            if is_stream:
                 seats.enter_context(self._streams.take(holder.key))
                 chunks = endpoint.stream(self._context, asked)
                 lines = write_lines(chunks, request.environ, line.about())
@@ -173,13 +167,13 @@ class AdminApi:
         seats: ExitStack,
         *,
         is_stream: bool,
-    ) -> AdminRequest:
+    ) -> ApiRequest:
         given = request.args.to_dict(flat=False)
         _check_scopes(endpoint, holder, given)
         parameters = stream_parameters(endpoint.parameters) if is_stream else endpoint.parameters
         values = read_parameters(given, parameters)
-        body = None if endpoint.method == "GET" else self._read_body(request, endpoint, seats)
-        return AdminRequest(
+        body = self._read_body(request, endpoint, seats) if endpoint.changes else None
+        return ApiRequest(
             token=holder.name,
             token_id=holder.key,
             actor=name_actor(holder.name, request.headers.get("X-Flowbridge-Actor", "")),
@@ -221,18 +215,18 @@ def _map_paths(paths: tuple[str, ...]) -> Map:
     return Map(rules, strict_slashes=False, merge_slashes=False)
 
 
-def _to_problem(error: Exception, line: RequestLine) -> AdminProblem:
-    if isinstance(error, AdminProblem):
+def _to_problem(error: Exception, line: RequestLine) -> ApiProblem:
+    if isinstance(error, ApiProblem):
         return error
     if isinstance(error, InvalidRequest):
-        return AdminProblem("invalid_parameter", str(error))
+        return ApiProblem("invalid_parameter", str(error))
     if isinstance(error, StoreError):
         log.limited().error("admin_request_failed", id=line.id, path=line.path, error=str(error))
-        return AdminProblem(
+        return ApiProblem(
             "store_unavailable", "the store cannot be read", headers={"Retry-After": "1"}
         )
     log.limited().error("internal_error", exc_info=error, id=line.id, path=line.path)
-    return AdminProblem("internal_error", "see the log for this request")
+    return ApiProblem("internal_error", "see the log for this request")
 
 
 def _method_of(request: Request) -> str:
@@ -240,9 +234,9 @@ def _method_of(request: Request) -> str:
     return "GET" if request.method == "HEAD" else str(request.method)
 
 
-def _method_not_allowed(allowed: Collection[str]) -> AdminProblem:
+def _method_not_allowed(allowed: Collection[str]) -> ApiProblem:
     names = sorted({*allowed, *(["HEAD"] if "GET" in allowed else [])})
-    return AdminProblem(
+    return ApiProblem(
         "method_not_allowed",
         f"use {' or '.join(sorted(allowed))}",
         headers={"Allow": ", ".join(names)},
@@ -259,9 +253,7 @@ def _check_scopes(
             raise report_missing_scope(f"the parameter `{one.name}`", Scope.BODIES, holder.scopes)
 
 
-def _response(
-    request: Request, endpoint: Endpoint, answer: Answer, asked: AdminRequest
-) -> Response:
+def _response(request: Request, endpoint: Endpoint, answer: Answer, asked: ApiRequest) -> Response:
     if isinstance(answer, RawAnswer):
         response = Response(answer.content, content_type=answer.media_type)
         response.headers["Content-Disposition"] = f'attachment; filename="{answer.file_name}"'
@@ -270,10 +262,10 @@ def _response(
         return response
     if not isinstance(answer, StatusAnswer):
         answer = StatusAnswer(answer, endpoint.status)
-    response = _json(answer.body) if answer.status != openapi.NO_CONTENT else Response()
+    response = _json(answer.body) if answer.status != NO_CONTENT else Response()
     response.status_code = answer.status
     response.headers.update(answer.headers)
-    if endpoint.method != "GET" or (asked.with_contents and endpoint.has_contents):
+    if endpoint.changes or (asked.with_contents and endpoint.has_contents):
         response.headers["Cache-Control"] = "no-store"
         return response
     response.headers["Cache-Control"] = "private, no-cache"
@@ -287,7 +279,7 @@ def _json(body: Mapping[str, Any]) -> Response:
     return Response(write_json(body), content_type="application/json")
 
 
-def _problem_response(problem: AdminProblem, identity: str) -> Response:
+def _problem_response(problem: ApiProblem, identity: str) -> Response:
     return Response(
         orjson.dumps(problem.as_json(identity)),
         status=problem.type.status,

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
+from bridge.api.problems import ApiProblem
 from bridge.core.client_address import counted_network
 from bridge.core.rate_limits import Rate
 from bridge.core.scopes import Scope, expand_scopes
 from bridge.services.access_tokens import authenticate_token
 from bridge.web.admin import limits
-from bridge.web.admin.context import AdminContext
-from bridge.web.admin.problems import AdminProblem
+from bridge.web.admin.context import ReaderContext
 from bridge.web.bearer import is_admin_token, read_bearer
 
 ADMIN_TOKEN_NAME: Final = "FLOWBRIDGE_ADMIN_TOKEN"  # noqa: S105 - the name of a setting
@@ -33,15 +33,15 @@ class TokenHolder:
     scopes: frozenset[Scope]
 
 
-def authenticate(context: AdminContext, authorization: str, client: str | None) -> TokenHolder:
+def authenticate(context: ReaderContext, authorization: str, client: str | None) -> TokenHolder:
     """Return the holder of the token in an `Authorization` header.
 
-    Raises `AdminProblem`: 401 without a valid token, 429 where the address sends too many of them.
+    Raises `ApiProblem`: 401 without a valid token, 429 where the address sends too many of them.
     """
     holder = _find_holder(context, authorization)
     if holder is None:
         _count(context, f"admin refused {counted_network(client)}", limits.REFUSED_RATE)
-        raise AdminProblem(
+        raise ApiProblem(
             "unauthorized",
             UNKNOWN_DETAIL if authorization else MISSING_DETAIL,
             headers={"WWW-Authenticate": 'Bearer realm="flowbridge admin"'},
@@ -49,13 +49,13 @@ def authenticate(context: AdminContext, authorization: str, client: str | None) 
     return holder
 
 
-def count_request(context: AdminContext, holder: TokenHolder, kind: limits.RateKind) -> None:
-    """Count a request of a token. Raises `AdminProblem`: 429 where it sends too many."""
+def count_request(context: ReaderContext, holder: TokenHolder, kind: limits.RateKind) -> None:
+    """Count a request of a token. Raises `ApiProblem`: 429 where it sends too many."""
     _count(context, _key_of(holder, kind), limits.rate_of(kind))
 
 
 def rate_headers(
-    context: AdminContext, holder: TokenHolder, kind: limits.RateKind
+    context: ReaderContext, holder: TokenHolder, kind: limits.RateKind
 ) -> dict[str, str]:
     """Return the headers that tell a client its rate and what is left of it.
 
@@ -73,18 +73,18 @@ def _key_of(holder: TokenHolder, kind: limits.RateKind) -> str:
     return f"admin {kind} {holder.key}"
 
 
-def _count(context: AdminContext, key: str, rate: Rate) -> None:
+def _count(context: ReaderContext, key: str, rate: Rate) -> None:
     wait = context.limiter.wait([(key, rate)], time.time())
     if wait > 0:
         seconds = int(wait) + 1
-        raise AdminProblem(
+        raise ApiProblem(
             "rate_limited",
             f"at most {rate.count} requests in {rate.per:g} s; wait {seconds} s",
             headers={"Retry-After": str(seconds)},
         )
 
 
-def _find_holder(context: AdminContext, authorization: str) -> TokenHolder | None:
+def _find_holder(context: ReaderContext, authorization: str) -> TokenHolder | None:
     given = read_bearer(authorization)
     if not 0 < len(given) <= MAX_TOKEN_CHARS:
         return None

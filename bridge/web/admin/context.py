@@ -1,107 +1,34 @@
-"""Values that the endpoints of the admin API use, and one request."""
+"""Values for all requests of readers: those of the API, and the limits of a process of `serve`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Final
 
-from bridge.config.settings import Settings
-from bridge.core.audit import AuditActor
-from bridge.core.model import JSON
-from bridge.core.scopes import Scope
-from bridge.core.status import Overview
-from bridge.providers.signatures.key_source import NO_KEYS, KeySource
-from bridge.routing.model import Config
-from bridge.services.cached_overview import CachedValue
-from bridge.store.db.database import Database
+from bridge.api.context import ApiContext
 from bridge.web.late_app import LateUse
 from bridge.web.process_locks import ProcessLocks
 from bridge.web.rate_limiter import RateLimiter
 from bridge.web.reader_seats import ReaderSeats
 
-BYTES: Final = "application/octet-stream"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AdminContext:
-    """Values for all requests. `config` returns the current configuration.
+class ReaderContext(ApiContext):
+    """Values for all requests to the admin API and the console.
 
-    `locks` are shared by the receivers of a machine, as `limiter` is. `overview`: the status of the
-    bridge, as it was a short while ago. `seats`: the places of a receiver for readers. `late_use`
-    notes when the console or the admin API was last used. `keys` returns the source of the public
-    keys of senders.
+    `locks` are shared by the receivers of a machine, as `limiter` is. `seats`: the places of a
+    receiver for readers. `late_use` notes when the console or the admin API was last used.
     """
 
-    settings: Settings
-    database: Database
-    config: Callable[[], Config]
     limiter: RateLimiter
-    overview: CachedValue[Overview]
     locks: ProcessLocks = field(default_factory=ProcessLocks)
     seats: ReaderSeats = field(default_factory=ReaderSeats)
     late_use: LateUse = field(default_factory=LateUse)
-    keys: Callable[[], KeySource] = lambda: NO_KEYS
 
-    def read_overview(self, *, with_contents: bool) -> Overview:
-        """Return the status of the bridge; without contents it has no answers of platforms."""
-        now = self.overview.get()
-        if with_contents:
-            return now
-        # Each process of `serve` imports this module, and only this one needs what that imports.
-        from bridge.services import redacted_overview
+    def hold_lock(self, name: str) -> AbstractContextManager[bool]:
+        """Hold a lock that the processes of this machine share; false where it is taken."""
+        return self.locks.hold(name)
 
-        return redacted_overview.hide_answers(now)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdminRequest:
-    """One authenticated request.
-
-    `values` are its query parameters by name, `texts` the same as they were given, and `ids` the
-    parts of its path. `token`: the name of the token, and `token_id` its id. `actor`: the name to
-    record with a change, and `client` the address of the client. `body`: the validated body, null
-    where the endpoint takes none. `idempotency_key`: the header of a request that may be repeated.
-    """
-
-    token: str
-    token_id: str
-    actor: str
-    scopes: frozenset[Scope]
-    values: Mapping[str, Any] = field(default_factory=dict)
-    texts: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    ids: Mapping[str, str] = field(default_factory=dict)
-    body: Any = None
-    idempotency_key: str | None = None
-    client: str | None = None
-
-    @property
-    def by(self) -> AuditActor:
-        """The actor for the audit log."""
-        return AuditActor(self.actor, self.client)
-
-    @property
-    def with_contents(self) -> bool:
-        """Whether the token may see contents of payloads."""
-        return Scope.BODIES in self.scopes
-
-
-@dataclass(frozen=True, slots=True)
-class RawAnswer:
-    """An answer of bytes, for a download: its file name and its media type."""
-
-    content: bytes
-    file_name: str
-    media_type: str = BYTES
-
-
-@dataclass(frozen=True, slots=True)
-class StatusAnswer:
-    """A JSON answer with another status than the endpoint's first, or with headers."""
-
-    body: Mapping[str, JSON]
-    status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-Answer = Mapping[str, JSON] | RawAnswer | StatusAnswer
+    def wait_in_place(self) -> AbstractContextManager[bool]:
+        """Let a request that has a place wait; false where too many wait."""
+        return self.seats.wait_in_place()

@@ -8,10 +8,10 @@ from bridge.web.late_app import WsgiApp, create_late
 
 if TYPE_CHECKING:
     from bridge.web.admin.api import AdminApi
-    from bridge.web.admin.context import AdminContext
+    from bridge.web.admin.context import ReaderContext
 
 
-def admin_app(context: AdminContext) -> WsgiApp:
+def admin_app(context: ReaderContext) -> WsgiApp:
     """Return the WSGI application of the paths below /admin/v1."""
 
     def create() -> AdminApi:

@@ -21,9 +21,8 @@ REFUSED_RATE: Final = Rate(count=20, per=60.0)
 #: Streams at once of a receiver; each takes one of the places of `MAX_REQUESTS` too.
 MAX_STREAMS: Final = 2
 STREAM_RETRY_SECONDS: Final = 5
-#: Bytes of a request's body, and how deep its JSON may nest.
+#: Bytes of a request's body.
 MAX_BODY_BYTES: Final = 1 * MIB
-MAX_BODY_DEPTH: Final = 20
 #: Bytes of all bodies that arrive at once: no thread is without its share of them.
 MAX_ARRIVING_BYTES: Final = 16 * MAX_BODY_BYTES
 #: Characters of the header `X-Flowbridge-Actor`; the rest is dropped.
@@ -35,6 +34,11 @@ class RateKind(StrEnum):
 
     READS = "reads"
     OPERATIONS = "operations"
+
+
+def find_kind(*, changes: bool) -> RateKind:
+    """Return the kind of a request, by whether it may change something."""
+    return RateKind.OPERATIONS if changes else RateKind.READS
 
 
 def rate_of(kind: RateKind) -> Rate:

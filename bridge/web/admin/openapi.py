@@ -13,20 +13,17 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from bridge import __version__
+from bridge.api.context import API_PATH
+from bridge.api.endpoint import NO_CONTENT, Endpoint
+from bridge.api.parameters import STREAM_LIMIT, Parameter
+from bridge.api.problems import MEDIA_TYPE, PROBLEM_TYPES
 from bridge.core.scopes import SCOPE_SUMMARIES
 from bridge.web.admin.authoring_schemas import AUTHORING_SCHEMAS
-from bridge.web.admin.endpoint_row import Endpoint
 from bridge.web.admin.endpoints import ENDPOINTS
-from bridge.web.admin.parameter_reader import Parameter
-from bridge.web.admin.parameters import STREAM_LIMIT
-from bridge.web.admin.problems import MEDIA_TYPE, PROBLEM_TYPES
-from bridge.web.admin.request_schemas import REQUEST_SCHEMAS
 from bridge.web.admin.resource_schemas import RESOURCE_SCHEMAS
 from bridge.web.admin.schemas import SCHEMAS
 from bridge.web.admin.streams import NDJSON
-from bridge.web.mount_paths import ADMIN_PATH
 
-NO_CONTENT: Final = 204
 JSON_VALUE: Final = {"description": "A JSON value."}
 BINARY: Final = {"type": "string", "format": "binary"}
 PART_DOC: Final = "The id, or a beginning or an ending of it that names one record."
@@ -56,6 +53,11 @@ def describe_endpoints(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for one in endpoints:
         paths.setdefault(one.path, {})[one.method.lower()] = _describe(one)
+    bodies = {
+        endpoint.body.name: endpoint.body.schema
+        for endpoint in endpoints
+        if endpoint.body is not None
+    }
     scopes = "; ".join(f"`{scope}`: {summary}" for scope, summary in SCOPE_SUMMARIES.items())
     return {
         "openapi": "3.1.0",
@@ -68,11 +70,11 @@ def describe_endpoints(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
                 " Errors are problems of RFC 9457."
             ),
         },
-        "servers": [{"url": ADMIN_PATH}],
+        "servers": [{"url": API_PATH}],
         "security": [{"token": []}],
         "paths": paths,
         "components": {
-            "schemas": {**SCHEMAS, **RESOURCE_SCHEMAS, **AUTHORING_SCHEMAS, **REQUEST_SCHEMAS},
+            "schemas": {**SCHEMAS, **RESOURCE_SCHEMAS, **AUTHORING_SCHEMAS, **bodies},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -85,20 +87,20 @@ def find_path_parts(path: str) -> list[str]:
 
 def _describe(endpoint: Endpoint) -> dict[str, Any]:
     parts = find_path_parts(endpoint.path)
-    changes = CHANGE_STATUSES if endpoint.method != "GET" else ()
+    changes = CHANGE_STATUSES if endpoint.changes else ()
     of_parts = (404, 409) if parts else ()
     statuses = {*COMMON_STATUSES, *of_parts, *changes, *endpoint.more_problems}
     parameters = endpoint.parameters
-    if endpoint.stream is not None:
+    if endpoint.streams:
         parameters = tuple(_with_stream_limit(one) for one in parameters)
     described: dict[str, Any] = {
         "summary": endpoint.summary,
         "description": f"Needs the scope `{endpoint.scope}`.",
-        "operationId": endpoint.answer.__name__,
+        "operationId": endpoint.name,
         "parameters": [
             *(_part(name) for name in parts),
             *(_parameter(one) for one in parameters),
-            *(_header(*one) for one in REQUEST_HEADERS if endpoint.method != "GET"),
+            *(_header(*one) for one in REQUEST_HEADERS if endpoint.changes),
             *([_header(*IDEMPOTENCY_KEY)] if endpoint.repeat is not None else []),
         ],
         "responses": {
@@ -111,7 +113,7 @@ def _describe(endpoint: Endpoint) -> dict[str, Any]:
         },
     }
     if endpoint.body is not None:
-        body = _json_content("The request.", endpoint.body)
+        body = _json_content("The request.", endpoint.body.name)
         described["requestBody"] = {**body, "required": True}
     return described
 
@@ -155,7 +157,7 @@ def _success(endpoint: Endpoint) -> dict[str, Any]:
         content = {media_type: {"schema": schema} for media_type, schema in schemas.items()}
         return {"description": "The bytes.", "content": content}
     described = _json_content(endpoint.summary, endpoint.schema)
-    if endpoint.stream is not None:
+    if endpoint.streams:
         # Each line is one item of the page.
         line = _json_content("", endpoint.schema.removesuffix("Page"))
         described["content"][NDJSON] = line["content"]["application/json"]

@@ -11,130 +11,38 @@ from typing import Any, Final
 
 from werkzeug.wrappers import Request, Response
 
+from bridge.api.context import ApiContext
+from bridge.api.endpoint import Chunks
+from bridge.api.problems import TOO_MANY_WAIT, ApiProblem, report_busy
 from bridge.core.json_text import write_json
 from bridge.core.model import JSON
-from bridge.services import exports, list_streams
-from bridge.services.records.delivery_records import DELIVERY
-from bridge.services.records.event_records import EVENT
 from bridge.system.cpu_affinity import switch_often
 from bridge.system.logs import get_logger
 from bridge.web.admin import limits
-from bridge.web.admin.context import AdminContext, AdminRequest
-from bridge.web.admin.operation_lists import describe_items, describe_operations, find_operation
-from bridge.web.admin.parameters import OLDEST
-from bridge.web.admin.problems import TOO_MANY_WAIT, AdminProblem, report_busy
-from bridge.web.admin.record_answers import submission_filters
-from bridge.web.admin.request_selection import check_known_names, event_filters, page_start
-from bridge.web.admin.resources import reject_view
 
 JSON_TYPE: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
-Records = Iterator[Sequence[JSON]]
 
 log = get_logger()
-
-
-def stream_events(context: AdminContext, asked: AdminRequest) -> Records:
-    """Yield events with their deliveries, newest first."""
-    chunks = list_streams.stream_events(
-        context.database,
-        event_filters(context, asked).without_own,
-        before=page_start(context, "events", asked),
-        limit=asked.values["limit"],
-    )
-    for items in chunks:
-        yield [
-            EVENT.write(event, deliveries=deliveries, with_contents=asked.with_contents)
-            for event, deliveries in items
-        ]
-
-
-def stream_deliveries(context: AdminContext, asked: AdminRequest) -> Records:
-    """Yield deliveries, newest first."""
-    chunks = list_streams.stream_deliveries(
-        context.database,
-        event_filters(context, asked),
-        before=page_start(context, "deliveries", asked),
-        limit=asked.values["limit"],
-    )
-    for items in chunks:
-        yield [DELIVERY.write(one, with_contents=asked.with_contents) for one in items]
-
-
-def stream_rejects(context: AdminContext, asked: AdminRequest) -> Records:
-    """Yield rejects, newest first, each with the diagnosis of its failure."""
-    check_known_names(context, asked)
-    describe = reject_view(context, asked)
-    chunks = list_streams.stream_rejects(
-        context.database,
-        source=asked.values["source"],
-        since=asked.values["since"],
-        before=page_start(context, "rejects", asked),
-        limit=asked.values["limit"],
-    )
-    for items in chunks:
-        yield [describe(one) for one in items]
-
-
-def stream_submissions(context: AdminContext, asked: AdminRequest) -> Records:
-    """Yield the submissions of forms, newest or oldest first."""
-    chunks = exports.stream_submissions(
-        context.database,
-        context.config().sources,
-        submission_filters(context, asked),
-        before=page_start(context, "submissions", asked),
-        limit=asked.values["limit"],
-        oldest_first=asked.values["order"] == OLDEST,
-    )
-    for items in chunks:
-        yield [one.as_json() for one in items]
-
-
-def stream_operations(context: AdminContext, asked: AdminRequest) -> Records:
-    """Yield operations, newest first."""
-    chunks = list_streams.stream_operations(
-        context.database,
-        since=asked.values["since"],
-        unfinished=bool(asked.values["unfinished"]),
-        before=page_start(context, "operations", asked),
-        limit=asked.values["limit"],
-    )
-    for items in chunks:
-        yield describe_operations(context, asked, items)
-
-
-def stream_operation_items(context: AdminContext, asked: AdminRequest) -> Records:
-    """Yield the items of an operation, in their order."""
-    found = find_operation(context, asked)
-    chunks = list_streams.stream_items(
-        context.database,
-        found,
-        outcome=asked.values["outcome"],
-        after=page_start(context, f"items of {found.id}", asked),
-        limit=asked.values["limit"],
-    )
-    for items in chunks:
-        yield describe_items(context, asked, items)
 
 
 class StreamSeats:
     """Places of the streams of a receiver, and one stream for each token on a machine."""
 
-    def __init__(self, context: AdminContext) -> None:
-        self._locks = context.locks
-        self._seats = context.seats
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
         self._places = threading.BoundedSemaphore(limits.MAX_STREAMS)
 
     @contextmanager
     def take(self, token_key: str) -> Iterator[None]:
-        """Hold a place and the token's stream. Raises `AdminProblem` if one of them is taken."""
-        with self._locks.hold(f"admin stream {token_key}") as is_held:
+        """Hold a place and the token's stream. Raises `ApiProblem` if one of them is taken."""
+        with self._context.hold_lock(f"admin stream {token_key}") as is_held:
             if not is_held:
                 raise _report_busy("a token has one stream at once")
             if not self._places.acquire(blocking=False):
                 raise _report_busy(f"at most {limits.MAX_STREAMS} streams are served at once")
             try:
-                with self._seats.wait_in_place() as may_wait:
+                with self._context.wait_in_place() as may_wait:
                     if not may_wait:
                         raise _report_busy(TOO_MANY_WAIT)
                     yield
@@ -142,18 +50,18 @@ class StreamSeats:
                 self._places.release()
 
 
-def _report_busy(detail: str) -> AdminProblem:
+def _report_busy(detail: str) -> ApiProblem:
     return report_busy(detail, limits.STREAM_RETRY_SECONDS)
 
 
 def wants_stream(request: Request, *, can_stream: bool) -> bool:
-    """Return whether a client prefers NDJSON. Raises `AdminProblem` if that is not possible."""
+    """Return whether a client prefers NDJSON. Raises `ApiProblem` if that is not possible."""
     if request.accept_mimetypes.best_match((JSON_TYPE, NDJSON)) != NDJSON:
         return False
     if not can_stream:
-        raise AdminProblem("not_acceptable", f"only lists answer {NDJSON}")
+        raise ApiProblem("not_acceptable", f"only lists answer {NDJSON}")
     if request.environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
-        raise AdminProblem(
+        raise ApiProblem(
             "not_acceptable",
             "a stream needs HTTP/1.1, which shows a client that an answer is broken off; a proxy"
             " may have to be set up for it",
@@ -170,7 +78,7 @@ def stream_response(lines: Iterator[bytes], seats: ExitStack) -> Response:
 
 
 def write_lines(
-    chunks: Records, environ: Mapping[str, Any], about: Mapping[str, JSON]
+    chunks: Chunks, environ: Mapping[str, Any], about: Mapping[str, JSON]
 ) -> Iterator[bytes]:
     """Yield the lines of a stream by chunks, the first of which is read before this returns.
 
@@ -181,13 +89,13 @@ def write_lines(
     return _write(first, chunks, _make_end_check(environ), about)
 
 
-def _read_chunk(chunks: Records) -> Sequence[JSON] | None:
+def _read_chunk(chunks: Chunks) -> Sequence[JSON] | None:
     with switch_often():
         return next(chunks, None)
 
 
 def _write(
-    first: Sequence[JSON], chunks: Records, is_ending: Callable[[], bool], about: Mapping[str, JSON]
+    first: Sequence[JSON], chunks: Chunks, is_ending: Callable[[], bool], about: Mapping[str, JSON]
 ) -> Iterator[bytes]:
     began = time.monotonic()
     rows = 0

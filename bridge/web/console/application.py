@@ -12,6 +12,7 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound, RequestEntityTooLarg
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Request, Response
 
+from bridge.api.problems import report_missing_scope
 from bridge.core.errors import StoreError
 from bridge.core.status import Overview
 from bridge.system.cpu_affinity import switch_often
@@ -19,8 +20,7 @@ from bridge.system.ids import request_id
 from bridge.system.logs import get_logger
 from bridge.web.admin import limits
 from bridge.web.admin.authentication import TokenHolder, count_request
-from bridge.web.admin.context import AdminContext
-from bridge.web.admin.problems import report_missing_scope
+from bridge.web.admin.context import ReaderContext
 from bridge.web.console.assets import FOLDER, send_asset
 from bridge.web.console.compression import compress_page
 from bridge.web.console.console_request import ConsoleRequest, Screen, wants_part
@@ -56,7 +56,7 @@ log = get_logger()
 class Console:
     """Answers requests below /console. Create one in each process."""
 
-    def __init__(self, context: AdminContext) -> None:
+    def __init__(self, context: ReaderContext) -> None:
         self._context = context
         self._sessions = SessionStore(context.database, context.settings.admin_token)
         self._login = Login(context, self._sessions)

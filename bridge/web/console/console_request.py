@@ -8,10 +8,11 @@ from typing import Any, Final
 
 from werkzeug.wrappers import Request
 
+from bridge.api.context import Answer, ApiContext, ApiRequest
+from bridge.api.parameters import Parameter, read_parameters
+from bridge.api.problems import report_missing_scope
 from bridge.core.scopes import Scope
-from bridge.web.admin.context import AdminContext, AdminRequest, Answer
-from bridge.web.admin.parameter_reader import Parameter, read_parameters
-from bridge.web.admin.problems import report_missing_scope
+from bridge.web.admin.context import ReaderContext
 from bridge.web.client_ip import client_address
 from bridge.web.console.failures import refuse
 from bridge.web.console.session import ConsoleSession
@@ -39,7 +40,7 @@ class Screen:
 class ConsoleRequest:
     """One request of a session that may open the page. `ids`: the variable parts of its path."""
 
-    context: AdminContext
+    context: ReaderContext
     session: ConsoleSession
     http: Request
     ids: Mapping[str, str]
@@ -72,7 +73,7 @@ class ConsoleRequest:
 
     def read(
         self,
-        answer: Callable[[AdminContext, AdminRequest], Answer],
+        answer: Callable[[ApiContext, ApiRequest], Answer],
         parameters: Sequence[Parameter] = (),
         given: Mapping[str, Sequence[str]] | None = None,
     ) -> Mapping[str, Any]:
@@ -84,17 +85,17 @@ class ConsoleRequest:
 
     def ask(
         self, parameters: Sequence[Parameter] = (), given: Mapping[str, Sequence[str]] | None = None
-    ) -> AdminRequest:
+    ) -> ApiRequest:
         """Return the same request to the admin API, for the functions that answer it.
 
         `parameters`: those that the page takes from its URL (or from `given`). Raises
-        `AdminProblem` with every one that is unknown, not valid, or needs the scope `bodies`.
+        `ApiProblem` with every one that is unknown, not valid, or needs the scope `bodies`.
         """
         texts = {} if not parameters else self.given if given is None else given
         for one in parameters:
             if one.reads_contents and one.name in texts and not self.may_read_contents:
                 raise report_missing_scope(f"`{one.name}`", Scope.BODIES, self.session.scopes)
-        return AdminRequest(
+        return ApiRequest(
             token=self.session.name,
             token_id=self.session.key,
             actor=f"{self.session.name}@console",

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bridge.web.admin import resources
-from bridge.web.admin.parameters import TREND_PARAMETERS
+from bridge.api.parameters import TREND_PARAMETERS
+from bridge.api.resources import trends
 from bridge.web.console.console_request import ConsoleRequest
 from bridge.web.console.hour_chart import HourChart, draw_hours
 from bridge.web.console.trend_charts import sum_by_label
@@ -35,7 +35,7 @@ def read_points(
     """Return the points of a trend, oldest first; `labels` are values that series must have."""
     given = {"name": trend, "since": since, "step": step, **labels}
     texts = {name: [text] for name, text in given.items()}
-    found = resources.read_trend(asked.context, asked.ask(TREND_PARAMETERS, texts))
+    found = trends.read_trend(asked.context, asked.ask(TREND_PARAMETERS, texts))
     return [found.as_json(one) for one in found.points]
 
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from bridge.web.late_app import WsgiApp, create_late
 
 if TYPE_CHECKING:
-    from bridge.web.admin.context import AdminContext
+    from bridge.web.admin.context import ReaderContext
     from bridge.web.console.application import Console
 
 
-def console_app(context: AdminContext) -> WsgiApp:
+def console_app(context: ReaderContext) -> WsgiApp:
     """Return the WSGI application of the paths below /console."""
 
     def create() -> Console:

@@ -8,9 +8,9 @@ from typing import Final
 
 from werkzeug.exceptions import HTTPException
 
+from bridge.api.problems import ApiProblem
 from bridge.core.errors import InvalidRequest, StoreError
 from bridge.system.logs import get_logger
-from bridge.web.admin.problems import AdminProblem
 
 log = get_logger()
 
@@ -83,7 +83,7 @@ def find_failure(error: Exception, request_id: str) -> Failure:
     """Return what an error page shows of an exception; unforeseen ones are logged."""
     if isinstance(error, PageRefused):
         return error.failure
-    if isinstance(error, AdminProblem):
+    if isinstance(error, ApiProblem):
         return Failure(
             status=error.type.status,
             heading=HEADINGS_BY_WORD.get(error.type.word, ""),

@@ -13,10 +13,10 @@ from typing import Any, Final
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
+from bridge.api.context import Answer, ApiContext, ApiRequest
+from bridge.api.parameters import Parameter
+from bridge.api.problems import ApiProblem
 from bridge.routing.model import Config
-from bridge.web.admin.context import AdminContext, AdminRequest, Answer
-from bridge.web.admin.parameter_reader import Parameter
-from bridge.web.admin.problems import AdminProblem
 from bridge.web.console.console_request import ConsoleRequest
 from bridge.web.console.failures import as_sentence
 from bridge.web.console.links import make_link
@@ -123,7 +123,7 @@ class ListKind:
     """
 
     path: str
-    answer: Callable[[AdminContext, AdminRequest], Answer]
+    answer: Callable[[ApiContext, ApiRequest], Answer]
     parameters: Sequence[Parameter]
     fixed: Mapping[str, Sequence[str]] = field(default_factory=dict)
     rare: Sequence[str] = ()
@@ -157,7 +157,7 @@ def read_list(asked: ConsoleRequest, kind: ListKind) -> ConsoleList | Response:
     }
     try:
         answer = asked.read(kind.answer, kind.parameters, {**given, **kind.fixed})
-    except AdminProblem as error:
+    except ApiProblem as error:
         if error.type.word == "cursor_of_another_list":
             return redirect(make_link(kind.path, _without(given, "before")), 303)
         if error.type.word != "invalid_parameter":
@@ -213,7 +213,7 @@ def add_chosen(options: Sequence[str], value: str) -> Sequence[str]:
     return options if not value or value in options else [*options, value]
 
 
-def describe_errors(problem: AdminProblem) -> Sequence[str]:
+def describe_errors(problem: ApiProblem) -> Sequence[str]:
     """Return a sentence for each filter that is not valid."""
     return [_describe(one) for one in problem.errors]
 

@@ -18,7 +18,7 @@ from bridge.services.console_tickets import is_ticket_open, is_ticket_valid, use
 from bridge.store.operations import tokens
 from bridge.system.logs import get_logger
 from bridge.web.admin.authentication import MAX_TOKEN_CHARS
-from bridge.web.admin.context import AdminContext
+from bridge.web.admin.context import ReaderContext
 from bridge.web.bearer import is_admin_token
 from bridge.web.client_ip import client_address
 from bridge.web.console.failures import refuse
@@ -39,7 +39,7 @@ log = get_logger()
 class Login:
     """Logs sessions in and out."""
 
-    def __init__(self, context: AdminContext, sessions: SessionStore) -> None:
+    def __init__(self, context: ReaderContext, sessions: SessionStore) -> None:
         self._context = context
         self._sessions = sessions
 

@@ -3,10 +3,10 @@
 To add a page:
 
 1. Write `views/NAME.py` with a function that takes a `ConsoleRequest` and returns a `Screen`: the
-   template, the title, and the values for it. Call the function of `web/admin` that answers the
+   template, the title, and the values for it. Call the function of `api/resources` that answers the
    same question, with `asked.ask(PARAMETERS)`: it checks the filters, and hides contents from a
    session without the scope `bodies`. For a list, describe it as a `ListKind` and call
-   `read_list`. Raise `AdminProblem` or `refuse(STATUS, SENTENCE)` for an error page.
+   `read_list`. Raise `ApiProblem` or `refuse(STATUS, SENTENCE)` for an error page.
 2. Write `templates/NAME.html`, which begins with `{% extends "base.html" %}` and fills the block
    `content`; `macros.html` has the parts (`ui.status`, `ui.filter_form`, `ui.pager`, `ui.empty`,
    `ui.command`). Values are escaped; use no `|safe`, no `style=` and no inline script. Times go

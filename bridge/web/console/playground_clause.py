@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from bridge.api import selection
 from bridge.core.model import JSON
 from bridge.core.retention import is_content_deleted
 from bridge.services.usable_config import body_reader
-from bridge.web.admin import request_selection
 from bridge.web.console.console_request import ConsoleRequest
 from bridge.web.console.draft_route import draft_route
 from bridge.web.console.picked_value import pick_value
@@ -29,13 +29,11 @@ class EventClause:
 def find_clause(asked: ConsoleRequest, form: PlaygroundForm) -> EventClause | None:
     """Return the clause that the URL asks for: the kind that it names, or the likeliest.
 
-    Null where it asks for none. Raises `AdminProblem` and `PageRefused` where there is no value.
+    Null where it asks for none. Raises `ApiProblem` and `PageRefused` where there is no value.
     """
     if not form.event:
         return None
-    event = request_selection.find_event(
-        asked.context, replace(asked.ask(), ids={"id": form.event})
-    ).event
+    event = selection.find_event(asked.context, replace(asked.ask(), ids={"id": form.event})).event
     read = body_reader(asked.context.config().sources)
     body = None if is_content_deleted(event) else read(event)
     picked = pick_value(event, body, asked.http.args)

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from bridge.api import selection
+from bridge.api.context import ApiContext
+from bridge.api.parameters import filter_parameters
+from bridge.api.problems import ApiProblem
+from bridge.api.resources.events import list_events
 from bridge.services.trials.messages import MAX_DETAILED_EVENTS
 from bridge.store.queries import events
-from bridge.web.admin import request_selection, resources
-from bridge.web.admin.context import AdminContext
-from bridge.web.admin.parameters import filter_parameters
-from bridge.web.admin.problems import AdminProblem
 from bridge.web.console.console_request import ConsoleRequest
 from bridge.web.console.lists import FilterField, describe_errors, make_field
 
@@ -81,13 +82,13 @@ def find_events(asked: ConsoleRequest, form: PlaygroundForm) -> OfferedEvents:
     filters = {**form.filters, "limit": str(MAX_DETAILED_EVENTS)}
     given = {name: [text] for name, text in filters.items()}
     try:
-        found = asked.read(resources.list_events, PARAMETERS, given)["items"]
-    except AdminProblem as error:
+        found = asked.read(list_events, PARAMETERS, given)["items"]
+    except ApiProblem as error:
         if error.type.word != "invalid_parameter":
             raise
         return OfferedEvents(errors=describe_errors(error))
     if named is not None and all(one["id"] != named["id"] for one in found):
-        wanted = request_selection.event_filters(asked.context, asked.ask(PARAMETERS, given))
+        wanted = selection.read_filters(asked.context, asked.ask(PARAMETERS, given))
         if events.matches(asked.context.database, wanted, named["id"]):
             found = [named, *found[: MAX_DETAILED_EVENTS - 1]]
         else:
@@ -107,12 +108,10 @@ def list_fields(asked: ConsoleRequest, form: PlaygroundForm) -> Sequence[FilterF
 
 
 def _find_named(asked: ConsoleRequest, text: str) -> Mapping[str, Any] | None:
-    """Return the event with an id. Raises `AdminProblem` where there is none."""
+    """Return the event with an id. Raises `ApiProblem` where there is none."""
     if not text:
         return None
-    event = request_selection.find_event(
-        asked.context, replace(asked.ask(), ids={"id": text})
-    ).event
+    event = selection.find_event(asked.context, replace(asked.ask(), ids={"id": text})).event
     return {
         "id": event.id,
         "source": event.source,
@@ -121,5 +120,5 @@ def _find_named(asked: ConsoleRequest, text: str) -> Mapping[str, Any] | None:
     }
 
 
-def _find_source(context: AdminContext, route: str) -> str | None:
+def _find_source(context: ApiContext, route: str) -> str | None:
     return next((one.source for one in context.config().routes if one.name == route), None)

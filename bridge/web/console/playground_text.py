@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import orjson
 
+from bridge.api.resources import configs
 from bridge.config.problems import Report
 from bridge.config.yaml_reader import YamlFile, read_yaml
 from bridge.core.masking import MASK
 from bridge.core.scopes import Scope
 from bridge.services.config_views import SECTIONS, mask_config
 from bridge.services.trials.messages import ROUTES_NAME
-from bridge.web.admin import config_answers
 from bridge.web.console.config_texts import write_config
 from bridge.web.console.console_request import ConsoleRequest
 
@@ -47,7 +47,7 @@ def find_start_text(asked: ConsoleRequest, config_hash: str | None) -> StartText
     comments, which other sessions see nowhere.
     """
     if config_hash is not None:
-        found = asked.read(config_answers.show_config)
+        found = asked.read(configs.show_config)
         return _write(found["config"])
     canonical = asked.context.config().canonical
     if not canonical:

@@ -15,8 +15,8 @@ from command_line import run
 from processes import call_here, environment
 from servers import Misbehaving, refusing, respond
 
+from bridge.api.resources.configs import MAX_CONFIG_CHARS
 from bridge.services.config_checks.given_config import NOTE
-from bridge.web.admin.config_answers import MAX_CONFIG_CHARS
 
 HEAD = (
     "version: 1\nplatforms: {local: {type: local}}\nsources: {app: {provider: token, insecure:"

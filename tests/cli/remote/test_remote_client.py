@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from servers import Misbehaving, redirect, refusing, respond
 
+from bridge.api.problems import TYPE_PREFIX
 from bridge.cli.remote.client import MAX_WAIT_SECONDS, AdminClient, ServerError
 from bridge.cli.remote.server_url import parse_server_url
 from bridge.core.errors import InvalidRequest, NotFound, SettingsError
 from bridge.services.lists import MAX_CURSOR_CHARS
 from bridge.services.records.json_record import UnreadableAnswer
-from bridge.web.admin.problems import TYPE_PREFIX
 
 TOKEN = "fb_0123456789"
 STATUS = "/admin/v1/status"

@@ -16,10 +16,12 @@ from typing import Any
 
 import pytest
 from admin_client import ADMIN_TOKEN, AdminClient
+from endpoint_groups import RECORDS
 from records import NOW, make_delivery, make_event
 from signed_rejects import make_reject
 from tables import check_each
 
+from bridge.api.problems import MEDIA_TYPE, TYPE_PREFIX
 from bridge.core.model import JSON, DeadKind, FormFile, Reject, Status
 from bridge.core.rate_limits import Rate
 from bridge.core.scopes import Scope
@@ -30,14 +32,9 @@ from bridge.store.operations import log, tokens
 from bridge.store.operations.actions import MOVES, MoveHandler
 from bridge.system.cpu_affinity import READING_SWITCH_SECONDS
 from bridge.web.admin import limits
-from bridge.web.admin.authoring_endpoints import AUTHORING_ENDPOINTS
 from bridge.web.admin.endpoints import ENDPOINTS, Endpoint
 from bridge.web.admin.entry import admin_app
-from bridge.web.admin.problems import MEDIA_TYPE, TYPE_PREFIX
-from bridge.web.admin.resource_endpoints import RESOURCE_ENDPOINTS
 from bridge.web.admin.streams import NDJSON
-from bridge.web.admin.trial_endpoints import TRIAL_ENDPOINTS
-from bridge.web.admin.upkeep_endpoints import UPKEEP_ENDPOINTS
 from bridge.web.late_app import LateUse
 
 READ = (Scope.READ,)
@@ -137,9 +134,6 @@ def name_of(endpoint: Endpoint) -> str:
     return f"{endpoint.method} {endpoint.path}"
 
 
-#: Those of test_admin_resources.py, and of those named as their tables: upkeep, trials, authoring.
-OTHERS = (*RESOURCE_ENDPOINTS, *UPKEEP_ENDPOINTS, *TRIAL_ENDPOINTS, *AUTHORING_ENDPOINTS)
-RECORDS = [each for each in ENDPOINTS if each not in OTHERS]
 READS = [each for each in RECORDS if each.method == "GET"]
 #: Bodies for the endpoints that take one, by method and path.
 BODIES: dict[str, Any] = {
@@ -605,11 +599,12 @@ def test_the_modules_are_imported_at_the_first_request() -> None:
     code = (
         "import sys, bridge.web.app; "
         "print(sorted(name.removeprefix('bridge.web.') for name in sys.modules"
-        " if name.startswith(('bridge.web.admin.', 'bridge.web.console.'))))"
+        " if name.startswith(('bridge.api.', 'bridge.web.admin.', 'bridge.web.console.'))))"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (
-        shown.stdout.strip() == "['admin.context', 'admin.entry', 'admin.limits', 'console.entry']"
+        shown.stdout.strip()
+        == "['admin.context', 'admin.entry', 'admin.limits', 'bridge.api.context', 'console.entry']"
     )
 
 

@@ -11,6 +11,7 @@ from admin_client import ADMIN_TOKEN, AdminClient
 from console_client import ConsoleClient
 from records import make_event
 
+from bridge.api.problems import TYPE_PREFIX
 from bridge.config.loader import load
 from bridge.core.audit import AuditActor
 from bridge.core.errors import StoreError
@@ -22,7 +23,6 @@ from bridge.services.audit import record_login
 from bridge.store import audit
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.web.admin.problems import TYPE_PREFIX
 from bridge.web.admin.streams import NDJSON
 
 ROUTES = """

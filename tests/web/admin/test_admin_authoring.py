@@ -8,17 +8,17 @@ from typing import Any
 import orjson
 import pytest
 from admin_client import AdminClient
+from endpoint_groups import AUTHORING
 from records import NOW, make_event
 from shadow_records import NEW, OLD, add_comparable, write_routes
 
+from bridge.api.problems import TYPE_PREFIX
 from bridge.core.model import Event
 from bridge.core.scopes import Scope
 from bridge.routing.schemas.inference import MAX_SHAPE_DEPTH
 from bridge.services import event_types
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.web.admin.authoring_endpoints import AUTHORING_ENDPOINTS
-from bridge.web.admin.problems import TYPE_PREFIX
 
 READ = (Scope.READ,)
 READER = (Scope.READ, Scope.BODIES)
@@ -82,7 +82,7 @@ def word_of(answer: Any) -> str:
 def test_each_endpoint_wants_its_scope(admin: AdminClient) -> None:
     add(admin, b'{"%s": "%s", "old": true}' % (SECRET.encode(), SECRET.encode()))
     for scopes in (READ, READER, (Scope.READ, Scope.ACT), (Scope.ADMIN,)):
-        for endpoint in AUTHORING_ENDPOINTS:
+        for endpoint in AUTHORING:
             path = endpoint.path.replace("{name}", "triage-new")
             body = DRIFT if endpoint.method == "POST" else None
             answer = admin.send(endpoint.method, path, QUERIES.get(path), body, scopes=scopes)

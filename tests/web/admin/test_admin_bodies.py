@@ -9,41 +9,43 @@ import pytest
 from admin_client import ADMIN_TOKEN, AdminClient
 from werkzeug.test import Client, TestResponse
 
+from bridge.api.bodies import MAX_ERRORS, RequestBody, body_schema
+from bridge.api.context import Answer, ApiContext, ApiRequest, StatusAnswer
+from bridge.api.endpoint import Endpoint
+from bridge.api.problems import MEDIA_TYPE, TYPE_PREFIX
 from bridge.core.rate_limits import Rate
 from bridge.core.scopes import Scope
 from bridge.store.db.database import Database
 from bridge.web.admin import limits
 from bridge.web.admin.api import AdminApi
-from bridge.web.admin.bodies import MAX_ERRORS
-from bridge.web.admin.context import AdminContext, AdminRequest, Answer, StatusAnswer
-from bridge.web.admin.endpoints import Endpoint
-from bridge.web.admin.limits import RateKind
+from bridge.web.admin.context import ReaderContext
 from bridge.web.admin.openapi import describe_endpoints
-from bridge.web.admin.problems import MEDIA_TYPE, TYPE_PREFIX
-from bridge.web.admin.request_schemas import REQUEST_SCHEMAS, body_schema
 from bridge.web.rate_limiter import RateLimiter
 
-THING = body_schema(
-    "name",
-    name={"type": "string", "minLength": 1, "maxLength": 5},
-    count={"type": "integer", "minimum": 1, "maximum": 9},
-    mode={"type": "string", "enum": ["slow", "quick"]},
-    how=body_schema(rate={"type": "string"}),
-    ids={"type": "array", "items": {"type": "string"}, "maxItems": 2},
+THING = RequestBody(
+    "Thing",
+    body_schema(
+        "name",
+        name={"type": "string", "minLength": 1, "maxLength": 5},
+        count={"type": "integer", "minimum": 1, "maximum": 9},
+        mode={"type": "string", "enum": ["slow", "quick"]},
+        how=body_schema(rate={"type": "string"}),
+        ids={"type": "array", "items": {"type": "string"}, "maxItems": 2},
+    ),
 )
 
 
-def list_things(_context: AdminContext, _asked: AdminRequest) -> Answer:
+def list_things(_context: ApiContext, _asked: ApiRequest) -> Answer:
     return {"items": []}
 
 
-def make_thing(_context: AdminContext, asked: AdminRequest) -> Answer:
+def make_thing(_context: ApiContext, asked: ApiRequest) -> Answer:
     if asked.body.get("mode") == "quick":
         return StatusAnswer({"actor": asked.actor}, 202, {"Location": "/things/1"})
     return {"actor": asked.actor, "body": asked.body}
 
 
-def delete_thing(_context: AdminContext, _asked: AdminRequest) -> Answer:
+def delete_thing(_context: ApiContext, _asked: ApiRequest) -> Answer:
     return {}
 
 
@@ -56,10 +58,9 @@ THINGS = (
         schema="Api",
         method="POST",
         scope=Scope.ACT,
-        body="Thing",
+        body=THING,
         status=201,
         more_answers={202: "Api"},
-        rate=RateKind.OPERATIONS,
     ),
     Endpoint(
         path="/things/{id}",
@@ -77,7 +78,7 @@ class Things:
 
     def __init__(self, admin: AdminClient) -> None:
         self.admin = admin
-        context = AdminContext(
+        context = ReaderContext(
             settings=admin.settings,
             database=admin.database,
             config=lambda: None,  # type: ignore[arg-type, return-value]  # no endpoint reads it
@@ -105,8 +106,7 @@ def _request(environ: Any) -> Any:
 
 
 @pytest.fixture
-def things(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Things:
-    monkeypatch.setitem(REQUEST_SCHEMAS, "Thing", THING)
+def things(database: Database, tmp_path: Path) -> Things:
     return Things(AdminClient(database, tmp_path))
 
 

@@ -9,6 +9,8 @@ import pytest
 from admin_client import AdminClient
 from trials_here import evaluate_here
 
+from bridge.api.resources import configs
+from bridge.api.resources.configs import MAX_CONFIG_CHARS
 from bridge.config.loader import load
 from bridge.core.model import JSON
 from bridge.core.scopes import Scope
@@ -16,8 +18,6 @@ from bridge.services.config_checks.given_config import check_given_config
 from bridge.services.trials import runner
 from bridge.services.trials.messages import MEMORY_EXIT_CODE
 from bridge.store.db.database import Database
-from bridge.web.admin import config_answers
-from bridge.web.admin.config_answers import MAX_CONFIG_CHARS
 
 GOOD = "version: 1\nplatforms: {local: {type: local}}\n"
 SECRET = "an-environment-secret-of-the-receiver"
@@ -78,7 +78,7 @@ def test_one_configuration_is_checked_at_a_time(
         answers.append(admin.send("POST", "/configs/check", body={"text": GOOD}))
         return check_given_config(text, files).as_json("routes.yaml")
 
-    monkeypatch.setattr(config_answers, "check_text", check)
+    monkeypatch.setattr(configs, "check_text", check)
     assert admin.send("POST", "/configs/check", body={"text": GOOD}).status_code == 200
     [meanwhile] = answers
     assert (meanwhile.status_code, meanwhile.headers["Retry-After"]) == (503, "1")

@@ -12,6 +12,7 @@ from admin_client import AdminClient
 from forms import MULTIPART, URLENCODED, multipart, part
 from records import make_event
 
+from bridge.api.problems import MEDIA_TYPE, TYPE_PREFIX
 from bridge.config.loader import load
 from bridge.core.audit import AuditAction
 from bridge.core.errors import StoreError
@@ -21,7 +22,6 @@ from bridge.core.scopes import Scope
 from bridge.store import audit
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.web.admin.problems import MEDIA_TYPE, TYPE_PREFIX
 
 READER = (Scope.READ, Scope.BODIES)
 CONFIG = """\

@@ -27,7 +27,6 @@ from bridge.services.trials import background
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.web.admin.endpoints import ENDPOINTS, Endpoint
-from bridge.web.admin.request_schemas import REQUEST_SCHEMAS
 
 FEW_EXAMPLES = 200
 MAX_EXAMPLES = int(os.environ.get("ADMIN_FUZZ_EXAMPLES", FEW_EXAMPLES))
@@ -77,8 +76,9 @@ ids = st.one_of(st.sampled_from(VALUES), st.text(min_size=1, max_size=30))
 KEYS = sorted(
     {
         key
-        for schema in REQUEST_SCHEMAS.values()
-        for part in (schema, *schema["properties"].values())
+        for endpoint in ENDPOINTS
+        if endpoint.body is not None
+        for part in (endpoint.body.schema, *endpoint.body.schema["properties"].values())
         for key in part.get("properties", {})
     }
     | {"x"}

@@ -11,6 +11,7 @@ import pytest
 from admin_client import AdminClient, lift_rates
 from records import NOW, make_delivery, make_event, put
 
+from bridge.api.problems import TYPE_PREFIX
 from bridge.config.loader import load
 from bridge.core.model import DeadKind, Delivery, Status
 from bridge.core.rate_limits import Rate
@@ -26,7 +27,6 @@ from bridge.store.queries import event_lookup
 from bridge.store.queue import hold
 from bridge.store.tables import schema
 from bridge.web.admin import limits
-from bridge.web.admin.problems import TYPE_PREFIX
 from bridge.worker.maintenance.operations import OperationRunner
 
 ROUTES = """\

@@ -12,6 +12,7 @@ from records import NOW
 from signed_rejects import SECRET, make_reject
 from sqlalchemy import select, update
 
+from bridge.api.problems import TYPE_PREFIX
 from bridge.config.loader import load
 from bridge.core.errors import BadSignature
 from bridge.core.scopes import Scope
@@ -23,7 +24,6 @@ from bridge.store.operations import readmission
 from bridge.store.operations.erase import EraseHandler
 from bridge.store.queries import configs
 from bridge.store.tables import schema
-from bridge.web.admin.problems import TYPE_PREFIX
 from bridge.worker.maintenance.operations import OperationRunner
 
 ROUTES = """

@@ -9,11 +9,14 @@ from typing import Any
 import orjson
 import pytest
 from admin_client import AdminClient
+from endpoint_groups import PARTS
 from fake_platform import FakePlatform
 from records import NOW, make_delivery, make_event, put
 from sqlalchemy import update
 from tables import check_each
 
+from bridge.api.endpoint import Endpoint
+from bridge.api.problems import TYPE_PREFIX
 from bridge.config.loader import load
 from bridge.core.alert import Alert
 from bridge.core.circuit_state import Circuit
@@ -29,9 +32,6 @@ from bridge.store.inbound import events
 from bridge.store.queries import alerts, configs
 from bridge.store.queue.throttling import write_circuits
 from bridge.store.tables.schema import delivery
-from bridge.web.admin.endpoint_row import Endpoint
-from bridge.web.admin.problems import TYPE_PREFIX
-from bridge.web.admin.resource_endpoints import RESOURCE_ENDPOINTS
 
 READ = (Scope.READ,)
 READER = (Scope.READ, Scope.BODIES)
@@ -141,7 +141,7 @@ def test_each_resource_wants_its_scope(
             assert answer.headers["Cache-Control"] == "no-store"
 
     monkeypatch.setattr("bridge.services.platform_queries.platforms_with_flows", lambda _: [])
-    check_each(RESOURCE_ENDPOINTS, check, lambda endpoint: endpoint.path)
+    check_each(PARTS, check, lambda endpoint: endpoint.path)
 
 
 def test_a_source_is_described(admin: AdminClient, one: Any) -> None:

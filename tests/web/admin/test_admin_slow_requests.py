@@ -9,10 +9,11 @@ from types import SimpleNamespace
 import pytest
 from admin_client import AdminClient
 
+from bridge.api.resources import tail
 from bridge.config.loader import load
 from bridge.core.scopes import Scope
 from bridge.store.db.database import Database
-from bridge.web.admin import limits, record_answers
+from bridge.web.admin import limits
 from bridge.web.admin.streams import NDJSON
 from bridge.web.reader_seats import ReaderSeats
 
@@ -63,11 +64,11 @@ def test_a_tail_that_may_not_wait_is_answered_at_once(
 
     after = admin.get("/tail").get_json()["next"]
     clock = SimpleNamespace(
-        time=record_answers.time.time,
-        monotonic=record_answers.time.monotonic,
+        time=tail.time.time,
+        monotonic=tail.time.monotonic,
         sleep=refuse_to_sleep,
     )
-    monkeypatch.setattr(record_answers, "time", clock)
+    monkeypatch.setattr(tail, "time", clock)
     answer = admin.get("/tail", {"after": after, "wait": "5"})
     assert (answer.status_code, answer.get_json()["items"]) == (200, [])
 

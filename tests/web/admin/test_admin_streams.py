@@ -11,6 +11,7 @@ import pytest
 from admin_client import AdminClient
 from records import NOW, make_delivery, make_event
 
+from bridge.api.problems import TYPE_PREFIX
 from bridge.core.model import OWN_SOURCE_NAME, DeadKind, Status
 from bridge.core.scopes import Scope
 from bridge.store.db import row_walk
@@ -20,7 +21,6 @@ from bridge.store.operations import log
 from bridge.store.operations.actions import MOVES, MoveHandler
 from bridge.web.admin import limits
 from bridge.web.admin.endpoints import ENDPOINTS
-from bridge.web.admin.problems import TYPE_PREFIX
 from bridge.web.admin.streams import NDJSON
 
 READ = (Scope.READ,)
@@ -28,7 +28,7 @@ CHUNK = 20
 COUNT = 45  # more than two chunks
 ACCEPT = {"Accept": NDJSON}
 OPERATION = "act_01kav9f000000000000000000a"
-STREAMED = [one.path for one in ENDPOINTS if one.stream is not None]
+STREAMED = [one.path for one in ENDPOINTS if one.streams]
 
 
 @pytest.fixture

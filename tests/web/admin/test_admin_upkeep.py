@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 from admin_client import AdminClient
+from endpoint_groups import UPKEEP
 from fake_platform import FakePlatform
 from records import make_delivery, make_event
 from trials_here import evaluate_here
 
+from bridge.api.problems import TYPE_PREFIX
 from bridge.config.loader import load
 from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
 from bridge.core.scopes import Scope
@@ -20,8 +22,6 @@ from bridge.services import given_inputs, platform_queries
 from bridge.store import audit
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.web.admin.problems import TYPE_PREFIX
-from bridge.web.admin.upkeep_endpoints import UPKEEP_ENDPOINTS
 
 OPERATOR = (Scope.READ, Scope.BODIES, Scope.ACT)
 ADMIN = (Scope.ADMIN,)
@@ -57,7 +57,7 @@ def problem_of(answer: Any) -> str:
 
 
 @pytest.mark.usefixtures("new_processes")
-@pytest.mark.parametrize("endpoint", UPKEEP_ENDPOINTS, ids=lambda one: f"{one.method} {one.path}")
+@pytest.mark.parametrize("endpoint", UPKEEP, ids=lambda one: f"{one.method} {one.path}")
 @pytest.mark.parametrize("scopes", [(Scope.READ,), OPERATOR, ADMIN], ids=str)
 def test_each_endpoint_wants_its_scope(
     admin: AdminClient,

@@ -15,6 +15,7 @@ from records import make_delivery, make_event
 from bridge.core.model import JSON, DeadKind, Event, Status
 from bridge.core.scopes import Scope
 from bridge.services import near_misses
+from bridge.services.lists import WalkedList
 from bridge.services.project.config_text import write_yaml
 from bridge.store.db import row_walk
 from bridge.store.db.database import Database
@@ -139,9 +140,9 @@ def test_a_search_goes_on_behind_the_events_of_other_sources(
     old = store(console, {"action": "opened", "repository": "sites"})
     newer = [(make_event(None, source="asana", body=b"{}"), ()) for _ in range(FIRST_CHUNK_ROWS)]
     events.add_all(console.database, newer, lambda *_: [])
-    real = near_misses.page_events
+    real = WalkedList.read_page
     spent = Budget(seconds=0.0)
-    monkeypatch.setattr(near_misses, "page_events", lambda *asked: real(*asked, spent))
+    monkeypatch.setattr(WalkedList, "read_page", lambda listed, page: real(listed, page, spent))
     page = console.html("/routes/triage/misses")
     assert "None yet" in page and "No event of this source was found so far." in page
     (url,) = {part.split('"')[0] for part in page.split('href="/console')[1:] if "before=" in part}

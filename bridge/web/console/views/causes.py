@@ -9,14 +9,14 @@ from typing import Any, Final
 
 from werkzeug.wrappers import Response
 
+from bridge.api import selection
+from bridge.api.context import Answer, ApiContext, ApiRequest
+from bridge.api.problems import ApiProblem
+from bridge.api.resources.causes import CAUSE_FILTERS
 from bridge.core.model import DeadKind
 from bridge.core.times import iso
 from bridge.services.dead_causes import CauseGroup, CauseReport, group_by_cause
 from bridge.services.operation_selection import MAX_IDS
-from bridge.web.admin import request_selection
-from bridge.web.admin.context import AdminContext, AdminRequest, Answer
-from bridge.web.admin.endpoints import CAUSE_FILTERS
-from bridge.web.admin.problems import AdminProblem
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.failures import refuse
 from bridge.web.console.hour_chart import count_hours, draw_hours
@@ -37,9 +37,9 @@ def list_causes(asked: ConsoleRequest) -> Screen | Response:
     """Return the causes of dead deliveries, the most frequent first."""
     report = CauseReport(())
 
-    def answer(context: AdminContext, request: AdminRequest) -> Answer:
+    def answer(context: ApiContext, request: ApiRequest) -> Answer:
         nonlocal report
-        report = group_by_cause(context.database, request_selection.event_filters(context, request))
+        report = group_by_cause(context.database, selection.read_filters(context, request))
         return {"items": [], "next": None, "looked_until": iso(report.read_until)}
 
     kind = ListKind(
@@ -72,19 +72,17 @@ def act_on_cause(asked: ConsoleRequest) -> Response:
     """
     form = asked.http.form
     request = asked.ask(CAUSE_FILTERS, read_filters(form))
-    report = group_by_cause(
-        asked.context.database, request_selection.event_filters(asked.context, request)
-    )
+    report = group_by_cause(asked.context.database, selection.read_filters(asked.context, request))
     key = form.get("key", ""), form.get("kind", "")
     group = next((one for one in report.groups if _key(one) == key), None)
     if group is None:
         raise refuse(409, "No delivery of this cause is left: another person was faster.")
     command = form.get("command", "")
     if command not in COMMANDS.get(group.dead_kind, ALL_COMMANDS):
-        raise AdminProblem("invalid_body", "this cause allows no such command")
+        raise ApiProblem("invalid_body", "this cause allows no such command")
     route = form.get("route", "")
     if command == "replay" and not route:  # the event's other routes would start again
-        raise AdminProblem("invalid_body", "a replay needs one route of the cause")
+        raise ApiProblem("invalid_body", "a replay needs one route of the cause")
     chosen = [one for one in group.deliveries if route in ("", one.route)][:MAX_IDS]
     if not chosen:
         raise refuse(409, "No delivery of this cause and route is left: another person was faster.")

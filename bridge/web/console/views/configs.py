@@ -10,9 +10,9 @@ from typing import Any, Final
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
+from bridge.api.resources import configs
 from bridge.core.plurals import pluralize
 from bridge.core.status import ROLE_NAMES
-from bridge.web.admin import config_answers
 from bridge.web.console.config_texts import write_config, write_value
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.links import make_link
@@ -33,7 +33,7 @@ SECTION_WORDS: Final = {
 
 def list_configs(asked: ConsoleRequest) -> Screen:
     """Return the configurations that were used last."""
-    found = asked.read(config_answers.list_stored_configs)
+    found = asked.read(configs.list_stored_configs)
     overview = asked.context.overview.get()
     return Screen(
         template="configs.html",
@@ -50,9 +50,9 @@ def list_configs(asked: ConsoleRequest) -> Screen:
 
 def show_config(asked: ConsoleRequest) -> Screen:
     """Return one configuration as YAML, with secrets masked."""
-    found = asked.read(config_answers.show_config)
+    found = asked.read(configs.show_config)
     text, is_whole = write_config(found["config"])
-    listed = asked.read(config_answers.list_stored_configs)["items"]
+    listed = asked.read(configs.list_stored_configs)["items"]
     hashes = [one["hash"] for one in listed]
     place = hashes.index(found["hash"]) if found["hash"] in hashes else len(hashes)
     return Screen(
@@ -76,9 +76,7 @@ def compare_configs(asked: ConsoleRequest) -> Screen | Response:
     after = asked.read_id("b", MAX_HASH_CHARS)
     if before is None or after is None:
         return redirect(make_link("/configs"), 303)
-    found = replace(asked, ids={"a": before, "b": after}).read(
-        config_answers.compare_stored_configs
-    )
+    found = replace(asked, ids={"a": before, "b": after}).read(configs.compare_stored_configs)
     items = found["items"]
     return Screen(
         template="config_diff.html",

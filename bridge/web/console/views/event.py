@@ -10,6 +10,10 @@ from typing import Any, Final
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
+from bridge.api import explain, selection
+from bridge.api.context import RawAnswer
+from bridge.api.parameters import EXPLAINED_ROUTE, EXPLAINED_ROUTES, SCREEN
+from bridge.api.resources import events
 from bridge.core.json_pointers import find_value
 from bridge.core.masking import MASK
 from bridge.core.model import Body, Event
@@ -17,9 +21,6 @@ from bridge.core.retention import is_content_deleted
 from bridge.services.delivery_states import describe_status, is_over, needs_person
 from bridge.services.event_screen import EventScreen, ShownDelivery, parse_screen
 from bridge.services.usable_config import body_reader
-from bridge.web.admin import explain_answers, request_selection, resources
-from bridge.web.admin.context import RawAnswer
-from bridge.web.admin.parameters import EXPLAINED_ROUTE, EXPLAINED_ROUTES, SCREEN
 from bridge.web.console.advice import AdvicePart, split_advice
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.failures import refuse
@@ -85,7 +86,7 @@ def show_event(asked: ConsoleRequest) -> Screen:
 
 def open_delivery(asked: ConsoleRequest) -> Response:
     """Lead to the event of a delivery, with the delivery on the page."""
-    found = request_selection.find_event(asked.context, asked.ask())
+    found = selection.find_event(asked.context, asked.ask())
     place = f"#{found.delivery_id}" if found.delivery_id else ""
     return redirect(make_link(f"/events/{found.event.id}") + place, 303)
 
@@ -119,7 +120,7 @@ def show_request(asked: ConsoleRequest) -> Screen:
 
 def download_body(asked: ConsoleRequest) -> Response:
     """Return the raw body as a file, which no browser opens."""
-    answer = resources.show_body(asked.context, asked.ask())
+    answer = events.show_body(asked.context, asked.ask())
     if not isinstance(answer, RawAnswer):
         raise TypeError("show_body answers raw bytes")
     return make_download(answer.content, answer.file_name)
@@ -128,7 +129,7 @@ def download_body(asked: ConsoleRequest) -> Response:
 def explain_event(asked: ConsoleRequest) -> Screen:
     """Return what each route does with an event, clause by clause."""
     screen = _read_screen(asked)
-    found = asked.read(explain_answers.explain_event, (EXPLAINED_ROUTES, EXPLAINED_ROUTE, SCREEN))
+    found = asked.read(explain.explain_event, (EXPLAINED_ROUTES, EXPLAINED_ROUTE, SCREEN))
     explained = describe_explanation(found)
     return _screen(
         screen,
@@ -147,7 +148,7 @@ def explain_event(asked: ConsoleRequest) -> Screen:
 
 
 def _read_screen(asked: ConsoleRequest) -> EventScreen:
-    return parse_screen(asked.read(resources.show_event, (SCREEN,), {"screen": ["true"]}))
+    return parse_screen(asked.read(events.show_event, (SCREEN,), {"screen": ["true"]}))
 
 
 def _screen(screen: EventScreen, template: str, values: Mapping[str, Any]) -> Screen:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from bridge.api import selection
+from bridge.api.parameters import MAX_NAME_CHARS, filter_parameters
+from bridge.api.resources import events
 from bridge.core.json_differences import Difference, find_differences
 from bridge.core.model import Event
 from bridge.core.retention import is_content_deleted
 from bridge.services.usable_config import body_reader
-from bridge.web.admin import request_selection, resources
-from bridge.web.admin.parameters import MAX_NAME_CHARS, filter_parameters
 from bridge.web.console.config_texts import write_as_json
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.payload_tree import write_path
@@ -48,7 +49,7 @@ class ChangedPart:
 
 def compare_events(asked: ConsoleRequest) -> Screen:
     """Return the differences of an event and another one, the previous of its type by default."""
-    event = request_selection.find_event(asked.context, asked.ask()).event
+    event = selection.find_event(asked.context, asked.ask()).event
     text = asked.read_id("with") or _find_previous(asked, event)
     values: dict[str, Any] = {
         "event": event,
@@ -61,9 +62,7 @@ def compare_events(asked: ConsoleRequest) -> Screen:
         "given": text or "",
     }
     if text is not None:
-        other = request_selection.find_event(
-            asked.context, replace(asked.ask(), ids={"id": text})
-        ).event
+        other = selection.find_event(asked.context, replace(asked.ask(), ids={"id": text})).event
         before, after = sorted((other, event), key=lambda one: (one.received_at, one.id))
         values |= {
             "before": before,
@@ -83,7 +82,7 @@ def _find_previous(asked: ConsoleRequest, event: Event) -> str | None:
     filters = {"source": [event.source], "before": [event.id], "limit": ["1"]}
     if event.type and "\0" not in event.type and len(event.type) <= MAX_NAME_CHARS:
         filters["type"] = [event.type]
-    found = asked.read(resources.list_events, filter_parameters(of_events=True), filters)
+    found = asked.read(events.list_events, filter_parameters(of_events=True), filters)
     return next((one["id"] for one in found["items"]), None)
 
 

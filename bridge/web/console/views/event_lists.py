@@ -9,13 +9,13 @@ from typing import Any, Final
 import orjson
 from werkzeug.wrappers import Response
 
+from bridge.api.parameters import SCREEN, filter_parameters, make_limit, with_limit
+from bridge.api.resources import deliveries, events
 from bridge.core.model import OWN_SOURCE_NAME
 from bridge.services.delivery_states import describe_status
 from bridge.services.lists import MAX_PAGE_ITEMS
 from bridge.services.records.delivery_records import DELIVERY
 from bridge.store.queries.filters import Filters
-from bridge.web.admin import resources
-from bridge.web.admin.parameters import SCREEN, filter_parameters, make_limit, with_limit
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.links import make_link
 from bridge.web.console.lists import ListKind, read_list
@@ -25,7 +25,7 @@ from bridge.web.console.operation_forms import make_act_bar
 RARE: Final = ("run", "reason", "dead_kind", "until", "body", "where", "spam")
 EVENTS: Final = ListKind(
     path="/events",
-    answer=resources.list_events,
+    answer=events.list_events,
     parameters=filter_parameters(of_events=True),
     rare=RARE,
     is_live=True,
@@ -38,7 +38,7 @@ EVENTS: Final = ListKind(
 )
 DELIVERIES: Final = ListKind(
     path="/deliveries",
-    answer=resources.list_deliveries,
+    answer=deliveries.list_deliveries,
     parameters=(*filter_parameters(of_events=False), SCREEN),
     fixed={"screen": ["false"]},
     rare=RARE,
@@ -53,7 +53,7 @@ DELIVERIES: Final = ListKind(
 TAIL_ROWS: Final = 25  # what a screen shows: an open tail asks for all of them every second
 TAIL: Final = ListKind(
     path="/tail",
-    answer=resources.list_events,
+    answer=events.list_events,
     parameters=with_limit(filter_parameters(of_events=True), make_limit(MAX_PAGE_ITEMS, TAIL_ROWS)),
     fixed={"before": ()},  # it shows the newest only
     rare=RARE,

@@ -7,15 +7,15 @@ from typing import Final
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
-from bridge.web.admin import resources
-from bridge.web.admin.endpoints import QUERY
-from bridge.web.admin.parameters import BEFORE, LIMIT
+from bridge.api.parameters import BEFORE, LIMIT
+from bridge.api.resources import find
+from bridge.api.resources.find import QUERY
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.links import make_link
 from bridge.web.console.lists import ListKind, read_list
 from bridge.web.console.record_links import link_record
 
-FOUND: Final = ListKind(path="/find", answer=resources.find, parameters=(QUERY, LIMIT, BEFORE))
+FOUND: Final = ListKind(path="/find", answer=find.find, parameters=(QUERY, LIMIT, BEFORE))
 
 
 def find_records(asked: ConsoleRequest) -> Screen | Response:

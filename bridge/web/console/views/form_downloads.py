@@ -9,6 +9,9 @@ from typing import Final
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
+from bridge.api.parameters import Parameter, filter_parameters
+from bridge.api.resources.audit import describe_export
+from bridge.api.selection import find_event
 from bridge.core.audit import AuditAction
 from bridge.core.json_text import write_json
 from bridge.core.sizes import MIB
@@ -17,10 +20,6 @@ from bridge.services.exports import SubmissionList, read_table
 from bridge.services.form_inbox import select_download
 from bridge.store.blobs import BlobStore
 from bridge.web.admin import limits
-from bridge.web.admin.audit_answers import describe_export
-from bridge.web.admin.parameter_reader import Parameter
-from bridge.web.admin.parameters import filter_parameters
-from bridge.web.admin.request_selection import find_event
 from bridge.web.console.console_request import ConsoleRequest
 from bridge.web.console.failures import refuse
 from bridge.web.console.file_answers import make_download

@@ -11,6 +11,10 @@ from typing import Any, Final
 
 from werkzeug.wrappers import Response
 
+from bridge.api.context import Answer, ApiContext, ApiRequest
+from bridge.api.parameters import BEFORE, SUBMISSION_LIMIT, Parameter, filter_parameters
+from bridge.api.problems import ApiProblem
+from bridge.api.selection import check_known_names, read_filters, read_page_request
 from bridge.core.json_text import write_json
 from bridge.core.model import JSON, FormFile
 from bridge.core.status import SourceStatus
@@ -21,11 +25,6 @@ from bridge.services.form_inbox import InboxSubmission, make_field_test, page_in
 from bridge.services.records.event_records import EVENT
 from bridge.store.queries.filters import Filters
 from bridge.system.previews.render import PREVIEW_FORMATS, can_render
-from bridge.web.admin.context import AdminContext, AdminRequest, Answer
-from bridge.web.admin.parameter_reader import Parameter
-from bridge.web.admin.parameters import BEFORE, SUBMISSION_LIMIT, filter_parameters
-from bridge.web.admin.problems import AdminProblem
-from bridge.web.admin.request_selection import check_known_names, event_filters, page_request
 from bridge.web.console.console_request import ConsoleRequest, Screen, check_id
 from bridge.web.console.failures import refuse
 from bridge.web.console.links import make_link
@@ -95,7 +94,7 @@ def read_form_name(asked: ConsoleRequest) -> str:
     name = check_id("name", asked.ids["name"])
     source = asked.context.config().sources.get(name)
     is_form = source is None or has_fields(source.provider)
-    with suppress(AdminProblem):
+    with suppress(ApiProblem):
         check_known_names(asked.context, replace(asked.ask(), values={"source": name}))
         if is_form:
             return name
@@ -103,12 +102,12 @@ def read_form_name(asked: ConsoleRequest) -> str:
 
 
 def make_inbox_filters(
-    context: AdminContext, request: AdminRequest, name: str, *, is_spam: bool
+    context: ApiContext, request: ApiRequest, name: str, *, is_spam: bool
 ) -> Filters:
     """Return the filters of a request for the submissions of a form."""
     values = {**request.values, "source": name, "spam": is_spam}
     text = values.pop(TEXT.name, None)
-    wanted = event_filters(context, replace(request, values=values))
+    wanted = read_filters(context, replace(request, values=values))
     if text is None:
         return wanted
     test = make_field_test(text, context.config().sources, wanted.where)
@@ -119,13 +118,13 @@ def _show(asked: ConsoleRequest, *, is_spam: bool) -> Screen | Response:
     name = read_form_name(asked)
     path = f"/forms/{name}/spam" if is_spam else f"/forms/{name}"
 
-    def answer(context: AdminContext, request: AdminRequest) -> Answer:
+    def answer(context: ApiContext, request: ApiRequest) -> Answer:
         wanted = make_inbox_filters(context, request, name, is_spam=is_spam)
         page = page_inbox(
             context.database,
             context.config().sources,
             wanted,
-            page_request(context, path, request),
+            read_page_request(context, path, request),
             with_contents=request.with_contents,
         )
         return page.as_json(lambda one: _describe(one, with_contents=request.with_contents))

@@ -9,6 +9,10 @@ from typing import Any, Final
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
+from bridge.api.bodies import check_body
+from bridge.api.parameters import BEFORE, LIMIT, OUTCOME, SINCE, UNFINISHED
+from bridge.api.problems import ApiProblem
+from bridge.api.resources import operations
 from bridge.core.model import JSON
 from bridge.core.operations import Operation
 from bridge.services.delivery_states import describe_status
@@ -21,10 +25,6 @@ from bridge.services.operation_control import (
 from bridge.services.pacing import parse_rate
 from bridge.services.records.delivery_records import DELIVERY
 from bridge.store.queries.selection_counts import read_deliveries
-from bridge.web.admin import operation_lists, operation_resources
-from bridge.web.admin.bodies import check_body
-from bridge.web.admin.parameters import BEFORE, LIMIT, OUTCOME, SINCE, UNFINISHED
-from bridge.web.admin.problems import AdminProblem
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.links import make_link
 from bridge.web.console.lists import ListKind, read_list
@@ -38,7 +38,7 @@ from bridge.web.console.record_links import link_record
 
 OPERATIONS: Final = ListKind(
     path="/operations",
-    answer=operation_lists.list_operations,
+    answer=operations.list_operations,
     parameters=(SINCE, UNFINISHED, LIMIT, BEFORE),
     presets=(("unfinished", {"unfinished": "true"}), ("today", {"since": "1d"})),
 )
@@ -68,10 +68,10 @@ def propose(asked: ConsoleRequest) -> Response:
 
 def propose_operation(asked: ConsoleRequest, body: Mapping[str, Any]) -> Response:
     """Propose an operation that a body of the admin API describes, and lead to its page."""
-    check_body(body, "OperationRequest")
+    check_body(body, operations.OPERATION_BODY)
     request = replace(asked.ask(), body=body)
-    counted = operation_resources.count_request(asked.context, request)
-    operation = operation_resources.store_request(asked.context, request, counted)
+    counted = operations.count_request(asked.context, request)
+    operation = operations.store_request(asked.context, request, counted)
     return redirect(
         make_link(f"/operations/{operation.id}", {"next": find_next_page(asked.http)}), 303
     )
@@ -79,8 +79,8 @@ def propose_operation(asked: ConsoleRequest, body: Mapping[str, Any]) -> Respons
 
 def show_operation(asked: ConsoleRequest) -> Screen | Response:
     """Return an operation: what it would do, or how far it is, with the outcome of its items."""
-    one = operation_lists.find_operation(asked.context, asked.ask())
-    shape = operation_lists.describe_operation(asked.context, asked.ask(), one)
+    one = operations.find_operation(asked.context, asked.ask())
+    shape = operations.describe_operation(asked.context, asked.ask(), one)
     if shape["state"] in PROPOSED:
         return _ask_about(asked, one, shape)
     if "next" in asked.given:  # of the page that asked
@@ -90,8 +90,8 @@ def show_operation(asked: ConsoleRequest) -> Screen | Response:
 
 def agree(asked: ConsoleRequest) -> Screen | Response:
     """Agree to a proposed operation: a worker carries out exactly its items."""
-    one = operation_lists.find_operation(asked.context, asked.ask())
-    shape = operation_lists.describe_operation(asked.context, asked.ask(), one)
+    one = operations.find_operation(asked.context, asked.ask())
+    shape = operations.describe_operation(asked.context, asked.ask(), one)
     errors = _find_errors(asked, shape)
     if errors and shape["state"] in PROPOSED:
         return _ask_about(asked, one, shape, errors)
@@ -99,14 +99,14 @@ def agree(asked: ConsoleRequest) -> Screen | Response:
     try:
         agreed = agree_to_operation(asked.context.database, one, asked.session.key, rate)
     except OperationConflict as error:
-        raise AdminProblem("operation_conflict", str(error)) from None
+        raise ApiProblem("operation_conflict", str(error)) from None
     return redirect(make_link(f"/operations/{agreed.id}"), 303)
 
 
 def stop(asked: ConsoleRequest) -> Response:
     """Stop an operation after the batch that a worker is at, or withdraw a proposal."""
-    one = operation_lists.find_operation(asked.context, asked.ask())
-    operation_resources.stop(asked.context, asked.ask())
+    one = operations.find_operation(asked.context, asked.ask())
+    operations.stop(asked.context, asked.ask())
     if not one.is_agreed:
         return redirect(find_next_page(asked.http), 303)
     return redirect(make_link(f"/operations/{asked.ids['id']}"), 303)
@@ -114,7 +114,7 @@ def stop(asked: ConsoleRequest) -> Response:
 
 def resume(asked: ConsoleRequest) -> Response:
     """Let a worker carry out the rest of a stopped operation."""
-    operation_resources.resume(asked.context, asked.ask())
+    operations.resume(asked.context, asked.ask())
     return redirect(make_link(f"/operations/{asked.ids['id']}"), 303)
 
 
@@ -200,7 +200,7 @@ def _show_progress(
 ) -> Screen | Response:
     kind = ListKind(
         path=f"/operations/{one.id}",
-        answer=operation_lists.list_operation_items,
+        answer=operations.list_operation_items,
         parameters=(OUTCOME, LIMIT, BEFORE),
     )
     found = read_list(asked, kind)

@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bridge.api.resources.platforms import list_platforms
+from bridge.api.resources.routes import list_routes
+from bridge.api.resources.sources import list_sources
+from bridge.api.resources.status import show_status
 from bridge.core.plurals import pluralize
 from bridge.core.status import MAX_DEAD_TODAY, ROLE_NAMES
-from bridge.web.admin import bridge_answers, resources
 from bridge.web.console.advice import split_advice
 from bridge.web.console.condition_links import link_condition
 from bridge.web.console.console_request import ConsoleRequest, Screen
@@ -37,7 +40,7 @@ class Tile:
 
 def show_overview(asked: ConsoleRequest) -> Screen:
     """Return the first page."""
-    status = asked.read(resources.show_status)
+    status = asked.read(show_status)
     tiles = _make_tiles(status, read_day(asked, "events", "event", "events"))
     if asked.wants_part:
         return Screen(
@@ -46,9 +49,9 @@ def show_overview(asked: ConsoleRequest) -> Screen:
             values={"tiles": tiles},
             is_part=True,
         )
-    sources = asked.read(bridge_answers.list_sources)["items"]
-    routes = asked.read(bridge_answers.list_routes)["items"]
-    platforms = asked.read(bridge_answers.list_platforms)["items"]
+    sources = asked.read(list_sources)["items"]
+    routes = asked.read(list_routes)["items"]
+    platforms = asked.read(list_platforms)["items"]
     return Screen(
         template="overview.html",
         title="Overview",

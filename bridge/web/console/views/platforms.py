@@ -6,14 +6,17 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from bridge.api import platform_calls
+from bridge.api.parameters import FLOW, PLATFORM
+from bridge.api.problems import ApiProblem
+from bridge.api.resources import platforms
+from bridge.api.resources.flows import list_flows
+from bridge.api.resources.runs import list_runs
 from bridge.core.circuit_state import Circuit
 from bridge.core.errors import InvalidRequest
 from bridge.routing.model import Config, Route
 from bridge.routing.templates import Inputs
 from bridge.services import platform_names, platform_queries
-from bridge.web.admin import bridge_answers, flow_answers
-from bridge.web.admin.parameters import FLOW, PLATFORM
-from bridge.web.admin.problems import AdminProblem
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.day_trends import sum_day
 from bridge.web.console.failures import as_sentence
@@ -25,7 +28,7 @@ MAX_SHOWN_RUNS: Final = 20
 
 def list_platforms(asked: ConsoleRequest) -> Screen:
     """Return all platforms."""
-    items = asked.read(bridge_answers.list_platforms)["items"]
+    items = asked.read(platforms.list_platforms)["items"]
     overview = asked.context.read_overview(with_contents=asked.may_read_contents)
     return Screen(
         template="platforms.html",
@@ -39,11 +42,11 @@ def list_platforms(asked: ConsoleRequest) -> Screen:
 
 def show_platform(asked: ConsoleRequest) -> Screen:
     """Return one platform, without asking it."""
-    shown = asked.read(bridge_answers.show_platform)
+    shown = asked.read(platforms.show_platform)
     name = shown["name"]
     overview = asked.context.read_overview(with_contents=asked.may_read_contents)
     config = asked.context.config()
-    runs = asked.read(flow_answers.list_runs, (FLOW, PLATFORM), {"platform": [name]})["items"]
+    runs = asked.read(list_runs, (FLOW, PLATFORM), {"platform": [name]})["items"]
     platform = config.platforms.get(name)
     circuit = next((one.circuit for one in overview.platforms if one.name == name), None)
     return Screen(
@@ -66,7 +69,7 @@ def show_platform(asked: ConsoleRequest) -> Screen:
 
 def show_flows(asked: ConsoleRequest) -> Screen:
     """Return the flows of a platform, or the inputs of one of them, which it is asked for now."""
-    name = asked.read(bridge_answers.show_platform)["name"]
+    name = asked.read(platforms.show_platform)["name"]
     flow = asked.read_id("flow") or ""
     config = asked.context.config()
     values: dict[str, Any] = {"name": name, "flow": flow, "problems": [], "items": []}
@@ -74,7 +77,7 @@ def show_flows(asked: ConsoleRequest) -> Screen:
     values["lists_runs"] = platform_queries.lists_runs(config.platforms[name])
     try:
         values |= _ask_inputs(asked, name, flow) if flow else _ask_flows(asked, name)
-    except AdminProblem as error:
+    except ApiProblem as error:
         values["problems"] = [as_sentence(error.detail)]
     except InvalidRequest as error:
         values["problems"] = [as_sentence(str(error))]
@@ -90,7 +93,7 @@ def show_flows(asked: ConsoleRequest) -> Screen:
 
 
 def _ask_flows(asked: ConsoleRequest, name: str) -> dict[str, Any]:
-    found = asked.read(flow_answers.list_flows, (PLATFORM,), {"platform": [name]})
+    found = asked.read(list_flows, (PLATFORM,), {"platform": [name]})
     return {
         "items": found["items"],
         "problems": found["problems"],
@@ -100,8 +103,8 @@ def _ask_flows(asked: ConsoleRequest, name: str) -> dict[str, Any]:
 
 def _ask_inputs(asked: ConsoleRequest, name: str, flow: str) -> dict[str, Any]:
     config = asked.context.config()
-    platform = flow_answers.hurry(platform_names.find_platform(config, name))
-    nodes = flow_answers.ask_platform(
+    platform = platform_calls.hurry(platform_names.find_platform(config, name))
+    nodes = platform_calls.ask_platform(
         asked.context,
         lambda: platform_queries.list_inputs(platform, flow),
         with_contents=asked.may_read_contents,

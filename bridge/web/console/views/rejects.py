@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from werkzeug.wrappers import Response
 
-from bridge.web.admin import resources
-from bridge.web.admin.parameters import BEFORE, REJECT_LIMIT, SINCE, SOURCE
+from bridge.api.parameters import BEFORE, REJECT_LIMIT, SINCE, SOURCE
+from bridge.api.resources import rejects
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.links import make_link
 from bridge.web.console.lists import ListKind, read_list
@@ -17,7 +17,7 @@ from bridge.web.console.record_links import link_record
 
 REJECTS: Final = ListKind(
     path="/rejects",
-    answer=resources.list_rejects,
+    answer=rejects.list_rejects,
     parameters=(SOURCE, SINCE, REJECT_LIMIT, BEFORE),
     presets=(("today", {"since": "1d"}),),
     is_of_rejects=True,
@@ -45,7 +45,7 @@ def list_rejects(asked: ConsoleRequest) -> Screen | Response:
 
 def show_reject(asked: ConsoleRequest) -> Screen:
     """Return one reject with the request as it arrived, and why it failed."""
-    one = asked.read(resources.show_reject)
+    one = asked.read(rejects.show_reject)
     return Screen(
         template="reject.html",
         title=f"Reject of {one['source']}",

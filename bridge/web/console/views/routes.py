@@ -11,12 +11,13 @@ import orjson
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
+from bridge.api import selection
+from bridge.api.parameters import BEFORE
+from bridge.api.resources import routes
 from bridge.core.times import DAY
-from bridge.services.lists import MAX_PAGE_ITEMS, PageRequest, page_states
+from bridge.services.lists import MAX_PAGE_ITEMS, PageRequest, list_states
 from bridge.services.near_misses import find_near_misses
 from bridge.store.queries.filters import Filters
-from bridge.web.admin import bridge_answers, request_selection
-from bridge.web.admin.parameters import BEFORE
 from bridge.web.console.clause_lines import ClauseLine, list_clauses
 from bridge.web.console.config_texts import ROUTE_KEYS, write_in_order, write_value
 from bridge.web.console.console_request import ConsoleRequest, Screen
@@ -30,7 +31,7 @@ SCHEMA_KEYS: Final = ("payload_schema", "inputs_schema")
 
 def list_routes(asked: ConsoleRequest) -> Screen:
     """Return all routes."""
-    items = asked.read(bridge_answers.list_routes)["items"]
+    items = asked.read(routes.list_routes)["items"]
     overview = asked.context.overview.get()
     return Screen(
         template="routes.html",
@@ -45,7 +46,7 @@ def list_routes(asked: ConsoleRequest) -> Screen:
 
 def show_route(asked: ConsoleRequest) -> Screen:
     """Return one route."""
-    shown = asked.read(bridge_answers.show_route)
+    shown = asked.read(routes.show_route)
     name = shown["name"]
     overview = asked.context.overview.get()
     return Screen(
@@ -69,7 +70,7 @@ def show_route(asked: ConsoleRequest) -> Screen:
 def show_misses(asked: ConsoleRequest) -> Screen | Response:
     """Return the newest events of a route's source that it missed by one clause."""
     request = asked.ask((BEFORE,))
-    name = asked.read(bridge_answers.show_route)["name"]
+    name = asked.read(routes.show_route)["name"]
     config = asked.context.config()
     route = next((one for one in config.routes if one.name == name), None)
     if route is None:
@@ -79,7 +80,7 @@ def show_misses(asked: ConsoleRequest) -> Screen | Response:
         asked.context.settings,
         config,
         route,
-        asked=request_selection.page_request(asked.context, "events", request),
+        asked=selection.read_page_request(asked.context, "events", request),
     )
     path = f"/routes/{name}/misses"
     return Screen(
@@ -112,11 +113,9 @@ def _failed_lines(explanation: Mapping[str, Any]) -> Sequence[ClauseLine]:
 
 def _count_statuses(asked: ConsoleRequest, name: str) -> dict[str, Any]:
     """Return how many deliveries of the last day have each status, of the newest of them."""
-    page = page_states(
-        asked.context.database,
-        Filters(route=name, since=time.time() - DAY),
-        PageRequest(limit=MAX_PAGE_ITEMS),
-    )
+    filters = Filters(route=name, since=time.time() - DAY)
+    states = list_states(asked.context.database, filters)
+    page = states.read_page(PageRequest(limit=MAX_PAGE_ITEMS))
     return {
         "statuses": Counter(page.items).most_common(),
         "counted": len(page.items),

@@ -11,6 +11,10 @@ import orjson
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
+from bridge.api import platform_calls
+from bridge.api.parameters import FLOW, PLATFORM
+from bridge.api.problems import ApiProblem
+from bridge.api.resources import runs
 from bridge.core.errors import AmbiguousId, InvalidRequest, NotFound
 from bridge.core.local_runs import LocalRun
 from bridge.core.model import JSON, Delivery
@@ -20,9 +24,6 @@ from bridge.services import platform_names, platform_queries
 from bridge.store.inbound import events
 from bridge.store.local import runs as local_runs
 from bridge.store.queries import event_lookup
-from bridge.web.admin import flow_answers, upkeep_answers
-from bridge.web.admin.parameters import FLOW, PLATFORM
-from bridge.web.admin.problems import AdminProblem
 from bridge.web.console.console_request import ConsoleRequest, Screen, check_id
 from bridge.web.console.failures import refuse
 from bridge.web.console.links import make_link
@@ -68,7 +69,7 @@ def end_run(asked: ConsoleRequest) -> Response:
     platform = form.get("platform", "")
     run_id = check_id("run_id", form.get("run_id", ""))
     named = replace(asked, ids={"platform": platform, "id": run_id})
-    killed = named.read(upkeep_answers.kill_run)
+    killed = named.read(runs.kill_run)
     if not killed["killed"]:
         detail = killed["detail"]
         raise refuse(409, f"The platform did not end the run{f': {detail}' if detail else ''}.")
@@ -81,7 +82,7 @@ def end_run(asked: ConsoleRequest) -> Response:
 def _list_runs(asked: ConsoleRequest) -> Screen:
     config = asked.context.config()
     given = {name: texts for name, texts in asked.given.items() if name != "flow_id"}
-    found = asked.read(flow_answers.list_runs, (FLOW, PLATFORM), given)
+    found = asked.read(runs.list_runs, (FLOW, PLATFORM), given)
     flow = next(iter(given.get("flow", ())), None)
     return Screen(
         template="runs.html",
@@ -198,12 +199,12 @@ def _ask_platform(
 ) -> ShownRun:
     flow_id = asked.read_id("flow_id")
     try:
-        report = flow_answers.ask_platform(
+        report = platform_calls.ask_platform(
             asked.context,
-            lambda: platform_queries.read_run(flow_answers.hurry(platform), run_id),
+            lambda: platform_queries.read_run(platform_calls.hurry(platform), run_id),
             with_contents=asked.may_read_contents,
         )
-    except AdminProblem as error:
+    except ApiProblem as error:
         if delivery is None:
             raise
         return _describe_stored(run_id, delivery, error.detail)

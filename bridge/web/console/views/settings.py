@@ -10,9 +10,9 @@ from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
 from bridge import __version__
+from bridge.api.problems import ApiProblem
+from bridge.api.resources import tokens as access_tokens
 from bridge.core.scopes import SCOPE_SUMMARIES, Scope
-from bridge.web.admin import upkeep_answers
-from bridge.web.admin.problems import AdminProblem
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.links import make_link
 
@@ -40,15 +40,15 @@ def add_token(asked: ConsoleRequest) -> Screen:
     if lifetime:
         given["expires"] = lifetime
     try:
-        new = upkeep_answers.add_token(asked.context, replace(asked.ask(), body=given))
-    except AdminProblem as problem:
+        new = access_tokens.add_token(asked.context, replace(asked.ask(), body=given))
+    except ApiProblem as problem:
         return _screen(asked, status=400, problem=problem.detail, given=given)
     return _screen(asked, status=201, new=new)
 
 
 def remove_token(asked: ConsoleRequest) -> Response:
     """Remove a token: every process refuses it from then on, and its sessions end."""
-    upkeep_answers.delete_token(asked.context, asked.ask())
+    access_tokens.delete_token(asked.context, asked.ask())
     return redirect(make_link("/settings") + "#tokens", 303)
 
 
@@ -57,7 +57,7 @@ def remove_token(asked: ConsoleRequest) -> Response:
 
 def _screen(asked: ConsoleRequest, status: int = 200, **values: Any) -> Screen:
     is_admin = asked.may(Scope.ADMIN)
-    tokens = asked.read(upkeep_answers.list_tokens)["items"] if is_admin else []
+    tokens = asked.read(access_tokens.list_tokens)["items"] if is_admin else []
     return Screen(
         template="settings.html",
         title="Settings",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from bridge.api.problems import ApiProblem
+from bridge.api.resources import routes
+from bridge.api.resources.routes import SHADOW_PARAMETERS
 from bridge.routing.model import Config, Mode
-from bridge.web.admin import authoring_answers, bridge_answers
-from bridge.web.admin.authoring_endpoints import SHADOW_PARAMETERS
-from bridge.web.admin.problems import AdminProblem
 from bridge.web.console.config_texts import write_value
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.links import make_link
@@ -29,13 +29,13 @@ RESULTS: Final = {
 
 def show_shadow(asked: ConsoleRequest) -> Screen:
     """Return a page of the comparison, or the choice of the route to compare with."""
-    route = asked.read(bridge_answers.show_route)
+    route = asked.read(routes.show_route)
     name = route["name"]
     path = f"/routes/{name}/shadow"
     choices = _list_choices(asked.context.config(), name)
     try:
-        found = asked.read(authoring_answers.compare_shadow, SHADOW_PARAMETERS)
-    except AdminProblem as problem:
+        found = asked.read(routes.compare_shadow, SHADOW_PARAMETERS)
+    except ApiProblem as problem:
         if "live" in asked.given or [one.as_json()["param"] for one in problem.errors] != ["live"]:
             raise
         found = None

@@ -10,6 +10,7 @@ from typing import Any, Final
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
+from bridge.api.resources import sources
 from bridge.core.scopes import Scope
 from bridge.core.status import SourceStatus
 from bridge.core.times import DAY
@@ -17,7 +18,6 @@ from bridge.providers.signatures.pins import pins_of
 from bridge.routing.model import Source
 from bridge.services.bridge_checks.secret_use import SecretUse, list_secret_use
 from bridge.store.queries.event_types import count_types
-from bridge.web.admin import bridge_answers, upkeep_answers
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.day_trends import read_day, sum_day
 from bridge.web.console.failures import refuse
@@ -37,7 +37,7 @@ NEXT_FOR_MISSING: Final = "set it in .env; no restart is needed"
 
 def list_sources(asked: ConsoleRequest) -> Screen:
     """Return all sources."""
-    items = asked.read(bridge_answers.list_sources)["items"]
+    items = asked.read(sources.list_sources)["items"]
     titles = {name: one.provider.title for name, one in asked.context.config().sources.items()}
     overview = asked.context.overview.get()
     found = list_notes(overview, "source")
@@ -55,7 +55,7 @@ def list_sources(asked: ConsoleRequest) -> Screen:
 
 def show_source(asked: ConsoleRequest) -> Screen:
     """Return one source."""
-    shown = asked.read(bridge_answers.show_source)
+    shown = asked.read(sources.show_source)
     name = shown["name"]
     config = asked.context.config()
     source = config.sources.get(name)
@@ -92,9 +92,7 @@ def allow_learning(asked: ConsoleRequest) -> Response:
     minutes = asked.http.form.get("minutes", "")
     if minutes not in (*LEARN_MINUTES, END_LEARNING):
         raise refuse(400, f"Choose how long: {', '.join(LEARN_MINUTES)} minutes.")
-    upkeep_answers.allow_learning(
-        asked.context, replace(asked.ask(), body={"seconds": int(minutes) * 60})
-    )
+    sources.allow_learning(asked.context, replace(asked.ask(), body={"seconds": int(minutes) * 60}))
     return redirect(make_link(f"/sources/{asked.ids['name']}") + "#learning", 303)
 
 
@@ -153,7 +151,7 @@ def _describe_learning(asked: ConsoleRequest, source: Source | None) -> dict[str
     if source is None or source.provider.learn is None:
         return {"learning": None}
     return {
-        "learning": asked.read(upkeep_answers.show_learning),
+        "learning": asked.read(sources.show_learning),
         "must_be_entered": source.provider.learn.shown,
         "learn_minutes": LEARN_MINUTES,
         "may_allow": asked.may(Scope.ADMIN),

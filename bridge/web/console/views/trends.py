@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from bridge.api.parameters import TREND_LABELS, Parameter
+from bridge.api.selection import check_known_names
 from bridge.core.trends import TRENDS, TrendKind
-from bridge.web.admin.parameter_reader import Parameter
-from bridge.web.admin.parameters import TREND_LABELS
-from bridge.web.admin.request_selection import check_known_names
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.day_trends import read_points
 from bridge.web.console.environment import format_count, format_span

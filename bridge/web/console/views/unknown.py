@@ -8,12 +8,13 @@ from typing import Any, Final
 
 from werkzeug.wrappers import Response
 
+from bridge.api import selection
+from bridge.api.parameters import BEFORE, DETAIL_LIMIT, SCREEN, filter_parameters
+from bridge.api.resources import deliveries
 from bridge.core.model import Status
 from bridge.delivery.obstacles import last_list_failure
 from bridge.services.records.delivery_records import evidence_json
 from bridge.services.unknown_deliveries import UnknownDelivery, read_unknown_deliveries
-from bridge.web.admin import request_selection, resources
-from bridge.web.admin.parameters import BEFORE, DETAIL_LIMIT, SCREEN, filter_parameters
 from bridge.web.console.advice import split_advice
 from bridge.web.console.console_request import ConsoleRequest, Screen, check_id
 from bridge.web.console.failures import as_sentence, refuse
@@ -34,7 +35,7 @@ DECISIONS: Final = {
 }
 UNKNOWN: Final = ListKind(
     path="/unknown",
-    answer=resources.list_deliveries,
+    answer=deliveries.list_deliveries,
     parameters=(
         *(one for one in filter_parameters(of_events=False) if one.name in (*FILTERS, "status")),
         DETAIL_LIMIT,
@@ -79,7 +80,7 @@ def record_run(asked: ConsoleRequest) -> Response:
     if "\0" in id_:
         raise refuse(400, "The form names no delivery.")
     run_id = check_id("run_id", asked.http.form.get("run_id", "").strip())
-    found = request_selection.find_event(asked.context, replace(asked.ask(), ids={"id": id_}))
+    found = selection.find_event(asked.context, replace(asked.ask(), ids={"id": id_}))
     one = next((each for each in found.deliveries if each.id == found.delivery_id), None)
     if one is None:
         raise refuse(400, "That is the id of an event, not of a delivery.")

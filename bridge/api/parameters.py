@@ -1,17 +1,19 @@
-"""The query parameters of the admin API, one row each."""
+"""The query parameters of the API, one row each, and how they are read: all errors at once."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
+from bridge.api.problems import ApiProblem, ParameterError
 from bridge.core.audit import AuditAction
 from bridge.core.json_pointers import MAX_POINTER_CHARS, parse_pointer
 from bridge.core.model import JSON, RunState, Status
 from bridge.core.operations import NOW, OPEN_ITEMS, THEN, StepOutcome
 from bridge.core.trends import TRENDS
+from bridge.core.typos import find_typo
 from bridge.services.filter_values import (
     DEAD_KINDS,
     parse_dead_kind,
@@ -28,7 +30,6 @@ from bridge.services.lists import (
 )
 from bridge.services.where_filters import MAX_WHERE_FILTERS, parse_where
 from bridge.store.queries.filters import NONE
-from bridge.web.admin.parameter_reader import Parameter
 
 MAX_NAME_CHARS: Final = 200
 LABELS: Final = ("source", "route", "platform")  # of trends
@@ -38,6 +39,77 @@ MAX_WAIT_SECONDS: Final = 5.0
 MAX_STREAM_DIGITS: Final = 12
 NEWEST: Final = "newest"
 OLDEST: Final = "oldest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """A query parameter.
+
+    `parse` returns its value, or raises `ValueError` with a message for the client.
+    `reads_contents`: the answer depends on contents of payloads, so it needs the scope `bodies`.
+    `max_count`: how often it may be given; its value is a list if that is more than once.
+    """
+
+    name: str
+    doc: str
+    parse: Callable[[str], Any] = str
+    schema: Mapping[str, JSON] = field(default_factory=lambda: {"type": "string"})
+    allowed: Sequence[str] = ()
+    default: Any = None
+    is_required: bool = False
+    reads_contents: bool = False
+    max_count: int = 1
+
+
+def read_parameters(
+    given: Mapping[str, Sequence[str]], parameters: Sequence[Parameter]
+) -> dict[str, Any]:
+    """Return the values of all parameters by name.
+
+    Raises `ApiProblem` with every parameter that is unknown, repeated or not valid.
+    """
+    known = {one.name: one for one in parameters}
+    errors = [_unknown(name, known) for name in given if name not in known]
+    values: dict[str, Any] = {}
+    for one in parameters:
+        texts = given.get(one.name, ())
+        if one.is_required and not texts:
+            errors.append(ParameterError(one.name, f"it is missing: {one.doc}"))
+            continue
+        if len(texts) > one.max_count:
+            times = "once" if one.max_count == 1 else f"{one.max_count} times"
+            errors.append(ParameterError(one.name, f"it may be given {times}"))
+            continue
+        try:
+            found = [_parse(one, text) for text in texts]
+        except ValueError as error:
+            errors.append(ParameterError(one.name, str(error), _near(one, texts), one.allowed))
+            continue
+        values[one.name] = (
+            (found or None) if one.max_count > 1 else found[0] if found else one.default
+        )
+    if errors:
+        names = ", ".join(dict.fromkeys(one.parameter for one in errors))
+        raise ApiProblem("invalid_parameter", f"not valid: {names}", errors=errors)
+    return values
+
+
+def _parse(one: Parameter, text: str) -> Any:
+    if "\0" in text:
+        raise ValueError("it contains a null character")
+    if one.allowed and text not in one.allowed:
+        raise ValueError(f"{text[:100]!r} is not one of {', '.join(one.allowed)}")
+    return one.parse(text)
+
+
+def _near(one: Parameter, texts: Sequence[str]) -> str | None:
+    return next((near for text in texts if (near := find_typo(text, list(one.allowed)))), None)
+
+
+def _unknown(name: str, known: Mapping[str, Parameter]) -> ParameterError:
+    near = find_typo(name, list(known))
+    meant = f"; did you mean {near}?" if near else ""
+    return ParameterError(name[:100], f"there is no such parameter{meant}", near, list(known))
 
 
 def _parse_name(text: str) -> str:
@@ -253,3 +325,11 @@ def filter_parameters(*, of_events: bool) -> tuple[Parameter, ...]:
     if of_events:
         filters.append(_flag("spam", "Only marked as spam, or only others."))
     return (*filters, LIMIT, BEFORE)
+
+
+#: Filters of operations: those of the lists that are no parameters of a page.
+OPERATION_FILTERS: Final = tuple(
+    parameter
+    for parameter in filter_parameters(of_events=True)
+    if parameter.name not in ("limit", "before", "spam")
+)

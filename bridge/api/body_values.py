@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Final
 
+from bridge.api.problems import ApiProblem, ParameterError
 from bridge.core.json_pointers import MissingPlace, follow_pointer, write_pointer
 from bridge.core.model import JSON, Event
 from bridge.core.retention import is_content_deleted
@@ -13,7 +14,6 @@ from bridge.core.typos import find_typo
 from bridge.routing.functions.signature import shorten, type_of
 from bridge.routing.model import Source
 from bridge.services.usable_config import body_reader
-from bridge.web.admin.problems import AdminProblem, ParameterError
 
 MAX_SHOWN_CHARS: Final = 200  # of a place or a name in a message
 #: Of one object, the names that a missing one is compared with, and the characters of each.
@@ -22,20 +22,20 @@ MAX_COMPARED_CHARS: Final = 60
 
 
 def read_value(event: Event, sources: Mapping[str, Source], pointer: Sequence[str]) -> JSON:
-    """Return the value at a parsed pointer. Raises `AdminProblem`."""
+    """Return the value at a parsed pointer. Raises `ApiProblem`."""
     if is_content_deleted(event):
-        raise AdminProblem(
+        raise ApiProblem(
             "not_found", f"{event.id}: the `retention` of its source has deleted its body"
         )
     body = body_reader(sources)(event)
     if body.problem is not None and body.value is None:
-        raise AdminProblem("not_acceptable", f"the body has no value: {body.problem}")
+        raise ApiProblem("not_acceptable", f"the body has no value: {body.problem}")
     try:
         return follow_pointer(body.value, pointer)[1]
     except MissingPlace as missing:
         detail = _explain(missing)
         errors = [ParameterError("at", detail, _find_near(missing))]
-        raise AdminProblem("not_found", detail, errors=errors) from None
+        raise ApiProblem("not_found", detail, errors=errors) from None
 
 
 def _explain(missing: MissingPlace) -> str:

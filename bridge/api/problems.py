@@ -1,4 +1,4 @@
-"""Errors of the admin API: one row for each type, answered as `application/problem+json`.
+"""Errors of the API: one row for each type, answered as `application/problem+json`.
 
 The format is RFC 9457: https://www.rfc-editor.org/rfc/rfc9457
 """
@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from bridge.core.errors import BridgeError
+from bridge.core.json_pointers import escape_step
 from bridge.core.model import JSON
 from bridge.core.scopes import Scope, explain_missing_scope
+from bridge.routing.functions.signature import shorten
 
 MEDIA_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:flowbridge:problem:"
+MAX_SHOWN_CHARS: Final = 60  # of a value or a name of the body in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ class BodyError:
         }
 
 
-class AdminProblem(BridgeError):
+class ApiProblem(BridgeError):
     """An error that the admin API answers. `detail` never quotes a payload or a token."""
 
     def __init__(
@@ -130,11 +133,22 @@ class AdminProblem(BridgeError):
         }
 
 
-def report_busy(detail: str, retry_seconds: int = 1) -> AdminProblem:
+def invalid_body(errors: Sequence[BodyError]) -> ApiProblem:
+    """Return the problem of a body with these errors."""
+    places = ", ".join(dict.fromkeys(error.pointer or "the body" for error in errors))
+    return ApiProblem("invalid_body", f"not valid: {places}", errors=errors)
+
+
+def to_pointer(*steps: str | int) -> str:
+    """Return keys and indexes as a JSON pointer, with each name shortened."""
+    return "".join("/" + escape_step(shorten(str(step), MAX_SHOWN_CHARS)) for step in steps)
+
+
+def report_busy(detail: str, retry_seconds: int = 1) -> ApiProblem:
     """Return the problem of a place that is taken, with the seconds after which to try again."""
-    return AdminProblem("busy", detail, headers={"Retry-After": str(retry_seconds)})
+    return ApiProblem("busy", detail, headers={"Retry-After": str(retry_seconds)})
 
 
-def report_missing_scope(subject: str, scope: Scope, held: Iterable[Scope]) -> AdminProblem:
+def report_missing_scope(subject: str, scope: Scope, held: Iterable[Scope]) -> ApiProblem:
     """Return the problem of a token that has only the scopes `held`."""
-    return AdminProblem("missing_scope", explain_missing_scope(subject, scope, held))
+    return ApiProblem("missing_scope", explain_missing_scope(subject, scope, held))

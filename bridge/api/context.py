@@ -1,0 +1,111 @@
+"""Values that the endpoints of the API use, and one request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from bridge.config.settings import Settings
+from bridge.core.audit import AuditActor
+from bridge.core.model import JSON
+from bridge.core.scopes import Scope
+from bridge.core.status import Overview
+from bridge.providers.signatures.key_source import NO_KEYS, KeySource
+from bridge.routing.model import Config
+from bridge.services.cached_overview import CachedValue
+from bridge.store.db.database import Database
+
+BYTES: Final = "application/octet-stream"
+#: Below this path the admin API answers.
+API_PATH: Final = "/admin/v1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiContext:
+    """Values for all requests. `config` returns the current configuration.
+
+    `overview`: the status of the bridge, as it was a short while ago. `keys` returns the source of
+    the public keys of senders.
+    """
+
+    settings: Settings
+    database: Database
+    config: Callable[[], Config]
+    overview: CachedValue[Overview]
+    keys: Callable[[], KeySource] = lambda: NO_KEYS
+
+    def hold_lock(self, name: str) -> AbstractContextManager[bool]:  # noqa: ARG002 - see below
+        """Hold a lock that the processes of a machine share; false where it is taken.
+
+        A process that answers one person's command has no rivals.
+        """
+        return nullcontext(True)
+
+    def wait_in_place(self) -> AbstractContextManager[bool]:
+        """Let a request wait for others, until the end of the block; false where too many wait."""
+        return nullcontext(True)
+
+    def read_overview(self, *, with_contents: bool) -> Overview:
+        """Return the status of the bridge; without contents it has no answers of platforms."""
+        now = self.overview.get()
+        if with_contents:
+            return now
+        # Each process of `serve` imports this module, and only this one needs what that imports.
+        from bridge.services import redacted_overview
+
+        return redacted_overview.hide_answers(now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiRequest:
+    """One authenticated request.
+
+    `values` are its query parameters by name, `texts` the same as they were given, and `ids` the
+    parts of its path. `token`: the name of the token, and `token_id` its id. `actor`: the name to
+    record with a change, and `client` the address of the client. `body`: the validated body, null
+    where the endpoint takes none. `idempotency_key`: the header of a request that may be repeated.
+    """
+
+    token: str
+    token_id: str
+    actor: str
+    scopes: frozenset[Scope]
+    values: Mapping[str, Any] = field(default_factory=dict)
+    texts: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    ids: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+    idempotency_key: str | None = None
+    client: str | None = None
+
+    @property
+    def by(self) -> AuditActor:
+        """The actor for the audit log."""
+        return AuditActor(self.actor, self.client)
+
+    @property
+    def with_contents(self) -> bool:
+        """Whether the token may see contents of payloads."""
+        return Scope.BODIES in self.scopes
+
+
+@dataclass(frozen=True, slots=True)
+class RawAnswer:
+    """An answer of bytes, for a download: its file name and its media type."""
+
+    content: bytes
+    file_name: str
+    media_type: str = BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class StatusAnswer:
+    """A JSON answer with another status than the endpoint's first, or with headers."""
+
+    body: Mapping[str, JSON]
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Answer = Mapping[str, JSON] | RawAnswer | StatusAnswer

@@ -1,0 +1,53 @@
+"""What routes do with an event or a reject: two resources answer that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from bridge.api.context import Answer, ApiContext, ApiRequest
+from bridge.api.problems import ApiProblem, ParameterError
+from bridge.api.selection import find_event, look_up
+from bridge.core.errors import InvalidRequest
+from bridge.core.model import JSON
+from bridge.services import explanations
+from bridge.services.explanation_screen import describe_explanation
+from bridge.services.explanations import EventExplanation, RouteChoice
+from bridge.store.inbound import rejects
+
+
+def explain_event(context: ApiContext, request: ApiRequest) -> Answer:
+    """Return what each route does with an event, as `explain --json`."""
+    event = find_event(context, request).event
+
+    def explain(choice: RouteChoice) -> list[EventExplanation]:
+        return [
+            explanations.explain_event(
+                context.database, context.settings, event, choice, context.config
+            )
+        ]
+
+    (explanation,) = _describe(request, explain)
+    return explanation
+
+
+def explain_reject(context: ApiContext, request: ApiRequest) -> Answer:
+    """Return what each route would do with each event in a reject."""
+    reject = look_up(lambda: rejects.get(context.database, request.ids["id"]))
+
+    def explain(choice: RouteChoice) -> Iterable[EventExplanation]:
+        return explanations.explain_reject(context.settings, reject, choice, context.config)
+
+    return {"items": [*_describe(request, explain)]}
+
+
+def _describe(
+    request: ApiRequest, explain: Callable[[RouteChoice], Iterable[EventExplanation]]
+) -> list[dict[str, JSON]]:
+    """Return explanations as JSON. Raises `ApiProblem` for a choice that is not possible."""
+    choice = RouteChoice(when=request.values["routes"], route=request.values["route"])
+    describe = describe_explanation if request.values["screen"] else EventExplanation.as_json
+    try:
+        return look_up(lambda: [describe(explanation) for explanation in explain(choice)])
+    except InvalidRequest as error:
+        errors = [] if choice.route is None else [ParameterError("route", str(error))]
+        raise ApiProblem("invalid_parameter", str(error), errors=errors) from None

@@ -1,0 +1,29 @@
+"""Alerts that are raised or pending."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bridge.api.context import Answer, ApiContext, ApiRequest
+from bridge.api.endpoint import Endpoint
+from bridge.api.parameters import SCREEN
+from bridge.services import alert_list
+
+
+def list_alerts(context: ApiContext, request: ApiRequest) -> Answer:
+    """Return the alerts that are raised or pending, as `alerts --json`."""
+    alerts = alert_list.list_alerts(
+        context.database, context.overview.get, with_contents=request.with_contents
+    )
+    return alerts if request.values["screen"] else {"items": alerts["items"]}
+
+
+ENDPOINTS: Final = (
+    Endpoint(
+        path="/alerts",
+        summary="The alerts that are raised or pending, as `flowbridge alerts --json`.",
+        answer=list_alerts,
+        schema="Alerts",
+        parameters=(SCREEN,),
+    ),
+)

@@ -1,0 +1,38 @@
+"""Dead deliveries by cause."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bridge.api.context import Answer, ApiContext, ApiRequest
+from bridge.api.endpoint import Endpoint
+from bridge.api.parameters import filter_parameters
+from bridge.api.selection import read_filters
+from bridge.core.times import iso
+from bridge.services.dead_causes import group_by_cause
+
+CAUSE_FILTERS: Final = tuple(
+    parameter
+    for parameter in filter_parameters(of_events=False)
+    if parameter.name in ("source", "route", "type", "dead_kind", "since", "until")
+)
+
+
+def list_causes(context: ApiContext, request: ApiRequest) -> Answer:
+    """Return the causes of dead deliveries, the most frequent first."""
+    report = group_by_cause(context.database, read_filters(context, request))
+    return {
+        "items": [cause.as_json() for cause in report.groups],
+        "read_until": iso(report.read_until),
+    }
+
+
+ENDPOINTS: Final = (
+    Endpoint(
+        path="/causes",
+        summary="Dead deliveries by cause, the most frequent first.",
+        answer=list_causes,
+        schema="Causes",
+        parameters=CAUSE_FILTERS,
+    ),
+)

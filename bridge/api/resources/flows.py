@@ -1,0 +1,98 @@
+"""Saved flows and their inputs, as platforms list them now."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bridge.api.context import Answer, ApiContext, ApiRequest
+from bridge.api.endpoint import Endpoint
+from bridge.api.parameters import NAMED_FLOW, PLATFORM
+from bridge.api.platform_calls import (
+    ask_platform,
+    describe_failure,
+    find_platform,
+    hurry,
+    wait_for_platform,
+)
+from bridge.routing.model import Platform
+from bridge.services import platform_names, platform_queries
+from bridge.services.records.flow_records import FLOW, FLOW_INPUT
+
+MAX_ASKED_PLATFORMS: Final = 3  # by one request
+MAX_LISTED_FLOWS: Final = 1000
+
+
+def list_flows(context: ApiContext, request: ApiRequest) -> Answer:
+    """Return the saved flows of one platform, or of all that can list them."""
+    config = context.config()
+    name = request.values["platform"]
+    platforms = (
+        [platform_names.find_platform(config, name)]
+        if name
+        else platform_queries.platforms_with_flows(config)
+    )
+    with wait_for_platform(context):
+        listed, problems = platform_queries.list_all_flows(
+            [hurry(platform) for platform in platforms[:MAX_ASKED_PLATFORMS]]
+        )
+    return {
+        "items": [
+            FLOW.write(flow, platform=platform.name) for platform, flow in listed[:MAX_LISTED_FLOWS]
+        ],
+        "complete": len(platforms) <= MAX_ASKED_PLATFORMS and len(listed) <= MAX_LISTED_FLOWS,
+        "problems": [
+            describe_failure(problem, with_contents=request.with_contents) for problem in problems
+        ],
+    }
+
+
+def list_flow_inputs(context: ApiContext, request: ApiRequest) -> Answer:
+    """Return the inputs of a flow: the names that `inputs:` of a route can set."""
+    return _list_inputs(context, request, find_platform(context, request), request.ids["id"])
+
+
+def list_named_flow_inputs(context: ApiContext, request: ApiRequest) -> Answer:
+    """Return the inputs of a flow by its name in routes.yaml, or as PLATFORM/FLOW."""
+    flow = platform_names.find_flow(context.config(), request.values["flow"])
+    return _list_inputs(context, request, *flow)
+
+
+def _list_inputs(
+    context: ApiContext, request: ApiRequest, platform: Platform, saved_item_id: str
+) -> Answer:
+    nodes = ask_platform(
+        context,
+        lambda: platform_queries.list_inputs(hurry(platform), saved_item_id),
+        with_contents=request.with_contents,
+    )
+    return {
+        "items": [
+            FLOW_INPUT.write(node, platform=platform.name, saved_item_id=saved_item_id)
+            for node in nodes
+        ]
+    }
+
+
+ENDPOINTS: Final = (
+    Endpoint(
+        path="/flows",
+        summary="The saved flows, as the platforms list them now.",
+        answer=list_flows,
+        schema="Flows",
+        parameters=(PLATFORM,),
+    ),
+    Endpoint(
+        path="/flows/inputs",
+        summary="The inputs of a flow that is named as in commands.",
+        answer=list_named_flow_inputs,
+        schema="FlowInputs",
+        parameters=(NAMED_FLOW,),
+        more_problems=(404,),
+    ),
+    Endpoint(
+        path="/flows/{platform}/{id}/inputs",
+        summary="The inputs of a flow, as its platform lists them.",
+        answer=list_flow_inputs,
+        schema="FlowInputs",
+    ),
+)

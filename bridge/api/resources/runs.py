@@ -1,0 +1,180 @@
+"""Runs: those in flight, those that a platform lists, and runs started or ended by hand."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bridge.api.bodies import RequestBody, body_schema, text
+from bridge.api.changes import log_change
+from bridge.api.context import Answer, ApiContext, ApiRequest
+from bridge.api.endpoint import Endpoint
+from bridge.api.parameters import FLOW, NAMED_FLOW, PLATFORM
+from bridge.api.platform_calls import ask_platform, find_platform, hurry
+from bridge.api.problems import ApiProblem
+from bridge.api.selection import check_known_names
+from bridge.core.audit import AuditAction
+from bridge.core.errors import InvalidRequest
+from bridge.core.model import JSON, Delivery
+from bridge.core.scopes import Scope
+from bridge.core.times import iso
+from bridge.services import platform_names, platform_queries
+from bridge.services.audit import record_done
+from bridge.services.records.flow_records import RUN_REPORT
+from bridge.services.run_owners import describe_owned_runs
+from bridge.services.runs_by_hand import Record, end_run, start_flow
+from bridge.store.queries.runs_in_flight import list_runs_in_flight
+
+MAX_LISTED_RUNS: Final = 500
+RUN_BODY: Final = RequestBody(
+    "RunRequest",
+    body_schema(
+        "flow",
+        flow={**text(), "description": NAMED_FLOW.doc},
+        inputs={"type": "object", "description": "By the names of the flow's inputs."},
+    ),
+)
+
+
+def list_runs(context: ApiContext, request: ApiRequest) -> Answer:
+    """Return the runs in flight that deliveries started; with `flow` the flow's newest runs."""
+    flow = request.values["flow"]
+    if flow is None:
+        return _list_in_flight(context, request)
+    if request.values["platform"] is not None:
+        raise InvalidRequest("`flow` names its platform: leave out `platform`")
+    platform, saved_item_id = platform_names.find_flow(context.config(), flow)
+    listed = ask_platform(
+        context,
+        lambda: platform_queries.list_runs(hurry(platform), saved_item_id),
+        with_contents=request.with_contents,
+    )
+    shown: list[JSON] = [
+        *describe_owned_runs(
+            context.database, platform.name, listed, with_contents=request.with_contents
+        )
+    ]
+    return {"items": shown, "complete": len(listed) < platform_queries.MAX_LISTED_RUNS}
+
+
+def _list_in_flight(context: ApiContext, request: ApiRequest) -> Answer:
+    platform = request.values["platform"]
+    deliveries = list_runs_in_flight(context.database, platform, MAX_LISTED_RUNS + 1)
+    if not deliveries:
+        check_known_names(context, request)
+    shown: list[JSON] = [_describe_in_flight(delivery) for delivery in deliveries[:MAX_LISTED_RUNS]]
+    return {"items": shown, "complete": len(deliveries) <= MAX_LISTED_RUNS}
+
+
+def _describe_in_flight(delivery: Delivery) -> dict[str, JSON]:
+    return {
+        "platform": delivery.platform,
+        "saved_item_id": delivery.saved_item_id,
+        "run_id": delivery.run_id,
+        "run_state": delivery.run_state,
+        "raw_state": None,
+        "outputs": None,
+        "created_at": iso(delivery.delivered_at),
+        "finished_at": None,
+        "delivery_id": delivery.id,
+        "event_id": delivery.event_id,
+        "route": delivery.route,
+    }
+
+
+def start_run(context: ApiContext, request: ApiRequest) -> Answer:
+    """Start a flow by hand, as `flows run --json`, with `notes` on its inputs and a `hint`."""
+    inputs = request.body.get("inputs", {})
+    record = _make_recorder(context, request)
+    try:
+        platform, saved_item_id = platform_names.find_flow(context.config(), request.body["flow"])
+        started = ask_platform(
+            context,
+            lambda: start_flow(
+                hurry(platform),
+                saved_item_id,
+                inputs,
+                record,
+                with_contents=request.with_contents,
+            ),
+            with_contents=request.with_contents,
+        )
+    except InvalidRequest as error:
+        raise ApiProblem("invalid_body", str(error)) from None
+    return {**started.shape, "notes": list(started.notes), "hint": started.hint or None}
+
+
+def show_run(context: ApiContext, request: ApiRequest) -> Answer:
+    """Ask a platform for a run: its state, log and outputs."""
+    platform = hurry(find_platform(context, request))
+    run_id = request.ids["id"]
+    report = ask_platform(
+        context,
+        lambda: platform_queries.read_run(platform, run_id),
+        with_contents=request.with_contents,
+    )
+    return RUN_REPORT.write(
+        report, with_contents=request.with_contents, platform=platform.name, run_id=run_id
+    )
+
+
+def kill_run(context: ApiContext, request: ApiRequest) -> Answer:
+    """Ask a platform to end a run with its subflow runs, as `flows kill --json`."""
+    platform = hurry(find_platform(context, request))
+    return ask_platform(
+        context,
+        lambda: end_run(
+            platform,
+            request.ids["id"],
+            _make_recorder(context, request),
+            with_contents=request.with_contents,
+        ),
+        with_contents=request.with_contents,
+    )
+
+
+def _make_recorder(context: ApiContext, request: ApiRequest) -> Record:
+    """Return how to record what a platform has done for a request."""
+
+    def record(action: AuditAction, subject: str) -> None:
+        record_done(context.database, action, request.by, subject)
+        log_change(request, action, subject[:200])
+
+    return record
+
+
+ENDPOINTS: Final = (
+    Endpoint(
+        path="/runs",
+        summary="The runs in flight that deliveries started; with `flow`, its newest runs.",
+        answer=list_runs,
+        schema="Runs",
+        parameters=(FLOW, PLATFORM),
+        more_problems=(404,),
+        has_contents=True,
+    ),
+    Endpoint(
+        method="POST",
+        path="/runs",
+        summary="Starts a flow by hand, as `flowbridge flows run`.",
+        answer=start_run,
+        body=RUN_BODY,
+        schema="StartedRun",
+        scope=Scope.ACT,
+        more_problems=(404,),
+    ),
+    Endpoint(
+        path="/runs/{platform}/{id}",
+        summary="A run, as its platform reports it now.",
+        answer=show_run,
+        schema="RunReport",
+        has_contents=True,
+    ),
+    Endpoint(
+        method="POST",
+        path="/runs/{platform}/{id}/kill",
+        summary="Asks a platform to end a run, as `flowbridge flows kill`.",
+        answer=kill_run,
+        schema="KilledRun",
+        scope=Scope.ACT,
+    ),
+)

@@ -1,0 +1,40 @@
+"""The status of the bridge, and the conditions that need attention."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bridge.api.context import Answer, ApiContext, ApiRequest
+from bridge.api.endpoint import Endpoint
+from bridge.services.status_report import StatusReport, read_status
+
+
+def show_status(context: ApiContext, request: ApiRequest) -> Answer:
+    """Return the status, as `status --json`."""
+    return _read_status(context, request).as_json()
+
+
+def list_conditions(context: ApiContext, request: ApiRequest) -> Answer:
+    """Return the conditions that need attention, each with the next step."""
+    return {"items": [*_read_status(context, request).problems_as_json()]}
+
+
+def _read_status(context: ApiContext, request: ApiRequest) -> StatusReport:
+    now = context.read_overview(with_contents=request.with_contents)
+    return read_status(context.settings, context.database, now)
+
+
+ENDPOINTS: Final = (
+    Endpoint(
+        path="/status",
+        summary="Processes, queue, failures and problems, as `flowbridge status --json`.",
+        answer=show_status,
+        schema="Status",
+    ),
+    Endpoint(
+        path="/conditions",
+        summary="The conditions that need attention, each with the next step.",
+        answer=list_conditions,
+        schema="Conditions",
+    ),
+)

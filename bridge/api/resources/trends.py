@@ -1,0 +1,40 @@
+"""Numbers over time."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from bridge.api.context import Answer, ApiContext, ApiRequest
+from bridge.api.endpoint import Endpoint
+from bridge.api.parameters import LABELS, TREND_PARAMETERS
+from bridge.api.selection import check_known_names
+from bridge.services.trends import TrendPoints, read_trends
+
+
+def list_trend(context: ApiContext, request: ApiRequest) -> Answer:
+    """Return the points of a trend, oldest first, as `trends --json`."""
+    trend = read_trend(context, request)
+    if not trend.has_numbers:
+        check_known_names(context, request)
+    return {"step": trend.step, "items": [trend.as_json(point) for point in trend.points]}
+
+
+def read_trend(context: ApiContext, request: ApiRequest) -> TrendPoints:
+    """Return the points of a trend; none has numbers if the source or route is unknown."""
+    values = request.values
+    only = {name: values[name] for name in LABELS if values[name] is not None}
+    return read_trends(
+        context.database, values["name"], values["since"], time.time(), values["step"], only
+    )
+
+
+ENDPOINTS: Final = (
+    Endpoint(
+        path="/trends",
+        summary="Numbers over time of one trend, oldest first.",
+        answer=list_trend,
+        schema="TrendPage",
+        parameters=TREND_PARAMETERS,
+    ),
+)

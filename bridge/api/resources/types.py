@@ -1,0 +1,122 @@
+"""Event types that were seen, and schemas of their bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Final
+
+from bridge.api.bodies import RequestBody, body_schema, text
+from bridge.api.context import Answer, ApiContext, ApiRequest
+from bridge.api.endpoint import Endpoint
+from bridge.api.parameters import SOURCE
+from bridge.api.problems import BodyError, invalid_body, report_busy
+from bridge.api.selection import check_known_names, look_up
+from bridge.core.errors import UnknownName
+from bridge.core.scopes import Scope
+from bridge.routing.schemas.drift import compare_schemas
+from bridge.routing.schemas.inference import MAX_SCHEMA_DEPTH
+from bridge.services import event_types
+from bridge.services.event_types import InferredSchema
+from bridge.services.selection import check_names
+
+TURN_NAME: Final = "types"  # of the lock for one search at once
+NAMED_SOURCE: Final = replace(SOURCE, doc="The source of the events.", is_required=True)
+EVENT_TYPE: Final = replace(
+    SOURCE, name="type", doc="The event type; `*` matches anything.", is_required=True
+)
+DRIFT_BODY: Final = RequestBody(
+    "DriftRequest",
+    body_schema(
+        "source",
+        "type",
+        "schema",
+        source=text(),
+        type=text(),
+        schema={"type": "object", "description": "An earlier schema of `/types/schema`."},
+    ),
+    depth=MAX_SCHEMA_DEPTH + 1,
+)
+
+
+def list_types(context: ApiContext, request: ApiRequest) -> Answer:
+    """Return the event types of the newest events, the latest first, as `types --json`."""
+    check_known_names(context, request)
+    source = request.values["source"]
+    with _take_turn(context) as seconds:
+        types = event_types.list_types(context.database, source, seconds=seconds)
+    return event_types.types_json(types)
+
+
+def show_schema(context: ApiContext, request: ApiRequest) -> Answer:
+    """Return the schema of the bodies of a type, as `types --schema`."""
+    check_known_names(context, request)
+    return _infer(context, request.values["source"], request.values["type"]).as_json()
+
+
+def compare_schema(context: ApiContext, request: ApiRequest) -> Answer:
+    """Return what is new or gone since a schema that is sent, as `types --drift`."""
+    body = request.body
+    try:
+        check_names(
+            context.settings, context.database, source=body["source"], config=context.config()
+        )
+    except UnknownName as error:
+        raise invalid_body([BodyError("/source", str(error), error.near, error.allowed)]) from None
+    now = _infer(context, body["source"], body["type"])
+    changes = compare_schemas(body["schema"], now.schema)
+    shape = now.as_json()
+    del shape["schema"]
+    return {"items": [change.as_json() for change in changes], **shape}
+
+
+def _infer(context: ApiContext, source: str, type_: str) -> InferredSchema:
+    sources = context.config().sources
+
+    def infer(seconds: float) -> InferredSchema:
+        return event_types.infer_schema(context.database, sources, source, type_, seconds=seconds)
+
+    with _take_turn(context) as seconds:
+        return look_up(lambda: infer(seconds))
+
+
+@contextmanager
+def _take_turn(context: ApiContext) -> Iterator[float]:
+    """Take the only place for a search through event types, and yield its time limit."""
+    with context.hold_lock(TURN_NAME) as is_held:
+        if not is_held:
+            raise report_busy("another request for event types is being answered on this machine")
+        yield context.settings.timings.type_search_seconds
+
+
+ENDPOINTS: Final = (
+    Endpoint(
+        path="/types",
+        summary="The event types that were seen, with counts, as `flowbridge types --json`.",
+        answer=list_types,
+        schema="EventTypes",
+        parameters=(SOURCE,),
+    ),
+    Endpoint(
+        path="/types/schema",
+        summary="A JSON Schema of the bodies of a type, as `flowbridge types --schema`.",
+        answer=show_schema,
+        schema="InferredSchema",
+        scope=Scope.BODIES,
+        parameters=(NAMED_SOURCE, EVENT_TYPE),
+        more_problems=(404,),
+        has_contents=True,
+    ),
+    Endpoint(
+        method="POST",
+        path="/types/drift",
+        summary="What is new or gone since a schema that is sent, as `flowbridge types --drift`.",
+        answer=compare_schema,
+        body=DRIFT_BODY,
+        schema="SchemaDrift",
+        more_problems=(404,),
+        scope=Scope.BODIES,
+        has_contents=True,
+    ),
+)
