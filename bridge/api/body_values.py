@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bridge.api.problems import ApiProblem, ParameterError
 from bridge.core.json_pointers import MissingPlace, follow_pointer, write_pointer
@@ -12,8 +12,10 @@ from bridge.core.model import JSON, Event
 from bridge.core.retention import is_content_deleted
 from bridge.core.typos import find_typo
 from bridge.routing.functions.signature import shorten, type_of
-from bridge.routing.model import Source
 from bridge.services.usable_config import body_reader
+
+if TYPE_CHECKING:
+    from bridge.routing.model import Source
 
 MAX_SHOWN_CHARS: Final = 200  # of a place or a name in a message
 #: Of one object, the names that a missing one is compared with, and the characters of each.

@@ -5,36 +5,83 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from bridge.config.settings import Settings
 from bridge.core.audit import AuditActor
+from bridge.core.errors import NotFound
 from bridge.core.model import JSON
 from bridge.core.scopes import Scope
-from bridge.core.status import Overview
-from bridge.providers.signatures.key_source import NO_KEYS, KeySource
-from bridge.routing.model import Config
-from bridge.services.cached_overview import CachedValue
-from bridge.store.db.database import Database
+
+if TYPE_CHECKING:
+    from bridge.config.settings import Settings
+    from bridge.core.status import Overview
+    from bridge.providers.signatures.key_source import KeySource
+    from bridge.routing.model import Config, Source
+    from bridge.services.cached_overview import CachedValue
+    from bridge.services.rejects import RejectReview
+    from bridge.store.db.database import Database
+    from bridge.store.queries.filters import Filters
 
 BYTES: Final = "application/octet-stream"
 #: Below this path the admin API answers.
 API_PATH: Final = "/admin/v1"
 
 
+def _find_no_keys() -> KeySource:
+    from bridge.providers.signatures.key_source import NO_KEYS
+
+    return NO_KEYS
+
+
+class NothingStored(NotFound):
+    """There is no database: nothing was received yet."""
+
+    def __init__(self) -> None:
+        super().__init__("nothing has been received yet")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiContext:
     """Values for all requests. `config` returns the current configuration.
 
-    `overview`: the status of the bridge, as it was a short while ago. `keys` returns the source of
-    the public keys of senders.
+    `store`: the database, null where nothing was received yet. `overview`: the status of the
+    bridge, as it was a short while ago. `keys` returns the source of the public keys of senders.
     """
 
     settings: Settings
-    database: Database
+    store: Database | None
     config: Callable[[], Config]
     overview: CachedValue[Overview]
-    keys: Callable[[], KeySource] = lambda: NO_KEYS
+    keys: Callable[[], KeySource] = _find_no_keys
+
+    @property
+    def database(self) -> Database:
+        """The database. Raises `NothingStored` where there is none yet."""
+        if self.store is None:
+            raise NothingStored
+        return self.store
+
+    def check_names(self, **names: Any) -> None:
+        """Raise `UnknownName` for a source, route or platform that is neither configured nor
+        stored.
+        """
+        from bridge.services.selection import check_names  # not each process of `serve` needs it
+
+        check_names(self.settings, self.store, config=self.config(), **names)
+
+    def load_sources(self) -> Mapping[str, Source]:
+        """Return the sources by name."""
+        return self.config().sources
+
+    def make_reject_review(self) -> RejectReview:
+        """Return the review of rejects. It fetches no keys that senders publish."""
+        from bridge.services.rejects import RejectReview, complete_config
+
+        config = complete_config(self.settings, self.database, self.config())
+        return RejectReview(config, _find_no_keys())
+
+    def note_search(self, filters: Filters, *, of_deliveries: bool) -> None:
+        """Note that bodies will be searched, which may take long."""
 
     def hold_lock(self, name: str) -> AbstractContextManager[bool]:  # noqa: ARG002 - see below
         """Hold a lock that the processes of a machine share; false where it is taken.
@@ -52,7 +99,6 @@ class ApiContext:
         now = self.overview.get()
         if with_contents:
             return now
-        # Each process of `serve` imports this module, and only this one needs what that imports.
         from bridge.services import redacted_overview
 
         return redacted_overview.hide_answers(now)

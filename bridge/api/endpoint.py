@@ -54,10 +54,15 @@ class ListAnswer(Generic[T]):
 
     def stream(self, context: ApiContext, request: ApiRequest) -> Chunks:
         """Yield all items by chunks, at most `limit`; 0 is no limit."""
+        for part in self.read_parts(context, request):
+            yield part["items"]
+
+    def read_parts(self, context: ApiContext, request: ApiRequest) -> Iterator[dict[str, Any]]:
+        """Yield all items by chunks, each with the further keys of a page."""
         opened = self._open(context, request)
         before = read_start(context, opened.name, request)
         for items in opened.items.read_chunks(before=before, limit=request.values["limit"]):
-            yield opened.describe(items)
+            yield {"items": opened.describe(items), **opened.add_keys(items)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from bridge.api.context import Answer, ApiContext, ApiRequest
 from bridge.api.problems import ApiProblem, ParameterError
 from bridge.api.selection import find_event, look_up
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON
-from bridge.services import explanations
-from bridge.services.explanation_screen import describe_explanation
-from bridge.services.explanations import EventExplanation, RouteChoice
-from bridge.store.inbound import rejects
+
+if TYPE_CHECKING:
+    from bridge.services.explanations import EventExplanation, RouteChoice
 
 
 def explain_event(context: ApiContext, request: ApiRequest) -> Answer:
     """Return what each route does with an event, as `explain --json`."""
+    from bridge.services import explanations  # lists of events are read without it
+
     event = find_event(context, request).event
 
     def explain(choice: RouteChoice) -> list[EventExplanation]:
@@ -32,6 +34,9 @@ def explain_event(context: ApiContext, request: ApiRequest) -> Answer:
 
 def explain_reject(context: ApiContext, request: ApiRequest) -> Answer:
     """Return what each route would do with each event in a reject."""
+    from bridge.services import explanations
+    from bridge.store.inbound import rejects
+
     reject = look_up(lambda: rejects.get(context.database, request.ids["id"]))
 
     def explain(choice: RouteChoice) -> Iterable[EventExplanation]:
@@ -44,6 +49,9 @@ def _describe(
     request: ApiRequest, explain: Callable[[RouteChoice], Iterable[EventExplanation]]
 ) -> list[dict[str, JSON]]:
     """Return explanations as JSON. Raises `ApiProblem` for a choice that is not possible."""
+    from bridge.services.explanation_screen import describe_explanation
+    from bridge.services.explanations import EventExplanation, RouteChoice
+
     choice = RouteChoice(when=request.values["routes"], route=request.values["route"])
     describe = describe_explanation if request.values["screen"] else EventExplanation.as_json
     try:

@@ -18,8 +18,6 @@ from bridge.api.problems import (
 from bridge.core.errors import AmbiguousId, NotFound, UnknownName
 from bridge.core.scopes import Scope
 from bridge.core.typos import suggest
-from bridge.routing.model import Config
-from bridge.services.event_details import find_record
 from bridge.services.lists import (
     DEFAULT_PAGE_ITEMS,
     PageRequest,
@@ -27,7 +25,6 @@ from bridge.services.lists import (
     digest_filters,
     parse_start,
 )
-from bridge.services.selection import check_names
 from bridge.services.where_filters import make_event_test
 from bridge.store.queries.event_lookup import EventHistory
 from bridge.store.queries.filters import Filters
@@ -69,16 +66,14 @@ def read_filters(context: ApiContext, request: ApiRequest) -> Filters:
     """Return the filters of a list of events or deliveries."""
     check_known_names(context, request)
     values = {name: value for name, value in request.values.items() if name not in PAGE_PARAMETERS}
-    clauses = values.pop("where", None)
-    where = make_event_test(clauses, context.config().sources) if clauses else None
-    return Filters(**values, where=where)
+    return _make_filters(context, values)
 
 
 def check_known_names(context: ApiContext, request: ApiRequest) -> None:
     """Raise `ApiProblem` for a name that is neither in routes.yaml nor stored."""
     names = {name: request.values.get(name) for name in ("source", "route", "platform")}
     try:
-        check_names(context.settings, context.database, config=context.config(), **names)
+        context.check_names(**names)
     except UnknownName as error:
         errors = [ParameterError(error.what, str(error), error.near, error.allowed)]
         raise ApiProblem("invalid_parameter", str(error), errors=errors) from None
@@ -118,24 +113,30 @@ def read_body_filters(
         ) from None
 
 
-def make_filters(context: ApiContext, config: Config, values: Mapping[str, Any]) -> Filters:
+def make_filters(context: ApiContext, values: Mapping[str, Any]) -> Filters:
     """Return the filters of a body as the store takes them.
 
     Raises `ApiProblem` for an unknown name.
     """
     names = {name: values.get(name) for name in ("source", "route")}
     try:
-        check_names(context.settings, context.database, config=config, **names)
+        context.check_names(**names)
     except UnknownName as error:
         place = to_pointer("filters", error.what)
         raise invalid_body([BodyError(place, str(error), error.near, error.allowed)]) from None
+    return _make_filters(context, values)
+
+
+def _make_filters(context: ApiContext, values: Mapping[str, Any]) -> Filters:
     clauses = values.get("where")
-    where = make_event_test(clauses, config.sources) if clauses else None
+    where = make_event_test(clauses, context.load_sources()) if clauses else None
     return Filters(**{**values, "where": where})
 
 
 def find_event(context: ApiContext, request: ApiRequest) -> EventHistory:
     """Return the event that an id, or that of a delivery, names. Raises `ApiProblem`."""
+    from bridge.services.event_details import find_record  # lists are read without it
+
     record = look_up(lambda: find_record(context.database, request.ids["id"]))
     if record.found is None:
         raise missing_record(request)

@@ -20,8 +20,8 @@ from bridge.services.runs_by_hand import end_run, start_flow
 from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
+    from bridge.cli.bridge.transport import Shape
     from bridge.routing.model import Config
-    from bridge.services.bridge_reader import Shape
 
 
 @contextmanager

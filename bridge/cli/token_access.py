@@ -17,7 +17,7 @@ from bridge.services.records.bridge_records import NEW_TOKEN, TOKEN
 from bridge.services.store_access import open_or_create_store, open_store
 
 if TYPE_CHECKING:
-    from bridge.services.bridge_reader import Shape
+    from bridge.cli.bridge.transport import Shape
     from bridge.store.db.database import Database
 
 

@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
 
 def list_alerts(
-    database: Database, read_overview: Callable[[], Overview], *, with_contents: bool = True
+    database: Database | None, read_overview: Callable[[], Overview], *, with_contents: bool = True
 ) -> dict[str, JSON]:
-    """Return the alerts that are raised or pending, as `items` and `screen`.
+    """Return the alerts that are raised or pending, none without a store, as `items` and `screen`.
 
     The screen has whether a route subscribes (`notifies`), and whether a worker runs (`works`); by
     the key of an alert that is over, `ends` has the time of its resolution, null if that is due.
     """
+    if database is None:
+        return {"items": [], "screen": {"notifies": True, "works": False, "ends": {}}}
     with database.read() as connection:
         known = list_open(alerts.read(connection).values())
     now = read_overview()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON, Event
 from bridge.core.retention import is_content_deleted
 from bridge.core.times import iso
@@ -169,6 +170,8 @@ class SubmissionItems:
 
     def read_page(self, request: PageRequest = NEWEST) -> ListPage[ExportedSubmission]:
         """Return the submissions among the events of a page, newest first."""
+        if self.oldest_first:
+            raise InvalidRequest("only an NDJSON stream can begin with the oldest")
         page = list_events(self.database, self.filters).read_page(request)
         found = events.whole_events(self.database, [event.id for event, _ in page.items])
         return ListPage(_read_submissions(self.sources, found), page.next, page.looked_until)

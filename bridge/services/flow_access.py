@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from bridge.core.model import JSON
-    from bridge.services.bridge_reader import Shape
     from bridge.services.run_waiting import RunPoll
 
 
@@ -24,7 +23,7 @@ class StartedFlow:
     such flow, with its flows; else empty.
     """
 
-    shape: Shape
+    shape: Mapping[str, JSON]
     notes: Sequence[str]
     hint: str
 
@@ -36,13 +35,13 @@ class FlowAccess(Protocol):
     `InvalidRequest`; a platform that refuses, or that has no such feature, a `BridgeError`.
     """
 
-    def list_flows(self, platform: str | None) -> Shape:
+    def list_flows(self, platform: str | None) -> Mapping[str, JSON]:
         """Return `items`, whether they are `complete`, and the `problems` of those that failed."""
 
-    def list_inputs(self, flow: str) -> Sequence[Shape]:
+    def list_inputs(self, flow: str) -> Sequence[Mapping[str, JSON]]:
         """Return the inputs of a flow."""
 
-    def list_runs(self, flow: str) -> tuple[Sequence[Shape], str]:
+    def list_runs(self, flow: str) -> tuple[Sequence[Mapping[str, JSON]], str]:
         """Return the newest runs of a flow, and a hint if there is no such flow; else empty."""
 
     def check_runs(self, flow: str) -> None:
@@ -54,7 +53,7 @@ class FlowAccess(Protocol):
     def find_run(self, name: str) -> tuple[str, str]:
         """Return the platform and the id of a run: PLATFORM/RUN, or the id of the only platform."""
 
-    def kill_run(self, platform: str, run_id: str) -> Shape:
+    def kill_run(self, platform: str, run_id: str) -> Mapping[str, JSON]:
         """Ask a platform to end a run, and record that."""
 
     def poll_run(self, platform: str, run_id: str) -> RunPoll:

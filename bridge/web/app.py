@@ -104,7 +104,7 @@ def create_app(context: AppContext) -> Flask:
     app.register_error_handler(Exception, _unforeseen)
     readers = ReaderContext(
         settings=settings,
-        database=database,
+        store=database,
         config=config,
         limiter=limiter,
         overview=cached_overview(settings, database, config),

@@ -336,8 +336,8 @@ def test_show_alone_is_the_newest_event(store: Database, folder: Path) -> None:
     assert (empty.exit_code, empty.stdout, empty.stderr) == (
         1,
         "",
-        "Error: no event is stored yet; while `flowbridge serve` runs, flowbridge sample SOURCE --to"
-        " sends one\n",
+        "Error: No events yet.\nStart `flowbridge serve`, then send one: flowbridge sample form --to"
+        " http://127.0.0.1:8080\n",
     )
     for number in range(2):
         event = make_event(str(number), now=NOW + number)

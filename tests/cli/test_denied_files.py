@@ -27,7 +27,7 @@ def ask(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*WITHOUT_RIGHTS, sys.executable, "-m", "bridge", *command],
         cwd=folder,
-        env=environment(),
+        env=environment() | {"FLOWBRIDGE_BIND": "127.0.0.1:0"},
         capture_output=True,
         text=True,
         check=False,

@@ -23,7 +23,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     **dict.fromkeys(
         (
             (
-                "bridge/cli/remote/event_files.py",
+                "bridge/cli/bridge/event_files.py",
                 "hashlib.sha256(content).hexdigest() != file.sha256",
             ),
             ("bridge/config/build/local_keys.py", "one.hash == digest"),

@@ -11,7 +11,7 @@ from typing import Any
 from both_ways import BothWays
 from records import make_delivery, make_event
 
-from bridge.cli.agents.tool_session import ToolSession, read_token
+from bridge.cli.agents.tool_session import ACTOR_PREFIX, ToolSession, read_token
 from bridge.cli.remote.client import AdminClient
 from bridge.cli.remote.server_url import parse_server_url
 from bridge.core.model import DeadKind, Status
@@ -52,7 +52,7 @@ def add_dead_delivery(both: BothWays, reason: str = "HTTP 403") -> str:
 @contextmanager
 def open_session(both: BothWays, token: str) -> Iterator[ToolSession]:
     """Begin a session of an agent in this process."""
-    client = AdminClient(parse_server_url(both.server), token)
+    client = AdminClient(parse_server_url(both.server), token, actor_prefix=ACTOR_PREFIX)
     try:
         yield ToolSession(client, read_token(client))
     finally:

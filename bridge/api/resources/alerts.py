@@ -13,7 +13,7 @@ from bridge.services import alert_list
 def list_alerts(context: ApiContext, request: ApiRequest) -> Answer:
     """Return the alerts that are raised or pending, as `alerts --json`."""
     alerts = alert_list.list_alerts(
-        context.database, context.overview.get, with_contents=request.with_contents
+        context.store, context.overview.get, with_contents=request.with_contents
     )
     return alerts if request.values["screen"] else {"items": alerts["items"]}
 

@@ -20,7 +20,10 @@ CAUSE_FILTERS: Final = tuple(
 
 def list_causes(context: ApiContext, request: ApiRequest) -> Answer:
     """Return the causes of dead deliveries, the most frequent first."""
-    report = group_by_cause(context.database, read_filters(context, request))
+    filters = read_filters(context, request)
+    if context.store is None:
+        return {"items": [], "read_until": None}
+    report = group_by_cause(context.store, filters)
     return {
         "items": [cause.as_json() for cause in report.groups],
         "read_until": iso(report.read_until),

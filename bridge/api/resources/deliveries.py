@@ -15,7 +15,6 @@ from bridge.core.model import JSON, Delivery
 from bridge.services import lists
 from bridge.services.delivery_rows import DeliveryScreens
 from bridge.services.records.delivery_records import DELIVERY
-from bridge.services.unknown_deliveries import read_unknown
 
 
 @ListAnswer
@@ -33,9 +32,11 @@ def list_deliveries(context: ApiContext, request: ApiRequest) -> OpenedList[Deli
         screens = DeliveryScreens(context.database)
         return {"screen": {delivery.id: screens.describe(delivery) for delivery in deliveries}}
 
+    filters = read_filters(context, request)
+    context.note_search(filters, of_deliveries=True)
     return OpenedList(
         name="deliveries",
-        items=lists.list_deliveries(context.database, read_filters(context, request)),
+        items=lists.list_deliveries(context.database, filters),
         describe=describe,
         add_keys=add_screens,
     )
@@ -56,6 +57,8 @@ def show_delivery(context: ApiContext, request: ApiRequest) -> Answer:
 
 def show_evidence(context: ApiContext, request: ApiRequest) -> Answer:
     """Return a delivery with the evidence of its start, as `resolve --json`."""
+    from bridge.services.unknown_deliveries import read_unknown  # lists are read without it
+
     history = find_event(context, request)
     if history.delivery_id is None:
         raise ApiProblem("not_found", "that is the id of an event, not of a delivery")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from bridge.api.body_values import read_value
 from bridge.api.context import BYTES, Answer, ApiContext, ApiRequest, RawAnswer
 from bridge.api.endpoint import Endpoint, ListAnswer, OpenedList
 from bridge.api.explain import explain_event
@@ -23,11 +22,11 @@ from bridge.core.json_text import write_json
 from bridge.core.model import JSON, Delivery, Event
 from bridge.core.scopes import Scope
 from bridge.services import audit, lists
-from bridge.services.event_details import EventDetails, read_event_details
-from bridge.services.event_screen import describe_screen
 from bridge.services.records.event_records import EVENT
-from bridge.store.blobs import BlobStore
-from bridge.store.queries.event_lookup import EventHistory
+
+if TYPE_CHECKING:
+    from bridge.services.event_details import EventDetails
+    from bridge.store.queries.event_lookup import EventHistory
 
 ListedEvent = tuple[Event, Sequence[Delivery]]
 
@@ -43,6 +42,7 @@ def list_events(context: ApiContext, request: ApiRequest) -> OpenedList[ListedEv
         ]
 
     filters = read_filters(context, request).without_own
+    context.note_search(filters, of_deliveries=False)
     return OpenedList(
         name="events", items=lists.list_events(context.database, filters), describe=describe
     )
@@ -54,6 +54,8 @@ def show_event(context: ApiContext, request: ApiRequest) -> Answer:
     details = read_details(context, find_event(context, request), with_reasons=with_screen)
     shape = details.as_json(with_contents=request.with_contents)
     if with_screen:
+        from bridge.services.event_screen import describe_screen
+
         shape["screen"] = describe_screen(details, with_contents=request.with_contents)
     return shape
 
@@ -62,6 +64,8 @@ def read_details(
     context: ApiContext, history: EventHistory, *, with_reasons: bool = False
 ) -> EventDetails:
     """Return everything that is stored of an event."""
+    from bridge.services.event_details import read_event_details
+
     return read_event_details(
         context.database, context.settings, history, with_reasons=with_reasons
     )
@@ -69,12 +73,14 @@ def read_details(
 
 def show_body(context: ApiContext, request: ApiRequest) -> Answer:
     """Return the raw body of an event, or a value of it, and record that it is downloaded."""
+    from bridge.api.body_values import read_value
+
     event = find_event(context, request).event
     pointer = request.values.get(PLACE.name)
     if pointer is None:
         answer = RawAnswer(event.body, f"{event.id}.bin")
     else:
-        value = read_value(event, context.config().sources, pointer)
+        value = read_value(event, context.load_sources(), pointer)
         answer = RawAnswer(write_json(value), f"{event.id}.json", "application/json")
     audit.record(context.database, AuditAction.DOWNLOADED, request.by, f"body of {event.id}")
     return answer
@@ -82,6 +88,8 @@ def show_body(context: ApiContext, request: ApiRequest) -> Answer:
 
 def show_file(context: ApiContext, request: ApiRequest) -> Answer:
     """Return a file of an event, whose bytes are on this machine, and record the download."""
+    from bridge.store.blobs import BlobStore
+
     event = find_event(context, request).event
     sha256 = request.ids["sha256"]
     if sha256 not in {file.sha256 for file in event.files}:

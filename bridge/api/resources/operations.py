@@ -331,7 +331,7 @@ def _select(
 ) -> OperationSelection:
     ids: Sequence[str] = body.get("ids", ())
     config = context.config()
-    wanted = None if filters is None else make_filters(context, config, filters)
+    wanted = None if filters is None else make_filters(context, filters)
     request = SelectionRequest(command=command, how=how, ids=ids, filters=wanted)
     # a run that is named is looked up on its platform
     waits = wait_for_platform(context) if "run_id" in how else nullcontext()

@@ -20,9 +20,8 @@ from bridge.api.parameters import (
 from bridge.api.selection import check_known_names, look_up
 from bridge.core.model import JSON, Reject
 from bridge.core.scopes import Scope
-from bridge.providers.signatures.key_source import NO_KEYS
 from bridge.services import lists
-from bridge.services.rejects import DiagnosedReject, RejectReview, complete_config
+from bridge.services.rejects import DiagnosedReject
 from bridge.store.inbound import rejects
 
 
@@ -49,9 +48,8 @@ def show_reject(context: ApiContext, request: ApiRequest) -> Answer:
 def _make_view(
     context: ApiContext, request: ApiRequest, *, whole: bool = False
 ) -> Callable[[Reject], dict[str, JSON]]:
-    """Return the function that describes rejects. It fetches no keys that senders publish."""
-    config = complete_config(context.settings, context.database, context.config())
-    review = RejectReview(config, NO_KEYS)
+    """Return the function that describes rejects."""
+    review = context.make_reject_review()
 
     def describe(reject: Reject) -> dict[str, JSON]:
         diagnosed = (

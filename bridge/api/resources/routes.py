@@ -19,7 +19,6 @@ from bridge.core.status import Overview
 from bridge.routing.model import Config
 from bridge.services.config_views import mask_config
 from bridge.services.records.status_records import ROUTE, ROUTE_DETAILS
-from bridge.services.selection import check_names
 from bridge.services.shadow_comparison import ShadowComparison
 from bridge.services.shadow_pairs import ShadowPair, default_since, pair_routes
 from bridge.store.queries.filters import Filters
@@ -104,15 +103,14 @@ def compare_shadow(context: ApiContext, request: ApiRequest) -> Answer:
 
 def _pair_routes(context: ApiContext, request: ApiRequest) -> ShadowPair:
     """Return the routes to compare. Raises `ApiProblem` where one of them does not exist."""
-    config = context.config()
     new = request.ids["name"]
     try:
-        check_names(context.settings, context.database, route=new, config=config)
+        context.check_names(route=new)
     except UnknownName as error:
         raise ApiProblem("not_found", str(error)) from None
     try:
-        pair = pair_routes(config, new, request.values["live"])
-        check_names(context.settings, context.database, route=pair.live, config=config)
+        pair = pair_routes(context.config(), new, request.values["live"])
+        context.check_names(route=pair.live)
     except UnknownName as error:
         wrong = ParameterError("live", str(error), error.near, error.allowed)
         raise ApiProblem("invalid_parameter", str(error), errors=[wrong]) from None

@@ -21,7 +21,7 @@ def list_conditions(context: ApiContext, request: ApiRequest) -> Answer:
 
 def _read_status(context: ApiContext, request: ApiRequest) -> StatusReport:
     now = context.read_overview(with_contents=request.with_contents)
-    return read_status(context.settings, context.database, now)
+    return read_status(context.settings, context.store, now)
 
 
 ENDPOINTS: Final = (

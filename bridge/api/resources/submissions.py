@@ -36,7 +36,7 @@ def list_all_submissions(
         name="submissions",
         items=SubmissionItems(
             context.database,
-            context.config().sources,
+            context.load_sources(),
             replace(filters, spam=bool(filters.spam)),
             oldest_first=request.values["order"] == OLDEST,
         ),

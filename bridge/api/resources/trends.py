@@ -25,7 +25,7 @@ def read_trend(context: ApiContext, request: ApiRequest) -> TrendPoints:
     values = request.values
     only = {name: values[name] for name in LABELS if values[name] is not None}
     return read_trends(
-        context.database, values["name"], values["since"], time.time(), values["step"], only
+        context.store, values["name"], values["since"], time.time(), values["step"], only
     )
 
 

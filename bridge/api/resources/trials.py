@@ -123,7 +123,7 @@ def _select(context: ApiContext, request: ApiRequest) -> TrialEvents:
             raise invalid_body(errors)
         return TrialEvents(named.ids)
     values = read_body_filters(request, body.get("filters", {}), OPERATION_FILTERS, "trials")
-    filters = make_filters(context, context.config(), values)
+    filters = make_filters(context, values)
     try:
         return select_trial_events(context.database, filters, body.get("limit", 0))
     except InvalidRequest as error:

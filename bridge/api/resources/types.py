@@ -19,7 +19,6 @@ from bridge.routing.schemas.drift import compare_schemas
 from bridge.routing.schemas.inference import MAX_SCHEMA_DEPTH
 from bridge.services import event_types
 from bridge.services.event_types import InferredSchema
-from bridge.services.selection import check_names
 
 TURN_NAME: Final = "types"  # of the lock for one search at once
 NAMED_SOURCE: Final = replace(SOURCE, doc="The source of the events.", is_required=True)
@@ -45,7 +44,7 @@ def list_types(context: ApiContext, request: ApiRequest) -> Answer:
     check_known_names(context, request)
     source = request.values["source"]
     with _take_turn(context) as seconds:
-        types = event_types.list_types(context.database, source, seconds=seconds)
+        types = event_types.list_types(context.store, source, seconds=seconds)
     return event_types.types_json(types)
 
 
@@ -59,9 +58,7 @@ def compare_schema(context: ApiContext, request: ApiRequest) -> Answer:
     """Return what is new or gone since a schema that is sent, as `types --drift`."""
     body = request.body
     try:
-        check_names(
-            context.settings, context.database, source=body["source"], config=context.config()
-        )
+        context.check_names(source=body["source"])
     except UnknownName as error:
         raise invalid_body([BodyError("/source", str(error), error.near, error.allowed)]) from None
     now = _infer(context, body["source"], body["type"])
@@ -72,7 +69,7 @@ def compare_schema(context: ApiContext, request: ApiRequest) -> Answer:
 
 
 def _infer(context: ApiContext, source: str, type_: str) -> InferredSchema:
-    sources = context.config().sources
+    sources = context.load_sources()
 
     def infer(seconds: float) -> InferredSchema:
         return event_types.infer_schema(context.database, sources, source, type_, seconds=seconds)

@@ -10,8 +10,8 @@ from typing import Final
 from bridge.cli.agents.answer_cuts import CutAnswer, cut_answer
 from bridge.cli.agents.proposals import SessionProposals
 from bridge.cli.agents.tool_answers import ToolAnswer, mark_data
+from bridge.cli.bridge.client import Bridge
 from bridge.cli.remote.client import AdminClient
-from bridge.cli.remote.remote_bridge import RemoteBridge
 from bridge.core.model import JSON
 from bridge.core.plurals import pluralize
 from bridge.core.scopes import Scope
@@ -50,7 +50,7 @@ class ToolContext:
     """The bridge that a session asks, and the proposals of the session."""
 
     client: AdminClient
-    bridge: RemoteBridge
+    bridge: Bridge
     make_boundary: Callable[[], str]
     proposals: SessionProposals = field(default_factory=SessionProposals)
 

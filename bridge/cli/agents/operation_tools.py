@@ -10,7 +10,7 @@ from bridge.api.resources.operations import OPERATION_BODY
 from bridge.cli.agents.agent_tool import AgentTool, Effect, ToolContext, answer_data
 from bridge.cli.agents.reading_tools import find_endpoint
 from bridge.cli.agents.tool_answers import ToolAnswer
-from bridge.cli.remote.request_parts import quote_id
+from bridge.cli.bridge.request_parts import quote_id
 from bridge.core.model import JSON
 from bridge.core.timings import TIMINGS
 from bridge.services.operation_commands import COMMANDS, OperationCommand, count_items, find_words

@@ -10,8 +10,8 @@ from bridge.api.endpoint import Endpoint
 from bridge.api.parameters import BEFORE, LIMIT, SCREEN, Parameter
 from bridge.api.problems import BodyError
 from bridge.cli.agents.proposals import RefusedCall
-from bridge.cli.remote.client import Query
-from bridge.cli.remote.request_parts import quote_id
+from bridge.cli.bridge.request_parts import quote_id
+from bridge.cli.bridge.transport import Query
 from bridge.core.json_text import write_json
 from bridge.core.model import JSON
 from bridge.core.scopes import Scope
@@ -158,7 +158,10 @@ def _describe_part(name: str) -> Schema:
 
 
 def _write_value(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    """Return the text of a value. Raises `UnicodeError` for one that cannot be sent."""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    text.encode()
+    return text
 
 
 def _describe(one: Parameter) -> Schema:

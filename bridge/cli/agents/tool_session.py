@@ -15,8 +15,8 @@ from bridge.cli.agents.reading_tools import build_reading_tools
 from bridge.cli.agents.tool_answers import ToolAnswer, mark_data, report_refusal
 from bridge.cli.agents.tool_schemas import check_arguments
 from bridge.cli.agents.trial_tool import build_trial_tool
+from bridge.cli.bridge.client import Bridge
 from bridge.cli.remote.client import AdminClient
-from bridge.cli.remote.remote_bridge import RemoteBridge
 from bridge.core.errors import BridgeError
 from bridge.core.model import JSON
 from bridge.core.printable_text import escape_lines
@@ -69,7 +69,7 @@ class ToolSession:
         self._all = build_tools(token.scopes)
         self._context = ToolContext(
             client=client,
-            bridge=RemoteBridge(client, actor_prefix=ACTOR_PREFIX),
+            bridge=Bridge(client),
             make_boundary=lambda: secrets.token_hex(BOUNDARY_BYTES),
         )
 

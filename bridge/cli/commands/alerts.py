@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from bridge.cli.bridge_access import open_bridge
+from bridge.cli.bridge.access import open_bridge
 from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.numbers import BoundedNumber
 from bridge.cli.options import AS_JSON
@@ -27,8 +27,8 @@ from bridge.services.usable_config import load_present
 from bridge.store.inbound import events
 
 if TYPE_CHECKING:
+    from bridge.cli.bridge.transport import Shape
     from bridge.routing.model import Config
-    from bridge.services.bridge_reader import Shape
     from bridge.store.db.database import Database
 
 COLUMNS = (

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.bridge_access import open_bridge
+from bridge.cli.bridge.access import open_bridge
 from bridge.cli.options import AS_JSON, SINCE, limit_option
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
@@ -14,7 +14,7 @@ from bridge.core.audit import AuditAction
 from bridge.services.records.bridge_records import AUDIT_ENTRY
 
 if TYPE_CHECKING:
-    from bridge.services.bridge_reader import Shape
+    from bridge.cli.bridge.transport import Shape
 
 COLUMNS = (
     Column("at", whole=True),

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.bridge_access import open_bridge
+from bridge.cli.bridge.access import open_bridge
 from bridge.cli.options import AS_JSON, FilteredCommand, filter_options
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 from bridge.services.records.json_record import expect_shape, parse_time, require_time
 
 if TYPE_CHECKING:
-    from bridge.services.bridge_reader import Shape
+    from bridge.cli.bridge.transport import Shape
 
 MAX_ROUTES_SHOWN = 3
 COLUMNS = (

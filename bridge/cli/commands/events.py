@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from bridge.cli.bridge_access import open_bridge
+from bridge.cli.bridge.access import open_bridge
 from bridge.cli.options import AS_JSON, FilteredCommand, filter_options
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
@@ -20,7 +20,8 @@ from bridge.services.records.event_records import EVENT
 from bridge.services.records.json_record import expect_shape
 
 if TYPE_CHECKING:
-    from bridge.services.bridge_reader import BridgeReader, Shape
+    from bridge.cli.bridge.client import Bridge
+    from bridge.cli.bridge.transport import Shape
 
 MAX_COUNTED_EVENTS: Final = 100  # of flowbridge's own, which a list leaves out
 EVENT_COLUMNS = (
@@ -83,7 +84,7 @@ def events(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -
             _say_left_out(bridge, chosen, times[-1] if times and count == limit else None)
 
 
-def _say_left_out(bridge: BridgeReader, chosen: Mapping[str, Any], oldest: float | None) -> None:
+def _say_left_out(bridge: Bridge, chosen: Mapping[str, Any], oldest: float | None) -> None:
     """Print how many of flowbridge's own events a list leaves out, since its `oldest`, if any."""
     from bridge.store.queries.filters import Filters
 
@@ -165,7 +166,7 @@ def _delivery_cells(rows: Iterable[ListedDelivery], wrong: list[str]) -> Iterato
             yield created, one.id, one.route, row.status, one.flow, row.note
 
 
-def _after(count: int, limit: int, what: str, bridge: BridgeReader, *, is_filtered: bool) -> None:
+def _after(count: int, limit: int, what: str, bridge: Bridge, *, is_filtered: bool) -> None:
     """Print a note where a list was cut, or is empty."""
     if count and count == limit and output.on_terminal():
         output.say(f"the newest {limit}; --limit 0 lists all")
@@ -174,4 +175,4 @@ def _after(count: int, limit: int, what: str, bridge: BridgeReader, *, is_filter
     if is_filtered:
         output.say(f"No matching {what}. Without filters: flowbridge {what}")
         return
-    output.say(bridge.explain_empty(what))
+    output.say(bridge.transport.explain_empty(what))

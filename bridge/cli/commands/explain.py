@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridge.cli.body_file import read_body_file
+from bridge.cli.bridge.client import Bridge
 from bridge.cli.command_choices import write_choices
 from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.completion_values import complete_ids, complete_routes, complete_sources
 from bridge.cli.options import AS_JSON, wrong_usage
 from bridge.cli.remote.connection import open_remote
-from bridge.cli.remote.remote_bridge import RemoteBridge
 from bridge.cli.ui import output
 from bridge.cli.usable_config import say_unusable
 from bridge.core.errors import NotFound, Refused
@@ -31,8 +31,8 @@ from bridge.services.given_requests import MAX_HEADERS, GivenRequest, parse_head
 from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
+    from bridge.cli.bridge.transport import Shape
     from bridge.config.settings import Settings
-    from bridge.services.bridge_reader import Shape
     from bridge.services.explanations import EventExplanation
 
 
@@ -108,7 +108,7 @@ def explain(config: str | None, /, event: str | None, as_json: bool, **options: 
     server = find_server()
     if server is not None:
         _refuse_local_options(options)
-        with open_remote(server, RemoteBridge) as bridge:
+        with open_remote(server, Bridge) as bridge:
             found = bridge.explain(event, when=options["when"], route=options["route"])
     else:
         found = _explain_here(settings_of(config), event, options)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.bridge_access import open_bridge
+from bridge.cli.bridge.access import open_bridge
 from bridge.cli.options import FilteredCommand, filter_options
 from bridge.cli.ui import output
 

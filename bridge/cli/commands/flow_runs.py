@@ -21,7 +21,7 @@ from bridge.core.outcomes import OutcomeKind, RunReport
 from bridge.services.records.json_record import expect_shape, parse_time
 
 if TYPE_CHECKING:
-    from bridge.services.bridge_reader import Shape
+    from bridge.cli.bridge.transport import Shape
     from bridge.services.flow_access import FlowAccess, StartedFlow
 
 NO_DELIVERY = "no delivery"  # in the list of runs: started by another program, or by hand

@@ -16,7 +16,7 @@ from bridge.core.model import JSON
 from bridge.services.records.json_record import expect_shape
 
 if TYPE_CHECKING:
-    from bridge.services.bridge_reader import Shape
+    from bridge.cli.bridge.transport import Shape
 
 FLOW_COLUMNS = (
     Column("platform", whole=True),

@@ -44,9 +44,9 @@ def mcp() -> None:
             "flowbridge mcp needs the Python package mcp: install it beside flowbridge, by"
             f" {sys.executable} -m pip install mcp, or pipx inject flowbridge mcp"
         ) from error
-    from bridge.cli.agents.tool_session import ToolSession, read_token
+    from bridge.cli.agents.tool_session import ACTOR_PREFIX, ToolSession, read_token
 
-    with open_admin_client(server) as client:
+    with open_admin_client(server, ACTOR_PREFIX) as client:
         token = read_token(client)
         session = ToolSession(client, token)
         scopes = ", ".join(list_scopes(token.scopes))

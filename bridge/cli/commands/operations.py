@@ -12,7 +12,7 @@ from bridge.cli.actions import run
 from bridge.cli.actions.confirmation import MAX_EXAMPLES, confirm_operation
 from bridge.cli.actions.rate_option import RATE
 from bridge.cli.actions.request import DRY_RUN, YES, OperationRequest
-from bridge.cli.bridge_access import open_bridge
+from bridge.cli.bridge.access import open_bridge
 from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.numbers import BoundedNumber
 from bridge.cli.options import AS_JSON, SINCE, limit_option, wrong_usage
@@ -26,7 +26,7 @@ from bridge.services.records.operation_records import OPERATION, STEP, read_stat
 from bridge.services.store_access import open_store_to_change
 
 if TYPE_CHECKING:
-    from bridge.services.bridge_reader import Shape
+    from bridge.cli.bridge.transport import Shape
 
 COLUMNS = (
     Column("began", whole=True),

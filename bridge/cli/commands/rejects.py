@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridge.cli.actions.request import OperationRequest, operation_options
-from bridge.cli.bridge_access import open_bridge
+from bridge.cli.bridge.access import open_bridge
 from bridge.cli.command_choices import write_choices
 from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.option_types import TimeParam
@@ -20,7 +20,7 @@ from bridge.services.records.json_record import expect_shape
 from bridge.services.store_access import open_store_to_change
 
 if TYPE_CHECKING:
-    from bridge.services.bridge_reader import Shape
+    from bridge.cli.bridge.transport import Shape
 
 MAX_STEPS = 3  # that are printed below the list
 COLUMNS = (
@@ -65,7 +65,7 @@ def rejects(
             )
         for step in [*steps][:MAX_STEPS]:
             output.say(f"Next: {step}")
-        for note in bridge.explain_unset(source):
+        for note in bridge.transport.explain_unset(source):
             output.say(note)
 
 

@@ -10,14 +10,14 @@ from typing import Any, Final
 
 import click
 
-from bridge.cli.bridge_access import open_authoring
+from bridge.cli.bridge.access import open_bridge
+from bridge.cli.bridge.transport import Shape
 from bridge.cli.command_choices import write_choices
 from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.options import AS_JSON, SINCE, UNTIL, FilteredCommand, add_options
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 from bridge.routing.model import Mode
-from bridge.services.bridge_reader import Shape
 from bridge.services.records.json_record import expect_shape
 from bridge.services.shadow_comparison import ShadowResult
 from bridge.services.shadow_pairs import default_since
@@ -91,7 +91,7 @@ def shadow(
         return
     since = chosen["since"] if chosen["since"] is not None else default_since(time.time())
     totals = ShadowTotals()
-    with open_authoring(config) as bridge:
+    with open_bridge(config) as bridge:
         for page in bridge.compare_shadow(new, old, since=since, until=chosen["until"]):
             with expect_shape():
                 totals.add(page)
@@ -102,7 +102,7 @@ def shadow(
             output.json_line({"summary": totals.as_json()})
         elif totals.counts:
             _print(totals)
-            _say_next_steps(totals, bridge.find_mode_place(new))
+            _say_next_steps(totals, bridge.transport.find_mode_place(new))
         else:
             output.say(f"The route {new} planned no shadow deliveries since {output.utc(since)}.")
     if not as_json:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.bridge_access import open_bridge
+from bridge.cli.bridge.access import open_bridge
 from bridge.cli.command_settings import find_server
 from bridge.cli.completion_values import complete_ids
 from bridge.cli.options import AS_JSON
@@ -16,7 +16,8 @@ from bridge.cli.ui import output
 from bridge.services.records.event_records import REJECT_DETAILS
 
 if TYPE_CHECKING:
-    from bridge.services.bridge_reader import NamedShape, Shape
+    from bridge.cli.bridge.client import NamedRecord
+    from bridge.cli.bridge.transport import Shape
 
 
 NO_FILES = "a reject has no files: flowbridge stores none for requests that failed verification"
@@ -111,7 +112,7 @@ def _print_event(shape: Shape, *, with_body: bool, is_folded: bool) -> None:
         print_event(screen, with_body=with_body, is_folded=is_folded)
 
 
-def _print_reject(record: NamedShape, *, with_body: bool, is_folded: bool) -> None:
+def _print_reject(record: NamedRecord, *, with_body: bool, is_folded: bool) -> None:
     from bridge.cli.ui.event_view import print_reject
     from bridge.services.records.json_record import expect_shape
     from bridge.services.rejects import list_reasons

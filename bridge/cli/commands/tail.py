@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.bridge_access import open_bridge
+from bridge.cli.bridge.access import open_bridge
+from bridge.cli.bridge.changes import BridgeChange
 from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.options import AS_JSON, FilteredCommand, filter_options
 from bridge.cli.ui import output, tables
 from bridge.core.model import Reject
-from bridge.services.bridge_reader import ChangeShape
 from bridge.services.delivery_states import describe_status
 from bridge.services.records.delivery_records import DELIVERY
 from bridge.services.records.event_records import EVENT
@@ -23,8 +23,9 @@ from bridge.services.records.json_record import expect_shape, require_time
 from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
+    from bridge.cli.bridge.client import Bridge
+    from bridge.cli.bridge.transport import Shape
     from bridge.config.settings import Settings
-    from bridge.services.bridge_reader import BridgeReader, Shape
     from bridge.store.db.database import Database
 
 POLL_SECONDS = 0.3
@@ -98,14 +99,14 @@ def _waiting(chosen: Mapping[str, Any], *, runs: bool) -> str:
 
 
 def follow_changes(
-    bridge: BridgeReader, chosen: Mapping[str, Any], *, before: int, as_json: bool, note: str
+    bridge: Bridge, chosen: Mapping[str, Any], *, before: int, as_json: bool, note: str
 ) -> None:
     """Print the newest `before` events and the note, then print every change; does not return."""
     changes = bridge.follow_changes(chosen)
     for shape in reversed(list(bridge.list_events(chosen, before) if before else ())):
         with expect_shape():
             at = require_time(shape["received_at"])
-        print_change(ChangeShape(at, event=shape), as_json=as_json)
+        print_change(BridgeChange(at, event=shape), as_json=as_json)
     output.say(note)
     while True:
         for change in changes.read_changes():
@@ -113,7 +114,7 @@ def follow_changes(
         pause(changes.poll_seconds)
 
 
-def print_change(change: ChangeShape, *, as_json: bool) -> None:
+def print_change(change: BridgeChange, *, as_json: bool) -> None:
     """Print one change on a line."""
     if as_json:
         output.json_line(change.event or change.delivery)

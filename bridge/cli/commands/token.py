@@ -17,7 +17,7 @@ from bridge.core.scopes import SCOPE_PRESETS, SCOPE_SUMMARIES, list_scopes
 from bridge.services.records.json_record import expect_shape, parse_time
 
 if TYPE_CHECKING:
-    from bridge.services.bridge_reader import Shape
+    from bridge.cli.bridge.transport import Shape
 
 #: The keys of a new token in JSON.
 NEW_KEYS = ("id", "name", "scopes", "ends_at", "token")

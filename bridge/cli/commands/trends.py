@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.bridge_access import open_bridge
+from bridge.cli.bridge.access import open_bridge
 from bridge.cli.option_types import DurationParam, TimeParam
 from bridge.cli.options import AS_JSON, wrong_usage
 from bridge.cli.ui import output, tables
@@ -17,7 +17,7 @@ from bridge.services.records.json_record import expect_shape, parse_time
 from bridge.services.trends import find_trend
 
 if TYPE_CHECKING:
-    from bridge.services.bridge_reader import Shape
+    from bridge.cli.bridge.transport import Shape
 
 DEFAULT_SECONDS = 3600.0
 MAX_SERIES_SHOWN = 5

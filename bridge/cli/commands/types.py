@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from bridge.cli.bridge_access import open_authoring
+from bridge.cli.bridge.access import open_bridge
 from bridge.cli.completion_values import complete_sources
 from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output, tables
@@ -16,8 +16,8 @@ from bridge.cli.ui.tables import Column
 from bridge.services.records.json_record import expect_shape, parse_time, require_time
 
 if TYPE_CHECKING:
+    from bridge.cli.bridge.transport import Shape
     from bridge.routing.schemas.drift import SchemaChange
-    from bridge.services.bridge_reader import Shape
 
 MAX_SCHEMA_FILE_BYTES = 8 * 1024 * 1024
 TYPE_COLUMNS = (
@@ -84,7 +84,7 @@ def types(
     if schema_type is not None and source is None:
         raise click.UsageError("--schema needs the name of a source: flowbridge types SOURCE")
     before = None if file is None else _read_schema(file)
-    with open_authoring(config) as bridge:
+    with open_bridge(config) as bridge:
         if schema_type is None or source is None:
             _print_types(bridge.list_types(source), source, type_, as_json=as_json)
             return

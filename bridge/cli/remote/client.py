@@ -2,51 +2,66 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 import orjson
 
 from bridge import __version__
-from bridge.cli.remote.server_problems import Problem, explain_status, read_problem
+from bridge.cli.bridge.transport import PAGE_ITEMS, Query, Shape, follow_pages
+from bridge.cli.remote.server_problems import (
+    MAX_ANSWER_BYTES,
+    Problem,
+    ServerError,
+    explain_status,
+    read_problem,
+)
 from bridge.cli.remote.server_url import API_PATH, ServerUrl, is_loopback
-from bridge.core.errors import BridgeError, InvalidRequest, NotFound
+from bridge.core.errors import BridgeError, InvalidRequest
 from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import JSON
+from bridge.services.operations import name_actor
 from bridge.services.records.json_record import UNREADABLE, UnreadableAnswer
 from bridge.system.boot_clock import Deadline
 from bridge.system.http_client import HttpClient, OpenAnswer
 
+if TYPE_CHECKING:
+    from bridge.services.exports import SubmissionList
+
 TIMEOUT_SECONDS: Final = 60.0  # of one request
-MAX_ANSWER_BYTES: Final = 256 * 1024 * 1024  # an event has a body of at most 25 MiB, escaped
 MIN_WAIT_SECONDS: Final = 1.0  # before a request is sent again
 MAX_WAIT_SECONDS: Final = 60.0  # of all waits for one answer, as Retry-After asks
 MAX_PROBLEM_BYTES: Final = 64 * 1024
-MAX_CURSOR_CHARS: Final = 100
-PAGE_ITEMS: Final = 500
-PAGE_REJECTS: Final = 20
 WAIT_STATUSES: Final = (429, 503)
 LONG_WAIT_SECONDS: Final = 3.0  # that are said
 STREAM_WAIT_SECONDS: Final = 300.0  # for the next record: a search may read much between two
 NDJSON: Final = "application/x-ndjson"
-#: Query parameters: pairs of a name and a text.
-Query = list[tuple[str, str]]
-
-
-class ServerError(BridgeError):
-    """The server could not be reached, refused the request, or is no bridge."""
+#: Problems whose sentence is for the person who gave the command.
+KNOWN_PROBLEMS: Final = (
+    "not_found",
+    "ambiguous_id",
+    "invalid_parameter",
+    "cursor_of_another_list",
+    "invalid_body",
+    "platform_failed",
+)
+ACTOR_VARIABLE: Final = "FLOWBRIDGE_ACTOR"
 
 
 class AdminClient:
     """Asks the admin API of one bridge, with one token that goes to no other host.
 
-    `next_step`: what to do where the token is refused, None for a login.
+    `next_step`: what to do where the token is refused, None for a login. `actor_prefix` stands
+    before the name of the actor that is recorded with a change.
     """
+
+    poll_seconds = 1.0
 
     def __init__(
         self,
@@ -56,8 +71,10 @@ class AdminClient:
         sleep: Callable[[float], None] = time.sleep,
         say: Callable[[str], None] = lambda _: None,
         next_step: str | None = None,
+        actor_prefix: str = "",
     ) -> None:
         self.server = server
+        self._actor_prefix = actor_prefix
         self._next_step = next_step or f"flowbridge login {server}"
         self._token = token
         self._sleep = sleep
@@ -73,7 +90,7 @@ class AdminClient:
         """Close the connection."""
         self._http.close()
 
-    def get(self, path: str, query: Query | None = None) -> dict[str, JSON]:
+    def get(self, path: str, query: Query | None = None) -> Shape:
         """GET a path of the admin API and return its JSON object.
 
         `NotFound` where there is no such record, `InvalidRequest` for a parameter that is not
@@ -81,7 +98,7 @@ class AdminClient:
         """
         return self._read(self._send("GET", path + _write_query(query or [])))
 
-    def get_answer(self, path: str) -> tuple[Answer, dict[str, JSON]]:
+    def get_answer(self, path: str) -> tuple[Answer, Shape]:
         """GET a path, and return the answer with its headers, and its JSON object; see `get`."""
         answer = self._send("GET", path)
         return answer, self._read(answer)
@@ -91,15 +108,21 @@ class AdminClient:
         path += _write_query(query or [])
         return self._send("GET", path, most=most + MAX_PROBLEM_BYTES).body
 
-    def post(self, path: str, body: JSON | None, headers: Mapping[str, str]) -> dict[str, JSON]:
+    def post(self, path: str, body: JSON | None = None) -> Shape:
         """POST JSON, or without a body, and return the JSON object of the answer; see `get`."""
-        return self._read(self._send("POST", path, body, headers))
+        return self._read(self._send("POST", path, body, self._name_actor()))
 
-    def delete(self, path: str, headers: Mapping[str, str]) -> None:
+    def delete(self, path: str) -> None:
         """DELETE a path of the admin API; see `get`."""
-        self._send("DELETE", path, None, headers)
+        self._send("DELETE", path, None, self._name_actor())
 
-    def _read(self, answer: Answer) -> dict[str, JSON]:
+    def _name_actor(self) -> dict[str, str]:
+        """Return the header with the actor of this machine."""
+        actor = self._actor_prefix + name_actor(os.environ.get(ACTOR_VARIABLE, ""))
+        shown = actor.encode().decode("latin-1") if actor.isprintable() else ""
+        return {"X-Flowbridge-Actor": shown} if shown else {}
+
+    def _read(self, answer: Answer) -> Shape:
         try:
             found = orjson.loads(answer.body)
         except orjson.JSONDecodeError:
@@ -109,28 +132,40 @@ class AdminClient:
         return found
 
     def list_pages(
-        self, path: str, query: Query, before: str | None = None
-    ) -> Iterator[dict[str, JSON]]:
-        """Yield the pages of a list after the cursor `before`, until there is no further one.
+        self,
+        path: str,
+        query: Query,
+        limit: int,
+        *,
+        most: int = PAGE_ITEMS,
+        before: str | None = None,
+    ) -> Iterator[Shape]:
+        """Yield the pages of a list; the last may have more items than `limit` leaves."""
+        size = ("limit", str(min(limit, most) if limit else most))
+        try:
+            yield from follow_pages(lambda more: self.get(path, [*query, size, *more]), before)
+        except UnreadableAnswer:
+            raise UnreadableAnswer(f"{self.server}: {UNREADABLE}") from None
 
-        `UnreadableAnswer` also for a cursor that came before: the list would have no end.
-        """
-        used = {before}
-        while True:
-            more: Query = [] if before is None else [("before", before)]
-            page = self.get(path, [*query, *more])
-            following = page.get("next")
-            items = page.get("items")
-            is_list = isinstance(items, list) and all(isinstance(one, dict) for one in items)
-            is_cursor = isinstance(following, str) and 0 < len(following) <= MAX_CURSOR_CHARS
-            is_new = following is None or (is_cursor and following not in used)
-            if not is_list or not is_new:
-                raise UnreadableAnswer(f"{self.server}: {UNREADABLE}")
-            yield page
-            if following is None:
-                return
-            before = following
-            used.add(before)
+    @contextmanager
+    def open_submissions(self, query: Query) -> Iterator[SubmissionList]:
+        """Yield the form submissions, oldest first."""
+        from bridge.cli.remote.submissions import open_submissions
+
+        with open_submissions(self, query) as submissions:
+            yield submissions
+
+    def explain_unset(self, source: str | None) -> Iterator[str]:  # noqa: ARG002 - of the protocol
+        """Yield nothing: the status names secrets that are not set."""
+        return iter(())
+
+    def find_mode_place(self, route: str) -> str | None:  # noqa: ARG002 - of the protocol
+        """Return None: the files are on the bridge's machine."""
+        return None
+
+    def explain_empty(self, what: str) -> str:
+        """Return that nothing is stored there."""
+        return f"No {what} on {self.server} yet."
 
     @contextmanager
     def open_stream(self, path: str, query: Query) -> Iterator[OpenAnswer]:
@@ -210,22 +245,23 @@ class AdminClient:
         problem = read_problem(answer)
         if problem is None:
             raise ServerError(f"{self.server} {explain_status(answer)}")
-        raise problem.add_hints(self._to_error(problem))
+        raise self._to_error(problem)
 
     def _to_error(self, problem: Problem) -> BridgeError:
-        if problem.word in ("not_found", "ambiguous_id"):
-            return NotFound(problem.detail)
-        if problem.word in ("invalid_parameter", "cursor_of_another_list", "invalid_body"):
-            lead = "" if problem.is_own else f"{self.server} refused the request: "
-            return InvalidRequest(lead + problem.detail)
-        if problem.word == "platform_failed":
-            return BridgeError(problem.detail)
+        if problem.word in KNOWN_PROBLEMS:
+            return problem.make_error(f"{self.server} refused the request: ")
         next_step = f". Next: {self._next_step}" if problem.word == "unauthorized" else ""
-        return ServerError(f"{self.server} refused: {problem.detail}{next_step}")
+        return problem.add_hints(ServerError(f"{self.server} refused: {problem.detail}{next_step}"))
 
 
 def _write_query(query: Query) -> str:
-    pairs = [f"{name}={quote(value, safe='')}" for name, value in query]
+    """Return a query string. `InvalidRequest` for a text that is not valid Unicode."""
+    pairs = []
+    for name, text in query:
+        try:
+            pairs.append(f"{name}={quote(text, safe='')}")
+        except UnicodeError:
+            raise InvalidRequest(f"--{name}: with --server it must be valid UTF-8") from None
     return f"?{'&'.join(pairs)}" if pairs else ""
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bridge.cli.remote.client import ServerError
+from bridge.cli.bridge.client import Bridge
+from bridge.cli.bridge.transport import Shape
 from bridge.cli.remote.connection import open_remote
-from bridge.cli.remote.remote_bridge import RemoteBridge
 from bridge.cli.remote.sent_files import name_here, read_files
+from bridge.cli.remote.server_problems import ServerError
 from bridge.cli.ui.check_view import CheckAnswer
 from bridge.core.errors import ConfigError, InvalidRequest
-from bridge.services.bridge_reader import Shape
 from bridge.services.config_checks.report import ProjectReport
 from bridge.services.records.json_record import expect_shape
 
@@ -28,7 +28,7 @@ def check_remote(server: str, name: str) -> CheckAnswer:
             raise ConfigError(sent.problems)
     except ConfigError as error:
         return CheckAnswer.of_report(name, ProjectReport(error.problems, refused=True))
-    with open_remote(server, RemoteBridge) as bridge:
+    with open_remote(server, Bridge) as bridge:
         try:
             found = bridge.post("/configs/check", {"text": sent.text, "files": dict(sent.others)})
         except InvalidRequest as error:

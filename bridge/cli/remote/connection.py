@@ -28,7 +28,7 @@ def open_remote(url: str, make: Callable[[AdminClient], T]) -> Iterator[T]:
 
 
 @contextmanager
-def open_admin_client(url: str) -> Iterator[AdminClient]:
+def open_admin_client(url: str, actor_prefix: str = "") -> Iterator[AdminClient]:
     """Open the admin API at a URL, with the token of FLOWBRIDGE_TOKEN or of `flowbridge login`.
 
     A parameter that the bridge does not accept is wrong usage.
@@ -40,7 +40,13 @@ def open_admin_client(url: str) -> Iterator[AdminClient]:
         if os.environ.get(TOKEN_VARIABLE)
         else None
     )
-    client = AdminClient(server, find_token(server), say=output.say, next_step=next_step)
+    client = AdminClient(
+        server,
+        find_token(server),
+        say=output.say,
+        next_step=next_step,
+        actor_prefix=actor_prefix,
+    )
     try:
         with wrong_usage():
             yield client

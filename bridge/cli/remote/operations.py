@@ -22,9 +22,9 @@ from bridge.cli.actions.confirmation import (
 )
 from bridge.cli.actions.request import OperationRequest
 from bridge.cli.actions.run import OutcomePrinter
+from bridge.cli.bridge.client import Bridge
 from bridge.cli.command_settings import command_timings
 from bridge.cli.remote.connection import open_remote
-from bridge.cli.remote.remote_bridge import RemoteBridge
 from bridge.cli.ui import output
 from bridge.cli.ui.run_progress import INTERRUPTED
 from bridge.core.errors import BridgeError
@@ -54,7 +54,7 @@ def run_remote_operation(
         "command": command,
         "how": {name: value for name, value in options.items() if value},
     }
-    with open_remote(server, RemoteBridge) as bridge:
+    with open_remote(server, Bridge) as bridge:
         request |= {"ids": list(names)} if names else {"filters": bridge.describe(asked.chosen)}
         found = bridge.post("/operations", request | {"mode": "dry_run"})
         with expect_shape():
@@ -82,7 +82,7 @@ def resume_remote_operation(server: str, id_: str, asked: OperationRequest) -> N
     """Resume an operation on the bridge at a URL, and print the outcomes of the items left."""
     if asked.rate is not None:
         raise click.UsageError("--rate: with --server, an operation is resumed at its own rate")
-    with open_remote(server, RemoteBridge) as bridge:
+    with open_remote(server, Bridge) as bridge:
         one = OPERATION.parse(bridge.read_operation(id_))
         if one.chosen is None:
             raise BridgeError(f"{one.id} was interrupted while it stored its items")
@@ -117,7 +117,7 @@ def _problems(counted: Mapping[str, JSON]) -> list[ItemResult]:
 
 
 def _follow(
-    bridge: RemoteBridge,
+    bridge: Bridge,
     one: Operation,
     asked: OperationRequest,
     problems: list[ItemResult],
@@ -137,7 +137,7 @@ def _follow(
 
 
 def _wait_for_items(
-    bridge: RemoteBridge,
+    bridge: Bridge,
     id_: str,
     known: int,
     after: int,
@@ -170,7 +170,7 @@ def _wait_for_items(
         )
 
 
-def _read_results(bridge: RemoteBridge, id_: str, after: int) -> Iterator[tuple[int, ItemResult]]:
+def _read_results(bridge: Bridge, id_: str, after: int) -> Iterator[tuple[int, ItemResult]]:
     """Yield the number and the outcome of each item behind the number `after`, up to one without
     outcome.
     """

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Final
 
+from bridge.cli.bridge.transport import Shape
 from bridge.cli.remote.client import AdminClient
 from bridge.cli.remote.server_url import API_PATH
 from bridge.config.addresses import parse_public_url
@@ -21,7 +22,6 @@ from bridge.services.bridge_checks.reachability import (
     describe_answer,
 )
 from bridge.services.bridge_checks.secret_use import SecretUse, describe_secret_use
-from bridge.services.bridge_reader import Shape
 from bridge.services.records.json_record import (
     UNREADABLE,
     UnreadableAnswer,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from bridge.cli.bridge.client import Bridge
+from bridge.cli.bridge.request_parts import quote_id, write_filters
+from bridge.cli.bridge.transport import Shape
 from bridge.cli.remote.client import AdminClient
-from bridge.cli.remote.remote_bridge import RemoteBridge
-from bridge.cli.remote.request_parts import quote_id, write_filters
 from bridge.core.errors import BridgeError
 from bridge.core.model import JSON
 from bridge.core.outcomes import RunReport
-from bridge.services.bridge_reader import Shape
 from bridge.services.flow_access import StartedFlow
 from bridge.services.platform_names import split_run_name, unknown_platform
 from bridge.services.records.flow_records import RUN_REPORT
@@ -28,7 +28,7 @@ class RemoteFlows:
 
     def __init__(self, client: AdminClient) -> None:
         self._client = client
-        self._bridge = RemoteBridge(client)
+        self._bridge = Bridge(client)
 
     def list_flows(self, platform: str | None) -> Shape:
         """See `FlowAccess`."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from bridge.cli.bridge.client import Bridge
+from bridge.cli.bridge.request_parts import quote_id
 from bridge.cli.remote.client import AdminClient
-from bridge.cli.remote.remote_bridge import RemoteBridge
-from bridge.cli.remote.request_parts import quote_id
 from bridge.services.records.json_record import expect_shape
 
 
@@ -37,4 +37,4 @@ class RemoteLesson:
         """See `Lesson`: the API refuses a source whose secret the sender must be given."""
 
     def _post(self, seconds: int) -> None:
-        RemoteBridge(self._client).post(self._path, {"seconds": seconds})
+        Bridge(self._client).post(self._path, {"seconds": seconds})

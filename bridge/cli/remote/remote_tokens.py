@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from bridge.cli.bridge.client import Bridge
+from bridge.cli.bridge.request_parts import quote_id
 from bridge.cli.remote.client import AdminClient
-from bridge.cli.remote.remote_bridge import RemoteBridge
-from bridge.cli.remote.request_parts import quote_id
 from bridge.core.errors import InvalidRequest
 from bridge.core.scopes import list_scopes, parse_scopes
 from bridge.services.records.json_record import expect_shape
 
 if TYPE_CHECKING:
-    from bridge.services.bridge_reader import Shape
+    from bridge.cli.bridge.transport import Shape
 
 
 class RemoteTokens:
@@ -21,7 +21,7 @@ class RemoteTokens:
 
     def __init__(self, client: AdminClient) -> None:
         self._client = client
-        self._bridge = RemoteBridge(client)
+        self._bridge = Bridge(client)
         self.url = client.server.origin
 
     def add(self, name: str, scopes: str, expires: str | None) -> Shape:
@@ -46,5 +46,5 @@ class RemoteTokens:
 
     def remove(self, found: Shape) -> Shape:
         """See `TokenAccess`."""
-        self._bridge.delete(f"/tokens/{quote_id(str(found['id']))}")
+        self._client.delete(f"/tokens/{quote_id(str(found['id']))}")
         return found

@@ -8,10 +8,15 @@ from typing import Any, Final
 
 import orjson
 
-from bridge.core.errors import BridgeError
+from bridge.core.errors import BridgeError, InvalidRequest, NotFound
 from bridge.core.http_messages import Answer
 
+MAX_ANSWER_BYTES: Final = 256 * 1024 * 1024  # an event has a body of at most 25 MiB, escaped
 MAX_DETAIL_CHARS: Final = 2000  # of an error of the server that are shown
+
+
+class ServerError(BridgeError):
+    """The server could not be reached, refused the request, or is no bridge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,25 +32,44 @@ class Problem:
     is_own: bool = False
     hints: tuple[str, ...] = ()
 
+    def make_error(self, lead: str = "") -> BridgeError:
+        """Return the exception of a command, with the hints as its notes, which are not printed.
+
+        `lead` stands before a sentence that is about the form of a request.
+        """
+        if self.word in ("not_found", "ambiguous_id"):
+            error: BridgeError = NotFound(self.detail)
+        elif self.word in ("invalid_parameter", "cursor_of_another_list", "invalid_body"):
+            error = InvalidRequest(self.detail if self.is_own else lead + self.detail)
+        else:
+            error = BridgeError(self.detail)
+        return self.add_hints(error)
+
     def add_hints(self, error: BridgeError) -> BridgeError:
-        """Return an exception with the hints as its notes, which commands do not print."""
-        for one in self.hints:
-            error.add_note(one)
+        """Return an exception with the hints as its notes."""
+        for hint in self.hints:
+            error.add_note(hint)
         return error
 
 
 def read_problem(answer: Answer) -> Problem | None:
     """Return the error of the admin API, None where something else answered."""
     try:
-        found = orjson.loads(answer.body)
-        if answer.truncated or not isinstance(found, dict):
-            return None
-        word = str(found["type"]).rpartition(":")[2]
-        sentence = str(found["detail"])
-        listed = found.get("errors") or ()
+        document = None if answer.truncated else orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        return None
+    return describe_problem(document)
+
+
+def describe_problem(document: Any) -> Problem | None:
+    """Return the error of the API in a JSON document, None where it is none."""
+    try:
+        word = str(document["type"]).rpartition(":")[2]
+        sentence = str(document["detail"])
+        listed = document.get("errors") or ()
         errors = [(_place(one), str(one["detail"])) for one in listed]
         hints = tuple(hint for one in listed for hint in _list_hints(one))
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError):
         return None
     if not errors or (len(errors) == 1 and _is_own(sentence, *errors[0])):
         return Problem(word, (errors[0][1] if errors else sentence)[:MAX_DETAIL_CHARS], True, hints)

@@ -7,26 +7,37 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import IO, Final
+from contextlib import AbstractContextManager, contextmanager
+from typing import IO, Final, Protocol
 
 import orjson
 
-from bridge.cli.remote.client import MAX_ANSWER_BYTES, AdminClient, Query, ServerError
+from bridge.cli.bridge.transport import Query
+from bridge.cli.remote.server_problems import MAX_ANSWER_BYTES, ServerError
+from bridge.cli.remote.server_url import ServerUrl
 from bridge.core.errors import BridgeError
 from bridge.core.sizes import MIB
 from bridge.services.exports import ExportedSubmission, parse_submission
 from bridge.services.records.json_record import UNREADABLE, UnreadableAnswer
-from bridge.system.http_client import BrokenAnswer
+from bridge.system.http_client import BrokenAnswer, OpenAnswer
 
 PATH: Final = "/submissions"
 MAX_STORED_BYTES: Final = 8 * 1024 * MIB
 MEMORY_BYTES: Final = 8 * MIB  # beyond it, submissions are in a temporary file
 
 
+class StreamClient(Protocol):
+    """A client of the admin API that reads streams."""
+
+    server: ServerUrl
+
+    def open_stream(self, path: str, query: Query) -> AbstractContextManager[OpenAnswer]:
+        """GET a whole list as NDJSON, and yield the answer to read."""
+
+
 @contextmanager
 def open_submissions(
-    client: AdminClient, query: Query, *, max_bytes: int = MAX_STORED_BYTES
+    client: StreamClient, query: Query, *, max_bytes: int = MAX_STORED_BYTES
 ) -> Iterator[RemoteSubmissions]:
     """Open the submissions that a query selects, oldest first. Nothing is read before it is used.
 
@@ -41,7 +52,7 @@ class RemoteSubmissions:
 
     left_out = 0  # the bridge does not count them
 
-    def __init__(self, client: AdminClient, query: Query, file: IO[bytes], max_bytes: int) -> None:
+    def __init__(self, client: StreamClient, query: Query, file: IO[bytes], max_bytes: int) -> None:
         self._client = client
         self._query = query
         self._file = file
@@ -79,7 +90,7 @@ class RemoteSubmissions:
 
 
 def read_lines(
-    client: AdminClient, path: str, query: Query, *, are_printed: bool
+    client: StreamClient, path: str, query: Query, *, are_printed: bool
 ) -> Iterator[bytes]:
     """Yield the lines of a stream. `ServerError` where it does not come to its end."""
     rest = bytearray()

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bridge.cli.bridge.client import Bridge
 from bridge.cli.command_settings import command_timings
 from bridge.cli.remote.connection import open_remote
-from bridge.cli.remote.remote_bridge import RemoteBridge
 from bridge.cli.remote.sent_files import name_here, read_files
 from bridge.core.errors import BridgeError, ConfigError, ConfigProblem
 from bridge.core.model import JSON
@@ -48,7 +48,7 @@ def run_remote_trial(server: str, asked: RemoteTrial) -> dict[str, Any]:
         request["limit"] = asked.limit
     if asked.explain:
         request |= {"explain_changed": True, "screen": True}
-    with open_remote(server, RemoteBridge) as bridge:
+    with open_remote(server, Bridge) as bridge:
         request["filters"] = bridge.describe(asked.chosen)
         trial = bridge.post("/trials", request)
         with expect_shape():
@@ -66,7 +66,7 @@ def run_remote_trial(server: str, asked: RemoteTrial) -> dict[str, Any]:
     return found
 
 
-def wait_for_result(bridge: RemoteBridge, id_: str) -> dict[str, Any]:
+def wait_for_result(bridge: Bridge, id_: str) -> dict[str, Any]:
     """Return the result of a trial once it has ended. `BridgeError` where it failed."""
     while (trial := bridge.read_trial(id_))["state"] == RUNNING:
         time.sleep(command_timings().server_poll_seconds)

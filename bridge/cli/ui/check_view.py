@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import click
 
+from bridge.cli.bridge.transport import Shape
 from bridge.cli.ui import output
 from bridge.config.problems import WHOLE_FILE
-from bridge.services.bridge_reader import Shape
 from bridge.services.config_checks.report import ProjectReport
 
 COUNTS: Final = ("sources", "routes", "flows", "platforms")

@@ -25,7 +25,8 @@ from trials_here import evaluate_here
 
 from bridge.cli.main import group
 from bridge.cli.remote import client as remote_client
-from bridge.cli.remote.client import AdminClient, ServerError
+from bridge.cli.remote.client import AdminClient
+from bridge.cli.remote.server_problems import ServerError
 from bridge.cli.remote.server_url import parse_server_url
 from bridge.cli.remote.stored_logins import StoredLogins
 from bridge.config.loader import load

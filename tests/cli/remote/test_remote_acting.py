@@ -187,7 +187,7 @@ def test_an_operation_is_stopped_and_resumed(both: BothWays) -> None:
     ids = [add_event(both, Status.DEAD) for _ in range(3)]
     assert both.local("db", "hold", "--reason", "a test").returncode == 0
     client = AdminClient(parse_server_url(both.server), both.token)
-    begun = client.post("/operations", {"command": "retry", "mode": "do", "ids": ids}, {})
+    begun = client.post("/operations", {"command": "retry", "mode": "do", "ids": ids})
     client.close()
     act = str(begun["id"])
     stopped = both.remote("operations", "stop", act)

@@ -10,7 +10,8 @@ import pytest
 from servers import Misbehaving, redirect, refusing, respond
 
 from bridge.api.problems import TYPE_PREFIX
-from bridge.cli.remote.client import MAX_WAIT_SECONDS, AdminClient, ServerError
+from bridge.cli.remote.client import MAX_WAIT_SECONDS, AdminClient
+from bridge.cli.remote.server_problems import ServerError
 from bridge.cli.remote.server_url import parse_server_url
 from bridge.core.errors import InvalidRequest, NotFound, SettingsError
 from bridge.services.lists import MAX_CURSOR_CHARS
@@ -139,7 +140,7 @@ def test_a_request_is_not_sent_again_at_once(server: Misbehaving, after: str) ->
 def test_a_page_with_other_items_is_unreadable(server: Misbehaving, items: object) -> None:
     server.script("/admin/v1/events", respond(200, {"items": items, "next": None}))
     with pytest.raises(UnreadableAnswer):
-        list(make_client(server.port).list_pages("/events", []))
+        list(make_client(server.port).list_pages("/events", [], 0))
 
 
 def test_the_waits_are_bounded_in_total(server: Misbehaving) -> None:
@@ -202,8 +203,8 @@ def test_a_server_that_does_not_answer_is_named() -> None:
 def test_a_list_ends_where_a_cursor_repeats(server: Misbehaving) -> None:
     server.script("/admin/v1/events", respond(200, {"items": [], "next": "a"}))
     with pytest.raises(UnreadableAnswer):
-        list(make_client(server.port).list_pages("/events", []))
-    assert [one.query for one in server.received] == ["", "before=a"]
+        list(make_client(server.port).list_pages("/events", [], 0))
+    assert [one.query for one in server.received] == ["limit=500", "limit=500&before=a"]
 
 
 def test_a_list_ends_where_cursors_alternate(server: Misbehaving) -> None:
@@ -211,16 +212,20 @@ def test_a_list_ends_where_cursors_alternate(server: Misbehaving) -> None:
     pages = [respond(200, {"items": [], "next": cursor}) for cursor in (long, "b", long, "b")]
     server.script("/admin/v1/events", *pages, respond(200, {"items": [], "next": None}))
     with pytest.raises(UnreadableAnswer):
-        list(make_client(server.port).list_pages("/events", []))
-    assert [one.query for one in server.received] == ["", f"before={long}", "before=b"]
+        list(make_client(server.port).list_pages("/events", [], 0))
+    assert [one.query for one in server.received] == [
+        "limit=500",
+        f"limit=500&before={long}",
+        "limit=500&before=b",
+    ]
 
 
 @pytest.mark.parametrize("cursor", ["", "a" * (MAX_CURSOR_CHARS + 1), 7])
 def test_a_list_ends_at_what_is_no_cursor(server: Misbehaving, cursor: object) -> None:
     server.script("/admin/v1/events", respond(200, {"items": [], "next": cursor}))
     with pytest.raises(UnreadableAnswer):
-        list(make_client(server.port).list_pages("/events", []))
-    assert [one.query for one in server.received] == [""]
+        list(make_client(server.port).list_pages("/events", [], 0))
+    assert [one.query for one in server.received] == ["limit=500"]
 
 
 def test_hostile_texts_are_escaped_in_the_query(server: Misbehaving) -> None:

@@ -14,7 +14,8 @@ from remote_records import HOSTILE
 from servers import Misbehaving, Reply, chunked, cut_off, respond
 from serving import ROUTES
 
-from bridge.cli.remote.client import NDJSON, AdminClient, ServerError
+from bridge.cli.remote.client import NDJSON, AdminClient
+from bridge.cli.remote.server_problems import ServerError
 from bridge.cli.remote.server_url import parse_server_url
 from bridge.cli.remote.submissions import open_submissions
 from bridge.core.errors import BridgeError, InvalidRequest

@@ -16,10 +16,11 @@ from remote_records import HOSTILE
 from servers import Misbehaving, respond
 from serving import ROUTES, until
 
-from bridge.cli.remote.client import AdminClient, ServerError
-from bridge.cli.remote.event_files import describe_files
+from bridge.cli.bridge.event_files import describe_files
+from bridge.cli.remote.client import AdminClient
 from bridge.cli.remote.server_url import parse_server_url
 from bridge.core.alert import Alert
+from bridge.core.errors import BridgeError
 from bridge.core.model import Event, FormFile
 from bridge.services.records.json_record import UnreadableAnswer
 from bridge.store.blobs import BlobStore
@@ -280,6 +281,6 @@ def test_other_bytes_than_those_of_the_file_are_refused(sent: bytes) -> None:
         server.script(path, respond(200, sent), respond(200, b"one"))
         client = AdminClient(parse_server_url(server.url), "fb_0123456789")
         found = describe_files(client, event, None)
-        with pytest.raises(ServerError):
+        with pytest.raises(BridgeError):
             found.read(event.files[0])
         assert found.read(event.files[0]) == b"one"

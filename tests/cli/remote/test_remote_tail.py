@@ -14,15 +14,14 @@ from records import make_delivery, make_event, put
 from remote_records import HOSTILE, SECRET, add_records
 from servers import Misbehaving, respond
 
+from bridge.cli.bridge.changes import MAX_CURSOR_CHARS, ChangeTail
+from bridge.cli.bridge.client import Bridge
+from bridge.cli.bridge.local_transport import LocalTransport
 from bridge.cli.commands.tail import print_change
-from bridge.cli.local_bridge import LocalBridge
-from bridge.cli.remote.changes import MAX_CURSOR_CHARS, RemoteChanges
 from bridge.cli.remote.client import AdminClient
-from bridge.cli.remote.remote_bridge import RemoteBridge
 from bridge.cli.remote.server_url import parse_server_url
 from bridge.config.settings import load_settings
 from bridge.core.model import Delivery, Status
-from bridge.services.bridge_reader import BridgeReader
 from bridge.services.records.json_record import UnreadableAnswer
 from bridge.store.inbound import events
 from bridge.store.queries.events import list_deliveries
@@ -84,11 +83,11 @@ def test_an_unknown_source_is_refused_before_the_wait(both: BothWays) -> None:
     assert (remote.returncode, remote.stdout) == (local.returncode, local.stdout) == (2, "")
 
 
-def readers(both: BothWays) -> tuple[BridgeReader, BridgeReader]:
+def readers(both: BothWays) -> tuple[Bridge, Bridge]:
     settings = load_settings(both.bridge.environ, config=str(both.bridge.config), secrets=False)
     client = AdminClient(parse_server_url(both.server), both.token)
-    local = LocalBridge(str(both.bridge.config), settings, both.bridge.database)
-    return local, RemoteBridge(client)
+    local = LocalTransport(str(both.bridge.config), settings, both.bridge.database)
+    return Bridge(local), Bridge(client)
 
 
 @pytest.mark.parametrize(
@@ -169,6 +168,6 @@ def test_a_page_of_another_shape_is_unreadable(page: dict[str, Any]) -> None:
     with Misbehaving() as server:
         server.script("/admin/v1/tail", respond(200, {"next": "a"}), respond(200, page))
         client = AdminClient(parse_server_url(server.url), "fb_0123456789")
-        changes = RemoteChanges(client, [])
+        changes = ChangeTail(client, [])
         with pytest.raises(UnreadableAnswer):
             list(changes.read_changes())

@@ -80,7 +80,7 @@ class Things:
         self.admin = admin
         context = ReaderContext(
             settings=admin.settings,
-            database=admin.database,
+            store=admin.database,
             config=lambda: None,  # type: ignore[arg-type, return-value]  # no endpoint reads it
             limiter=RateLimiter(),
             overview=lambda: None,  # type: ignore[arg-type, return-value]  # the same

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -20,10 +21,10 @@ from bridge.core.errors import BridgeError
 from bridge.services.records.event_records import EVENT
 
 if TYPE_CHECKING:
+    from bridge.cli.bridge.changes import BridgeChange, ChangeTail
     from bridge.cli.commands.demo.screen import Screen
     from bridge.config.settings import Settings
-    from bridge.core.model import Delivery, Event, Reject
-    from bridge.services.change_feed import ChangeFeed
+    from bridge.core.model import Reject
     from bridge.services.console_tickets import RenewedTicket
     from bridge.store.db.database import Database
 
@@ -65,7 +66,6 @@ def demo(once: bool, port: int, as_json: bool) -> None:
     from bridge.cli.commands.init import template
     from bridge.cli.commands.tail import print_change, print_refused
     from bridge.runtime.demo_bridge import make_folder, run_bridge
-    from bridge.services.change_feed import describe_change
     from bridge.services.console_tickets import make_login_url
     from bridge.system.logs import configure
 
@@ -85,16 +85,14 @@ def demo(once: bool, port: int, as_json: bool) -> None:
             if once:
                 stack.close()
                 sys.exit(0 if well else 1)
-            changes = DemoChanges.begin(database)
+            changes = DemoChanges.begin(settings, database)
             ticket = _make_ticket(settings, database)
             url = make_login_url(settings.private_url, ticket.text) if ticket else None
             for line in instructions(settings, url):
                 output.say(line) if as_json else output.answer(line)
             up = True
             say = ChangePrinters(
-                lambda at, change: print_change(
-                    describe_change(database, at, change), as_json=as_json
-                ),
+                partial(print_change, as_json=as_json),
                 (lambda _: None) if as_json else print_refused,
             )
             _stay(changes, child, say, ticket)
@@ -171,7 +169,7 @@ def _tell(settings: Settings, database: Database, screen: Screen, *, as_json: bo
 class ChangePrinters:
     """The functions that print a change and a refused request."""
 
-    change: Callable[[float, Event | Delivery], None]
+    change: Callable[[BridgeChange], None]
     refused: Callable[[Reject], None]
 
 
@@ -193,24 +191,25 @@ class DemoChanges:
     """The changes and refused requests since it was made."""
 
     database: Database
-    feed: ChangeFeed
+    tail: ChangeTail
     began_at: float
     seen: set[str] = field(default_factory=set)
 
     @classmethod
-    def begin(cls, database: Database) -> DemoChanges:
+    def begin(cls, settings: Settings, database: Database) -> DemoChanges:
         """Return those from now on. Call it before the demo says what to send."""
-        from bridge.services.change_feed import ChangeFeed
-        from bridge.store.queries.filters import Filters
+        from bridge.cli.bridge.changes import ChangeTail
+        from bridge.cli.bridge.local_transport import LocalTransport
 
-        return cls(database, ChangeFeed(database, Filters()), time.time())
+        transport = LocalTransport(None, settings, database)
+        return cls(database, ChangeTail(transport, []), time.time())
 
     def print_new(self, say: ChangePrinters) -> None:
         """Print those that are new since the last call."""
         from bridge.store.inbound import rejects
 
-        for at, change in self.feed.read_changes():
-            say.change(at, change)
+        for change in self.tail.read_changes():
+            say.change(change)
         found = rejects.list_rejects(self.database, since=self.began_at)
         for one in reversed([one for one in found if one.id not in self.seen]):
             self.seen.add(one.id)

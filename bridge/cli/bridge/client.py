@@ -1,20 +1,21 @@
-"""The bridge of another machine, read from its admin API. See `services.bridge_reader`."""
+"""The client that commands talk to: what they ask a bridge, whichever transport carries it.
+
+Answers are the JSON of the API. Commands print from that only.
+"""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from bridge.cli.remote.changes import RemoteChanges
-from bridge.cli.remote.client import PAGE_ITEMS, PAGE_REJECTS, AdminClient, Query
-from bridge.cli.remote.request_parts import quote_id, write_filters, write_page_size
-from bridge.core.errors import NotFound
+from bridge.cli.bridge.changes import ChangeTail
+from bridge.cli.bridge.request_parts import quote_id, write_filters
+from bridge.cli.bridge.transport import PAGE_ITEMS, Query, Shape, Transport
+from bridge.core.errors import InvalidRequest, NotFound
 from bridge.core.model import JSON, OWN_SOURCE_NAME
-from bridge.services.bridge_reader import CauseList, Chosen, NamedShape, Shape
-from bridge.services.operations import name_actor
 from bridge.services.records.event_records import EVENT_DETAILS
 from bridge.services.records.json_record import expect_shape
 from bridge.system.ids import EVENT_PREFIXES, REJECT_PREFIX
@@ -23,25 +24,52 @@ if TYPE_CHECKING:
     from bridge.services.exports import SubmissionList
     from bridge.services.saved_files import EventFiles
 
-ACTOR_VARIABLE: Final = "FLOWBRIDGE_ACTOR"
-NEWEST_EVENTS: Final = 20  # of a page that is searched for the newest event of a sender
+PAGE_REJECTS: Final = 20  # each is diagnosed
 ITEM_EXTRAS: Final = ("events", "deliveries")  # of items, which `operations show` does not print
 SCREEN: Final[Query] = [("screen", "true")]
 
 
-class RemoteBridge:
-    """Reads a bridge through its admin API.
+#: Filters of events and deliveries, by the names of the command's arguments.
+Chosen = Mapping[str, Any]
 
-    `actor_prefix` stands before the name of the actor that is recorded with a change.
+
+@dataclass(frozen=True, slots=True)
+class NamedRecord:
+    """The JSON of the record that an id names: an event with its deliveries, or a reject.
+
+    `alert_id`: an alert of flowbridge itself that is newer, if no id was given.
     """
 
-    def __init__(self, client: AdminClient, actor_prefix: str = "") -> None:
-        self._client = client
-        self._actor_prefix = actor_prefix
+    shape: Shape
+    is_reject: bool = False
+    alert_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CauseList:
+    """The causes of dead deliveries. `read_until`: since when they were read, null for all."""
+
+    items: Sequence[Shape]
+    read_until: str | None = None
+
+
+class Bridge:
+    """Asks the API of a bridge. `limit` 0 is no limit. Each list has the newest first."""
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+
+    def get(self, path: str, chosen: Chosen | None = None) -> Shape:
+        """Return what an endpoint answers. `chosen`: its parameters, by the names of options."""
+        return self.transport.get(path, write_filters(chosen or {}))
+
+    def post(self, path: str, body: JSON | None = None) -> Shape:
+        """Change something, in the name of the actor of this machine."""
+        return self.transport.post(path, body)
 
     def read_status(self) -> Shape:
         """Return the status, as `status --json`."""
-        return self._client.get("/status")
+        return self.transport.get("/status")
 
     def list_events(self, chosen: Chosen, limit: int) -> Iterator[Shape]:
         """Yield events with their deliveries."""
@@ -52,32 +80,33 @@ class RemoteBridge:
     ) -> Iterator[tuple[Shape, Shape]]:
         """Yield deliveries, each with the advice that only a screen shows."""
         query = write_filters(chosen) + (SCREEN if with_screen else [])
-        pages = self._client.list_pages("/deliveries", query + write_page_size(limit))
+        pages = self.transport.list_pages("/deliveries", query, limit)
         found = (pair for page in pages for pair in _pair_screens(page, with_screen=with_screen))
         return islice(found, limit or None)
 
-    @contextmanager
-    def open_submissions(self, chosen: Chosen, limit: int) -> Iterator[SubmissionList]:
-        """Yield the form submissions, oldest first."""
-        from bridge.cli.remote.submissions import open_submissions
+    def open_submissions(
+        self, chosen: Chosen, limit: int
+    ) -> AbstractContextManager[SubmissionList | None]:
+        """Open the submissions among the newest `limit` events, oldest first.
 
+        None where nothing is stored yet.
+        """
         query: Query = [*write_filters(chosen), ("limit", str(limit))]
-        with open_submissions(self._client, query) as found:
-            yield found
+        return self.transport.open_submissions(query)
 
-    def follow_changes(self, chosen: Chosen) -> RemoteChanges:
+    def follow_changes(self, chosen: Chosen) -> ChangeTail:
         """Return a reader of the changes from now on. Its first ones are deliveries in flight."""
-        return RemoteChanges(self._client, write_filters(chosen))
+        return ChangeTail(self.transport, write_filters(chosen))
 
-    def read_record(self, id_: str | None, *, with_screen: bool) -> NamedShape:
+    def read_record(self, id_: str | None, *, with_screen: bool) -> NamedRecord:
         """Return the event or the reject that an id names; None names the newest event."""
         if id_ is None:
             newest, alert_id = self._find_newest()
-            return NamedShape(self._read_event(newest, with_screen=with_screen), alert_id=alert_id)
+            return NamedRecord(self._read_event(newest, with_screen=with_screen), alert_id=alert_id)
         if id_.startswith(REJECT_PREFIX):
             return self._read_reject(id_)
         try:
-            return NamedShape(self._read_event(id_, with_screen=with_screen))
+            return NamedRecord(self._read_event(id_, with_screen=with_screen))
         except NotFound:
             if id_.startswith(EVENT_PREFIXES):
                 raise
@@ -87,16 +116,16 @@ class RemoteBridge:
 
     def find_files(self, id_: str | None) -> EventFiles | None:
         """Return the files of the event that an id names; None where it names a reject."""
-        from bridge.cli.remote.event_files import describe_files
+        from bridge.cli.bridge.event_files import describe_files
 
         record = self.read_record(id_, with_screen=False)
         if record.is_reject:
             return None
-        return describe_files(self._client, EVENT_DETAILS.parse(record.shape), record.alert_id)
+        return describe_files(self.transport, EVENT_DETAILS.parse(record.shape), record.alert_id)
 
     def list_alerts(self) -> Shape:
         """Return the open alerts as `items`, and what a screen shows as `screen`."""
-        return self._client.get("/alerts", SCREEN)
+        return self.transport.get("/alerts", SCREEN)
 
     def explain(self, id_: str | None, *, when: str, route: str | None) -> Sequence[Shape]:
         """Return the explanations of an event, or of the events in a reject, each with `screen`."""
@@ -104,11 +133,11 @@ class RemoteBridge:
         id_ = self._find_newest()[0] if id_ is None else id_
         try:
             if not id_.startswith(REJECT_PREFIX):
-                return [self._client.get(f"/events/{quote_id(id_)}/explain", query)]
+                return [self.transport.get(f"/events/{quote_id(id_)}/explain", query)]
         except NotFound:
             if id_.startswith(EVENT_PREFIXES) or not self._is_reject(id_):
                 raise
-        found = self._client.get(f"/rejects/{quote_id(id_)}/explain", query)
+        found = self.transport.get(f"/rejects/{quote_id(id_)}/explain", query)
         with expect_shape():
             return list(found["items"])
 
@@ -128,15 +157,15 @@ class RemoteBridge:
 
     def read_operation(self, id_: str) -> Shape:
         """Return an operation."""
-        return self._client.get(f"/operations/{quote_id(id_)}")
+        return self.transport.get(f"/operations/{quote_id(id_)}")
 
     def read_trial(self, id_: str) -> Shape:
         """Return a trial, with its result once it has ended."""
-        return self._client.get(f"/trials/{quote_id(id_)}")
+        return self.transport.get(f"/trials/{quote_id(id_)}")
 
     def stop_operation(self, id_: str) -> Shape:
         """Stop an operation that a worker carries out, and return it."""
-        return self.post(f"/operations/{quote_id(id_)}/stop", None)
+        return self.transport.post(f"/operations/{quote_id(id_)}/stop", None)
 
     def list_items(self, id_: str, *, outcome: str | None, limit: int) -> Iterator[Shape]:
         """Yield the items of an operation in their order."""
@@ -151,20 +180,6 @@ class RemoteBridge:
         before = str(after) if after > 0 else None
         return self._list(f"/operations/{quote_id(id_)}/items", query, limit, before=before)
 
-    def post(self, path: str, body: JSON | None) -> dict[str, JSON]:
-        """Change something, in the name of the actor of this machine."""
-        return self._client.post(path, body, self._name_actor())
-
-    def delete(self, path: str) -> None:
-        """Delete a record, in the name of the actor of this machine."""
-        self._client.delete(path, self._name_actor())
-
-    def _name_actor(self) -> dict[str, str]:
-        """Return the header with the actor of this machine."""
-        actor = self._actor_prefix + name_actor(os.environ.get(ACTOR_VARIABLE, ""))
-        shown = actor.encode().decode("latin-1") if actor.isprintable() else ""
-        return {"X-Flowbridge-Actor": shown} if shown else {}
-
     def describe(self, chosen: Chosen) -> dict[str, JSON]:
         """Return the filters of a command as those of an operation."""
         found: dict[str, JSON] = {}
@@ -178,9 +193,31 @@ class RemoteBridge:
 
     def read_causes(self, chosen: Chosen) -> CauseList:
         """Return the causes of dead deliveries, the most frequent first."""
-        found = self._client.get("/causes", write_filters(chosen))
+        found = self.transport.get("/causes", write_filters(chosen))
         with expect_shape():
             return CauseList(list(found["items"]), found["read_until"])
+
+    def list_types(self, source: str | None) -> Shape:
+        """Return the event types of the newest events."""
+        return self.transport.get("/types", write_filters({"source": source}))
+
+    def infer_schema(self, source: str, type_: str) -> Shape:
+        """Return the schema of the bodies of a type. `NotFound` where there is none to read."""
+        query = write_filters({"source": source, "type": type_})
+        return self.transport.get("/types/schema", query)
+
+    def compare_shadow(
+        self, new: str, live: str | None, *, since: float, until: float | None
+    ) -> Iterator[Shape]:
+        """Yield the pages of a comparison, newest first.
+
+        `InvalidRequest` for routes that cannot be compared.
+        """
+        query = write_filters({"live": live, "since": since, "until": until})
+        try:
+            yield from self.transport.list_pages(f"/routes/{quote_id(new)}/shadow", query, 0)
+        except NotFound as error:
+            raise InvalidRequest(str(error)) from None
 
     def read_trend(
         self, name: str, *, since: float, step: int | None, only: Mapping[str, str]
@@ -188,17 +225,9 @@ class RemoteBridge:
         """Return the points of a trend, oldest first."""
         asked = {"name": name, "since": since, **only}
         query = write_filters(asked) + ([] if step is None else [("step", f"{step}s")])
-        found = self._client.get("/trends", query)
+        found = self.transport.get("/trends", query)
         with expect_shape():
             return list(found["items"])
-
-    def explain_unset(self, source: str | None) -> Iterator[str]:  # noqa: ARG002 - the protocol
-        """Yield nothing: the status names secrets that are not set."""
-        return iter(())
-
-    def explain_empty(self, what: str) -> str:
-        """Return that nothing is stored there."""
-        return f"No {what} on {self._client.server} yet."
 
     def _list(
         self,
@@ -208,33 +237,30 @@ class RemoteBridge:
         most: int = PAGE_ITEMS,
         before: str | None = None,
     ) -> Iterator[Shape]:
-        pages = self._client.list_pages(path, query + write_page_size(limit, most), before)
+        pages = self.transport.list_pages(path, query, limit, most=most, before=before)
         return islice((one for page in pages for one in page["items"]), limit or None)
 
     def _read_event(self, id_: str, *, with_screen: bool) -> Shape:
-        return self._client.get(f"/events/{quote_id(id_)}", SCREEN if with_screen else [])
+        return self.transport.get(f"/events/{quote_id(id_)}", SCREEN if with_screen else [])
 
     def _is_reject(self, id_: str) -> bool:
         with suppress(NotFound):
             return bool(self._read_reject(id_))
         return False
 
-    def _read_reject(self, id_: str) -> NamedShape:
-        return NamedShape(self._client.get(f"/rejects/{quote_id(id_)}"), is_reject=True)
+    def _read_reject(self, id_: str) -> NamedRecord:
+        return NamedRecord(self.transport.get(f"/rejects/{quote_id(id_)}"), is_reject=True)
 
     def _find_newest(self) -> tuple[str, str | None]:
         """Return the id of the newest event of a sender, and that of a newer alert."""
-        newest: str | None = None
-        pages = self._client.list_pages("/events", write_page_size(NEWEST_EVENTS))
-        for one in (one for page in pages for one in page["items"]):
-            with expect_shape():
-                id_ = str(one["id"])
-                if one["source"] != OWN_SOURCE_NAME:
-                    return id_, newest
-            newest = newest or id_
+        of_senders = next(self.list_events({}, 1), None)
+        alert = next(self.list_events({"source": OWN_SOURCE_NAME}, 1), None)
+        newest = of_senders or alert
         if newest is None:
-            raise NotFound("no event is stored yet")
-        return newest, None
+            raise NotFound(self.transport.explain_empty("events"))
+        with expect_shape():
+            is_newer = alert is not None and alert["received_at"] > newest["received_at"]
+            return str(newest["id"]), str(alert["id"]) if alert and is_newer else None
 
 
 def _pair_screens(page: Mapping[str, JSON], *, with_screen: bool) -> Iterator[tuple[Shape, Shape]]:

@@ -1,4 +1,4 @@
-"""Files of an event of a bridge elsewhere, read one by one from its admin API."""
+"""Files of an event, read one by one from the API of its bridge."""
 
 from __future__ import annotations
 
@@ -6,28 +6,30 @@ import hashlib
 import re
 from typing import Final
 
-from bridge.cli.remote.client import MAX_ANSWER_BYTES, AdminClient, ServerError
-from bridge.cli.remote.request_parts import quote_id
-from bridge.core.errors import NotFound
+from bridge.cli.bridge.request_parts import quote_id
+from bridge.cli.bridge.transport import Transport
+from bridge.core.errors import BridgeError, NotFound
 from bridge.core.model import Event, FormFile
+from bridge.core.sizes import MIB
 from bridge.services.records.json_record import UNREADABLE, UnreadableAnswer
 from bridge.services.saved_files import EventFiles
 
 MAX_FILES: Final = 1000
+MAX_FILE_BYTES: Final = 256 * MIB
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
-def describe_files(client: AdminClient, event: Event, alert_id: str | None) -> EventFiles:
-    """Return the files of an event. `ServerError` where the token does not see them."""
+def describe_files(transport: Transport, event: Event, alert_id: str | None) -> EventFiles:
+    """Return the files of an event. `BridgeError` where the token does not see them."""
     for one in event.files:
         if not one.sha256 and not one.name:
-            raise ServerError(f"{client.server} refused: files need the scope `bodies`")
+            raise BridgeError("refused: files need the scope `bodies`")
         is_sound = (
             isinstance(one.name, str)
             and isinstance(one.sha256, str)
             and _DIGEST.fullmatch(one.sha256) is not None
             and type(one.size) is int
-            and 0 <= one.size < MAX_ANSWER_BYTES
+            and 0 <= one.size < MAX_FILE_BYTES
         )
         if not is_sound:
             raise UnreadableAnswer(UNREADABLE)
@@ -37,11 +39,11 @@ def describe_files(client: AdminClient, event: Event, alert_id: str | None) -> E
     def read(file: FormFile) -> bytes | None:
         try:
             path = f"/events/{quote_id(str(event.id))}/files/{file.sha256}"
-            content = client.get_bytes(path, file.size)
+            content = transport.get_bytes(path, file.size)
         except NotFound:
             return None
         if hashlib.sha256(content).hexdigest() != file.sha256:
-            raise ServerError(f"{client.server} sent other bytes than those of the file")
+            raise BridgeError("the bridge sent other bytes than those of the file")
         return content
 
     return EventFiles(event.id, event.files, read, alert_id)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
-from bridge.cli.remote.client import PAGE_ITEMS, Query
-from bridge.core.errors import InvalidRequest, NotFound
+from bridge.cli.bridge.transport import Query
+from bridge.core.errors import NotFound
 from bridge.core.times import iso
 
 LAST_TIME: Final = "9999-12-31T23:59:59Z"
@@ -18,11 +18,6 @@ def quote_id(id_: str) -> str:
     if not id_ or id_ in (".", ".."):
         raise NotFound(f"no record has the id {id_!r}")
     return quote(id_, safe="", errors="surrogateescape")
-
-
-def write_page_size(limit: int, most: int = PAGE_ITEMS) -> Query:
-    """Return the size of each page of a list of `limit` items; 0 for all."""
-    return [("limit", str(min(limit, most) if limit else most))]
 
 
 def write_filters(chosen: Mapping[str, Any]) -> Query:
@@ -40,9 +35,4 @@ def _write_value(name: str, value: Any) -> str:
         return "true" if value else "false"
     if name in ("since", "until"):
         return iso(value) or LAST_TIME
-    try:
-        return value.decode() if isinstance(value, bytes) else str(value).encode().decode()
-    except UnicodeError:
-        raise InvalidRequest(
-            f"--{name.rstrip('_')}: with --server it must be valid UTF-8"
-        ) from None
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)

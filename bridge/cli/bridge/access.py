@@ -1,0 +1,31 @@
+"""Open the bridge that a command asks: the store here, or the server of --server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bridge.cli.bridge.client import Bridge
+from bridge.cli.command_settings import find_server, settings_of
+from bridge.cli.options import wrong_usage
+
+
+@contextmanager
+def open_bridge(config: str | None) -> Iterator[Bridge]:
+    """Open the bridge that a command asks. With --server no file of this machine's project is read.
+
+    A parameter that the bridge does not accept is wrong usage.
+    """
+    server = find_server()
+    if server is not None:
+        from bridge.cli.remote.connection import open_admin_client
+
+        with open_admin_client(server) as client:
+            yield Bridge(client)
+        return
+    from bridge.cli.bridge.local_transport import LocalTransport
+    from bridge.services.store_access import open_store
+
+    settings = settings_of(config)
+    with open_store(settings) as database, wrong_usage():
+        yield Bridge(LocalTransport(config, settings, database))

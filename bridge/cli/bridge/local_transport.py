@@ -1,0 +1,259 @@
+"""The bridge of this machine: its API is called in process, without a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
+
+import orjson
+
+from bridge.api.context import ApiContext, ApiRequest, NothingStored, RawAnswer, StatusAnswer
+from bridge.api.parameters import read_parameters, stream_parameters
+from bridge.api.problems import ApiProblem
+from bridge.cli.bridge.transport import PAGE_ITEMS, Query, Shape, follow_pages
+from bridge.cli.options import say_search_size
+from bridge.cli.remote.server_problems import describe_problem
+from bridge.cli.usable_config import load_sources, load_usable
+from bridge.core.audit import AuditAction
+from bridge.core.errors import BridgeError, ConfigError
+from bridge.core.model import JSON
+from bridge.core.scopes import Scope
+from bridge.services.cached_overview import CachedValue
+from bridge.services.usable_config import load_present
+
+if TYPE_CHECKING:
+    from bridge.api.endpoint import Endpoint
+    from bridge.config.settings import Settings
+    from bridge.core.status import Overview
+    from bridge.routing.model import Config, Source
+    from bridge.services.exports import SubmissionList
+    from bridge.services.rejects import RejectReview
+    from bridge.store.db.database import Database
+    from bridge.store.queries.filters import Filters
+
+#: The modules of the resources whose paths do not begin with their name.
+MODULES: Final = {"conditions": "status"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalContext(ApiContext):
+    """Values for the requests of a command. `file`: the routes.yaml that it names."""
+
+    file: str | None
+
+    def check_names(self, **names: Any) -> None:
+        """Raise `UnknownName` for a name that is neither in routes.yaml nor in the store.
+
+        Where the file cannot be read, no name is refused.
+        """
+        from bridge.services.selection import check_names
+
+        check_names(self.settings, self.store, **names)
+
+    def load_sources(self) -> Mapping[str, Source]:
+        """Return the sources of routes.yaml, or of the last good one; else none."""
+        return load_sources(self.settings)
+
+    def make_reject_review(self) -> RejectReview:
+        """Return the review of rejects, which may fetch keys that senders publish."""
+        from bridge.cli.reject_review import make_review
+
+        return make_review(self.file, to_look=True)
+
+    def note_search(self, filters: Filters, *, of_deliveries: bool) -> None:
+        """Print how many bodies will be searched, where that takes long."""
+        if self.store is not None:
+            say_search_size(self.store, filters, of_deliveries=of_deliveries)
+
+
+class LocalTransport:
+    """Answers requests by the functions of the API, with all scopes. No number of items is too
+    large. A resource is imported when it is used.
+    """
+
+    poll_seconds = 0.3
+
+    def __init__(self, file: str | None, settings: Settings, database: Database | None) -> None:
+        self._settings = settings
+        self._database = database
+        self._context = LocalContext(
+            settings=settings,
+            store=database,
+            config=lambda: self._config,
+            overview=CachedValue(self._read_overview, settings.timings.overview_cache_seconds),
+            file=file,
+        )
+
+    def get(self, path: str, query: Query | None = None) -> Shape:
+        """Return the JSON object that an endpoint answers."""
+        answer = self._answer("GET", path, query or [])
+        return dict(answer.body if isinstance(answer, StatusAnswer) else answer)
+
+    def get_bytes(
+        self,
+        path: str,
+        most: int,  # noqa: ARG002 - of the protocol
+        query: Query | None = None,
+    ) -> bytes:
+        """Return the bytes that an endpoint answers, of any size."""
+        answer = self._answer("GET", path, query or [])
+        return answer.content if isinstance(answer, RawAnswer) else orjson.dumps(answer)
+
+    def post(self, path: str, body: JSON | None = None) -> Shape:
+        """Change something, in the name of the actor of the settings."""
+        answer = self._answer("POST", path, [], body)
+        return dict(answer.body if isinstance(answer, StatusAnswer) else answer)
+
+    def delete(self, path: str) -> None:
+        """Delete a record, in the name of the actor of the settings."""
+        self._answer("DELETE", path, [])
+
+    def list_pages(
+        self,
+        path: str,
+        query: Query,
+        limit: int,
+        *,
+        most: int = PAGE_ITEMS,
+        before: str | None = None,
+    ) -> Iterator[Shape]:
+        """Yield the parts of a list: its chunks, or its pages where it is not read by chunks."""
+        endpoint, ids = find_endpoint("GET", path)
+        if not endpoint.streams:
+            size = ("limit", str(min(limit, most) if limit else most))
+            yield from follow_pages(lambda more: self.get(path, [*query, size, *more]), before)
+            return
+        start = [] if before is None else [("before", before)]
+        given = [*query, ("limit", str(limit)), *start]
+        with raise_as_here(), suppress(NothingStored):
+            request = self._make_request(endpoint, ids, given, is_whole=True)
+            answer: Any = endpoint.answer
+            yield from answer.read_parts(self._context, request)
+
+    @contextmanager
+    def open_submissions(self, query: Query) -> Iterator[SubmissionList | None]:
+        """Yield the form submissions, oldest first, and record the export."""
+        from bridge.api.selection import read_filters
+        from bridge.services.audit import record_done
+        from bridge.services.exports import Submissions
+
+        if self._database is None:
+            yield None
+            return
+        endpoint, ids = find_endpoint("GET", "/submissions")
+        with raise_as_here():
+            request = self._make_request(endpoint, ids, query, is_whole=True)
+            filters = read_filters(self._context, request)
+        self._context.note_search(filters, of_deliveries=False)
+        subject = f"submissions of {filters.source}" if filters.source else "submissions"
+        record_done(self._database, AuditAction.EXPORTED, request.by, subject)
+        yield Submissions(
+            self._database, self._context.load_sources(), filters, request.values["limit"]
+        )
+
+    def explain_unset(self, source: str | None) -> Iterator[str]:
+        """Yield which sources store no rejects because a secret is not set; of all, or of one."""
+        for one in self._context.make_reject_review().config.sources.values():
+            if one.missing is not None and source in (None, one.name):
+                which = f"{one.name} that no other secret verifies" if one.secrets else one.name
+                yield (
+                    f"Requests to source {which} are answered 503 and not stored, since its secret"
+                    f" cannot be read: {one.missing}.\nNext: set it in .env; no restart is needed."
+                )
+
+    def find_mode_place(self, route: str) -> str | None:
+        """Return where `mode` of a route is written."""
+        from bridge.services.config_checks.written_routes import read_routes
+
+        written = read_routes(self._config)
+        found = written.routes.get(route)
+        place = None if found is None else written.report.places.get((*found.path, "mode"))
+        return None if place is None else f"{place.file}:{place.line}"
+
+    def explain_empty(self, what: str) -> str:
+        """Return how to send a first event."""
+        host = self._settings.public_url or self._settings.bound_url
+        return (
+            f"No {what} yet.\nStart `flowbridge serve`, then send one:"
+            f" flowbridge sample {self._any_source()} --to {host}"
+        )
+
+    def _any_source(self) -> str:
+        """Return the name of a source for a sample; "form" where there is none to be read."""
+        with suppress(ConfigError):
+            return next(iter(load_present(self._settings).sources), "form")
+        return "form"
+
+    @cached_property
+    def _config(self) -> Config:
+        return load_usable(self._settings)
+
+    def _read_overview(self) -> Overview:
+        from bridge.monitoring.status import read_overview
+
+        return read_overview(self._settings, self._database)
+
+    def _answer(self, method: str, path: str, query: Query, body: JSON | None = None) -> Any:
+        endpoint, ids = find_endpoint(method, path)
+        with raise_as_here():
+            request = self._make_request(endpoint, ids, query)
+            return endpoint.answer(self._context, replace(request, body=body))
+
+    def _make_request(
+        self, endpoint: Endpoint, ids: Mapping[str, str], query: Query, *, is_whole: bool = False
+    ) -> ApiRequest:
+        from bridge.services.operations import find_actor
+
+        texts: dict[str, list[str]] = {}
+        for name, text in query:
+            texts.setdefault(name, []).append(text)
+        parameters = stream_parameters(endpoint.parameters) if is_whole else endpoint.parameters
+        return ApiRequest(
+            token="",
+            token_id="",
+            actor=find_actor(self._settings),
+            scopes=frozenset(Scope),
+            values=read_parameters(texts, parameters),
+            texts=texts,
+            ids=ids,
+        )
+
+
+def find_endpoint(method: str, path: str) -> tuple[Endpoint, Mapping[str, str]]:
+    """Return the endpoint of a path, with the variable parts of the path."""
+    steps = path.split("/")[1:]
+    for endpoint, wanted in _list_endpoints(MODULES.get(steps[0], steps[0])):
+        if endpoint.method == method and len(wanted) == len(steps):
+            pairs = list(zip(wanted, steps, strict=True))
+            if all(name == step or name.startswith("{") for name, step in pairs):
+                return endpoint, {
+                    name.strip("{}"): unquote(step, errors="surrogateescape")
+                    for name, step in pairs
+                    if name.startswith("{")
+                }
+    raise LookupError(f"no endpoint: {method} {path}")
+
+
+@cache
+def _list_endpoints(module: str) -> Sequence[tuple[Endpoint, Sequence[str]]]:
+    """Return the endpoints of a resource with the steps of their paths, exact ones first."""
+    rows: Sequence[Endpoint] = import_module(f"bridge.api.resources.{module}").ENDPOINTS
+    paths = [(endpoint, endpoint.path.split("/")[1:]) for endpoint in rows]
+    return sorted(paths, key=lambda row: sum(step.startswith("{") for step in row[1]))
+
+
+@contextmanager
+def raise_as_here() -> Iterator[None]:
+    """Raise problems of the API as errors of a command on the bridge's own machine."""
+    try:
+        yield
+    except ApiProblem as problem:
+        described = describe_problem(problem.as_json(""))
+        if described is None:
+            raise BridgeError(problem.detail) from None
+        raise described.make_error() from None

@@ -1,0 +1,91 @@
+"""What carries the requests of a command to a bridge, and its answers back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Final, Protocol
+
+from bridge.core.model import JSON
+from bridge.services.records.json_record import UNREADABLE, UnreadableAnswer
+
+if TYPE_CHECKING:
+    from bridge.services.exports import SubmissionList
+
+MAX_CURSOR_CHARS: Final = 100
+PAGE_ITEMS: Final = 500
+#: Query parameters: pairs of a name and a text.
+Query = list[tuple[str, str]]
+Shape = Mapping[str, JSON]
+
+
+class Transport(Protocol):
+    """Carries requests to the API of a bridge.
+
+    A path is that of an endpoint, with quoted parts. `NotFound` where there is no such record,
+    `InvalidRequest` for a value that is not valid, another `BridgeError` for anything else.
+    """
+
+    poll_seconds: float
+
+    def get(self, path: str, query: Query | None = None) -> Shape:
+        """Return the JSON object of an answer."""
+
+    def get_bytes(self, path: str, most: int, query: Query | None = None) -> bytes:
+        """Return an answer that is no JSON object, of at most about so many bytes."""
+
+    def post(self, path: str, body: JSON | None = None) -> Shape:
+        """Change something, in the name of the actor of this machine, and return the answer."""
+
+    def delete(self, path: str) -> None:
+        """Delete a record, in the name of the actor of this machine."""
+
+    def list_pages(
+        self,
+        path: str,
+        query: Query,
+        limit: int,
+        *,
+        most: int = PAGE_ITEMS,
+        before: str | None = None,
+    ) -> Iterator[Shape]:
+        """Yield the parts of a list of at most `limit` items (0: all), each with its `items`.
+
+        `most`: of one page, where the list is read by pages. The list begins after the cursor, or
+        the record, `before`.
+        """
+
+    def open_submissions(self, query: Query) -> AbstractContextManager[SubmissionList | None]:
+        """Open the submissions of forms, oldest first; None where nothing is stored yet."""
+
+    def explain_unset(self, source: str | None) -> Iterator[str]:
+        """Yield which sources store no rejects because a secret is not set; of all, or of one."""
+
+    def find_mode_place(self, route: str) -> str | None:
+        """Return where `mode` of a route is written, as FILE:LINE; None if it is not known here."""
+
+    def explain_empty(self, what: str) -> str:
+        """Return what to print where nothing is stored, such as no `events`."""
+
+
+def follow_pages(get: Callable[[Query], Shape], before: str | None = None) -> Iterator[Shape]:
+    """Yield the pages of a list after the cursor `before`, until there is no further one.
+
+    `get` returns a page, for the cursor that it is given. `UnreadableAnswer` also for a cursor that
+    came before: the list would have no end.
+    """
+    used = {before}
+    while True:
+        page = get([] if before is None else [("before", before)])
+        following = page.get("next")
+        items = page.get("items")
+        is_list = isinstance(items, list) and all(isinstance(item, dict) for item in items)
+        is_cursor = isinstance(following, str) and 0 < len(following) <= MAX_CURSOR_CHARS
+        is_new = following is None or (is_cursor and following not in used)
+        if not is_list or not is_new:
+            raise UnreadableAnswer(UNREADABLE)
+        yield page
+        if following is None:
+            return
+        before = following
+        used.add(before)
