@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
 
+from bridge.core.advice import Advice
 from bridge.core.circuit_state import Circuit
 from bridge.core.model import Status
 from bridge.core.rate_limits import Rate
@@ -166,7 +167,7 @@ class UnresolvedDeliveries:
     kind: str
     count: int
     problem: str
-    fix: str | None = None
+    fix: Advice | None = None
     needs_decision: bool = False
     since: float | None = None
 

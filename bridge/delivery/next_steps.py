@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from bridge.core.advice import Advice, Command, advise, name_command
 from bridge.core.model import FAILED_RUN_STATES, DeadKind, Delivery, Status
 from bridge.core.times import write_time
 from bridge.delivery.obstacles import Obstacle, next_call
@@ -25,47 +26,6 @@ class Need(StrEnum):
     DECISION = "decision"  #: its outcome is unknown, and flowbridge does not look for its run
 
 
-@dataclass(frozen=True, slots=True)
-class Steps:
-    """The next steps for one delivery, a line each, and for all with the same need.
-
-    `many` is None if such deliveries are not counted. Names in braces: `retry`, `replay` and
-    `resolve` are commands for the delivery, `fix` the change of routes.yaml that makes `replay` of
-    use, `window` the filters that select many.
-    """
-
-    one: tuple[str, ...]
-    many: str | None = None
-
-
-STEPS: Final[Mapping[Need, Steps]] = {
-    Need.PARKED: Steps(
-        ("{fix}, then {replay}",),
-        "fix routes.yaml, then flowbridge replay --dead-kind config {window}",
-    ),
-    Need.MISSPELT: Steps(("fix routes.yaml, then {replay}",)),
-    Need.CHANGED: Steps(
-        ("{replay}", "because its route has changed; retry sends the old inputs again")
-    ),
-    Need.DEAD: Steps(
-        ("fix the cause, then {retry}", "or {fix}, then {replay}"),
-        "fix the cause, then flowbridge retry --dead-kind platform {window}",
-    ),
-    Need.FAILED: Steps(
-        ("fix the flow, then {retry}", "or {fix}, then {replay}"),
-        "fix the flow, then flowbridge retry --run failed {window}",
-    ),
-    Need.GIVEN_UP: Steps(("{retry}",)),
-    Need.DECISION: Steps(("{resolve}",), "flowbridge resolve"),
-}
-MAX_NAMED_ROUTES: Final = 3  # with a step of their own
-RELEASE_STEP: Final = "or flowbridge cancel {id}, which releases the deliveries behind it"
-NEED_BY_DEAD_KIND: Final[Mapping[DeadKind | None, Need]] = {
-    DeadKind.OURS: Need.PARKED,
-    DeadKind.PERSON: Need.GIVEN_UP,
-}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryContext:
     """Facts about a delivery that are not in its record."""
@@ -79,6 +39,74 @@ class DeliveryContext:
 
 
 NO_CONTEXT: Final = DeliveryContext()
+#: A part of a step: a text, or a function that returns the part for a delivery.
+StepPart = str | Callable[[Delivery, DeliveryContext], str | Command | Advice]
+
+
+def _fix(delivery: Delivery, context: DeliveryContext) -> str:
+    """Return the change of routes.yaml that makes `replay` of use."""
+    again = f"add the route {delivery.route} to routes.yaml again"
+    return again if context.is_removed else "fix routes.yaml"
+
+
+def _retry(delivery: Delivery, _: DeliveryContext) -> Command:
+    return name_command("retry", delivery.id)
+
+
+def _replay(delivery: Delivery, context: DeliveryContext) -> Advice:
+    all_flows = ", which starts all flows of the route" if context.has_several_flows else ""
+    return advise(name_command("replay", delivery.event_id, through=delivery.route), all_flows)
+
+
+def _resolve(delivery: Delivery, _: DeliveryContext) -> Command:
+    return name_command("resolve", delivery.id)
+
+
+@dataclass(frozen=True, slots=True)
+class CommonStep:
+    """The next step for all deliveries with the same need: `fix`, then a command with filters."""
+
+    fix: str
+    words: str
+    filters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The next steps for one delivery, a line each, and for all with the same need.
+
+    `many` is None if such deliveries are not counted.
+    """
+
+    one: tuple[tuple[StepPart, ...], ...]
+    many: CommonStep | None = None
+
+
+STEPS: Final[Mapping[Need, Steps]] = {
+    Need.PARKED: Steps(
+        ((_fix, ", then ", _replay),),
+        CommonStep("fix routes.yaml, then ", "replay", {"dead_kind": "config"}),
+    ),
+    Need.MISSPELT: Steps((("fix routes.yaml, then ", _replay),)),
+    Need.CHANGED: Steps(
+        ((_replay,), ("because its route has changed; retry sends the old inputs again",))
+    ),
+    Need.DEAD: Steps(
+        (("fix the cause, then ", _retry), ("or ", _fix, ", then ", _replay)),
+        CommonStep("fix the cause, then ", "retry", {"dead_kind": "platform"}),
+    ),
+    Need.FAILED: Steps(
+        (("fix the flow, then ", _retry), ("or ", _fix, ", then ", _replay)),
+        CommonStep("fix the flow, then ", "retry", {"run": "failed"}),
+    ),
+    Need.GIVEN_UP: Steps(((_retry,),)),
+    Need.DECISION: Steps(((_resolve,),), CommonStep("", "resolve")),
+}
+MAX_NAMED_ROUTES: Final = 3  # with a step of their own
+NEED_BY_DEAD_KIND: Final[Mapping[DeadKind | None, Need]] = {
+    DeadKind.OURS: Need.PARKED,
+    DeadKind.PERSON: Need.GIVEN_UP,
+}
 
 
 def is_retried(one: Delivery) -> bool:
@@ -110,25 +138,24 @@ def find_need(one: Delivery, known: DeliveryContext = NO_CONTEXT) -> Need | None
 
 
 def find_steps(
-    one: Delivery, known: DeliveryContext, now: float, confirm_seconds: float
-) -> list[str]:
+    delivery: Delivery, context: DeliveryContext, now: float, confirm_seconds: float
+) -> list[Advice]:
     """Return the next steps for a delivery, a line each; an empty list if there are none."""
-    need = find_need(one, known)
-    before = find_settling_steps(one, known.obstacle, now, confirm_seconds)
-    steps = (
-        [step.format(**_commands(one, known)) for step in STEPS[need].one]
-        if need is not None
-        else []
-    )
-    release = (
-        [RELEASE_STEP.format(id=one.id)] if one.holds_key and one.status is Status.DEAD else []
-    )
-    return [*before, *(f"or decide: {step}" if before else step for step in steps), *release]
+    need = find_need(delivery, context)
+    steps = find_settling_steps(delivery, context.obstacle, now, confirm_seconds)
+    before = "or decide: " if steps else ""
+    for parts in STEPS[need].one if need is not None else ():
+        filled = [part if isinstance(part, str) else part(delivery, context) for part in parts]
+        steps.append(advise(before, *filled))
+    if delivery.holds_key and delivery.status is Status.DEAD:
+        cancel = name_command("cancel", delivery.id)
+        steps.append(advise("or ", cancel, ", which releases the deliveries behind it"))
+    return steps
 
 
 def find_common_steps(
-    needs: Iterable[Need], window: str, parked_routes: Sequence[str] = ()
-) -> list[str]:
+    needs: Iterable[Need], window: Mapping[str, str], parked_routes: Sequence[str] = ()
+) -> list[Advice]:
     """Return the next steps for many deliveries by their needs.
 
     `window`: the filters that select them. `parked_routes`: the routes of those that are parked,
@@ -137,23 +164,28 @@ def find_common_steps(
     needed = set(needs)
     routes_of = {Need.PARKED: parked_routes}
     return [
-        text
+        step
         for need, steps in STEPS.items()
         if need in needed and steps.many is not None
-        for text in _repeat_by_route(steps.many, window, routes_of.get(need, ()))
+        for step in _repeat_by_route(steps.many, window, routes_of.get(need, ()))
     ]
 
 
-def _repeat_by_route(step: str, window: str, routes: Sequence[str]) -> Iterator[str]:
+def _repeat_by_route(
+    step: CommonStep, window: Mapping[str, str], routes: Sequence[str]
+) -> Iterator[Advice]:
     """Yield a step for each of the first routes, then for all, if they are more."""
+
+    def name(**route: str) -> Command:
+        return name_command(step.words, **step.filters, **route, **window)
+
     if not routes:
-        yield step.format(window=window)
+        yield advise(step.fix, name())
         return
-    command = step.rpartition(", then ")[2]
     for number, route in enumerate(routes[:MAX_NAMED_ROUTES]):
-        yield (command if number else step).format(window=f"--route {route} {window}")
+        yield advise("" if number else step.fix, name(route=route))
     if len(routes) > MAX_NAMED_ROUTES:
-        yield f"or of all {len(routes)} routes: {command.format(window=window)}"
+        yield advise(f"or of all {len(routes)} routes: ", name())
 
 
 def need_of_dead(kind: str | None) -> Need:
@@ -161,20 +193,9 @@ def need_of_dead(kind: str | None) -> Need:
     return NEED_BY_DEAD_KIND.get(DeadKind(kind) if kind else None, Need.DEAD)
 
 
-def _commands(one: Delivery, known: DeliveryContext) -> dict[str, str]:
-    all_flows = ", which starts all flows of the route" if known.has_several_flows else ""
-    again = f"add the route {one.route} to routes.yaml again"
-    return {
-        "fix": again if known.is_removed else "fix routes.yaml",
-        "retry": f"flowbridge retry {one.id}",
-        "replay": f"flowbridge replay {one.event_id} --through {one.route}{all_flows}",
-        "resolve": f"flowbridge resolve {one.id}",
-    }
-
-
 def find_settling_steps(
     one: Delivery, obstacle: Obstacle | None, now: float, confirm_seconds: float
-) -> list[str]:
+) -> list[Advice]:
     """Return when flowbridge settles an unknown delivery, and what must be fixed before.
 
     The list is empty if flowbridge does not search for the run. `confirm_seconds`: the time until
@@ -187,7 +208,8 @@ def find_settling_steps(
         is_second = isinstance(one.evidence, dict) and one.evidence.get("empty_at") is not None
         again = "" if is_second else f", and again {confirm_seconds:g} s later if no run is found"
         when = f"at {_clock(one.look_at)}" if one.look_at > now else "in a moment"
-        return [f"nothing: flowbridge settles it from the platform's list of runs ({when}{again})"]
+        settles = "nothing: flowbridge settles it from the platform's list of runs"
+        return [Advice(f"{settles} ({when}{again})")]
     next_one = (
         ""
         if at is None
@@ -197,11 +219,14 @@ def find_settling_steps(
     )
     if obstacle.fix is None and not obstacle.needs_decision:
         return [
-            f"nothing: flowbridge settles it automatically{next_one}",
-            f"so far, {obstacle.problem}",
+            Advice(f"nothing: flowbridge settles it automatically{next_one}"),
+            Advice(f"so far, {obstacle.problem}"),
         ]
     return (
-        [f"{obstacle.problem}:", f"{obstacle.fix}; flowbridge then settles it{next_one}"]
+        [
+            Advice(f"{obstacle.problem}:"),
+            advise(obstacle.fix, f"; flowbridge then settles it{next_one}"),
+        ]
         if obstacle.fix
         else []
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from bridge.core.advice import Advice, advise, name_command
 from bridge.core.circuit_state import Circuit
 from bridge.core.model import JSON
 from bridge.delivery.platforms.model import NO_RUNS
@@ -15,7 +16,7 @@ from bridge.delivery.reconcile import MAX_LISTED_RUNS
 UNAUTHORIZED: Final = 401
 TRANSIENT_STATUSES: Final = (408, 425, 429)  # of class 4xx, for which a later call may succeed
 LIST_CALL: Final = "when asked for its list of runs"
-START_WORKER: Final = "flowbridge serve, or flowbridge work"
+START_WORKER: Final = advise(name_command("serve"), ", or ", name_command("work"))
 IN_ENV: Final = "in .env (no restart needed)"
 
 
@@ -45,7 +46,7 @@ class Obstacle:
 
     kind: str
     problem: str
-    fix: str | None = None
+    fix: Advice | None = None
     until: float | None = None
     needs_decision: bool = False
     makes_calls: bool = True
@@ -60,7 +61,9 @@ def find_obstacle(
     """
     found = _of_platform(platform, setting)
     if found is not None and not setting.workers:
-        return replace(found, fix=f"{found.fix}, and start a worker ({START_WORKER})")
+        return replace(
+            found, fix=advise(found.fix or "", ", and start a worker (", START_WORKER, ")")
+        )
     if found is None and not setting.workers:
         return Obstacle(
             kind="worker", problem="no worker is running", fix=START_WORKER, makes_calls=False
@@ -86,13 +89,15 @@ def _of_platform(name: str, setting: PlatformState) -> Obstacle | None:
         return Obstacle(
             kind="platform",
             problem=problem,
-            fix="add it again",
+            fix=Advice("add it again"),
             needs_decision=True,
             makes_calls=False,
         )
     if setting.is_configured and setting.missing is not None:
         problem = f"the platform {name!r} cannot be called: {setting.missing}"
-        return Obstacle(kind="missing", problem=problem, fix=f"set it {IN_ENV}", makes_calls=False)
+        return Obstacle(
+            kind="missing", problem=problem, fix=Advice(f"set it {IN_ENV}"), makes_calls=False
+        )
     return None
 
 
@@ -101,7 +106,7 @@ def _of_credentials(
 ) -> Obstacle | None:
     problem, status = last_list_failure(evidence)
     circuit = setting.circuit
-    fix = f"correct them {IN_ENV}"
+    fix = Advice(f"correct them {IN_ENV}")
     if circuit is not None and circuit.is_unauthorized:
         why = f" ({circuit.reason})" if circuit.reason else ""
         until = circuit.open_until if circuit.state(now) == "open" else None
@@ -138,7 +143,7 @@ def _of_list(name: str, evidence: JSON) -> Obstacle | None:
         return Obstacle(
             kind="unreachable", problem=f"platform {name} gave no list of runs: {problem}"
         )
-    fix = "check its base_url, user_id and project_id in routes.yaml"
+    fix = Advice("check its base_url, user_id and project_id in routes.yaml")
     return Obstacle(
         kind="list",
         problem=f"platform {name} gave no list of runs: {problem}",

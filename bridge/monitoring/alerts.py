@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import orjson
 
+from bridge.core.advice import advise, name_command
 from bridge.core.alert import Alert
 from bridge.core.model import OWN_SOURCE_NAME, Event
 from bridge.core.times import iso
@@ -165,7 +166,7 @@ def _flood(postponed: Sequence[HealthProblem]) -> HealthProblem:
     return HealthProblem(
         "flood",
         f"too many alerts to send each of them: {what}",
-        "flowbridge status; flowbridge alerts",
+        advise(name_command("status"), "; ", name_command("alerts")),
     )
 
 
@@ -173,7 +174,7 @@ def _seen(alert: Alert | None, trouble: HealthProblem, now: float, resolve: floa
     said: dict[str, Any] = {
         "severity": trouble.severity,
         "what": trouble.what,
-        "do": trouble.do,
+        "do": trouble.do.sentence,
         "seen_at": now,
     }
     if alert is None:

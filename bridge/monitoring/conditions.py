@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from bridge.core.advice import Advice, advise, name_command
 from bridge.core.plurals import pluralize
 from bridge.core.status import Overview
 from bridge.monitoring.checks import (
@@ -20,7 +21,7 @@ from bridge.monitoring.checks import (
     processes,
     sources,
 )
-from bridge.monitoring.checks.occurrence import Occurrence, format_since
+from bridge.monitoring.checks.occurrence import Occurrence, find_since
 from bridge.routing.idle_routes import describe_idle_routes
 
 CRITICAL = "critical"
@@ -89,7 +90,7 @@ class HealthProblem:
 
     key: str
     what: str
-    do: str
+    do: Advice
 
     @property
     def condition(self) -> str:
@@ -143,12 +144,17 @@ def find_notes(now: Overview) -> list[str]:
         count = sum(runs.failed for runs in failed)
         oldest_at = min((runs.received_at for runs in failed if runs.received_at), default=None)
         found.append(
-            f"{pluralize(count, 'run')} failed within a day: flowbridge events --run failed"
-            f" {format_since(now.at, oldest_at)}"
+            advise(
+                f"{pluralize(count, 'run')} failed within a day: ",
+                name_command("events", run="failed", since=find_since(now.at, oldest_at)),
+            ).sentence
         )
     if not now.tells and problems:
         found.append(
-            "alerts are not sent anywhere: no route subscribes to them (flowbridge alerts --help"
-            " shows such a route)"
+            advise(
+                "alerts are not sent anywhere: no route subscribes to them (",
+                name_command("alerts", help=True),
+                " shows such a route)",
+            ).sentence
         )
     return found

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
+
+from bridge.core.advice import Advice, advise, name_command
 
 _UNREADABLE: Final = (
     "the body is neither a form nor a JSON object: check what the page, or its script, sends"
 )
 #: The code of an answer -> the next step of the owner of the form.
-NEXT_STEPS: Final = {
+NEXT_STEPS: Final[Mapping[str, str | Advice]] = {
     "bad_request": _UNREADABLE,
     "busy": "too many submissions arrive at once: check the load of this machine",
     "cut_short": (
@@ -35,9 +38,9 @@ NEXT_STEPS: Final = {
         "fields break a rule of the source, or have names that are too long or nest too deep: the"
         " log lines `form_refused` name those that routes.yaml names"
     ),
-    "no_secret": "set the secret in .env: `flowbridge check` names it",
+    "no_secret": advise("set the secret in .env: `", name_command("check"), "` names it"),
     "origin_not_allowed": "add the site to `allowed_origins` of the source if it is your site",
-    "store_failed": "the store could not be written to: flowbridge doctor",
+    "store_failed": advise("the store could not be written to: ", name_command("doctor")),
     "too_large": "raise `max_body`, or the limits of `fields` and `files`, if people need more",
     "too_many": "raise `rate` of the source, also the one per address, if people, not bots, send"
     " that often",
@@ -50,6 +53,6 @@ NEXT_STEPS: Final = {
 OTHER_STEP: Final = "the log lines `form_refused` say more"
 
 
-def find_next_step(code: str) -> str:
+def find_next_step(code: str) -> Advice:
     """Return the next step for a code."""
-    return NEXT_STEPS.get(code, OTHER_STEP)
+    return advise(NEXT_STEPS.get(code, OTHER_STEP))

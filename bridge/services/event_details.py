@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from bridge.core.advice import Advice
 from bridge.core.errors import ConfigError, NotFound
 from bridge.core.model import JSON, Delivery, Event, Reject
 from bridge.core.operations import Operation, OperationStep
@@ -79,7 +80,7 @@ class EventDetails:
         """The delivery that was named by its id or its run's id, None if the event was named."""
         return next((one for one in self.deliveries if one.id == self.found.delivery_id), None)
 
-    def next_steps(self, delivery: Delivery) -> Sequence[str]:
+    def next_steps(self, delivery: Delivery) -> Sequence[Advice]:
         """Return the next steps for a delivery, a line each; none where none is needed."""
         wait = self.waits.get(delivery.id)
         missing = self.reasons.missing.get(delivery.id, ())

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from bridge.core.advice import Advice, Command
 from bridge.core.model import JSON, Attempt, Delivery, Event
 from bridge.core.operations import OperationStep
 from bridge.services.records.delivery_records import ATTEMPT, DELIVERY_DETAILS
@@ -45,7 +46,7 @@ class ShownDelivery:
     wait: ShownWait | None
     holds_key: bool
     behind: int
-    next_steps: Sequence[str]
+    next_steps: Sequence[Advice]
     missing: Sequence[MissingInput]
 
 
@@ -99,7 +100,7 @@ def describe_screen(details: EventDetails, *, with_contents: bool = True) -> Sha
         ],
         "deliveries": {
             one.id: {
-                "next_steps": list(steps_of.next_steps(one)),
+                **_write_steps(steps_of.next_steps(one)),
                 "missing": [
                     {"text": each.text, "misspelt": each.is_misspelt, "harmless": each.is_harmless}
                     for each in (reasons.missing.get(one.id, ()) if with_contents else ())
@@ -112,6 +113,23 @@ def describe_screen(details: EventDetails, *, with_contents: bool = True) -> Sha
             for one in details.deliveries
         },
     }
+
+
+def _write_steps(steps: Sequence[Advice]) -> Shape:
+    return {
+        "next_steps": [step.sentence for step in steps],
+        "step_commands": [[command.line for command in step.commands] for step in steps],
+    }
+
+
+def _parse_steps(about: Mapping[str, Any]) -> list[Advice]:
+    """Return the next steps; an earlier version does not name their commands."""
+    sentences = about["next_steps"]
+    lines = about.get("step_commands", [()] * len(sentences))
+    return [
+        Advice(sentence, tuple(map(Command, commands)))
+        for sentence, commands in zip(sentences, lines, strict=True)
+    ]
 
 
 def parse_screen(shape: Mapping[str, Any]) -> EventScreen:
@@ -160,7 +178,7 @@ def _parse_delivery(shape: Mapping[str, Any], advice: Mapping[str, Any]) -> Show
         ),
         holds_key=about["holds_key"],
         behind=about["behind"],
-        next_steps=about["next_steps"],
+        next_steps=_parse_steps(about),
         missing=[
             MissingInput(one["text"], one["misspelt"], is_harmless=one["harmless"])
             for one in about["missing"]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from bridge.core.advice import Advice, advise, name_command
 from bridge.core.model import JSON, Reject
 from bridge.ingest.diagnosis import NO_FINDING, diagnose, verifies
 from bridge.ingest.redaction import add_all_keys
@@ -31,12 +32,12 @@ CORRECTED: Final = {
 }
 
 
-def describe_next_step(reject: Reject) -> str | None:
+def describe_next_step(reject: Reject) -> Advice | None:
     """Return how to make an event of a reject, None where it is one or nothing makes one of it."""
-    step = CORRECTED.get(reject.reason)
-    if step is None or reject.event_ids or reject.cut:
+    fix = CORRECTED.get(reject.reason)
+    if fix is None or reject.event_ids or reject.cut:
         return None
-    return f"{step}; then flowbridge rejects readmit --source {reject.source}"
+    return advise(f"{fix}; then ", name_command("rejects readmit", source=reject.source))
 
 
 def list_reasons(findings: Sequence[str]) -> Sequence[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from bridge.core.advice import Advice, Command, advise, name_command
 from bridge.core.errors import ConfigError, NotFound
 from bridge.core.model import JSON, Attempt, Delivery, Event, Status
 from bridge.delivery.next_steps import DeliveryContext, Need, find_need, find_settling_steps
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 #: The values of `resolve --as`, each with when it is right.
 SETTLING_COMMANDS: Final = (
-    ("delivered{run}", "if it ran"),
-    ("queued", "if it did not"),
-    ("dead", "to give up"),
+    (Status.DELIVERED, "if it ran"),
+    (Status.QUEUED, "if it did not"),
+    (Status.DEAD, "to give up"),
 )
 
 
@@ -65,7 +65,7 @@ class UnknownDelivery:
         return describe_missing_look(self.delivery, self._known().obstacle)
 
     @property
-    def commands(self) -> list[tuple[str, str]]:
+    def commands(self) -> list[tuple[Command, str]]:
         """The commands that settle the delivery, each with when it is right.
 
         There are none where flowbridge settles it. While flowbridge still looks for the run, a
@@ -73,24 +73,29 @@ class UnknownDelivery:
         """
         if find_need(self.delivery, self._known()) is not Need.DECISION:
             return []
-        run_id = shlex.quote(find_run_id(self.delivery.evidence))  # of the platform, for a shell
-        run = f" --run-id {run_id}" if self.has_runs else ""
-        force = "" if self.delivery.look_at is None else " --force"
+        run = {"run_id": find_run_id(self.delivery.evidence)} if self.has_runs else {}
+        force = {} if self.delivery.look_at is None else {"force": True}
+        options_of = {Status.DELIVERED: run}
         return [
-            (f"flowbridge resolve {self.delivery.id} --as {said.format(run=run)}{force}", when)
-            for said, when in SETTLING_COMMANDS
+            (
+                name_command(
+                    "resolve", self.delivery.id, as_=status, **options_of.get(status, {}), **force
+                ),
+                when,
+            )
+            for status, when in SETTLING_COMMANDS
         ]
 
     @property
-    def place_to_look(self) -> str:
+    def place_to_look(self) -> Advice:
         """The command that lists the runs of the flow, or where a run without an id shows."""
         one = self.delivery
         if not self.has_runs:
-            return f"the service behind {one.platform}, which has no list of runs"
-        return f"flowbridge flows runs {shlex.quote(f'{one.platform}/{one.saved_item_id}')}"
+            return Advice(f"the service behind {one.platform}, which has no list of runs")
+        return advise(name_command("flows runs", f"{one.platform}/{one.saved_item_id}"))
 
     @property
-    def next_steps(self) -> Sequence[str]:
+    def next_steps(self) -> Sequence[Advice]:
         """The next steps, a line each."""
         return find_settling_steps(
             self.delivery, self._known().obstacle, self.at, self.confirm_seconds
@@ -102,7 +107,7 @@ class UnknownDelivery:
             self.delivery,
             with_contents=with_contents,
             attempt=self.lost,
-            commands=[command for command, _ in self.commands],
+            commands=[command.line for command, _ in self.commands],
         )
 
     def _known(self) -> DeliveryContext:

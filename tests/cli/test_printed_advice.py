@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import shlex
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ import orjson
 import pytest
 from command_line import run
 from fake_platform import FakePlatform
+from printed_advice import follow, read_next_steps, read_problems
 from records import make_delivery, make_event, put
 from signed_rejects import SECRET, make_reject
 
@@ -26,6 +25,7 @@ from bridge.core.local_runs import LocalFlow
 from bridge.core.model import DeadKind, Delivery
 from bridge.delivery.next_steps import Need, find_need
 from bridge.monitoring.conditions import CONDITIONS
+from bridge.services.rejects import describe_next_step
 from bridge.store.backup.age import record_attempt
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects
@@ -33,7 +33,6 @@ from bridge.store.local import flows as local_flows
 from bridge.store.queries import event_lookup
 from bridge.store.queue import hold
 from bridge.store.tables import schema
-from bridge.web.console.advice import split_advice
 from bridge.worker.maintenance.jobs import JobContext, check_flow_inputs
 
 ROUTES: Final = """version: 1
@@ -42,7 +41,6 @@ sources: {github: {provider: github, secret: a-secret-of-github-0123456789}}
 routes: [{name: triage, on: github issues, flow: local/echo, inputs: {n: "${body.n}"}}]
 """
 PLATFORM: Final = "gumloop: {{type: gumloop, api_key: fake-key, user_id: fake-user, base_url: '{url}', timeout: 5s}}"
-ASKING: Final = ("cancel", "db release", "rejects readmit", "replay", "retry")
 #: Conditions whose advice no test follows, and why.
 BY_HAND: Final = {
     "nothing_runs": "starts processes",
@@ -185,42 +183,23 @@ SITUATIONS: Final = (
 )
 
 
-def read_problems() -> dict[str, str]:
-    """Return what `status` advises, by condition."""
-    problems = json.loads(run("status", "--json").stdout)["problems"]
-    return {problem["key"].partition(":")[0]: problem["do"] for problem in problems}
-
-
-def find_commands(advice: str) -> Iterator[list[str]]:
-    """Yield the arguments of each command in an advice."""
-    for part in split_advice(advice):
-        if part.is_command:
-            yield shlex.split(part.text)[1:]
-
-
-def follow(advice: str) -> str:
-    """Run the commands of an advice, and return what they print."""
-    printed = ""
-    for command in find_commands(advice):
-        is_asking = " ".join(command).startswith(ASKING) and "--dry-run" not in command
-        result = run(*command, *(["--yes"] if is_asking else []))
-        assert result.exit_code == 0, (command, result.output)
-        printed += result.output
-    return printed
-
-
 @pytest.mark.parametrize("situation", SITUATIONS, ids=lambda one: one.name)
 def test_advised_commands_end_the_advice(
     store: Database, folder: Path, situation: Situation
 ) -> None:
     write_routes(folder)
     situation.make(store, folder)
-    advice = read_problems()[situation.condition]
+    advice = read_problems(store)[situation.condition]
     situation.repair(folder)
     printed = follow(advice)
     if situation.condition == "rejects":  # the command prints the next one
-        follow(next(line for line in printed.splitlines() if line.startswith("Next: ")))
-    assert situation.condition not in read_problems()
+        (step,) = {
+            describe_next_step(reject)
+            for reject in rejects.list_rejects(store, source=None, since=None, limit=0)
+        }
+        assert step is not None and f"Next: {step}\n" in printed
+        follow(step)
+    assert situation.condition not in read_problems(store)
 
 
 def test_an_advised_cancel_spares_deliveries_of_another_platform(
@@ -229,12 +208,12 @@ def test_an_advised_cancel_spares_deliveries_of_another_platform(
     write_routes(folder)
     waiting = add_delivery(store, flow="gone/echo", platform="gone")
     healthy = add_delivery(store)
-    advice = read_problems()["platform_missing"]
+    advice = read_problems(store)["platform_missing"]
     printed = follow(advice)
     listed = {row["id"]: row["platform"] for row in map(json.loads, printed.splitlines())}
     assert listed == {waiting.id: "gone", healthy.id: "local"}
     assert run("cancel", waiting.id, "--yes").exit_code == 0
-    assert "platform_missing" not in read_problems()
+    assert "platform_missing" not in read_problems(store)
     assert show(healthy.id)["status"] == "queued"
 
 
@@ -250,9 +229,9 @@ def test_a_changed_flow_is_accepted_as_advised(store: Database, folder: Path) ->
         assert result.exit_code == 0, result.output
         platform.flows["echo"] = ["n", "more"]
         check_flows(store)
-        follow(read_problems()["flow_changed"])
+        follow(read_problems(store)["flow_changed"])
         check_flows(store)
-    assert "flow_changed" not in read_problems()
+    assert "flow_changed" not in read_problems(store)
 
 
 def check_flows(store: Database) -> None:
@@ -266,15 +245,6 @@ def show(delivery_id: str) -> dict[str, Any]:
     """Return a delivery as `show --json` prints it."""
     deliveries = json.loads(run("show", delivery_id, "--json").stdout)["deliveries"]
     return next(one for one in deliveries if one["id"] == delivery_id)
-
-
-def read_next_steps(delivery_id: str) -> list[str]:
-    """Return the lines after `next` of `show`."""
-    text = run("show", delivery_id).stdout.partition("\nnext ")[2]
-    first, *more = text.splitlines() or [""]
-    return [
-        line.strip() for line in [first, *itertools.takewhile(lambda one: one[:1] == " ", more)]
-    ]
 
 
 @pytest.mark.parametrize(
@@ -293,9 +263,9 @@ def test_the_next_steps_of_a_delivery_end_them(
 ) -> None:
     write_routes(folder)
     delivery = add_ended(store, reason="HTTP 403", **state)
-    steps = read_next_steps(delivery.id)
+    steps = read_next_steps(store, delivery.id)
     assert find_need(event_lookup.show(store, delivery.id).deliveries[0]) is need
-    follow(next(step for step in steps if f"flowbridge {verb} " in step))
+    follow(next(step for step in steps if step.commands[0].operation == verb))
     waiting = [
         one
         for one in event_lookup.show(store, delivery.event_id).deliveries
@@ -303,7 +273,7 @@ def test_the_next_steps_of_a_delivery_end_them(
     ]
     assert len(waiting) == 1
     assert verb == "replay" or waiting[0].id == delivery.id
-    assert not any("flowbridge" in step for step in read_next_steps(delivery.id))
+    assert not any(step.commands for step in read_next_steps(store, delivery.id))
 
 
 def test_every_condition_has_a_situation_or_is_for_a_person() -> None:

@@ -11,7 +11,6 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-import click
 import pytest
 from command_line import lines, run
 from folders import DOCS
@@ -21,10 +20,9 @@ from overviews import WELL
 from records import make_delivery, make_event, put
 from sqlalchemy import text
 
-import bridge
-from bridge.cli.main import group
 from bridge.config.loader import load
 from bridge.config.settings import load_settings
+from bridge.core.advice import Advice
 from bridge.core.alert import Alert
 from bridge.core.errors import ConfigError
 from bridge.core.model import OWN_SOURCE_NAME
@@ -55,7 +53,8 @@ from bridge.worker.maintenance.scheduler import Scheduler
 NOW = 1_790_000_000.0
 GONE = TIMINGS.alert_resolve_seconds
 HOLDS = CONDITIONS["dead"].hold_seconds
-DEAD = HealthProblem("dead", "3 deliveries died", "look")
+LOOK = Advice("look")
+DEAD = HealthProblem("dead", "3 deliveries died", LOOK)
 ROUTES = """
 version: 1
 platforms: {local: {type: local}}
@@ -128,8 +127,8 @@ def test_a_clock_that_is_set_back_by_years_holds_up_no_alert(is_over: bool) -> N
 def test_a_clock_that_is_set_back_leaves_out_no_resolution() -> None:
     """Those beyond the limit wait while their times lie ahead."""
     ahead = 1e8
-    many = [HealthProblem(f"silence:s{number}", "quiet", "look") for number in range(MAX_NOTICES)]
-    more = [HealthProblem(f"silence:t{number}", "quiet", "look") for number in range(MAX_NOTICES)]
+    many = [HealthProblem(f"silence:s{number}", "quiet", LOOK) for number in range(MAX_NOTICES)]
+    more = [HealthProblem(f"silence:t{number}", "quiet", LOOK) for number in range(MAX_NOTICES)]
     told = follow(
         [
             *every(300, ahead + 3600, many, since=ahead),
@@ -149,7 +148,7 @@ def test_a_pending_alert_is_raised_after_the_clock_is_set_back() -> None:
 
 
 def test_a_flood_of_conditions_is_told_a_few_at_a_time() -> None:
-    flood = [HealthProblem(f"silence:s{number}", "quiet", "look") for number in range(3000)]
+    flood = [HealthProblem(f"silence:s{number}", "quiet", LOOK) for number in range(3000)]
     known: dict[str, Alert] = {}
     told = []
     for at in range(0, 7200, 300):
@@ -161,7 +160,7 @@ def test_a_flood_of_conditions_is_told_a_few_at_a_time() -> None:
     assert known["flood"].what == "too many alerts to send each of them: 2961 of silence"
     for at in (7200, 7500):
         known, notices = update_alerts(
-            known, [*flood, HealthProblem("circuit_open:crm", "not called", "look")], NOW + at
+            known, [*flood, HealthProblem("circuit_open:crm", "not called", LOOK)], NOW + at
         )
     assert [one.alert.key for one in notices if one.alert.severity == "critical"] == [
         "circuit_open:crm"
@@ -169,8 +168,8 @@ def test_a_flood_of_conditions_is_told_a_few_at_a_time() -> None:
 
 
 def test_resolutions_take_nothing_from_the_alerts_of_their_hour() -> None:
-    many = [HealthProblem(f"silence:s{number}", "quiet", "look") for number in range(MAX_NOTICES)]
-    new = HealthProblem("silence:new", "quiet", "look")
+    many = [HealthProblem(f"silence:s{number}", "quiet", LOOK) for number in range(MAX_NOTICES)]
+    new = HealthProblem("silence:new", "quiet", LOOK)
     told = follow(
         [
             *every(300, 7200, many),
@@ -206,7 +205,7 @@ def test_whatever_comes_and_goes_what_is_told_is_bounded_and_each_end_is_told(
     for seconds, keys in [*looks, *[(600.0, set[str]())] * 60]:
         at += seconds
         known, notices = update_alerts(
-            known, [HealthProblem(key, "wrong", "look") for key in sorted(keys)], NOW + at
+            known, [HealthProblem(key, "wrong", LOOK) for key in sorted(keys)], NOW + at
         )
         told += [(at, one.type, one.alert) for one in notices]
     for since, *_ in told:
@@ -291,7 +290,7 @@ def test_the_leader_looks_by_itself(
 ) -> None:
     monkeypatch.setattr(
         "bridge.worker.maintenance.alerts.find_problems",
-        lambda _: [HealthProblem("queue_late:r:p", "late", "look")],
+        lambda _: [HealthProblem("queue_late:r:p", "late", LOOK)],
     )
     keeper = Scheduler(
         database, DatabaseClock(database), 1.0, (alarm(database, tmp_path, config).job(),)
@@ -535,7 +534,7 @@ def test_a_source_that_never_passed_is_named_with_the_command_that_says_why() ->
         replace(WELL, sources=[replace(SILENT, last_at=None, rejected_today=5, rejected_lately=4)])
     )
     assert trouble.what == "source g has no event, and 5 requests to it failed verification today"
-    assert trouble.do.startswith("flowbridge rejects --source g")
+    assert trouble.do.sentence.startswith("flowbridge rejects --source g")
 
 
 def test_since_when_something_is_expected_outlives_a_restart(database: Database) -> None:
@@ -660,20 +659,6 @@ def test_the_runbook_has_each_condition() -> None:
             " means:** "
         ), name
         assert re.search(r"\n\n\*\*What to do:\*\* .*?\n\n```sh\n.+\n```\n", section, re.S), name
-
-
-def test_what_is_to_be_done_are_commands_that_there_are() -> None:
-    checks = Path(bridge.__file__).parent / "monitoring" / "checks"
-    code = "\n".join(path.read_text() for path in sorted(checks.glob("*.py")))
-    named = re.findall(r"flowbridge ([a-z]+)((?: [a-z]+)?)", code)
-    assert len(named) > 10
-    for name, more in named:
-        command = group.get_command(click.Context(group), name)
-        assert command is not None, name
-        if isinstance(command, click.Group) and more:
-            assert command.get_command(click.Context(command), more.strip()) is not None, (
-                f"{name}{more}"
-            )
 
 
 def test_a_source_of_which_nothing_is_verified_any_more_is_named() -> None:

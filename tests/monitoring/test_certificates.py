@@ -179,7 +179,7 @@ def test_when_it_is_pointed_out(seen: UrlCertificate | None, told: list[str]) ->
     for one, expected in zip(found, told, strict=True):
         assert (
             one.key == f"{one.condition}:hooks.example.com"
-            and one.do == "renew it; flowbridge doctor"
+            and one.do.sentence == "renew it; flowbridge doctor"
         )
         assert f"{one.condition} {one.what.removeprefix('the certificate of hooks.example.com ')}".startswith(
             expected

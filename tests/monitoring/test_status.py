@@ -13,6 +13,7 @@ from query_plans import record_plans
 from records import NOW, make_delivery, make_event, put
 
 from bridge.config.settings import load_settings
+from bridge.core.advice import Advice
 from bridge.core.circuit_state import Circuit
 from bridge.core.model import DeadKind, Status
 from bridge.core.status import (
@@ -41,7 +42,7 @@ from bridge.store.tables import rows, schema
 from bridge.store.tables.rows import to_json
 
 STUCK = UnresolvedDeliveries(
-    platform="gumloop", kind="list", count=1, problem="gumloop gave no list", fix="fix it"
+    platform="gumloop", kind="list", count=1, problem="gumloop gave no list", fix=Advice("fix it")
 )
 DAILY = BackupStatus(folder="/srv/data/backups", every=86400.0, newest_at=NOW - 90000)
 OPEN = Circuit(
@@ -363,7 +364,7 @@ def test_what_comes_up_is_given_a_moment() -> None:
 def test_each_thing_is_named_with_what_to_do(change: dict[str, Any], what: str, do: str) -> None:
     (found,) = find_problems(replace(WELL, **change))
     assert what in found.what
-    assert do in found.do
+    assert do in found.do.sentence
 
 
 MIB = 1024**2

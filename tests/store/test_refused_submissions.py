@@ -214,7 +214,7 @@ def test_every_refusal_of_a_form_has_a_next_step() -> None:
         "no_form",
     }
     assert codes <= set(NEXT_STEPS)
-    assert find_next_step("from_a_later_version") == OTHER_STEP
+    assert find_next_step("from_a_later_version").sentence == OTHER_STEP
 
 
 # -- status

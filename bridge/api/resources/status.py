@@ -11,15 +11,16 @@ from bridge.services.status_report import StatusReport, read_status
 
 def show_status(context: ApiContext, request: ApiRequest) -> Answer:
     """Return the status, as `status --json`."""
-    return _read_status(context, request).as_json()
+    return read_report(context, request).as_json()
 
 
 def list_conditions(context: ApiContext, request: ApiRequest) -> Answer:
     """Return the conditions that need attention, each with the next step."""
-    return {"items": [*_read_status(context, request).problems_as_json()]}
+    return {"items": [*read_report(context, request).problems_as_json()]}
 
 
-def _read_status(context: ApiContext, request: ApiRequest) -> StatusReport:
+def read_report(context: ApiContext, request: ApiRequest) -> StatusReport:
+    """Return the status, without contents that the request may not see."""
     now = context.read_overview(with_contents=request.with_contents)
     return read_status(context.settings, context.store, now)
 

@@ -76,7 +76,7 @@ def _note_steps(shapes: Iterable[Shape], steps: dict[str, None]) -> Iterator[tup
     for shape in shapes:
         yield _row(shape)
         if (step := describe_next_step(REJECT.parse(shape))) is not None:
-            steps.setdefault(step)
+            steps.setdefault(step.sentence)
 
 
 def _row(shape: Shape) -> tuple[str, ...]:

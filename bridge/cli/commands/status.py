@@ -77,7 +77,7 @@ def _verdict(found: ShownStatus) -> None:
         )
     for one in found.problems:
         click.echo(click.style("! ", fg="red") + _wrap(one.what, 2))
-        click.echo(click.style(f"  -> {_wrap(one.do, 5)}", dim=True))
+        click.echo(click.style(f"  -> {_wrap(one.do.sentence, 5)}", dim=True))
     for text in found.notes:
         click.echo(f"note: {_wrap(text, 6)}")
 

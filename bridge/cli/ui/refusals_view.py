@@ -8,6 +8,7 @@ from typing import Final
 import click
 
 from bridge.cli.ui import output
+from bridge.core.advice import Advice, advise, name_command
 from bridge.core.status import SourceStatus
 from bridge.monitoring.refused_submissions import find_next_step
 
@@ -34,11 +35,10 @@ def print_spam(sources: Iterable[SourceStatus]) -> None:
             held = output.number(source.spam, "submission")
             click.echo()
             click.echo(output.clean(f"form {source.name} marked {held} as spam in 24 h"))
-            step = (
-                f"see why, and release the legitimate ones: flowbridge spam --source {source.name}"
-            )
-            _print_step(output.clean(step))
+            spam = name_command("spam", source=source.name)
+            _print_step(advise("see why, and release the legitimate ones: ", spam))
 
 
-def _print_step(step: str) -> None:
-    click.secho(f"  -> {output.wrap_text(step, 5, WIDTH)}", dim=True)
+def _print_step(step: Advice) -> None:
+    text = output.wrap_text(output.clean(step.sentence), 5, WIDTH)
+    click.secho(f"  -> {text}", dim=True)

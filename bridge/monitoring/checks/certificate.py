@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from bridge.core.advice import advise, name_command
 from bridge.core.status import Overview, UrlCertificate
 from bridge.core.times import DAY
 from bridge.monitoring.checks.occurrence import Occurrence
@@ -15,7 +16,7 @@ URGENT_SECONDS = 3 * DAY
 # the same as shares of its whole validity, for short ones
 WARNING_SHARE = 0.25
 URGENT_SHARE = 0.1
-RENEW: Final = "renew it; flowbridge doctor"
+RENEW: Final = advise("renew it; ", name_command("doctor"))
 
 
 def find_urgent_certificate(now: Overview) -> Iterator[Occurrence]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Final
 
+from bridge.core.advice import Advice, advise, name_command
 from bridge.core.status import Overview
-from bridge.core.times import DAY, HOUR
-from bridge.monitoring.checks.occurrence import Occurrence
+from bridge.monitoring.checks.occurrence import Occurrence, find_since
 
 RELOAD_SECONDS: Final = 15.0  # in which a process takes on another configuration, or is restarted
-SET_IN_ENV: Final = "set it in .env; no restart is needed"
+SET_IN_ENV: Final = Advice("set it in .env; no restart is needed")
 
 
 def find_unusable_config(now: Overview) -> Iterator[Occurrence]:
@@ -22,7 +21,7 @@ def find_unusable_config(now: Overview) -> Iterator[Occurrence]:
         fallback = "; the last valid configuration stays in use" if config.since is not None else ""
         yield Occurrence(
             f"the configuration is not valid: {config.error[0]}{more}{fallback}",
-            "flowbridge check",
+            advise(name_command("check")),
         )
 
 
@@ -31,7 +30,7 @@ def find_held_config(now: Overview) -> Iterator[Occurrence]:
     if now.config.held is not None:
         yield Occurrence(
             f"the changed configuration is not used: {now.config.held}",
-            "flowbridge test --since 1h; a restart uses the changed configuration",
+            advise(name_command("test", since="1h"), "; a restart uses the changed configuration"),
         )
 
 
@@ -44,7 +43,7 @@ def find_outdated_processes(now: Overview) -> Iterator[Occurrence]:
         if one.config_hash not in (None, config.hash) and now.at - one.since > RELOAD_SECONDS:
             yield Occurrence(
                 f"process {one.pid} ({one.role}) has not loaded the newest configuration",
-                "look at its log; restart it",
+                Advice("look at its log; restart it"),
                 f"{one.host}:{one.pid}",
             )
 
@@ -55,7 +54,7 @@ def find_unusable_flows(now: Overview) -> Iterator[Occurrence]:
         yield Occurrence(
             f"flows.py cannot be loaded: {now.flows_error}. The flows of the last good version"
             " still run; after a restart they would not",
-            "flowbridge check",
+            advise(name_command("check")),
         )
 
 
@@ -63,14 +62,22 @@ def find_missing_flows(now: Overview) -> Iterator[Occurrence]:
     """Report local flows that routes name and flows.py does not have."""
     for route, flow in now.flows_absent.items():
         oldest = min((lane.oldest_at for lane in now.queue if lane.route == route), default=now.at)
-        days = max(1, math.ceil((now.at - oldest + HOUR) / DAY))  # an hour is left to act in
+        again = name_command(
+            "replay", route=route, status="cancelled", since=find_since(now.at, oldest)
+        )
         yield Occurrence(
             f"route {route} names the flow {flow}, which the local platform does not have: its"
             " deliveries wait",
-            f"put {flow} back into flows.py (flowbridge check lists the flows). Or name another"
-            f" flow in routes.yaml: waiting deliveries stay with {flow}, so flowbridge cancel"
-            f" --route {route}, then flowbridge replay --route {route} --status cancelled --since"
-            f" {days}d, which starts all flows of the route",
+            advise(
+                f"put {flow} back into flows.py (",
+                name_command("check"),
+                " lists the flows). Or name another flow in routes.yaml: waiting deliveries stay"
+                f" with {flow}, so ",
+                name_command("cancel", route=route),
+                ", then ",
+                again,
+                ", which starts all flows of the route",
+            ),
             route,
         )
 
@@ -80,8 +87,11 @@ def find_changed_flows(now: Overview) -> Iterator[Occurrence]:
     for flow, change in now.flow_changes.items():
         yield Occurrence(
             change,
-            "flowbridge check --live shows what no longer fits; once the routes fit: flowbridge"
-            " check --live --lock",
+            advise(
+                name_command("check", live=True),
+                " shows what no longer fits; once the routes fit: ",
+                name_command("check", live=True, lock=True),
+            ),
             flow,
         )
 

@@ -6,15 +6,16 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
+from bridge.core.advice import Advice, advise, join_advice, name_command
 from bridge.core.model import Status
 from bridge.core.plurals import pluralize
 from bridge.core.status import MAX_DEAD_TODAY, Overview
 from bridge.delivery.next_steps import Need, find_common_steps, need_of_dead
 from bridge.monitoring.checks.occurrence import (
     Occurrence,
+    find_since,
     format_clock,
     format_deliveries,
-    format_since,
 )
 from bridge.monitoring.checks.platforms import FULL_SECONDS
 
@@ -28,7 +29,11 @@ def find_held_starts(now: Overview) -> Iterator[Occurrence]:
     if now.hold_since is not None:
         yield Occurrence(
             f"all starts are on hold since {format_clock(now.hold_since)}: {now.hold_reason}",
-            "flowbridge db release --dry-run shows what waits; then flowbridge db release",
+            advise(
+                name_command("db release", dry_run=True),
+                " shows what waits; then ",
+                name_command("db release"),
+            ),
         )
 
 
@@ -40,15 +45,18 @@ def find_missing_platforms(now: Overview) -> Iterator[Occurrence]:
             # `cancel --route` also cancels what waits for another platform
             is_alone = lanes_of[lane.route] == 1 and not now.blocked.get(lane.route)
             cancel = (
-                f"flowbridge cancel --route {lane.route}"
+                advise(name_command("cancel", route=lane.route))
                 if is_alone
-                else f"cancel by id what flowbridge deliveries --route {lane.route} --status queued"
-                f" --json lists with the platform {lane.platform}"
+                else advise(
+                    "cancel by id what ",
+                    name_command("deliveries", route=lane.route, status="queued", json=True),
+                    f" lists with the platform {lane.platform}",
+                )
             )
             yield Occurrence(
                 f"{lane.queued} of route {lane.route} wait for platform {lane.platform}, which is"
                 " not configured",
-                f"add it to routes.yaml, or {cancel}",
+                advise("add it to routes.yaml, or ", cancel),
                 lane.route,
             )
 
@@ -60,7 +68,7 @@ def find_late_queues(now: Overview) -> Iterator[Occurrence]:
             minutes = (now.at - lane.due_at) / 60
             yield Occurrence(
                 f"deliveries of route {lane.route} are {minutes:.0f} min late",
-                f"flowbridge show {lane.oldest_id} says why",
+                advise(name_command("show", lane.oldest_id), " says why"),
                 f"{lane.route}:{lane.platform}",
             )
 
@@ -70,7 +78,7 @@ def find_unknown_outcomes(now: Overview) -> Iterator[Occurrence]:
     if now.held:
         wait = "waits" if now.held == 1 else "wait"
         why = "".join(f"; {one.problem}" for one in now.stuck if one.needs_decision)
-        (do,) = find_common_steps([Need.DECISION], "")
+        (do,) = find_common_steps([Need.DECISION], {})
         yield Occurrence(
             f"{format_deliveries(now.held, now.counted_to)} with an unknown outcome {wait} for a"
             f" person{why}",
@@ -86,7 +94,7 @@ def find_unknown_outcomes(now: Overview) -> Iterator[Occurrence]:
             yield Occurrence(
                 f"{format_deliveries(one.count, now.counted_to)} with an unknown outcome {wait}"
                 f" since {format_clock(one.since)} for a list of runs; {one.problem}",
-                "check whether it is up; it is asked again automatically",
+                Advice("check whether it is up; it is asked again automatically"),
                 one.platform,
             )
 
@@ -95,14 +103,14 @@ def find_late_starts(now: Overview) -> Iterator[Occurrence]:
     """Report runs that a late answer named after their delivery had moved on."""
     for one in now.late_starts:
         do = (
-            f"flowbridge cancel {one.delivery_id}, or it is started again"
+            advise(name_command("cancel", one.delivery_id), ", or it is started again")
             if one.status in (Status.QUEUED, Status.BLOCKED)
             else "look at that run on the platform"
         )
         yield Occurrence(
             f"{one.delivery_id} is {one.status}, but its attempt {one.attempt} has started run"
             f" {one.run_id}, according to a late answer",
-            f"{do}; flowbridge show {one.delivery_id}",
+            advise(do, "; ", name_command("show", one.delivery_id)),
             one.delivery_id,
         )
 
@@ -110,29 +118,29 @@ def find_late_starts(now: Overview) -> Iterator[Occurrence]:
 def find_dead(now: Overview) -> Iterator[Occurrence]:
     """Report the deliveries that died within a day."""
     if now.dead_today:
-        since = format_since(now.at, now.dead_received_at)
+        window = {"since": find_since(now.at, now.dead_received_at)}
         steps = (
-            find_common_steps(map(need_of_dead, now.dead_kinds), since, now.parked_routes)
+            find_common_steps(map(need_of_dead, now.dead_kinds), window, now.parked_routes)
             if now.dead_kinds
             else []
         )
-        do = "; ".join([f"flowbridge deliveries --status dead {since}", *steps])
         yield Occurrence(
-            f"{format_deliveries(now.dead_today, MAX_DEAD_TODAY)} died within a day", do
+            f"{format_deliveries(now.dead_today, MAX_DEAD_TODAY)} died within a day",
+            join_advice("; ", [name_command("deliveries", status="dead", **window), *steps]),
         )
 
 
 def find_failing_runs(now: Overview) -> Iterator[Occurrence]:
     """Report routes with many failed runs within a day, or without a success since the last."""
     for route, one in sorted(now.runs_ended.items()):
-        window = f"--route {route} {format_since(now.at, one.received_at)}"
+        window = {"route": route, "since": find_since(now.at, one.received_at)}
         steps = find_common_steps([Need.FAILED], window)
         see = (
-            f"flowbridge show {one.event_id}"
+            name_command("show", one.event_id)
             if one.event_id
-            else f"flowbridge deliveries --run failed {window}"
+            else name_command("deliveries", run="failed", **window)
         )
-        do = "; ".join([see, *steps])
+        do = join_advice("; ", [see, *steps])
         if one.failed and one.failed >= FAILING_SHARE * one.ended:
             ended = pluralize(one.ended, "run")
             yield Occurrence(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from bridge.core.advice import Advice, advise, name_command
 from bridge.core.status import Overview
 from bridge.ingest.ports import finishing_reserve, signed_reserve
 from bridge.monitoring.checks.occurrence import SEE_LOG, Occurrence, format_clock
@@ -16,8 +17,8 @@ CLOCK_STEP_SECONDS: Final = 3600.0  # for which a step of the clock is reported
 MAX_FUTURE_SECONDS: Final = 60.0  # that an event may lie ahead of now
 MAX_DATABASE_SKEW_SECONDS: Final = 2.0
 MAX_PLATFORM_SKEW_SECONDS: Final = 30.0
-FREE_SPACE: Final = "free some space, or use a larger disk"
-SET_CLOCKS: Final = "set the clocks: timedatectl"
+FREE_SPACE: Final = Advice("free some space, or use a larger disk")
+SET_CLOCKS: Final = Advice("set the clocks: timedatectl")
 
 
 def find_low_disk(now: Overview) -> Iterator[Occurrence]:
@@ -74,15 +75,18 @@ def find_clock_skew(now: Overview) -> Iterator[Occurrence]:
         way = "forward" if step.seconds > 0 else "back"
         yield Occurrence(
             f"the clock was set {way} by {abs(step.seconds):.0f} s at {format_clock(step.at)}",
-            "keep NTP running; flowbridge deliveries --status unknown lists the deliveries that"
-            " were held back for it",
+            advise(
+                "keep NTP running; ",
+                name_command("deliveries", status="unknown"),
+                " lists the deliveries that were held back for it",
+            ),
             "step",
         )
     last = max((one.last_at for one in now.sources if one.last_at is not None), default=0.0)
     if last > now.at + MAX_FUTURE_SECONDS:
         yield Occurrence(
             f"the newest event is {last - now.at:.0f} s ahead of this machine's clock",
-            "set the clock: timedatectl",
+            Advice("set the clock: timedatectl"),
             "events",
         )
 
@@ -102,4 +106,4 @@ def find_missed_backups(now: Overview) -> Iterator[Occurrence]:
         else f"the newest backup is {(now.at - one.newest_at) / 3600:.0f} h old"
     )
     what = newest if one.error is None else f"the last backup failed ({newest}): {one.error}"
-    yield Occurrence(what, f"flowbridge db backup; {SEE_LOG}")
+    yield Occurrence(what, advise(name_command("db backup"), f"; {SEE_LOG}"))

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+from bridge.core.advice import Advice
 from bridge.core.times import DAY, write_time
 
 SEE_LOG = "or look at the log of its service"
@@ -20,7 +21,7 @@ class Occurrence:
     """
 
     what: str
-    do: str
+    do: Advice
     subject: str = ""
 
 
@@ -35,13 +36,13 @@ def format_clock(at: float | None) -> str:
     return write_time(at or 0.0, "%H:%M:%SZ")
 
 
-def format_since(now: float, received_at: float | None) -> str:
-    """Return the filter, in days, that still selects an event in an hour.
+def find_since(now: float, received_at: float | None) -> str:
+    """Return the value of `since`, in days, that still selects an event in an hour.
 
     Filters are of the time of receipt, and what ended today can have come long before.
     """
     age = now + READING_SECONDS - (now if received_at is None else received_at)
-    return f"--since {max(math.ceil(age / DAY), 1)}d"
+    return f"{max(math.ceil(age / DAY), 1)}d"
 
 
 def format_bytes(count: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from bridge.core.advice import Advice, advise, name_command
 from bridge.core.circuit_state import Circuit
 from bridge.core.plurals import pluralize
 from bridge.core.status import Overview, PlatformStatus
@@ -29,7 +30,7 @@ def find_refused_credentials(now: Overview) -> Iterator[Occurrence]:
             )
             yield Occurrence(
                 f"{stuck.problem}: {many}",
-                f"{stuck.fix}; the rest happens automatically",
+                advise(stuck.fix or "", "; the rest happens automatically"),
                 stuck.platform,
             )
 
@@ -40,7 +41,9 @@ def _describe_refusal(one: PlatformStatus, circuit: Circuit, at: float) -> Occur
     return Occurrence(
         f"platform {one.name} refused its {one.credentials}{why}: its deliveries wait, none is"
         f" lost; one is tried {again}",
-        "set the right value in .env; no restart is needed, and one delivery is tried at once",
+        Advice(
+            "set the right value in .env; no restart is needed, and one delivery is tried at once"
+        ),
         one.name,
     )
 
@@ -61,7 +64,7 @@ def find_open_circuits(now: Overview) -> Iterator[Occurrence]:
         why = f": {circuit.reason}" if circuit.reason else ""
         yield Occurrence(
             f"platform {one.name} is not called{until}{why}",
-            "check whether it is up; it is called again automatically",
+            Advice("check whether it is up; it is called again automatically"),
             one.name,
         )
 
@@ -83,6 +86,6 @@ def find_full_platforms(now: Overview) -> Iterator[Occurrence]:
         )
         yield Occurrence(
             f"platform {one.name} reports that it is full at {runs}, and deliveries wait for it",
-            f"check what else uses it; flowbridge show {waiting[one.name].oldest_id}",
+            advise("check what else uses it; ", name_command("show", waiting[one.name].oldest_id)),
             one.name,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from bridge.core.advice import advise, name_command
 from bridge.core.status import Overview
 from bridge.monitoring.checks.occurrence import SEE_LOG, Occurrence
 
@@ -15,7 +16,8 @@ def find_nothing_running(now: Overview) -> Iterator[Occurrence]:
     """Report that no process runs."""
     if not now.processes:
         yield Occurrence(
-            "nothing runs: no event is received or delivered", f"flowbridge serve, {SEE_LOG}"
+            "nothing runs: no event is received or delivered",
+            advise(name_command("serve"), f", {SEE_LOG}"),
         )
 
 
@@ -24,7 +26,7 @@ def find_no_worker(now: Overview) -> Iterator[Occurrence]:
     if _lacks(now, "work"):
         yield Occurrence(
             "no worker is running: events are stored, but not delivered",
-            f"flowbridge work, {SEE_LOG}",
+            advise(name_command("work"), f", {SEE_LOG}"),
         )
 
 
@@ -32,7 +34,8 @@ def find_no_receiver(now: Overview) -> Iterator[Occurrence]:
     """Report that workers run, but no receiver; with PostgreSQL it may run on another machine."""
     if not now.is_shared and _lacks(now, "web"):
         yield Occurrence(
-            "no receiver is running: senders get no answer", f"flowbridge web, {SEE_LOG}"
+            "no receiver is running: senders get no answer",
+            advise(name_command("web"), f", {SEE_LOG}"),
         )
 
 

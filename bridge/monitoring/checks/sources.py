@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Final
 
+from bridge.core.advice import Advice, advise, name_command
 from bridge.core.status import Overview, SourceStatus
 from bridge.core.times import HOUR
 from bridge.ingest.silence import MIN_SILENCE_SECONDS
@@ -25,7 +26,7 @@ def find_rejects(now: Overview) -> Iterator[Occurrence]:
             yield Occurrence(
                 f"source {one.name} has no event, and {one.rejected_today} requests to it failed"
                 " verification today",
-                f"flowbridge rejects --source {one.name} says what is wrong, such as the secret",
+                _advise_on_secret(one.name),
                 one.name,
             )
         elif (
@@ -36,16 +37,20 @@ def find_rejects(now: Overview) -> Iterator[Occurrence]:
             yield Occurrence(
                 f"all {one.rejected_lately} requests to source {one.name} within an hour failed"
                 " verification",
-                f"flowbridge rejects --source {one.name} says what is wrong, such as the secret",
+                _advise_on_secret(one.name),
                 one.name,
             )
         elif one.rejected_lately > max(FEW_REJECTS, REJECTS_RATIO * one.rejected_usually):
             yield Occurrence(
                 f"{one.rejected_lately} requests to source {one.name} failed verification within"
                 " an hour, more than usual",
-                f"flowbridge rejects --source {one.name}",
+                advise(name_command("rejects", source=one.name)),
                 one.name,
             )
+
+
+def _advise_on_secret(source: str) -> Advice:
+    return advise(name_command("rejects", source=source), " says what is wrong, such as the secret")
 
 
 def find_full_forms(now: Overview) -> Iterator[Occurrence]:
@@ -55,7 +60,7 @@ def find_full_forms(now: Overview) -> Iterator[Occurrence]:
             yield Occurrence(
                 f"form {one.name} stores {format_bytes(one.files)} of files of at most"
                 f" {format_bytes(one.files_keep)}: more is refused (507)",
-                "raise `files: {keep}` of the source, or shorten its `retention`",
+                Advice("raise `files: {keep}` of the source, or shorten its `retention`"),
                 one.name,
             )
 
@@ -67,7 +72,7 @@ def find_full_days(now: Overview) -> Iterator[Occurrence]:
             yield Occurrence(
                 f"source {one.name} stored {format_bytes(one.stored_today)} of at most"
                 f" {format_bytes(one.daily_bytes)} today: more is refused (507)",
-                f"flowbridge events --source {one.name}; raise `daily_bytes`",
+                advise(name_command("events", source=one.name), "; raise `daily_bytes`"),
                 one.name,
             )
 
@@ -78,7 +83,7 @@ def find_silent(now: Overview) -> Iterator[Occurrence]:
         if one.is_configured and _is_silent(one, now.at):
             yield Occurrence(
                 _describe_silence(one, now.at),
-                "check the sender's own list of webhooks; set `expect` if this is usual",
+                Advice("check the sender's own list of webhooks; set `expect` if this is usual"),
                 one.name,
             )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final
 
+from bridge.core.advice import Advice
 from bridge.core.circuit_state import Circuit
 from bridge.core.model import JSON
 from bridge.core.status import (
@@ -27,6 +28,7 @@ from bridge.monitoring.conditions import find_notes
 from bridge.monitoring.refused_submissions import find_next_step
 from bridge.services.records import json_schema
 from bridge.services.records.json_record import (
+    ADVICE,
     ANY,
     COUNT,
     COUNT_BY_NAME,
@@ -76,7 +78,7 @@ _REFUSALS: Final = ValueType(
         json_schema.record(code=TEXT.schema, within_a_day=COUNT.schema, do=TEXT_OR_NULL.schema)
     ),
     lambda refused: [
-        {"code": code, "within_a_day": count, "do": find_next_step(code)}
+        {"code": code, "within_a_day": count, "do": find_next_step(code).sentence}
         for code, count in refused.items()
     ],
     lambda rows: {row["code"]: row["within_a_day"] for row in rows},
@@ -209,7 +211,7 @@ class ShownProblem:
     """A condition that needs attention, and the next step (`do`)."""
 
     what: str
-    do: str
+    do: Advice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,7 +236,7 @@ CONDITION: Final[JsonRecord[Any]] = JsonRecord(
     Key("key", TEXT),
     Key("severity", word_of(str, ("warning", "critical"))),
     Key("what", TEXT),
-    Key("do", TEXT),
+    Key("do", ADVICE),
 )
 STUCK: Final = JsonRecord(
     "",
@@ -243,7 +245,7 @@ STUCK: Final = JsonRecord(
     Key("kind", TEXT),
     Key("count", COUNT),
     Key("problem", TEXT),
-    Key("fix", TEXT_OR_NULL),
+    Key("fix", ADVICE.or_null()),
     Key("needs_decision", FLAG),
     Key("since", TIME_OR_NULL),
 )

@@ -1,63 +1,11 @@
-"""Split an advice into sentences and commands, so that a page shows commands to copy. Pure."""
+"""The parts of an advice as a page shows them: texts, and commands to copy. Pure."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
 
-#: Commands that advice names; others stay a part of the text. A second word comes first.
-COMMANDS: Final = (
-    "alerts test",
-    "alerts",
-    "cancel",
-    "check",
-    "deliveries",
-    "doctor",
-    "events",
-    "rejects readmit",
-    "rejects",
-    "replay",
-    "resolve",
-    "retry",
-    "serve",
-    "show",
-    "test",
-    "web",
-    "work",
-)
-#: Commands that always have a second word.
-GROUPS: Final = ("db", "flows", "operations", "spam", "token")
-#: Options of these commands that take no value. Any other option takes one.
-FLAGS: Final = (
-    "all",
-    "clear",
-    "dry-run",
-    "explain",
-    "force",
-    "help",
-    "json",
-    "live",
-    "lock",
-    "no-wait",
-    "not-spam",
-    "repair",
-    "replace",
-    "rewrite",
-    "snapshot",
-    "spam",
-    "unfinished",
-    "verbose",
-    "wait",
-    "with-secret-key",
-    "yes",
-)
-_VALUE: Final = r"[^\s,;()]*[^\s,;().:]"
-_COMMAND: Final = re.compile(
-    rf"flowbridge (?:(?:{'|'.join(COMMANDS)})(?![\w-])|(?:{'|'.join(GROUPS)}) [a-z]+)"
-    rf"(?: --(?:{'|'.join(FLAGS)})(?![\w-])| --[a-z-]+ {_VALUE}| [a-z]{{3}}_{_VALUE})*"
-)
+from bridge.core.advice import Advice, Command
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +16,16 @@ class AdvicePart:
     is_command: bool
 
 
-def split_advice(advice: str) -> list[AdvicePart]:
-    """Return the parts of an advice in their order."""
+def split_advice(advice: Advice) -> list[AdvicePart]:
+    """Return the parts of an advice in their order, texts without the punctuation at a command."""
     return [*_split(advice)]
 
 
-def _split(advice: str) -> Iterator[AdvicePart]:
-    end = 0
-    for found in _COMMAND.finditer(advice):
-        yield from _text(advice[end : found.start()], is_first=end == 0)
-        yield AdvicePart(found[0], is_command=True)
-        end = found.end()
-    yield from _text(advice[end:], is_first=end == 0)
-
-
-def _text(text: str, *, is_first: bool) -> Iterator[AdvicePart]:
-    """Yield a text without the punctuation that followed a command."""
-    text = text.strip() if is_first else text.lstrip(" ,;:.").rstrip()
-    if text:
-        yield AdvicePart(text, is_command=False)
+def _split(advice: Advice) -> Iterator[AdvicePart]:
+    is_first = True
+    for part in advice.parts:
+        if isinstance(part, Command):
+            yield AdvicePart(part.line, is_command=True)
+        elif text := part.lstrip(" " if is_first else " ,;:.").rstrip():
+            yield AdvicePart(text, is_command=False)
+        is_first = False

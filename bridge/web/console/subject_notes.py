@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from bridge.core.advice import Advice
 from bridge.core.status import IdleKind, Overview
 from bridge.monitoring.conditions import CRITICAL, HealthProblem, find_problems
 from bridge.routing.idle_routes import describe_placeholder
@@ -33,6 +34,9 @@ CONDITIONS_OF: Final = {
 }
 
 
+NOTHING: Final = Advice("")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubjectNote:
     """A remark with its next step. `link`: the URL and label of a page that shows more."""
@@ -40,7 +44,7 @@ class SubjectNote:
     kind: str
     word: str
     text: str
-    do: str = ""
+    do: Advice = NOTHING
     link: tuple[str, str] | None = None
 
     @property

@@ -92,7 +92,7 @@ def test_an_empty_bridge_says_how_to_begin(database: Database, tmp_path: Path) -
     ],
 )
 def test_the_verdict_is_that_of_the_worst_condition(severities: Any, verdict: Any) -> None:
-    assert describe_verdict([{"severity": one} for one in severities]) == verdict
+    assert describe_verdict(severities) == verdict
 
 
 def test_a_condition_leads_to_the_list_that_it_is_about() -> None:

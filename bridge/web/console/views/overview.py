@@ -9,9 +9,10 @@ from typing import Any
 from bridge.api.resources.platforms import list_platforms
 from bridge.api.resources.routes import list_routes
 from bridge.api.resources.sources import list_sources
-from bridge.api.resources.status import show_status
+from bridge.api.resources.status import read_report
 from bridge.core.plurals import pluralize
 from bridge.core.status import MAX_DEAD_TODAY, ROLE_NAMES
+from bridge.monitoring.conditions import CRITICAL, HealthProblem
 from bridge.web.console.advice import split_advice
 from bridge.web.console.condition_links import link_condition
 from bridge.web.console.console_request import ConsoleRequest, Screen
@@ -40,7 +41,8 @@ class Tile:
 
 def show_overview(asked: ConsoleRequest) -> Screen:
     """Return the first page."""
-    status = asked.read(show_status)
+    report = read_report(asked.context, asked.ask())
+    status = report.as_json()
     tiles = _make_tiles(status, read_day(asked, "events", "event", "events"))
     if asked.wants_part:
         return Screen(
@@ -58,8 +60,8 @@ def show_overview(asked: ConsoleRequest) -> Screen:
         values={
             "status": status,
             "role_names": ROLE_NAMES,
-            "verdict": describe_verdict(status["problems"]),
-            "conditions": [_describe_condition(one) for one in status["problems"]],
+            "verdict": describe_verdict([problem.severity for problem in report.found]),
+            "conditions": [_describe_condition(problem) for problem in report.found],
             "tiles": tiles,
             "map": draw_map(sources, routes, platforms),
             "sources": sources,
@@ -70,20 +72,20 @@ def show_overview(asked: ConsoleRequest) -> Screen:
     )
 
 
-def describe_verdict(problems: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
-    """Return the state of the bridge as a kind and a sentence."""
-    if not problems:
+def describe_verdict(severities: Sequence[str]) -> tuple[str, str]:
+    """Return the state of the bridge as a kind and a sentence. `severities`: of its problems."""
+    if not severities:
         return "ok", "All is well"
-    is_critical = any(one["severity"] == "critical" for one in problems)
-    what = pluralize(len(problems), "problem needs", "problems need")
-    return "bad" if is_critical else "warn", f"{what} attention"
+    what = pluralize(len(severities), "problem needs", "problems need")
+    return "bad" if CRITICAL in severities else "warn", f"{what} attention"
 
 
-def _describe_condition(one: Mapping[str, Any]) -> dict[str, Any]:
-    link = link_condition(one["key"])
+def _describe_condition(problem: HealthProblem) -> dict[str, Any]:
+    link = link_condition(problem.key)
     return {
-        **one,
-        "advice": split_advice(one["do"]),
+        "severity": problem.severity,
+        "what": problem.what,
+        "advice": split_advice(problem.do),
         "url": link[0] if link else None,
         "label": link[1] if link else None,
     }

@@ -14,6 +14,7 @@ from bridge.api.resources import sources
 from bridge.core.scopes import Scope
 from bridge.core.status import SourceStatus
 from bridge.core.times import DAY
+from bridge.monitoring.checks.configuration import SET_IN_ENV
 from bridge.providers.signatures.pins import pins_of
 from bridge.routing.model import Source
 from bridge.services.bridge_checks.secret_use import SecretUse, list_secret_use
@@ -32,7 +33,6 @@ MAX_SHOWN_TYPES: Final = 12
 #: The choices of how long a source may receive its secret: minutes, and the label.
 LEARN_MINUTES: Final = {"10": "10 minutes", "30": "30 minutes", "60": "an hour"}
 END_LEARNING: Final = "0"
-NEXT_FOR_MISSING: Final = "set it in .env; no restart is needed"
 
 
 def list_sources(asked: ConsoleRequest) -> Screen:
@@ -140,7 +140,7 @@ def _list_notes(
         notes.append(SubjectNote(kind="off", word="not configured", text=text))
     elif one["missing"] is not None and not notes:
         text = f"{one['missing']}: requests that need it are answered 503."
-        notes.append(SubjectNote(kind="bad", word="no secret", text=text, do=NEXT_FOR_MISSING))
+        notes.append(SubjectNote(kind="bad", word="no secret", text=text, do=SET_IN_ENV))
     if one["configured"] and one["secret_doubt"] is not None:
         notes.append(SubjectNote(kind="warn", word="secret", text=one["secret_doubt"]))
     return notes

@@ -103,7 +103,10 @@ def _describe(asked: ConsoleRequest, one: UnknownDelivery) -> dict[str, Any]:
         "needs_decision": needs_decision,
         "has_runs": one.has_runs,
         "force": one.delivery.look_at is not None,
-        "steps": [split_advice(as_sentence(step)) for step in one.next_steps]
+        "steps": [
+            split_advice(replace(step, sentence=as_sentence(step.sentence)))
+            for step in one.next_steps
+        ]
         if with_contents
         else [],
         "seen": _describe_evidence(one) if with_contents else None,
