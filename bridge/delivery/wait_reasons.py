@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
+from bridge.core.advice import Advice, Command, advise, name_command
 from bridge.core.circuit_state import Circuit
 from bridge.core.model import Delivery, Status
 from bridge.core.plurals import pluralize
 from bridge.core.rate_limits import allowed_starts, day_of
 from bridge.core.times import DAY, write_time
 from bridge.delivery.circuit_breaker import count_free_slots
-from bridge.delivery.obstacles import IN_ENV, Obstacle, PlatformState, find_obstacle, next_call
+from bridge.delivery.obstacles import (
+    IN_ENV,
+    START_WORKER,
+    Obstacle,
+    PlatformState,
+    find_obstacle,
+    next_call,
+)
 from bridge.delivery.wait_context import Wait, WaitContext
 
 UNCONFIRMED_START: Final = "it is not known whether the run started"
@@ -81,7 +89,8 @@ def find_list_obstacle(one: Delivery, around: WaitContext, now: float) -> Obstac
 def _unknown_wait(one: Delivery, around: WaitContext, now: float) -> Wait:
     if around.look_at is None:
         return Wait(
-            kind="unknown", detail=f"{UNCONFIRMED_START}; next step: flowbridge resolve {one.id}"
+            kind="unknown",
+            detail=_add_step(UNCONFIRMED_START, name_command("resolve", one.id)),
         )
     obstacle = find_list_obstacle(one, around, now)
     at = next_call(around.look_at, obstacle)
@@ -96,7 +105,7 @@ def _unknown_wait(one: Delivery, around: WaitContext, now: float) -> Wait:
     when = "now" if until is None else "then"
     detail = (
         f"{UNCONFIRMED_START}; flowbridge searches the platform's list of runs {when}. Use"
-        " flowbridge resolve only if it stays unknown"
+        f" {name_command('resolve')} only if it stays unknown"
     )
     return Wait(kind="unknown", detail=detail, until=until)
 
@@ -106,7 +115,7 @@ def _hold_wait(around: WaitContext) -> Wait | None:
         return None
     return Wait(
         kind="hold",
-        detail=f"no run is started, since {around.hold}; next step: flowbridge db release",
+        detail=_add_step(f"no run is started, since {around.hold}", name_command("db release")),
     )
 
 
@@ -138,16 +147,21 @@ def _missing_flow(one: Delivery, absent: str | None) -> str:
     if absent is not None:
         return (
             f"the route {one.route!r} names the flow {absent!r}, which the local platform does not"
-            " have; next step: restore it in flows.py, or see flowbridge status"
+            f" have; next step: restore it in flows.py, or see {name_command('status')}"
         )
-    do = (
-        f"restore it in flows.py, or flowbridge cancel {one.id}, then flowbridge replay"
-        f" {one.event_id}"
-    )
-    return (
+    return _add_step(
         f"it was planned for the flow {one.saved_item_id!r}, which the local platform does not"
-        f" have; next step: {do}"
+        " have",
+        "restore it in flows.py, or ",
+        name_command("cancel", one.id),
+        ", then ",
+        name_command("replay", one.event_id),
     )
+
+
+def _add_step(reason: str, *step: str | Command | Advice) -> str:
+    """Return a reason with the next step."""
+    return advise(reason, "; next step: ", *step).sentence
 
 
 def _unauthorized(one: Delivery, known: Circuit) -> Wait:
@@ -185,7 +199,7 @@ def _worker_wait(around: WaitContext) -> Wait | None:
         if around.workers
         else Wait(
             kind="worker",
-            detail="no worker is running; next step: flowbridge serve, or flowbridge work",
+            detail=_add_step("no worker is running", START_WORKER),
         )
     )
 

@@ -53,6 +53,12 @@ NEXT_STEPS: Final[Mapping[str, str | Advice]] = {
 OTHER_STEP: Final = "the log lines `form_refused` say more"
 
 
+def find_spam_step(source: str) -> Advice:
+    """Return the next step for submissions of a form that are marked as spam."""
+    spam = name_command("spam", source=source)
+    return advise("see why, and release the legitimate ones: ", spam)
+
+
 def find_next_step(code: str) -> Advice:
     """Return the next step for a code."""
     return advise(NEXT_STEPS.get(code, OTHER_STEP))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,22 +15,29 @@ import orjson
 import pytest
 from command_line import run
 from fake_platform import FakePlatform
-from printed_advice import follow, read_next_steps, read_problems
+from printed_advice import follow, read_next_steps, read_problems, read_report
 from records import make_delivery, make_event, put
 from signed_rejects import SECRET, make_reject
 
 from bridge.config.loader import load
 from bridge.config.settings import load_settings
+from bridge.core.advice import Command, name_command
+from bridge.core.circuit_state import Circuit
 from bridge.core.local_runs import LocalFlow
-from bridge.core.model import DeadKind, Delivery
-from bridge.delivery.next_steps import Need, find_need
-from bridge.monitoring.conditions import CONDITIONS
+from bridge.core.model import OWN_SOURCE_NAME, DeadKind, Delivery, Order
+from bridge.core.status import ClockStep, Overview, RunCounts
+from bridge.delivery.next_steps import STEPS, Need, find_need
+from bridge.monitoring.conditions import CONDITIONS, find_notes, find_problems
+from bridge.monitoring.refused_submissions import find_spam_step
+from bridge.services.event_steps import SUBSCRIBE, find_unmatched_step
+from bridge.services.event_steps import find_spam_step as find_spam_step_of_event
 from bridge.services.rejects import describe_next_step
+from bridge.services.unknown_deliveries import read_unknown
 from bridge.store.backup.age import record_attempt
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects
 from bridge.store.local import flows as local_flows
-from bridge.store.queries import event_lookup
+from bridge.store.queries import configs, event_lookup
 from bridge.store.queue import hold
 from bridge.store.tables import schema
 from bridge.worker.maintenance.jobs import JobContext, check_flow_inputs
@@ -55,14 +62,9 @@ BY_HAND: Final = {
     "disk_full": "a person makes room",
     "disk_low": "a person makes room",
     "files_full": "a person raises a limit",
-    "daily_bytes_full": "a person raises a limit",
     "certificate_urgent": "a person renews it",
     "certificate": "a person renews it",
-    "clock_skew": "a person sets a clock",
     "circuit_open": "it is called again automatically",
-    "platform_full": "a person looks at the platform",
-    "queue_late": "its command says why, which has many answers",
-    "unknown": "a person decides",
     "silence": "a person looks at the sender",
     "flood": "it ends by itself",
 }
@@ -71,10 +73,13 @@ BY_HAND: Final = {
 def add_delivery(store: Database, **state: Any) -> Delivery:
     """Add an event with a delivery in this state."""
     now = time.time()
-    event = make_event(now=now, body=orjson.dumps({"n": 1}))
-    delivery = make_delivery(event, now=now)
+    body = state.pop("body", orjson.dumps({"n": 1}))
+    event = make_event(now=now, body=body)
+    planned = {name: state.pop(name) for name in PLANNED if name in state}
+    delivery = make_delivery(event, now=now, **planned)
     events.add(store, event, [delivery], lambda *_: [])
-    put(store, delivery.id, **state)
+    if state:
+        put(store, delivery.id, **state)
     return delivery
 
 
@@ -156,6 +161,8 @@ def ended(**state: Any) -> Callable[[Database, Path], object]:
     return lambda store, _: add_ended(store, **state)
 
 
+#: Fields of a delivery that are set when it is planned; others are put into its row.
+PLANNED: Final = ("config_hash", "order")
 SITUATIONS: Final = (
     Situation(
         "platform",
@@ -276,7 +283,235 @@ def test_the_next_steps_of_a_delivery_end_them(
     assert not any(step.commands for step in read_next_steps(store, delivery.id))
 
 
+def plan_misspelt(store: Database, folder: Path) -> Delivery:
+    """Add a delivery that is dead since its route names a path that is not in the event."""
+    (folder / "routes.yaml").write_text(ROUTES.replace("body.n", "body.issue.titel"))
+    body = orjson.dumps({"n": 1, "issue": {"title": "a"}})
+    return add_ended(store, body=body, status="dead", dead_kind=DeadKind.PLATFORM.value)
+
+
+def plan_with_other_config(store: Database, folder: Path) -> Delivery:
+    """Add a delivery that is dead, whose route has changed since it was planned."""
+    (folder / "routes.yaml").write_text(ROUTES.replace("{n: ", "{number: "))
+    then = load(folder / "routes.yaml", {})
+    configs.remember_config(store, then.hash, then.canonical, time.time())
+    write_routes(folder)
+    dead = DeadKind.PLATFORM.value
+    return add_ended(store, status="dead", dead_kind=dead, config_hash=then.hash)
+
+
+@pytest.mark.parametrize(
+    ("need", "plan"),
+    [(Need.MISSPELT, plan_misspelt), (Need.CHANGED, plan_with_other_config)],
+)
+def test_a_replay_by_changed_routes_ends_the_steps(
+    store: Database, folder: Path, need: Need, plan: Callable[[Database, Path], Delivery]
+) -> None:
+    delivery = plan(store, folder)
+    first, *_ = read_next_steps(store, delivery.id)
+    assert len(STEPS[need].one[0]) == len(first.parts)
+    assert [command.operation for command in first.commands] == ["replay"]
+    write_routes(folder)
+    follow(first)
+    again = event_lookup.show(store, delivery.event_id).deliveries[-1]
+    assert (again.status, again.inputs) == ("queued", {"n": 1})
+    assert read_next_steps(store, delivery.id) == []
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"),
+    [("delivered", "delivered"), ("queued", "queued"), ("dead", "dead")],
+)
+def test_a_decision_ends_its_advice(
+    store: Database, folder: Path, outcome: str, status: str
+) -> None:
+    write_routes(folder)
+    delivery = add_delivery(store, status="unknown", attempts=1, reason="no answer")
+    (step,) = read_next_steps(store, delivery.id)
+    (problem,) = read_problems(store)["unknown"].commands
+    unknown = read_unknown(store, delivery.id, None)
+    printed = follow([*step.commands, problem])
+    assert printed.count(delivery.id + "\n") == 2
+    for command, when in unknown.commands:
+        assert f"{when.ljust(14)}{command.line}\n" in printed
+    follow(command for command, _ in unknown.commands if command.filters["as"] == outcome)
+    assert show(delivery.id)["status"] == status
+    assert "unknown" not in read_problems(store)
+    assert not any(
+        command.operation == "resolve"
+        for step in read_next_steps(store, delivery.id)
+        for command in step.commands
+    )
+
+
+def test_the_runs_of_an_unknown_delivery_are_listed_as_advised(
+    store: Database, folder: Path
+) -> None:
+    delivery = add_delivery(store, flow="gumloop/echo", platform="gumloop", status="unknown")
+    with FakePlatform() as platform:
+        (folder / "routes.yaml").write_text(
+            ROUTES.replace("local: {type: local}", PLATFORM.format(url=platform.base_url)).replace(
+                "local/echo", "gumloop/echo"
+            )
+        )
+        place = read_unknown(store, delivery.id, None).place_to_look
+        assert f"look at       {place}\n" in run("resolve", delivery.id).stdout
+        follow(place)
+
+
+def hold_delivery(store: Database, folder: Path) -> tuple[Delivery, list[Command]]:
+    hold_starts(store, folder)
+    return add_delivery(store), [name_command("db release")]
+
+
+def miss_flow(store: Database, _folder: Path) -> tuple[Delivery, list[Command]]:
+    echo = LocalFlow(id="echo", workbook="flows", description="", takes_any=True)
+    store.write(lambda connection: local_flows.replace(connection, [echo], time.time()))
+    delivery = add_delivery(store, flow="local/gone", saved_item_id="gone")
+    again = name_command("replay", delivery.event_id)
+    return delivery, [name_command("cancel", delivery.id), again]
+
+
+@pytest.mark.parametrize("wait", [hold_delivery, miss_flow])
+def test_the_commands_of_a_wait_reason_end_the_wait(
+    store: Database,
+    folder: Path,
+    wait: Callable[[Database, Path], tuple[Delivery, list[Command]]],
+) -> None:
+    write_routes(folder)
+    delivery, commands = wait(store, folder)
+    before = show(delivery.id)["waits_for"]
+    assert all(command.line in before["detail"] for command in commands)
+    follow(commands)
+    (*_, after) = event_lookup.show(store, delivery.event_id).deliveries
+    assert after.status == "queued"
+    assert show(after.id)["waits_for"]["kind"] != before["kind"]
+
+
+def test_a_cancel_releases_the_deliveries_behind_it(store: Database, folder: Path) -> None:
+    write_routes(folder)
+    order = Order(key="acme/repo", blocks=True)
+    head = add_ended(
+        store, order=order, status="dead", dead_kind=DeadKind.PLATFORM.value, holds_key=False
+    )
+    behind = add_delivery(store, order=order)
+    assert show(behind.id)["status"] == "blocked"
+    step = read_next_steps(store, head.id)[-1]
+    assert step.commands[0].operation == "cancel"
+    follow(step)
+    assert show(behind.id)["status"] == "queued"
+    assert not any(step.commands for step in read_next_steps(store, head.id))
+
+
+def test_spam_is_released_as_advised(store: Database, folder: Path) -> None:
+    (folder / "routes.yaml").write_text(
+        ROUTES.replace("sources: {", "sources: {contact: {provider: form}, ")
+    )
+    event = make_event(source="contact", provider="form", type=None, now=time.time(), spam="a link")
+    events.add(store, event, [], lambda *_: [])
+    advice = find_spam_step("contact")
+    assert advice.sentence in " ".join(run("status").stdout.split())
+    assert event.id in follow(advice)
+    step = find_spam_step_of_event(event)
+    assert step is not None and f"next          {step}\n" in run("show", event.id).stdout
+    follow(step)
+    assert f"next          {step}\n" not in run("show", event.id).stdout
+    assert advice.sentence not in " ".join(run("status").stdout.split())
+
+
+def test_an_event_without_a_route_is_planned_again_as_advised(
+    store: Database, folder: Path
+) -> None:
+    (folder / "routes.yaml").write_text(ROUTES.replace("github issues", "github push"))
+    event = make_event(now=time.time())
+    events.add(store, event, [], lambda *_: [])
+    step = find_unmatched_step(event)
+    assert f"next          {step}\n" in run("show", event.id).stdout
+    write_routes(folder)
+    follow(step)
+    assert f"next          {step}\n" not in run("show", event.id).stdout
+    assert len(event_lookup.show(store, event.id).deliveries) == 1
+
+
+def test_an_alert_without_a_route_leads_to_a_route(store: Database, folder: Path) -> None:
+    write_routes(folder)
+    event = make_event(source=OWN_SOURCE_NAME, provider=OWN_SOURCE_NAME, type="alert.raised")
+    events.add(store, event, [], lambda *_: [])
+    assert SUBSCRIBE.sentence in run("show", event.id).stdout
+    assert "on: flowbridge alert.*" in follow(SUBSCRIBE)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A problem whose advice names a command that shows something."""
+
+    condition: str
+    state: Mapping[str, Any]
+    change: Callable[[Overview, float], Overview] = lambda overview, _: overview
+
+
+SHOWN: Final = (
+    Shown("queue_late", {"due_at": 0.0}),
+    Shown(
+        "platform_full",
+        {"due_at": 0.0},
+        lambda overview, _: replace(
+            overview,
+            platforms=[
+                replace(platform, circuit=Circuit(platform=platform.name, allowance=1))
+                for platform in overview.platforms
+            ],
+        ),
+    ),
+    Shown(
+        "clock_skew",
+        {"status": "unknown"},
+        lambda overview, now: replace(overview, clock_step=ClockStep(at=now, seconds=90.0)),
+    ),
+    Shown(
+        "daily_bytes_full",
+        {},
+        lambda overview, _: replace(
+            overview,
+            sources=[
+                replace(source, stored_today=99, daily_bytes=100) for source in overview.sources
+            ],
+        ),
+    ),
+    Shown(
+        "runs_failing",
+        {"status": "delivered", "run_id": "r1", "run_state": "failed"},
+        lambda overview, now: replace(
+            overview, runs_ended={"triage": RunCounts(ended=1, failed=1, received_at=now)}
+        ),
+    ),
+)
+
+
+@pytest.mark.parametrize("shown", SHOWN, ids=lambda shown: shown.condition)
+def test_a_command_that_only_shows_says_what_the_advice_promises(
+    store: Database, folder: Path, shown: Shown
+) -> None:
+    write_routes(folder)
+    delivery = add_delivery(store, **shown.state)
+    overview = shown.change(read_report(store).overview, time.time())
+    (advice,) = (
+        problem.do for problem in find_problems(overview) if problem.condition == shown.condition
+    )
+    printed = follow(command for command in advice.commands if not command.operation)
+    assert delivery.id in printed or delivery.event_id in printed
+
+
+def test_the_help_of_alerts_shows_a_route(store: Database, folder: Path) -> None:
+    write_routes(folder)
+    hold_starts(store, folder)
+    (note,) = (note for note in find_notes(read_report(store).overview) if "alerts" in note)
+    assert f"({name_command('alerts', help=True)} shows such a route)" in note
+    assert "on: flowbridge alert.*" in run("alerts", "--help").stdout
+
+
 def test_every_condition_has_a_situation_or_is_for_a_person() -> None:
-    followed = {situation.condition for situation in SITUATIONS} | {"flow_changed"}
+    situations = (*SITUATIONS, *SHOWN)
+    followed = {situation.condition for situation in situations} | {"flow_changed", "unknown"}
     assert not followed & set(BY_HAND)
     assert followed | set(BY_HAND) == set(CONDITIONS)

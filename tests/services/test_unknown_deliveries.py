@@ -95,4 +95,4 @@ def test_the_commands_quote_what_a_platform_chose() -> None:
         has_runs=True,
     )
     [first, *_] = [command for command, _ in one.commands]
-    assert first == f"flowbridge resolve {delivery.id} --as delivered --run-id 'r1;id'"
+    assert first.line == f"flowbridge resolve {delivery.id} --as delivered --run-id 'r1;id'"

@@ -10,9 +10,16 @@ import click
 from bridge.cli.ui import output
 from bridge.cli.ui.request_view import print_event_request, print_hidden_request, print_request
 from bridge.cli.ui.text_blocks import OUTPUT_LINES, SHOW_ALL_HINT, print_block
+from bridge.core.advice import name_command
 from bridge.core.model import OWN_SOURCE_NAME, Attempt, Event, Reject, Status
 from bridge.core.times import iso_seconds
 from bridge.services.delivery_states import describe_status
+from bridge.services.event_steps import (
+    SUBSCRIBE,
+    find_file_step,
+    find_spam_step,
+    find_unmatched_step,
+)
 from bridge.services.run_evidence import WINDOW_NAME, describe_search
 
 if TYPE_CHECKING:
@@ -49,7 +56,7 @@ def print_delivery(
         print_event_request(screen, whole=True)
     else:
         click.echo()
-        output.line("the event", f"flowbridge show {event.id}")
+        output.line("the event", name_command("show", event.id))
 
 
 def _print_whole_delivery(
@@ -89,12 +96,10 @@ def _print_unmatched(screen: EventScreen) -> None:
         output.line("deliveries", "none: no route matched", "yellow")
         for line in lines:
             output.line("", line)
-        output.line("next", f"fix routes.yaml, then flowbridge replay {event.id}")
+        output.line("next", find_unmatched_step(event))
     elif event.source == OWN_SOURCE_NAME:
         output.line("deliveries", "none: no route subscribes to it", "yellow")
-        output.line(
-            "next", "alerts go to routes with `on: flowbridge alert.*`: flowbridge alerts --help"
-        )
+        output.line("next", SUBSCRIBE)
 
 
 def _tester(event: Event) -> Provider | None:
@@ -166,10 +171,10 @@ def _print_head(event: Event, *, is_folded: bool) -> None:
             f"{f'{file.name} in {file.field}: ' if file.name else ''}{file.type},"
             f" {output.number(file.size, 'byte')}",
         )
-    output.line("next", f"flowbridge show {event.id} --save DIR" if event.files else None)
+    output.line("next", find_file_step(event))
     output.line("problem", event.problem, "red")
     output.line("spam", event.spam, "yellow")
-    output.line("next", f"flowbridge spam release {event.id}" if event.spam else None)
+    output.line("next", find_spam_step(event))
     output.line("from", event.client)
     output.line("duplicates", event.duplicates or None)
     output.line("sender's try", event.sender_retry)

@@ -8,9 +8,9 @@ from typing import Final
 import click
 
 from bridge.cli.ui import output
-from bridge.core.advice import Advice, advise, name_command
+from bridge.core.advice import Advice
 from bridge.core.status import SourceStatus
-from bridge.monitoring.refused_submissions import find_next_step
+from bridge.monitoring.refused_submissions import find_next_step, find_spam_step
 
 WIDTH: Final = 80  # columns
 
@@ -35,8 +35,7 @@ def print_spam(sources: Iterable[SourceStatus]) -> None:
             held = output.number(source.spam, "submission")
             click.echo()
             click.echo(output.clean(f"form {source.name} marked {held} as spam in 24 h"))
-            spam = name_command("spam", source=source.name)
-            _print_step(advise("see why, and release the legitimate ones: ", spam))
+            _print_step(find_spam_step(source.name))
 
 
 def _print_step(step: Advice) -> None:

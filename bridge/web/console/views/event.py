@@ -20,6 +20,7 @@ from bridge.core.model import Body, Event
 from bridge.core.retention import is_content_deleted
 from bridge.services.delivery_states import describe_status, is_over, needs_person
 from bridge.services.event_screen import EventScreen, ShownDelivery, parse_screen
+from bridge.services.event_steps import find_unmatched_step
 from bridge.services.usable_config import body_reader
 from bridge.web.console.advice import AdvicePart, split_advice
 from bridge.web.console.console_request import ConsoleRequest, Screen
@@ -77,6 +78,7 @@ def show_event(asked: ConsoleRequest) -> Screen:
                 for one in screen.deliveries
             ],
             "unmatched": screen.unmatched,
+            "unmatched_step": split_advice(find_unmatched_step(event)),
             "config_error": screen.config_error,
             "payload": _read_payload(asked, event, body),
             "picked": picked,

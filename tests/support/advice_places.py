@@ -1,0 +1,93 @@
+"""The places where the package names a command in an advice, and what acts each out.
+
+A place is a call of `name_command`: its module, its function and the words of the command, `*` for
+a module's own level and for words that a table has. `tests/project/test_advised_commands.py` fails
+where a place has no row.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+PRINTED: Final = "cli/test_printed_advice.py"
+CONDITION: Final = f"{PRINTED}::test_advised_commands_end_the_advice"
+STEP: Final = f"{PRINTED}::test_the_next_steps_of_a_delivery_end_them"
+DECISION: Final = f"{PRINTED}::test_a_decision_ends_its_advice"
+SPAM: Final = f"{PRINTED}::test_spam_is_released_as_advised"
+WAIT: Final = f"{PRINTED}::test_the_commands_of_a_wait_reason_end_the_wait"
+SHOWN: Final = f"{PRINTED}::test_a_command_that_only_shows_says_what_the_advice_promises"
+
+#: The test that runs the command in a situation that prints it.
+ACTED_OUT: Final = {
+    "cli/ui/event_view:print_delivery show": SHOWN,
+    "delivery/next_steps:_repeat_by_route.name *": CONDITION,
+    "delivery/next_steps:_replay replay": STEP,
+    "delivery/next_steps:_resolve resolve": DECISION,
+    "delivery/next_steps:_retry retry": STEP,
+    "delivery/next_steps:find_steps cancel": (
+        f"{PRINTED}::test_a_cancel_releases_the_deliveries_behind_it"
+    ),
+    "delivery/wait_reasons:_hold_wait db release": WAIT,
+    "delivery/wait_reasons:_missing_flow cancel": WAIT,
+    "delivery/wait_reasons:_missing_flow replay": WAIT,
+    "delivery/wait_reasons:_unknown_wait resolve": DECISION,
+    "monitoring/checks/configuration:find_changed_flows check": (
+        f"{PRINTED}::test_a_changed_flow_is_accepted_as_advised"
+    ),
+    "monitoring/checks/configuration:find_missing_flows cancel": CONDITION,
+    "monitoring/checks/configuration:find_missing_flows check": CONDITION,
+    "monitoring/checks/configuration:find_missing_flows replay": CONDITION,
+    "monitoring/checks/configuration:find_unusable_config check": CONDITION,
+    "monitoring/checks/deliveries:find_dead deliveries": CONDITION,
+    "monitoring/checks/deliveries:find_failing_runs deliveries": SHOWN,
+    "monitoring/checks/deliveries:find_failing_runs show": CONDITION,
+    "monitoring/checks/deliveries:find_held_starts db release": CONDITION,
+    "monitoring/checks/deliveries:find_late_queues show": SHOWN,
+    "monitoring/checks/deliveries:find_late_starts cancel": CONDITION,
+    "monitoring/checks/deliveries:find_late_starts show": CONDITION,
+    "monitoring/checks/deliveries:find_missing_platforms cancel": CONDITION,
+    "monitoring/checks/deliveries:find_missing_platforms deliveries": (
+        f"{PRINTED}::test_an_advised_cancel_spares_deliveries_of_another_platform"
+    ),
+    "monitoring/checks/machine:find_clock_skew deliveries": SHOWN,
+    "monitoring/checks/machine:find_missed_backups db backup": CONDITION,
+    "monitoring/checks/platforms:find_full_platforms show": SHOWN,
+    "monitoring/checks/sources:_advise_on_secret rejects": CONDITION,
+    "monitoring/checks/sources:find_full_days events": SHOWN,
+    "monitoring/checks/sources:find_rejects rejects": CONDITION,
+    "monitoring/conditions:find_notes alerts": f"{PRINTED}::test_the_help_of_alerts_shows_a_route",
+    "monitoring/conditions:find_notes events": (
+        "cli/test_advice_on_late_ends.py"
+        "::test_the_note_on_failed_runs_lists_the_events_that_it_counts"
+    ),
+    "monitoring/refused_submissions:find_spam_step spam": SPAM,
+    "services/event_steps:* alerts": f"{PRINTED}::test_an_alert_without_a_route_leads_to_a_route",
+    "services/event_steps:find_file_step show": (
+        "cli/test_cli_saving.py::test_files_are_written_and_nothing_is_written_over"
+    ),
+    "services/event_steps:find_spam_step spam release": SPAM,
+    "services/event_steps:find_unmatched_step replay": (
+        f"{PRINTED}::test_an_event_without_a_route_is_planned_again_as_advised"
+    ),
+    "services/rejects:describe_next_step rejects readmit": CONDITION,
+    "services/unknown_deliveries:UnknownDelivery.commands resolve": DECISION,
+    "services/unknown_deliveries:UnknownDelivery.place_to_look flows runs": (
+        f"{PRINTED}::test_the_runs_of_an_unknown_delivery_are_listed_as_advised"
+    ),
+}
+#: Why no test acts it out.
+BY_HAND: Final = {
+    "delivery/obstacles:* serve": "starts processes",
+    "delivery/obstacles:* work": "starts processes",
+    "delivery/wait_reasons:_missing_flow status": "only shows; `status` has the next step",
+    "monitoring/alerts:_flood alerts": "only shows; the flood ends by itself",
+    "monitoring/alerts:_flood status": "only shows; the flood ends by itself",
+    "monitoring/checks/certificate:* doctor": "a person renews the certificate",
+    "monitoring/checks/configuration:find_held_config test": "a person restarts the bridge",
+    "monitoring/checks/configuration:find_unusable_flows check": "a person corrects flows.py",
+    "monitoring/checks/processes:find_no_receiver web": "starts processes",
+    "monitoring/checks/processes:find_no_worker work": "starts processes",
+    "monitoring/checks/processes:find_nothing_running serve": "starts processes",
+    "monitoring/refused_submissions:* check": "a person sets a value in .env",
+    "monitoring/refused_submissions:* doctor": "a person repairs the store",
+}
