@@ -155,7 +155,7 @@ def _missing_flow(one: Delivery, absent: str | None) -> str:
         "restore it in flows.py, or ",
         name_command("cancel", one.id),
         ", then ",
-        name_command("replay", one.event_id),
+        name_command("replay", one.event_id, through=one.route),
     )
 
 

@@ -368,7 +368,7 @@ def miss_flow(store: Database, _folder: Path) -> tuple[Delivery, list[Command]]:
     echo = LocalFlow(id="echo", workbook="flows", description="", takes_any=True)
     store.write(lambda connection: local_flows.replace(connection, [echo], time.time()))
     delivery = add_delivery(store, flow="local/gone", saved_item_id="gone")
-    again = name_command("replay", delivery.event_id)
+    again = name_command("replay", delivery.event_id, through="triage")
     return delivery, [name_command("cancel", delivery.id), again]
 
 
@@ -378,12 +378,15 @@ def test_the_commands_of_a_wait_reason_end_the_wait(
     folder: Path,
     wait: Callable[[Database, Path], tuple[Delivery, list[Command]]],
 ) -> None:
-    write_routes(folder)
+    other = "routes: [{name: other, on: github issues, flow: local/echo, inputs: {}}, "
+    (folder / "routes.yaml").write_text(ROUTES.replace("routes: [", other))
     delivery, commands = wait(store, folder)
     before = show(delivery.id)["waits_for"]
     assert all(command.line in before["detail"] for command in commands)
     follow(commands)
-    (*_, after) = event_lookup.show(store, delivery.event_id).deliveries
+    deliveries = event_lookup.show(store, delivery.event_id).deliveries
+    assert {delivery.route for delivery in deliveries} == {"triage"}
+    after = deliveries[-1]
     assert after.status == "queued"
     assert show(after.id)["waits_for"]["kind"] != before["kind"]
 
