@@ -6,9 +6,11 @@ A place is a call of `name_command`: its module, its function and the words of t
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 import click
 import pytest
@@ -62,6 +64,11 @@ def test_the_tests_that_act_them_out_exist(test: str) -> None:
     assert f"\ndef {name}(" in (TESTS / file).read_text()
 
 
+def _list_options(command: click.Command) -> set[str]:
+    names = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
+    return names | {"--help"}
+
+
 @pytest.mark.parametrize("place", sorted(place for place in find_places() if place[-1] != "*"))
 def test_the_command_exists_with_its_options(place: str) -> None:
     command: click.Command = group
@@ -70,10 +77,62 @@ def test_the_command_exists_with_its_options(place: str) -> None:
         inner = command.get_command(click.Context(command), word)
         assert inner is not None, word
         command = inner
-    names = {
-        name for option in command.params for name in (*option.opts, *option.secondary_opts)
-    } | {"--help"}
+    names = _list_options(command)
     for call in find_places()[place]:
         for keyword in call.keywords:
             if keyword.arg is not None:
                 assert f"--{keyword.arg.rstrip('_').replace('_', '-')}" in names, keyword.arg
+
+
+#: A command in a text, up to the end of the sentence or the quotation; `…` stands for a value.
+MENTION: Final = re.compile(r"\bflowbridge((?: (?:--)?[\w{}<>./=@…-]+)+)")
+
+
+def find_mentions() -> Iterator[tuple[str, list[str]]]:
+    """Yield the words of each command in a text of the package, with the file."""
+    for path in sorted(ROOT.rglob("*.py")):
+        for text in _find_texts(ast.parse(path.read_text())):
+            yield from ((str(path), found[1].split()) for found in MENTION.finditer(text))
+    for path in sorted(ROOT.rglob("*.html")):
+        for found in MENTION.finditer(path.read_text()):
+            yield str(path), found[1].split()
+
+
+def _find_texts(tree: ast.Module) -> Iterator[str]:
+    inner = {
+        id(part)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr)
+        for part in node.values
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(
+                part.value if isinstance(part, ast.Constant) else "…" for part in node.values
+            )
+        elif (
+            isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inner
+        ):
+            yield from node.value.split("\n")
+
+
+def test_each_command_in_a_text_exists_with_its_options() -> None:
+    count = 0
+    for file, words in find_mentions():
+        command: click.Command = group
+        for word in words:
+            inner = (
+                command.get_command(click.Context(command), word)
+                if isinstance(command, click.Group)
+                else None
+            )
+            if inner is None:
+                break
+            command = inner
+        if command is not group:
+            count += 1
+            options = {
+                word.partition("…")[0].rstrip(".") for word in words if word.startswith("--")
+            }
+            assert options <= _list_options(command), (file, command.name, words)
+    assert count > 300
