@@ -5,10 +5,10 @@ See `reconcile` for the records and a summary of the rules.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Collection
 from typing import Final
 
+from bridge.core.advice import name_command
 from bridge.core.model import Delivery
 from bridge.core.timings import TIMINGS, Timings
 from bridge.delivery.reconcile import (
@@ -240,7 +240,5 @@ def _named(some: Collection[Candidate]) -> str:
 
 def _advice(delivery: Delivery, some: Collection[Candidate]) -> str:
     run = next((one.run_id for one in some), "RUN") if len(some) == 1 else "RUN"
-    return (
-        f"check the platform, then `flowbridge resolve {delivery.id} --as delivered --run-id"
-        f" {shlex.quote(run)}`, or `--as queued` if there is no run"
-    )
+    record = name_command("resolve", delivery.id, as_="delivered", run_id=run)
+    return f"check the platform, then `{record}`, or `--as queued` if there is no run"

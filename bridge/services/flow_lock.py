@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from bridge.core.advice import name_command
 from bridge.core.errors import BridgeError
 
 if TYPE_CHECKING:
@@ -64,9 +65,8 @@ def read_lock(folder: Path) -> LockedInputs | None:
     except OSError as error:
         raise BridgeError(f"cannot read {file}: {error.strerror}") from error
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise BridgeError(
-            f"{file} is not valid: `flowbridge check --live --lock` writes it again"
-        ) from None
+        lock = name_command("check", live=True, lock=True)
+        raise BridgeError(f"{file} is not valid: `{lock}` writes it again") from None
     found: LockedInputs = flows
     return found
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from bridge.core.advice import name_command
 from bridge.core.errors import BridgeError
 from bridge.core.model import Status
 from bridge.services import platform_names, platform_queries
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from bridge.routing.model import Config, Platform
     from bridge.services.selection import Selection
     from bridge.store.db.database import Database
-
-_LOOK: Final = "`flowbridge resolve {}` shows what is known of its own run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,8 @@ def _check_run(
         return _RunCheck(note=report.detail and f"the run was not looked up: {report.detail}")
     listing = _list_runs(platform, delivery.saved_item_id)
     mismatch = find_run_mismatch(delivery, start.attempt, start.clocks, run_id, report, listing)
-    return _RunCheck(problem=mismatch and f"{mismatch}. {_LOOK.format(delivery_id)}")
+    look = f"`{name_command('resolve', delivery_id)}` shows what is known of its own run"
+    return _RunCheck(problem=mismatch and f"{mismatch}. {look}")
 
 
 def _list_runs(platform: Platform, saved_item_id: str) -> Listing[ListedRun] | None:

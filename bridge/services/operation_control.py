@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from bridge.core.advice import name_command
 from bridge.core.errors import BridgeError
 from bridge.core.operations import WORKER, Operation, OperationState
 from bridge.core.times import iso
@@ -108,7 +109,7 @@ def resume_stopped(database: Database, one: Operation, actor: str) -> Operation:
     if one.chosen is None:
         raise OperationConflict(f"{one.id} was interrupted while it stored its items")
     if one.command not in COMMANDS:
-        raise OperationConflict(f"resume {one.id} with `flowbridge operations resume`")
+        raise OperationConflict(f"resume {one.id} with `{name_command('operations resume')}`")
     if one.state(now) is not OperationState.STOPPED:
         if one.driver != WORKER:
             raise OperationConflict(f"a command is carrying out {one.id}")

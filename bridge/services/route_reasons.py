@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bridge.core.advice import name_command
 from bridge.core.errors import ConfigError, ExpressionError
 from bridge.core.model import FAILED_RUN_STATES, OWN_SOURCE_NAME, Delivery, Event, Status
 from bridge.services.usable_config import (
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from bridge.routing.templates import Template
     from bridge.store.queries.event_lookup import EventHistory
 
-UNUSABLE = "routes.yaml cannot be used, so the reason is unknown: run flowbridge check"
+UNUSABLE = f"routes.yaml cannot be used, so the reason is unknown: run {name_command('check')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +111,8 @@ def _unmatched(
             continue
         reasons = explain_mismatch(route.match, roots) if route.match is not None else []
         if not reasons:
-            through = f" --through {route.name}" if planned else ""
-            yield route.name, f"it matches now: flowbridge replay {event.id}{through}"
+            through = {"through": route.name} if planned else {}
+            yield route.name, f"it matches now: {name_command('replay', event.id, **through)}"
         elif planned:
             yield (
                 route.name,

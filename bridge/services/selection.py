@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from bridge.core.advice import name_command
 from bridge.core.errors import NotFound, UnknownName
 from bridge.core.model import OWN_SOURCE_NAME
 
@@ -238,7 +239,7 @@ def _deliveries_of(database: Database, name: str, move: Move) -> list[str]:
     refusals = {one.id: move.refuse(one) for one in deliveries}
     fit = [id_ for id_, refusal in refusals.items() if refusal is None]
     if not refusals:
-        raise NotFound(f"{event_id} has no deliveries: flowbridge show {event_id} says why")
+        raise NotFound(f"{event_id} has no deliveries: {name_command('show', event_id)} says why")
     if delivery_id is not None:
         if refusal := refusals.get(delivery_id):
             raise NotFound(refusal)

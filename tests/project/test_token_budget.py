@@ -19,7 +19,7 @@ ROOT = Path(bridge.__file__).parent
 BUDGET = {
     "api": 21800,
     "bridge": 1300,
-    "cli": 85300,
+    "cli": 85400,
     "config": 29700,
     "core": 20700,
     "delivery": 18000,

@@ -13,13 +13,22 @@ PRINTED: Final = "cli/test_printed_advice.py"
 CONDITION: Final = f"{PRINTED}::test_advised_commands_end_the_advice"
 STEP: Final = f"{PRINTED}::test_the_next_steps_of_a_delivery_end_them"
 DECISION: Final = f"{PRINTED}::test_a_decision_ends_its_advice"
+ERRORS: Final = "cli/test_advice_of_errors.py"
 SPAM: Final = f"{PRINTED}::test_spam_is_released_as_advised"
 WAIT: Final = f"{PRINTED}::test_the_commands_of_a_wait_reason_end_the_wait"
 SHOWN: Final = f"{PRINTED}::test_a_command_that_only_shows_says_what_the_advice_promises"
 
 #: The test that runs the command in a situation that prints it.
 ACTED_OUT: Final = {
-    "cli/ui/event_view:print_delivery show": SHOWN,
+    "cli/actions/run:OutcomePrinter.stop operations resume": (
+        "cli/test_cli_operations.py::test_a_full_disk_stops_an_act_which_goes_on_once_there_is_room"
+    ),
+    "cli/commands/delivery_actions:_chosen replay": (
+        f"{ERRORS}::test_deliveries_that_routing_rejected_are_planned_again"
+    ),
+    "cli/commands/delivery_actions:_say_older_inputs replay": (
+        f"{ERRORS}::test_inputs_of_an_older_configuration_are_made_again"
+    ),
     "delivery/next_steps:_repeat_by_route.name *": CONDITION,
     "delivery/next_steps:_replay replay": STEP,
     "delivery/next_steps:_resolve resolve": DECISION,
@@ -61,6 +70,15 @@ ACTED_OUT: Final = {
         "::test_the_note_on_failed_runs_lists_the_events_that_it_counts"
     ),
     "monitoring/refused_submissions:find_spam_step spam": SPAM,
+    "services/config_checks/report:_check_alerts alerts": (
+        f"{ERRORS}::test_the_help_of_alerts_is_named_until_a_route_subscribes"
+    ),
+    "services/config_checks/report:_check_database db upgrade": (
+        f"{ERRORS}::test_a_database_without_a_schema_is_upgraded"
+    ),
+    "services/config_checks/report:check_project init": (
+        f"{ERRORS}::test_a_folder_without_routes_gets_some"
+    ),
     "services/event_steps:* alerts": f"{PRINTED}::test_an_alert_without_a_route_leads_to_a_route",
     "services/event_steps:find_file_step show": (
         "cli/test_cli_saving.py::test_files_are_written_and_nothing_is_written_over"
@@ -69,16 +87,39 @@ ACTED_OUT: Final = {
     "services/event_steps:find_unmatched_step replay": (
         f"{PRINTED}::test_an_event_without_a_route_is_planned_again_as_advised"
     ),
+    "services/flow_lock:read_lock check": (f"{ERRORS}::test_a_broken_lock_is_written_again"),
     "services/rejects:describe_next_step rejects readmit": CONDITION,
+    "services/route_reasons:* check": (f"{ERRORS}::test_reasons_are_known_once_check_is_content"),
+    "services/route_reasons:_unmatched replay": (
+        f"{ERRORS}::test_an_event_that_matches_now_is_planned_again"
+    ),
+    "services/selection:_deliveries_of show": (
+        f"{ERRORS}::test_an_event_without_deliveries_is_shown_with_the_reason"
+    ),
     "services/unknown_deliveries:UnknownDelivery.commands resolve": DECISION,
     "services/unknown_deliveries:UnknownDelivery.place_to_look flows runs": (
         f"{PRINTED}::test_the_runs_of_an_unknown_delivery_are_listed_as_advised"
     ),
+    "store/operations/actions:spam_problem spam release": (
+        f"{ERRORS}::test_a_retry_of_spam_works_after_the_release"
+    ),
+    "store/tables/schema:describe_other_schema db upgrade": (
+        f"{ERRORS}::test_a_database_without_a_schema_is_upgraded"
+    ),
 }
 #: Why no test acts it out.
 BY_HAND: Final = {
+    "cli/actions/run:do_operation operations resume": "the same command as where it stops",
+    "cli/commands/operations:_print_act operations resume": "the same command as where it stops",
+    "cli/remote/operations:_follow operations resume": "the same command as without --server",
+    "cli/remote/operations:_wait_for_items operations resume": "the same command as without --server",
+    "cli/remote/operations:_wait_for_items status": "starts processes",
+    "cli/ui/unknown_view:show_unknown resolve": "a person decides, and names a route",
+    "cli/ui/event_view:print_delivery show": "only shows the event",
+    "core/scopes:explain_missing_scope token add": "a person names the token, and logs in with it",
     "delivery/obstacles:* serve": "starts processes",
     "delivery/obstacles:* work": "starts processes",
+    "delivery/reconcile_verdict:_advice resolve": "a person looks at the platform",
     "delivery/wait_reasons:_missing_flow status": "only shows; `status` has the next step",
     "monitoring/alerts:_flood alerts": "only shows; the flood ends by itself",
     "monitoring/alerts:_flood status": "only shows; the flood ends by itself",
@@ -90,4 +131,15 @@ BY_HAND: Final = {
     "monitoring/checks/processes:find_nothing_running serve": "starts processes",
     "monitoring/refused_submissions:* check": "a person sets a value in .env",
     "monitoring/refused_submissions:* doctor": "a person repairs the store",
+    "services/bridge_checks/examination:Examination._reach doctor": "a person corrects the URL",
+    "services/bridge_checks/examination:Examination._replayed sample": "needs a bridge that is served",
+    "services/named_runs:_check_run resolve": "only shows what is known of the run",
+    "services/operation_control:resume_stopped operations resume": "an operation of the command line",
+    "services/samples/answers:_explain_outcome show": "only shows the event",
+    "services/samples/answers:_explain_outcome spam release": "the same command as `show` names",
+    "store/operations/checkup:_disk_problems db prune": "a person makes room",
+    "store/operations/checkup:_file_notes db vacuum": "needs a large file",
+    "store/queue/unknown_starts:find_run_conflict show": "only shows the other delivery",
+    "store/tables/key_usage:check_keys db check": "a person adds a key",
+    "store/tables/key_usage:find_rekey_notes db rekey": "`tests/store/test_rekey.py` runs it",
 }

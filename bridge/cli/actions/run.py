@@ -14,6 +14,7 @@ from bridge.cli.actions.confirmation import MAX_EXAMPLES, confirm_operation, say
 from bridge.cli.actions.request import OperationRequest
 from bridge.cli.ui import output
 from bridge.cli.ui.run_progress import INTERRUPTED
+from bridge.core.advice import name_command
 from bridge.core.errors import StoreError
 from bridge.services.operation_commands import count_items, find_words, name_items
 from bridge.services.operations import do_items, outcome_json
@@ -48,8 +49,8 @@ def do_operation(
     printer = OutcomePrinter(command, one.id if one else None, asked, one.left if one else 0)
     if one is not None and one.left > PROGRESS_ITEMS:
         output.say(
-            f"{one.id}: Ctrl-C stops it; `flowbridge operations resume {one.id}` continues with the"
-            " rest"
+            f"{one.id}: Ctrl-C stops it; `{name_command('operations resume', one.id)}` continues"
+            " with the rest"
         )
     try:
         with _progress(one) as advance:
@@ -102,9 +103,8 @@ class OutcomePrinter:
                 if one.chosen
                 else ""
             )
-        output.say(
-            f"{why}.{through} `flowbridge operations resume {self._act_id}` continues with the rest"
-        )
+        resume = name_command("operations resume", self._act_id or "ID")
+        output.say(f"{why}.{through} `{resume}` continues with the rest")
         sys.exit(code)
 
     def end(self, held: Iterable[ItemResult]) -> None:

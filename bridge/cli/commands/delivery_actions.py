@@ -21,6 +21,7 @@ from bridge.cli.options import (
     say_search_size,
 )
 from bridge.cli.ui import output
+from bridge.core.advice import name_command
 from bridge.services.operation_commands import COMMANDS, RESOLUTIONS, count_items
 from bridge.services.store_access import open_store_to_change
 
@@ -198,12 +199,14 @@ def _say_older_inputs(database: Database, settings: Settings, ids: Sequence[str]
         f"{what} from an older configuration (route {', '.join(older.routes)}); retry sends them"
         " unchanged."
     )
-    one = older.event_id if older.count == 1 else "with the same filters or ids"
-    through = older.routes[0] if len(older.routes) == 1 else "ROUTE, for each of these routes"
-    output.say(
-        "To make new ones with the current routes.yaml:"
-        f" flowbridge replay {one} --through {through}"
+    route = older.routes[0] if len(older.routes) == 1 else "ROUTE"
+    replay = (
+        name_command("replay", older.event_id, through=route)
+        if older.count == 1
+        else f"flowbridge replay with the same filters or ids --through {route}"
     )
+    routes = "" if route == older.routes[0] else ", for each of these routes"
+    output.say(f"To make new ones with the current routes.yaml: {replay}{routes}")
 
 
 def _chosen(database: Database, name: str, move: Move, asked: OperationRequest) -> Selection:
@@ -224,6 +227,7 @@ def _chosen(database: Database, name: str, move: Move, asked: OperationRequest) 
         output.say(
             f"{count_items(name, chosen.parked)} that routing rejected"
             f" {'is' if chosen.parked == 1 else 'are'} left out, without inputs to send: fix"
-            " routes.yaml, then `flowbridge replay --dead-kind config` with the same filters"
+            f" routes.yaml, then `{name_command('replay', dead_kind='config')}` with the same"
+            " filters"
         )
     return chosen

@@ -19,6 +19,7 @@ from bridge.cli.options import AS_JSON, SINCE, limit_option, wrong_usage
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 from bridge.cli.usable_config import load_sources
+from bridge.core.advice import name_command
 from bridge.core.operations import OPEN_ITEMS, Operation, OperationStep, StepOutcome
 from bridge.core.times import iso
 from bridge.services.operation_commands import count_items, find_words
@@ -196,7 +197,7 @@ def _print_act(one: Operation, state: str) -> None:
     output.line("agreed", iso(one.agreed_at))
     if one.chosen is not None and not one.finished_at and one.is_agreed:
         output.line("last done", iso(one.worked_at))
-        output.line("resume", f"flowbridge operations resume {one.id}")
+        output.line("resume", name_command("operations resume", one.id))
     output.line("finished", iso(one.finished_at))
     for actor, at in one.resumed:
         output.line("resumed", f"{iso(at)} by {actor}")

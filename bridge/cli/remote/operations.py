@@ -27,6 +27,7 @@ from bridge.cli.command_settings import command_timings
 from bridge.cli.remote.connection import open_remote
 from bridge.cli.ui import output
 from bridge.cli.ui.run_progress import INTERRUPTED
+from bridge.core.advice import name_command
 from bridge.core.errors import BridgeError
 from bridge.core.model import JSON, Status
 from bridge.core.operations import OPEN_ITEMS, Operation, OperationState
@@ -131,7 +132,8 @@ def _follow(
             printer.add(result)
     except KeyboardInterrupt:
         bridge.post(f"/operations/{one.id}/stop", None)
-        output.say(f"Stopped. `flowbridge operations resume {one.id}` continues with the rest")
+        resume = name_command("operations resume", one.id)
+        output.say(f"Stopped. `{resume}` continues with the rest")
         sys.exit(INTERRUPTED)
     printer.end(problems)
 
@@ -161,13 +163,12 @@ def _wait_for_items(
         elif state in ENDED_STATES:
             break
         elif state == OperationState.WAITING and waited < WAITING_SECONDS <= waited + pause:
-            output.say(f"{id_} waits for a worker: `flowbridge status` says why")
+            output.say(f"{id_} waits for a worker: `{name_command('status')}` says why")
         time.sleep(pause)
         waited += pause
     if state != OperationState.DONE:
-        raise BridgeError(
-            f"{id_} was stopped: `flowbridge operations resume {id_}` continues with the rest"
-        )
+        resume = name_command("operations resume", id_)
+        raise BridgeError(f"{id_} was stopped: `{resume}` continues with the rest")
 
 
 def _read_results(bridge: Bridge, id_: str, after: int) -> Iterator[tuple[int, ItemResult]]:

@@ -13,6 +13,7 @@ import click
 from bridge.cli.actions.request import OperationRequest
 from bridge.cli.options import make_filters, require_existing, say_search_size
 from bridge.cli.ui import output
+from bridge.core.advice import name_command
 from bridge.core.errors import NotFound
 from bridge.core.times import iso_seconds
 from bridge.services.delivery_states import describe_status
@@ -61,8 +62,8 @@ def show_unknown(settings: Settings, names: Sequence[str], asked: OperationReque
         )
     elif len(chosen.ids) > 1 and not asked.as_json and output.on_terminal():
         output.say(
-            f"\n{len(chosen.ids)} are unknown. Use filters to resolve many at once: flowbridge"
-            " resolve --route NAME --as queued"
+            f"\n{len(chosen.ids)} are unknown. Use filters to resolve many at once:"
+            f" {name_command('resolve', route='NAME', as_='queued')}"
         )
     sys.exit(1 if chosen.problems else 0)
 

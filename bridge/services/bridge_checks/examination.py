@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from bridge.core.advice import name_command
 from bridge.core.errors import BridgeError
 from bridge.core.http_messages import Answer, Call, Request
 from bridge.core.sizes import MIB
@@ -90,7 +91,7 @@ class Examination:
                 raise
             raise BridgeError(
                 f"{error}. Next: check FLOWBRIDGE_PUBLIC_URL, its DNS name and the proxy; without"
-                f" them: flowbridge doctor --to {self.settings.bound_url}"
+                f" them: {name_command('doctor', to=self.settings.bound_url)}"
             ) from None
         yield from check_public_url(self.settings.public_url)
 
@@ -182,7 +183,7 @@ class Examination:
             describe_expected(signer, good)
         except ValueError as reason:
             return CheckFinding(REPLAY, signer.source, "-", str(reason))
-        how = f"flowbridge sample {signer.source} --to {self.target} --tamper replay"
+        how = name_command("sample", signer.source, to=self.target, tamper="replay")
         return CheckFinding(
             REPLAY,
             signer.source,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from bridge.core.advice import name_command
 from bridge.core.errors import BridgeError, ConfigProblem, SettingsError
 from bridge.core.model import JSON
 from bridge.core.status import IdleKind
@@ -100,7 +101,7 @@ def check_project(
         one.level == "error" for one in checked.problems
     )
     if not settings.config.exists():
-        report.notes.append(f"there is no {settings.config}: `flowbridge init` writes one")
+        report.notes.append(f"there is no {settings.config}: `{name_command('init')}` writes one")
     canonical = report.config.canonical if report.config else ""
     report.notes += [
         *find_misnamed_variables(settings, canonical),
@@ -208,7 +209,8 @@ def _check_alerts(config: Config, report: ProjectReport) -> None:
 
     if not has_alert_route(config):
         report.notes.append(
-            "alerts are not sent anywhere; a route can send them: flowbridge alerts --help"
+            "alerts are not sent anywhere; a route can send them:"
+            f" {name_command('alerts', help=True)}"
         )
 
 
@@ -252,8 +254,8 @@ def _check_database(settings: Settings, report: ProjectReport) -> None:
     }
     if revision is None or (revision != HEAD and revision in known):
         report.notes.append(
-            "the next start will upgrade the schema of the database; to do it now: flowbridge db"
-            " upgrade"
+            "the next start will upgrade the schema of the database; to do it now:"
+            f" {name_command('db upgrade')}"
         )
     elif revision != HEAD:
         report.wrong.append(f"the database has {describe_other_schema(revision)}")

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from bridge.core.advice import name_command
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.http_messages import Answer, Call, Request
 from bridge.core.model import Status
@@ -181,20 +182,21 @@ def _explain_outcome(answer: Answer, settings: Settings) -> tuple[str, ...]:
     if not isinstance(event_id, str) or said.get("duplicate"):
         return ()
     found = _stored(event_id, settings)
+    show = name_command("show", event_id)
     if found is not None and found.event.spam:
         return (
             f"It was marked as spam ({found.event.spam}), so it starts nothing.",
-            f"If it is not spam: flowbridge spam release {event_id}",
+            f"If it is not spam: {name_command('spam release', event_id)}",
         )
     if found is not None and found.event.problem:
         return (
             f"It starts nothing, since its body cannot be used ({found.event.problem}).",
-            f"See it: flowbridge show {event_id}",
+            f"See it: {show}",
         )
     if said.get("deliveries") == 0 or (found is not None and not found.deliveries):
         return (
             "No route matched this event, so it starts nothing.",
-            f"See which clause failed: flowbridge show {event_id}",
+            f"See which clause failed: {show}",
         )
     if found is not None and (dead := sum(one.status is Status.DEAD for one in found.deliveries)):
         which = (
@@ -202,7 +204,7 @@ def _explain_outcome(answer: Answer, settings: Settings) -> tuple[str, ...]:
             if len(found.deliveries) > 1
             else "its delivery"
         )
-        return (f"Dead: {which}.", f"See why: flowbridge show {event_id}")
+        return (f"Dead: {which}.", f"See why: {show}")
     return ()
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, or_, select
 
+from bridge.core.advice import name_command
 from bridge.core.errors import IllegalTransition
 from bridge.core.model import FAILED_RUN_STATES, DeadKind, Delivery, Status
 from bridge.store.db.advisory_locks import FLOW_SEED, take_key_locks
@@ -202,4 +203,5 @@ class MoveHandler:
 
 def spam_problem(event_id: str, spam: str) -> str:
     """Return why flowbridge starts no flow for an event that is marked as spam."""
-    return f"its event is marked as spam ({spam}): run flowbridge spam release {event_id} first"
+    release = name_command("spam release", event_id)
+    return f"its event is marked as spam ({spam}): run {release} first"

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
+from bridge.core.advice import name_command
 from bridge.core.sizes import MIB
 from bridge.store.db import clock, disk_space, session_check
 from bridge.store.db.database import Database
@@ -188,7 +189,7 @@ def _disk_problems(database: Database) -> list[str]:
     if left < reserve:
         problems.append(
             f"the disk has {left / MIB:.0f} MiB left, so new events are refused (503): free disk"
-            " space, or shorten `retention` and run flowbridge db prune"
+            f" space, or shorten `retention` and run {name_command('db prune')}"
         )
     return problems
 
@@ -203,7 +204,7 @@ def _file_notes(database: Database, size: dict[str, int | None]) -> Iterator[str
         )
     if (unused := size["unused"] or 0) > LARGE_FREE_BYTES:
         yield (
-            f"{unused / MIB:.0f} MiB of the file are free for new rows; flowbridge db vacuum"
+            f"{unused / MIB:.0f} MiB of the file are free for new rows; {name_command('db vacuum')}"
             " returns them to the disk"
         )
 

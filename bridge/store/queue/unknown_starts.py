@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, false, func, or_, select, text
 
+from bridge.core.advice import name_command
 from bridge.core.clock_reading import ClockReading
 from bridge.core.model import Delivery, Status
 from bridge.delivery.reconcile import EarlierLooks, Look, Rival, read_earlier_looks
@@ -117,7 +118,7 @@ def find_run_conflict(
         return None
     return (
         f"the run {run_id} belongs to the delivery {owner.delivery_id} (route {owner.route}):"
-        f" `flowbridge show {owner.delivery_id}`"
+        f" `{name_command('show', owner.delivery_id)}`"
     )
 
 

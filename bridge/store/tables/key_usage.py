@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Column, ColumnElement, LargeBinary, Text, case, cast, func, literal, select
 
+from bridge.core.advice import name_command
 from bridge.core.errors import SettingsError
 from bridge.store.db.database import Database
 from bridge.store.encryption import (
@@ -95,7 +96,7 @@ def find_rekey_notes(sealed: Sequence[Mapping[str, Any]], sealer: Sealer) -> Ite
     if others:
         yield (
             f"{others} values are plaintext or encrypted with another key than the first: run"
-            " flowbridge db rekey"
+            f" {name_command('db rekey')}"
         )
     for key in sealer.ids[1:]:
         if not any(one["key"] == key for one in sealed):
@@ -117,8 +118,8 @@ def check_keys(database: Database) -> None:
             if key is not None and key not in database.sealer.ids:
                 raise SettingsError(
                     f"{row.table.name} has values encrypted with the key {key}, which is missing in"
-                    f" {SETTING}: add it after the first key; flowbridge db check reports when it"
-                    " is no longer needed"
+                    f" {SETTING}: add it after the first key; {name_command('db check')} reports"
+                    " when it is no longer needed"
                 )
 
 

@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 
 import bridge
+from bridge.core.advice import name_command
 from bridge.store.tables._common import SEQ, metadata, partial
 from bridge.store.tables.audit import audit
 from bridge.store.tables.clock import store_clock
@@ -251,10 +252,11 @@ worker = Table(
 def describe_other_schema(revision: str | None) -> str:
     """Return which schema a database has that is not this version's, and how to fix it."""
     ours = f"flowbridge {bridge.__version__}"
+    upgrade = name_command("db upgrade")
     if revision is None:
-        return f"no schema, and {ours} needs {HEAD}: flowbridge db upgrade"
+        return f"no schema, and {ours} needs {HEAD}: {upgrade}"
     if revision > HEAD:
         return f"schema {revision}, which is newer than {HEAD} of {ours}: upgrade flowbridge"
     release = RELEASED_SCHEMAS.get(revision)
     theirs = f" of flowbridge {release}" if release else ""
-    return f"schema {revision}{theirs}, and {ours} needs {HEAD}: flowbridge db upgrade"
+    return f"schema {revision}{theirs}, and {ours} needs {HEAD}: {upgrade}"
