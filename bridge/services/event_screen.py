@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from bridge.core.advice import Advice, Command
+from bridge.core.advice import Advice
 from bridge.core.model import JSON, Attempt, Delivery, Event
 from bridge.core.operations import OperationStep
+from bridge.services.records.advice_records import COMMAND
 from bridge.services.records.delivery_records import ATTEMPT, DELIVERY_DETAILS
 from bridge.services.records.event_records import EVENT_DETAILS
 from bridge.services.records.json_record import expect_shape, parse_time
@@ -118,17 +119,17 @@ def describe_screen(details: EventDetails, *, with_contents: bool = True) -> Sha
 def _write_steps(steps: Sequence[Advice]) -> Shape:
     return {
         "next_steps": [step.sentence for step in steps],
-        "step_commands": [[command.line for command in step.commands] for step in steps],
+        "step_commands": [[*map(COMMAND.write, step.commands)] for step in steps],
     }
 
 
 def _parse_steps(about: Mapping[str, Any]) -> list[Advice]:
     """Return the next steps; an earlier version does not name their commands."""
     sentences = about["next_steps"]
-    lines = about.get("step_commands", [()] * len(sentences))
+    rows = about.get("step_commands", [()] * len(sentences))
     return [
-        Advice(sentence, tuple(map(Command, commands)))
-        for sentence, commands in zip(sentences, lines, strict=True)
+        Advice(sentence, tuple(map(COMMAND.parse, commands)))
+        for sentence, commands in zip(sentences, rows, strict=True)
     ]
 
 

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar
 
-from bridge.core.advice import Advice
 from bridge.core.errors import BridgeError
 from bridge.core.model import JSON
 from bridge.core.times import iso, parse_iso
@@ -99,8 +98,6 @@ TEXT_BY_NAME: Final = ValueType(json_schema.TEXT_BY_NAME, dict)
 TIME: Final = ValueType(json_schema.TIME, iso, require_time)
 TIME_OR_NULL: Final = ValueType(json_schema.nullable(json_schema.TIME), iso, parse_time)
 TEXT_OR_NULL: Final = TEXT.or_null()
-#: The sentence of an advice; its commands are not in the JSON.
-ADVICE: Final = ValueType(json_schema.TEXT, str, Advice)
 #: Null where it is empty.
 FILLED_TEXT: Final = ValueType(
     TEXT_OR_NULL.schema, lambda text: text or None, lambda text: text or ""

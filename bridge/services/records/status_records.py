@@ -27,8 +27,8 @@ from bridge.core.times import iso
 from bridge.monitoring.conditions import find_notes
 from bridge.monitoring.refused_submissions import find_next_step
 from bridge.services.records import json_schema
+from bridge.services.records.advice_records import SENTENCE
 from bridge.services.records.json_record import (
-    ADVICE,
     ANY,
     COUNT,
     COUNT_BY_NAME,
@@ -236,7 +236,7 @@ CONDITION: Final[JsonRecord[Any]] = JsonRecord(
     Key("key", TEXT),
     Key("severity", word_of(str, ("warning", "critical"))),
     Key("what", TEXT),
-    Key("do", ADVICE),
+    Key("do", SENTENCE),
 )
 STUCK: Final = JsonRecord(
     "",
@@ -245,7 +245,7 @@ STUCK: Final = JsonRecord(
     Key("kind", TEXT),
     Key("count", COUNT),
     Key("problem", TEXT),
-    Key("fix", ADVICE.or_null()),
+    Key("fix", SENTENCE.or_null()),
     Key("needs_decision", FLAG),
     Key("since", TIME_OR_NULL),
 )

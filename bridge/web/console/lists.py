@@ -16,11 +16,12 @@ from werkzeug.wrappers import Response
 from bridge.api.context import Answer, ApiContext, ApiRequest
 from bridge.api.parameters import Parameter
 from bridge.api.problems import ApiProblem
+from bridge.core.advice import Advice
 from bridge.routing.model import Config
 from bridge.web.console.console_request import ConsoleRequest
 from bridge.web.console.failures import as_sentence
 from bridge.web.console.links import make_link
-from bridge.web.console.sample_commands import FirstStep, suggest_first_step
+from bridge.web.console.sample_commands import suggest_first_step
 
 #: Parameters that are no filters.
 PAGE_PARAMETERS: Final = ("before", "limit", "screen")
@@ -95,7 +96,7 @@ class ConsoleList:
     poll_url: str | None = None
     looked_until: str | None = None
     is_partial: bool = False
-    first_step: FirstStep | None = None
+    first_step: Advice | None = None
 
     @property
     def status(self) -> int:

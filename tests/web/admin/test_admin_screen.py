@@ -9,7 +9,9 @@ import pytest
 from admin_client import AdminClient
 from remote_records import SECRET, add_records
 
+from bridge.core.advice import Advice, name_command
 from bridge.core.scopes import Scope
+from bridge.services.event_screen import parse_screen
 from bridge.store.db.database import Database
 from bridge.store.queries import events
 from bridge.store.queries.filters import Filters
@@ -58,6 +60,23 @@ def test_a_named_delivery_is_asked_for(admin: AdminClient) -> None:
     screen = get(admin, f"/events/{dead}", screen=True).get_json()["screen"]
     assert screen["asked_for"] == dead
     assert screen["deliveries"][dead]["next_steps"]
+
+
+def test_the_steps_of_a_screen_have_their_commands(admin: AdminClient) -> None:
+    [event, *_] = [one for one, _ in events.list_events(admin.database, Filters(status="dead"), 1)]
+    shape = get(admin, f"/events/{event.id}", screen=True).get_json()
+    steps = [step for shown in parse_screen(shape).deliveries for step in shown.next_steps]
+    commands = [command for step in steps for command in step.commands]
+    assert {command.operation for command in commands} >= {"retry", "replay"}
+    assert all(
+        name_command(command.operation, *command.ids, **command.filters) == command
+        for command in commands
+        if command.operation
+    )
+    for about in shape["screen"]["deliveries"].values():  # as an earlier version has it
+        del about["step_commands"]
+    texts = [step for shown in parse_screen(shape).deliveries for step in shown.next_steps]
+    assert texts == [Advice(step.sentence) for step in steps]
 
 
 def test_trends_are_filtered_by_label(admin: AdminClient) -> None:
