@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bridge.core.advice import name_command
 from bridge.core.errors import BridgeError
 from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.system.boot_clock import Deadline
@@ -23,7 +24,7 @@ def call_bridge(sender: HttpClient, call: Call, seconds: float, prefix: str = ""
 def explain_lost(reason: str) -> str:
     """Return why a call has no answer, with a hint where nothing listens at the address."""
     return (
-        f"{reason} (is `flowbridge serve` running?)"
+        f"{reason} (is `{name_command('serve')}` running?)"
         if reason.endswith("the connection was refused")
         else reason
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from bridge.core.advice import Advice
+from bridge.core.advice import Advice, name_command
 from bridge.core.errors import ConfigError, NotFound
 from bridge.core.model import JSON, Delivery, Event, Reject
 from bridge.core.operations import Operation, OperationStep
@@ -131,8 +131,8 @@ def find_record(database: Database, text: str | None) -> NamedRecord:
         newest = event_lookup.newest_event(database)
         if newest is None:
             raise NotFound(
-                "no event is stored yet; while `flowbridge serve` runs, flowbridge sample SOURCE"
-                " --to sends one"
+                f"no event is stored yet; while `{name_command('serve')}` runs,"
+                f" {name_command('sample', 'SOURCE', to=True)} sends one"
             )
         text, alert_id = newest.event_id, newest.alert_id
     if text.startswith(REJECT_PREFIX):

@@ -19,6 +19,7 @@ from bridge.cli.bridge.transport import PAGE_ITEMS, Query, Shape, follow_pages
 from bridge.cli.options import say_search_size
 from bridge.cli.remote.server_problems import describe_problem
 from bridge.cli.usable_config import load_sources, load_usable
+from bridge.core.advice import name_command
 from bridge.core.audit import AuditAction
 from bridge.core.errors import BridgeError, ConfigError
 from bridge.core.model import JSON
@@ -178,10 +179,8 @@ class LocalTransport:
     def explain_empty(self, what: str) -> str:
         """Return how to send a first event."""
         host = self._settings.public_url or self._settings.bound_url
-        return (
-            f"No {what} yet.\nStart `flowbridge serve`, then send one:"
-            f" flowbridge sample {self._any_source()} --to {host}"
-        )
+        sample = name_command("sample", self._any_source(), to=host)
+        return f"No {what} yet.\nStart `{name_command('serve')}`, then send one: {sample}"
 
     def _any_source(self) -> str:
         """Return the name of a source for a sample; "form" where there is none to be read."""

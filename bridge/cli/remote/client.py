@@ -23,6 +23,7 @@ from bridge.cli.remote.server_problems import (
     read_problem,
 )
 from bridge.cli.remote.server_url import API_PATH, ServerUrl, is_loopback
+from bridge.core.advice import name_command
 from bridge.core.errors import BridgeError, InvalidRequest
 from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import JSON
@@ -75,7 +76,7 @@ class AdminClient:
     ) -> None:
         self.server = server
         self._actor_prefix = actor_prefix
-        self._next_step = next_step or f"flowbridge login {server}"
+        self._next_step = next_step or name_command("login", str(server)).line
         self._token = token
         self._sleep = sleep
         self._say = say

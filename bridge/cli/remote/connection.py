@@ -12,6 +12,7 @@ from bridge.cli.remote.client import AdminClient
 from bridge.cli.remote.server_url import ServerUrl, parse_server_url
 from bridge.cli.remote.stored_logins import StoredLogins
 from bridge.cli.ui import output
+from bridge.core.advice import name_command
 from bridge.core.errors import SettingsError
 
 T = TypeVar("T")
@@ -35,8 +36,9 @@ def open_admin_client(url: str, actor_prefix: str = "") -> Iterator[AdminClient]
     """
     server = parse_server_url(url)
     # such a token comes before a stored one, so that a login alone would change nothing
+    login = name_command("login", str(server))
     next_step = (
-        f"set another {TOKEN_VARIABLE}, or unset it and: flowbridge login {server}"
+        f"set another {TOKEN_VARIABLE}, or unset it and: {login}"
         if os.environ.get(TOKEN_VARIABLE)
         else None
     )
@@ -62,7 +64,7 @@ def find_token(server: ServerUrl) -> str:
     stored = StoredLogins.of_user(os.environ).find_token(server.origin)
     if stored is None:
         raise SettingsError(
-            f"there is no token for {server}. Next: flowbridge login {server}, or set"
+            f"there is no token for {server}. Next: {name_command('login', str(server))}, or set"
             f" {TOKEN_VARIABLE}"
         )
     return check_token(stored, "the stored token")

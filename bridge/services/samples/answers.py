@@ -27,17 +27,14 @@ if TYPE_CHECKING:
 ANSWER_SECONDS: Final = 30.0  # until a sample counts as not answered
 SIGNED_URL: Final = "signed_url"  # instead of "unauthorized", if the sender signs the URL
 #: By the error code of an answer, or else by its status: the meaning and the next step.
-#: In braces: source, provider, path, status, and the missing value of the source (lack).
+#: In braces: source, provider, path, status, the missing value of the source (lack), and commands.
 MEANINGS: Final = {
     "unauthorized": (
         (
             "the bridge could not verify it. Its secret for {source} is not the one that signed"
             " this event, or the event was changed on the way"
         ),
-        (
-            "on the machine of the bridge, see the reason: flowbridge rejects --source {source}"
-            " --limit 1"
-        ),
+        ("on the machine of the bridge, see the reason: {rejects}"),
     ),
     SIGNED_URL: (
         (
@@ -46,23 +43,23 @@ MEANINGS: Final = {
         ),
         (
             "set FLOWBRIDGE_PUBLIC_URL in .env and restart the bridge; else see the reason:"
-            " flowbridge rejects --source {source} --limit 1"
+            " {rejects}"
         ),
     ),
     "unknown_source": (
         "the bridge has no source at {path}",
-        "check the name in the URL, or add the source: flowbridge add {provider}",
+        "check the name in the URL, or add the source: {add}",
     ),
     "no_secret": (
         "the bridge has no secret for {source}{lack}",
         (
-            "on the machine of the bridge, set it in .env (no restart is needed): flowbridge check"
+            "on the machine of the bridge, set it in .env (no restart is needed): {check}"
             " shows the variable"
         ),
     ),
     "store_failed": (
         "the bridge could not store it",
-        "on the machine of the bridge, check its database and disk: flowbridge status",
+        "on the machine of the bridge, check its database and disk: {look}",
     ),
     "too_many": (
         "the source {source} receives too many requests",
@@ -85,7 +82,7 @@ MEANINGS: Final = {
     ),
     "507": (
         "the bridge has no room for more of {source}",
-        "on the machine of the bridge, see what is full: flowbridge status",
+        "on the machine of the bridge, see what is full: {look}",
     ),
 }
 OTHER: Final = ("the bridge answered {status}", "read the log of the bridge")
@@ -165,6 +162,10 @@ def _explain_refusal(answer: Answer, request: Request, signer: Signer) -> tuple[
         "path": urlsplit(request.url).path or "/",
         "status": answer.status,
         "lack": f": {missing}" if missing else "",
+        "rejects": name_command("rejects", source=signer.source, limit="1"),
+        "add": name_command("add", signer.provider.name),
+        "check": name_command("check"),
+        "look": name_command("status"),
     }
     return (
         f"The event was not accepted: {found.format_map(named)}.",
