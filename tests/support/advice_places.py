@@ -111,8 +111,8 @@ ACTED_OUT: Final = {
 BY_HAND: Final = {
     "cli/actions/run:do_operation operations resume": "the same command as where it stops",
     "cli/commands/operations:_print_act operations resume": "the same command as where it stops",
-    "cli/local_bridge:LocalBridge.explain_empty sample": "needs a bridge that is served",
-    "cli/local_bridge:LocalBridge.explain_empty serve": "starts processes",
+    "cli/bridge/local_transport:LocalTransport.explain_empty sample": "needs a bridge that is served",
+    "cli/bridge/local_transport:LocalTransport.explain_empty serve": "starts processes",
     "cli/remote/client:AdminClient.__init__ login": "a person enters a token",
     "cli/remote/connection:find_token login": "a person enters a token",
     "cli/remote/connection:open_admin_client login": "a person enters a token",
