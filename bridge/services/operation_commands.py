@@ -99,25 +99,28 @@ _REPLAY: Final = OperationWords(
     effect=f"Each event is planned again, and gets new deliveries {_ROUTES_NOW}",
     undo=_UNDO_REPLAY,
 )
+_RESOLVE: Final = OperationWords(
+    verb="resolve",
+    done="resolved",
+    title="Resolve",
+    effect="A person decides what became of each delivery whose start is unknown.",
+)
 _OUTCOMES: Final = {
-    "delivered": OperationWords(
-        verb="resolve",
-        done="resolved",
+    "delivered": replace(
+        _RESOLVE,
         title="Record as started:",
         effect="Each delivery becomes delivered: its call started a run, and nothing is sent.",
     ),
-    "queued": OperationWords(
-        verb="resolve",
-        done="resolved",
+    "queued": replace(
+        _RESOLVE,
         title="Send again:",
         effect=(
             "Each delivery is queued again, since its call started no run. If there is a run after"
             " all, the flow runs twice."
         ),
     ),
-    "dead": OperationWords(
-        verb="resolve",
-        done="resolved",
+    "dead": replace(
+        _RESOLVE,
         title="Give up",
         effect="Each delivery becomes dead, and is not sent.",
         undo="Retry queues it again.",
@@ -157,12 +160,7 @@ COMMANDS: Final = {
         OperationCommand(
             name="resolve",
             items=ItemKind.DELIVERIES,
-            words=OperationWords(
-                verb="resolve",
-                done="resolved",
-                title="Resolve",
-                effect="A person decides what became of each delivery whose start is unknown.",
-            ),
+            words=_RESOLVE,
             options=("to", "run_id", "force", "reason", "rate"),
             outcomes=_OUTCOMES,
             complete=_complete_resolve,
