@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -14,16 +16,26 @@ from bridge.api.resources.flows import list_flows
 from bridge.api.resources.runs import list_runs
 from bridge.core.circuit_state import Circuit
 from bridge.core.errors import InvalidRequest
+from bridge.core.model import JSON
+from bridge.delivery.platforms.model import InputNode
 from bridge.routing.model import Config, Route
 from bridge.routing.templates import Inputs
 from bridge.services import platform_names, platform_queries
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.day_trends import sum_day
 from bridge.web.console.failures import as_sentence
-from bridge.web.console.run_commands import write_run_command
 from bridge.web.console.subject_notes import list_notes
 
 MAX_SHOWN_RUNS: Final = 20
+TEXT_EXAMPLE: Final = "TEXT"
+#: How the annotation of a parameter begins -> an example of its values. Others are text.
+EXAMPLES: Final[dict[str, JSON]] = {
+    "int": 1,
+    "float": 1.5,
+    "bool": True,
+    "list": [],
+    "dict": {},
+}
 
 
 def list_platforms(asked: ConsoleRequest) -> Screen:
@@ -81,7 +93,7 @@ def show_flows(asked: ConsoleRequest) -> Screen:
         values["problems"] = [as_sentence(error.detail)]
     except InvalidRequest as error:
         values["problems"] = [as_sentence(str(error))]
-    values["run_command"] = write_run_command(f"{name}/{flow}", values["items"] if flow else ())
+    values["run_command"] = _write_run_command(f"{name}/{flow}", values["items"] if flow else ())
     return Screen(
         template="platform_flow.html" if flow else "platform_flows.html",
         title=flow or f"Flows of {name}",
@@ -155,3 +167,23 @@ def _routes_by_flow(config: Config, name: str) -> Mapping[str, list[str]]:
         if one.flow.platform == name:
             found.setdefault(one.flow.saved_item_id, []).append(one.name)
     return found
+
+
+def _write_run_command(flow: str, inputs: Sequence[InputNode]) -> str:
+    """Return the command that starts a flow, with an example of each input that it requires."""
+    examples = {node.name: _find_example(node) for node in inputs if node.required}
+    words = ["flowbridge", "flows", "run", flow]
+    if all(isinstance(example, str) for example in examples.values()):
+        for name, example in examples.items():
+            words += ["--input", f"{name}={example}"]
+    else:
+        words += ["--json-input", json.dumps(examples, separators=(",", ":"))]
+    return shlex.join(words)
+
+
+def _find_example(node: InputNode) -> JSON:
+    annotation = node.annotation or ""
+    return next(
+        (example for start, example in EXAMPLES.items() if annotation.startswith(start)),
+        TEXT_EXAMPLE,
+    )
