@@ -6,22 +6,23 @@ from typing import Final
 
 from bridge.core.advice import Advice, Command
 from bridge.services.records.json_record import (
+    NAME_OR_NULL,
+    NAMES,
     OBJECT,
-    TEXT,
-    TEXT_OR_NULL,
-    TEXTS,
+    OWN_TEXT,
     JsonRecord,
     Key,
     ValueType,
+    public,
 )
 
 #: The sentence of an advice; its commands are not in it.
-SENTENCE: Final = ValueType(TEXT.schema, str, Advice)
+SENTENCE: Final = public(ValueType(OWN_TEXT.schema, str, Advice))
 COMMAND: Final = JsonRecord(
     "",
     Command,
-    Key("command", TEXT, "line"),
-    Key("operation", TEXT_OR_NULL),
-    Key("ids", TEXTS),
-    Key("filters", OBJECT),
+    Key("command", OWN_TEXT, "line"),
+    Key("operation", NAME_OR_NULL),
+    Key("ids", NAMES),
+    Key("filters", public(OBJECT)),
 )

@@ -14,14 +14,19 @@ from bridge.services.records.delivery_records import ANSWER
 from bridge.services.records.json_record import (
     COUNT,
     FLAG,
+    NAME,
+    NAME_OR_NULL,
+    OWN_TEXT,
+    OWN_TEXT_OR_NULL,
     TEXT,
-    TEXT_OR_NULL,
     TIME,
     TIME_OR_NULL,
     JsonRecord,
     Key,
     ValueType,
+    public,
     unparsed,
+    word_of,
 )
 
 if TYPE_CHECKING:
@@ -29,30 +34,30 @@ if TYPE_CHECKING:
 
 #: Conditions whose text may have what a platform answered, which may quote the inputs of a start.
 QUOTING_CONDITIONS: Final = frozenset({"circuit_open", "credentials_refused", "unknown"})
-_SCOPES: Final = ValueType(
-    json_schema.list_of(json_schema.word(*(scope.value for scope in Scope))), list_scopes
+SCOPES: Final = public(
+    ValueType(json_schema.list_of(json_schema.word(*(scope.value for scope in Scope))), list_scopes)
 )
 #: Without its secret, which only the answer to its making has.
 TOKEN: Final = JsonRecord(
     "Token",
     AccessToken,
-    Key("id", TEXT),
-    Key("name", TEXT),
-    Key("scopes", _SCOPES),
+    Key("id", NAME),
+    Key("name", NAME),
+    Key("scopes", SCOPES),
     Key("created_at", TIME),
     Key("used_at", TIME_OR_NULL),
     Key("ends_at", TIME_OR_NULL),
 )
-NEW_TOKEN: Final = TOKEN.extend("NewToken", Key("token", TEXT, is_given=True))
+NEW_TOKEN: Final = TOKEN.extend("NewToken", Key("token", NAME, is_given=True))
 AUDIT_ENTRY: Final = JsonRecord(
     "AuditEntry",
     AuditEntry,
-    Key("id", TEXT),
+    Key("id", NAME),
     Key("at", TIME),
-    Key("actor", TEXT),
-    Key("action", TEXT),
-    Key("subject", TEXT_OR_NULL),
-    Key("client", TEXT_OR_NULL),
+    Key("actor", NAME),
+    Key("action", NAME),
+    Key("subject", NAME_OR_NULL),
+    Key("client", NAME_OR_NULL),
 )
 
 
@@ -65,14 +70,14 @@ def _hide_answer(summary: JSON, alert: Alert) -> str:
 ALERT: Final = JsonRecord(
     "Alert",
     Alert,
-    Key("key", TEXT),
-    Key("condition", TEXT, get=lambda alert: alert.key.partition(":")[0]),
-    Key("subject", TEXT_OR_NULL, get=lambda alert: alert.key.partition(":")[2] or None),
-    Key("severity", ValueType(json_schema.word("warning", "critical"))),
-    Key("state", ValueType(json_schema.word("pending", "raised", "resolved"))),
+    Key("key", NAME),
+    Key("condition", NAME, get=lambda alert: alert.key.partition(":")[0]),
+    Key("subject", NAME_OR_NULL, get=lambda alert: alert.key.partition(":")[2] or None),
+    Key("severity", word_of(str, ("warning", "critical"))),
+    Key("state", word_of(str, ("pending", "raised", "resolved"))),
     Key("over", FLAG, is_given=True),
     Key("summary", TEXT, "what", hide=_hide_answer),
-    Key("what_to_do", TEXT, "do"),
+    Key("what_to_do", OWN_TEXT, "do"),
     Key("since", TIME),
     Key("told", COUNT),
     Key("notified", COUNT, is_given=True),
@@ -83,7 +88,7 @@ HOLD: Final[JsonRecord[tuple[Hold | None, HeldCounts]]] = JsonRecord(
     "Hold",
     unparsed,
     Key("since", TIME_OR_NULL, get=lambda pair: pair[0] and pair[0].since),
-    Key("reason", TEXT_OR_NULL, get=lambda pair: pair[0] and pair[0].reason),
+    Key("reason", OWN_TEXT_OR_NULL, get=lambda pair: pair[0] and pair[0].reason),
     Key("taken_at", TIME_OR_NULL, get=lambda pair: pair[0] and pair[0].taken_at),
     Key("before", COUNT, get=lambda pair: pair[1].before),
     Key("after", COUNT, get=lambda pair: pair[1].after),

@@ -11,9 +11,14 @@ from bridge.core.operations import Operation, OperationStep
 from bridge.services.records.delivery_records import DELIVERY, DELIVERY_DETAILS, to_label
 from bridge.services.records.json_record import (
     COUNT,
+    COUNT_OR_NULL,
     FLAG,
     HIDDEN_TEXT,
     HIDDEN_TEXT_BY_NAME,
+    NAME,
+    NAME_OR_NULL,
+    NAMES,
+    SCREEN,
     TEXT,
     TEXT_OR_NULL,
     TEXTS,
@@ -28,7 +33,6 @@ from bridge.services.records.json_record import (
     to_null,
     unparsed,
 )
-from bridge.services.records.json_schema import OBJECT
 from bridge.services.records.operation_records import STEP
 
 
@@ -68,23 +72,23 @@ FILE: Final = JsonRecord(
     FormFile,
     Key("field", HIDDEN_TEXT, hide=to_null),
     Key("name", HIDDEN_TEXT, hide=to_null),
-    Key("type", TEXT),
+    Key("type", NAME),
     Key("size", COUNT),
     Key("sha256", HIDDEN_TEXT, hide=to_null),
 )
 _EVENT: Final = (
-    Key("id", TEXT),
-    Key("source", TEXT),
-    Key("provider", TEXT),
-    Key("type", TEXT_OR_NULL),
-    Key("provider_id", TEXT_OR_NULL),
+    Key("id", NAME),
+    Key("source", NAME),
+    Key("provider", NAME),
+    Key("type", NAME_OR_NULL),
+    Key("provider_id", NAME_OR_NULL),
     Key("received_at", TIME),
     Key("problem", TEXT_OR_NULL, hide=to_label),
-    Key("config_hash", TEXT),
-    Key("body_sha256", TEXT),
-    Key("same_body_as", TEXT_OR_NULL),
+    Key("config_hash", NAME),
+    Key("body_sha256", NAME),
+    Key("same_body_as", NAME_OR_NULL),
     Key("duplicates", COUNT),
-    Key("sender_retry", COUNT.or_null()),
+    Key("sender_retry", COUNT_OR_NULL),
     Key("files", list_of(FILE.type)),
     Key("spam", TEXT_OR_NULL, hide=to_label),
     Key("client", TEXT_OR_NULL, hide=to_null),
@@ -99,9 +103,9 @@ EVENT: Final = JsonRecord(
 OPERATION_ON_EVENT: Final[JsonRecord[tuple[Operation, OperationStep]]] = JsonRecord(
     "",
     unparsed,
-    Key("id", TEXT, get=lambda pair: pair[0].id),
-    Key("command", TEXT, get=lambda pair: pair[0].command),
-    Key("actor", TEXT, get=lambda pair: pair[0].actor),
+    Key("id", NAME, get=lambda pair: pair[0].id),
+    Key("command", NAME, get=lambda pair: pair[0].command),
+    Key("actor", NAME, get=lambda pair: pair[0].actor),
     Key("item", STEP.type, get=lambda pair: pair[1]),
 )
 #: Everything that is stored of an event. `screen` is what the command line shows of it.
@@ -114,15 +118,15 @@ EVENT_DETAILS: Final = JsonRecord(
     _QUERY_STRING,
     *_BODY,
     Key("operations", list_of(OPERATION_ON_EVENT.type), is_given=True),
+    SCREEN,
     parse_rest=_parse_body,
-    optional={"screen": OBJECT},
 )
 REJECT: Final = JsonRecord(
     "Reject",
     Reject,
-    Key("id", TEXT),
-    Key("source", TEXT),
-    Key("provider", TEXT),
+    Key("id", NAME),
+    Key("source", NAME),
+    Key("provider", NAME),
     Key("received_at", TIME),
     Key("reason", TEXT, hide=_blank),
     Key("diagnosis", TEXTS, hide=to_empty, is_given=True),
@@ -130,12 +134,12 @@ REJECT: Final = JsonRecord(
     Key("size", COUNT),
     Key("cut", FLAG),
     Key("readmitted_at", TIME_OR_NULL),
-    Key("events", TEXTS, "event_ids"),
+    Key("events", NAMES, "event_ids"),
     rest={"method": "", "path": "", "headers": {}, "query_string": "", "url": "", "body": b""},
 )
 REJECT_DETAILS: Final = REJECT.extend(
     "RejectDetails",
-    Key("method", TEXT),
+    Key("method", NAME),
     Key("path", HIDDEN_TEXT, hide=to_null),
     _QUERY_STRING,
     _HEADERS,

@@ -16,12 +16,14 @@ from bridge.services.records.json_record import (
     ANY,
     FILLED_TEXT,
     FLAG,
-    TEXT,
-    TEXT_OR_NULL,
+    NAME,
+    NAME_OR_NULL,
+    NAMES,
     TEXTS,
     TIME_OR_NULL,
     JsonRecord,
     Key,
+    public,
     to_empty,
     to_null,
     word_of,
@@ -38,17 +40,17 @@ def to_answer_label(text: JSON, _record: object) -> str | None:
     return find_answer_label(text)
 
 
-_PLATFORM: Final = Key("platform", TEXT, is_given=True)
-_FLOW_ID: Final = Key("saved_item_id", TEXT, is_given=True)
-_RUN_ID: Final = Key("run_id", TEXT, is_given=True)
+_PLATFORM: Final = Key("platform", NAME, is_given=True)
+_FLOW_ID: Final = Key("saved_item_id", NAME, is_given=True)
+_RUN_ID: Final = Key("run_id", NAME, is_given=True)
 
 FLOW: Final = JsonRecord(
     "Flow",
     SavedFlow,
     _PLATFORM,
-    Key("saved_item_id", TEXT, "id"),
-    Key("name", TEXT),
-    Key("description", FILLED_TEXT),
+    Key("saved_item_id", NAME, "id"),
+    Key("name", NAME),
+    Key("description", public(FILLED_TEXT)),
     Key("created_at", TIME_OR_NULL),
 )
 FLOW_INPUT: Final = JsonRecord(
@@ -56,13 +58,13 @@ FLOW_INPUT: Final = JsonRecord(
     InputNode,
     _PLATFORM,
     _FLOW_ID,
-    Key("name", TEXT),
+    Key("name", NAME),
     Key(
         "type",
-        FILLED_TEXT,
+        public(FILLED_TEXT),
         get=lambda node: node.type if node.annotation is None else node.annotation,
     ),
-    Key("description", FILLED_TEXT),
+    Key("description", public(FILLED_TEXT)),
 )
 #: The outcome of a start by hand; nothing is known of its run yet.
 STARTED_RUN: Final = JsonRecord(
@@ -72,11 +74,11 @@ STARTED_RUN: Final = JsonRecord(
     _FLOW_ID,
     Key("outcome", word_of(OutcomeKind, OutcomeKind), "kind"),
     Key("detail", FILLED_TEXT, hide=to_answer_label),
-    Key("run_id", TEXT_OR_NULL),
-    Key("run_url", TEXT_OR_NULL),
+    Key("run_id", NAME_OR_NULL),
+    Key("run_url", NAME_OR_NULL),
     Key("run_state", RUN_STATE, get=lambda _: None),
-    Key("outputs", ANY, get=lambda _: None),
-    Key("log", TEXTS, get=lambda _: []),
+    Key("outputs", public(ANY), get=lambda _: None),
+    Key("log", NAMES, get=lambda _: []),
 )
 RUN_REPORT: Final = JsonRecord(
     "RunReport",
@@ -84,7 +86,7 @@ RUN_REPORT: Final = JsonRecord(
     _PLATFORM,
     _RUN_ID,
     Key("run_state", RUN_STATE, "state"),
-    Key("raw_state", TEXT_OR_NULL),
+    Key("raw_state", NAME_OR_NULL),
     Key("outputs", ANY, hide=to_null),
     Key("log", TEXTS, hide=to_empty),
     Key("created_at", TIME_OR_NULL),
@@ -97,16 +99,16 @@ RUN: Final = JsonRecord(
     "Run",
     ListedRun,
     _PLATFORM,
-    Key("saved_item_id", TEXT),
-    Key("run_id", TEXT, "id"),
+    Key("saved_item_id", NAME),
+    Key("run_id", NAME, "id"),
     Key("run_state", RUN_STATE, get=attrgetter("report.state")),
-    Key("raw_state", TEXT_OR_NULL, get=attrgetter("report.raw_state")),
+    Key("raw_state", NAME_OR_NULL, get=attrgetter("report.raw_state")),
     Key("outputs", ANY, get=attrgetter("report.outputs"), hide=to_null),
     Key("created_at", TIME_OR_NULL, get=attrgetter("report.created_at")),
     Key("finished_at", TIME_OR_NULL, get=attrgetter("report.finished_at")),
-    Key("delivery_id", TEXT_OR_NULL, is_given=True),
-    Key("event_id", TEXT_OR_NULL, is_given=True),
-    Key("route", TEXT_OR_NULL, is_given=True),
+    Key("delivery_id", NAME_OR_NULL, is_given=True),
+    Key("event_id", NAME_OR_NULL, is_given=True),
+    Key("route", NAME_OR_NULL, is_given=True),
 )
 #: The answer to the request to end a run, with the last state of the run.
 KILLED_RUN: Final = JsonRecord(
@@ -117,5 +119,5 @@ KILLED_RUN: Final = JsonRecord(
     Key("killed", FLAG, "accepted"),
     Key("detail", FILLED_TEXT, hide=to_answer_label),
     Key("run_state", RUN_STATE, is_given=True),
-    Key("raw_state", TEXT_OR_NULL, is_given=True),
+    Key("raw_state", NAME_OR_NULL, is_given=True),
 )

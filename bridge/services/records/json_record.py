@@ -58,9 +58,10 @@ class ValueType:
     """The type of a value: its JSON Schema, and how it is written and parsed.
 
     Without `write` and `parse` the value is its own JSON. `hide` writes it without contents.
+    `is_public`: it quotes nothing that a sender or a platform wrote.
     """
 
-    __slots__ = ("hide", "parse", "schema", "write")
+    __slots__ = ("hide", "is_public", "parse", "schema", "write")
 
     def __init__(
         self,
@@ -68,8 +69,11 @@ class ValueType:
         write: Callable[[Any], JSON] | None = None,
         parse: Callable[[Any], Any] | None = None,
         hide: Callable[[Any], JSON] | None = None,
+        *,
+        is_public: bool = False,
     ) -> None:
         self.schema = schema
+        self.is_public = is_public
         self.write = write
         self.parse = parse
         self.hide = hide
@@ -81,6 +85,7 @@ class ValueType:
             _unless_null(self.write),
             _unless_null(self.parse),
             _unless_null(self.hide),
+            is_public=self.is_public,
         )
 
 
@@ -88,16 +93,18 @@ def _unless_null(change: Callable[[Any], Any] | None) -> Callable[[Any], Any] | 
     return change and (lambda value: None if value is None else change(value))
 
 
+def public(kind: ValueType) -> ValueType:
+    """Return the type of a value that quotes no payload, such as an id or a name."""
+    return ValueType(kind.schema, kind.write, kind.parse, is_public=True)
+
+
+# Any text or JSON may quote a payload, unless its key says that it is public.
 TEXT: Final = ValueType(json_schema.TEXT)
-COUNT: Final = ValueType(json_schema.COUNT)
-FLAG: Final = ValueType(json_schema.FLAG)
+TEXT_OR_NULL: Final = TEXT.or_null()
 ANY: Final = ValueType(json_schema.ANY)
 OBJECT: Final = ValueType(json_schema.OBJECT, dict)
 COUNT_BY_NAME: Final = ValueType(json_schema.COUNT_BY_NAME, dict)
 TEXT_BY_NAME: Final = ValueType(json_schema.TEXT_BY_NAME, dict)
-TIME: Final = ValueType(json_schema.TIME, iso, require_time)
-TIME_OR_NULL: Final = ValueType(json_schema.nullable(json_schema.TIME), iso, parse_time)
-TEXT_OR_NULL: Final = TEXT.or_null()
 #: Null where it is empty.
 FILLED_TEXT: Final = ValueType(
     TEXT_OR_NULL.schema, lambda text: text or None, lambda text: text or ""
@@ -107,13 +114,25 @@ HIDDEN_TEXT: Final = ValueType(TEXT_OR_NULL.schema, None, lambda text: text or "
 HIDDEN_TEXT_BY_NAME: Final = ValueType(
     json_schema.nullable(json_schema.TEXT_BY_NAME), dict, lambda values: values or {}
 )
+#: Ids, names and words that quote no payload.
+NAME: Final = public(TEXT)
+NAME_OR_NULL: Final = NAME.or_null()
+#: Text in flowbridge's own words, or hidden before it is written.
+OWN_TEXT: Final = public(TEXT)
+OWN_TEXT_OR_NULL: Final = OWN_TEXT.or_null()
+COUNT: Final = public(ValueType(json_schema.COUNT))
+COUNT_OR_NULL: Final = COUNT.or_null()
+NUMBER: Final = public(ValueType(json_schema.NUMBER))
+FLAG: Final = public(ValueType(json_schema.FLAG))
+TIME: Final = public(ValueType(json_schema.TIME, iso, require_time))
+TIME_OR_NULL: Final = public(ValueType(json_schema.nullable(json_schema.TIME), iso, parse_time))
 
 
 def word_of(
     kind: Callable[[Any], Any], words: Iterable[str], write: Callable[[Any], str] = str
 ) -> ValueType:
     """Return the type of one of these words, which `kind` makes a value and `write` a word."""
-    return ValueType(json_schema.word(*words), write, kind)
+    return public(ValueType(json_schema.word(*words), write, kind))
 
 
 def list_of(item: ValueType) -> ValueType:
@@ -124,15 +143,32 @@ def list_of(item: ValueType) -> ValueType:
         list if write is None else lambda values: [write(value) for value in values],
         tuple if parse is None else lambda values: tuple(parse(value) for value in values),
         hide and (lambda values: [hide(value) for value in values]),
+        is_public=item.is_public,
     )
 
 
 TEXTS: Final = list_of(TEXT)
+NAMES: Final = list_of(NAME)
+OWN_TEXTS: Final = list_of(OWN_TEXT)
 
 
 def as_written(kind: ValueType) -> ValueType:
-    """Return the type of a value that is JSON already."""
-    return ValueType(kind.schema)
+    """Return the type of a value that is JSON already, and hidden where it must be."""
+    return ValueType(kind.schema, None, kind.parse, is_public=True)
+
+
+def defined_later(name: str, find: Callable[[], JsonRecord[Any]]) -> ValueType:
+    """Return the type of a record with a name that is defined later, such as one in itself."""
+    return ValueType(
+        json_schema.ref(name),
+        lambda record: find().write(record),
+        lambda shape: find().parse(shape),
+        lambda record: find().write(record, with_contents=False),
+    )
+
+
+#: Left out of the JSON: the value of an optional key.
+ABSENT: Final = object()
 
 
 class Key:
@@ -141,10 +177,11 @@ class Key:
     `field`: the attribute of the record that it is written from and parsed into, by default that of
     its name. `get` computes the value instead; then it is parsed only into a `field` that is named.
     `is_given`: it is passed when the record is written, and not parsed. `hide` makes of the written
-    value and the record what is seen without contents.
+    value and the record what is seen without contents. `is_optional`: it is left out where its
+    value is `ABSENT`, or not given.
     """
 
-    __slots__ = ("field", "get", "hide", "is_given", "is_parsed", "name", "type")
+    __slots__ = ("field", "get", "hide", "is_given", "is_optional", "is_parsed", "name", "type")
 
     def __init__(
         self,
@@ -155,6 +192,7 @@ class Key:
         get: Callable[[Any], Any] | None = None,
         hide: Callable[[JSON, Any], JSON] | None = None,
         is_given: bool = False,
+        is_optional: bool = False,
     ) -> None:
         self.name = name
         self.type = kind
@@ -162,7 +200,17 @@ class Key:
         self.get = get
         self.hide = hide
         self.is_given = is_given
+        self.is_optional = is_optional
         self.is_parsed = not is_given and (get is None or bool(field))
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether it is known what is seen without contents."""
+        return self.type.is_public or self.type.hide is not None or self.hide is not None
+
+
+#: What the command line shows, beside the JSON of some answers.
+SCREEN: Final = Key("screen", public(OBJECT), is_given=True, is_optional=True)
 
 
 def to_null(_value: JSON, _record: object) -> None:
@@ -180,12 +228,14 @@ def unparsed(**_fields: object) -> Any:
 
 
 class JsonRecord(Generic[T]):
-    """A record as JSON. Every key is always present, in the order of `keys`.
+    """A record as JSON. Every key is always present, in the order of `keys`, but optional ones.
 
     `make` builds the record from its fields. `rest`: the fields that no key has. `parse_rest`
     returns those that follow from several keys. `name`: that of its schema in the OpenAPI document;
-    one without a name is part of others. `optional`: the schemas of keys that only some answers
-    have.
+    one without a name is part of others.
+
+    Each key must be public, or say what is seen of it without contents. `needs_contents`: none has
+    to, since the record is not written without them.
     """
 
     def __init__(
@@ -195,14 +245,16 @@ class JsonRecord(Generic[T]):
         *keys: Key,
         rest: Mapping[str, Any] | None = None,
         parse_rest: Callable[[Shape], Mapping[str, Any]] | None = None,
-        optional: Mapping[str, Schema] | None = None,
+        needs_contents: bool = False,
     ) -> None:
+        if not needs_contents and (unsafe := [key.name for key in keys if not key.is_safe]):
+            raise ValueError(f"{name}: these keys must be hidden or public: {', '.join(unsafe)}")
         self.name = name
         self.keys = keys
+        self.needs_contents = needs_contents
         self._make = make
         self._rest = rest or {}
         self._parse_rest = parse_rest
-        self._optional = optional or {}
         self._writers = [
             (key.name, None if key.is_given else key.get or attrgetter(key.field), key)
             for key in keys
@@ -217,13 +269,28 @@ class JsonRecord(Generic[T]):
         parse_rest: Callable[[Shape], Mapping[str, Any]] | None = None,
     ) -> JsonRecord[T]:
         """Return a record with more keys."""
-        return JsonRecord(name, self._make, *self.keys, *keys, rest=rest, parse_rest=parse_rest)
+        return JsonRecord(
+            name,
+            self._make,
+            *self.keys,
+            *keys,
+            rest=rest,
+            parse_rest=parse_rest,
+            needs_contents=self.needs_contents,
+        )
 
     def write(self, record: T, *, with_contents: bool = True, **given: Any) -> dict[str, JSON]:
         """Return a record as JSON. `given`: the values of the keys that are not in the record."""
+        if self.needs_contents and not with_contents:
+            raise ValueError(f"{self.name} is not written without contents")
         shape: dict[str, JSON] = {}
         for name, get, key in self._writers:
-            value = given[name] if get is None else get(record)
+            if key.is_optional:
+                value = given.get(name, ABSENT) if get is None else get(record)
+                if value is ABSENT:
+                    continue
+            else:
+                value = given[name] if get is None else get(record)
             kind = key.type
             write = kind.write if with_contents or kind.hide is None else kind.hide
             if write is not None:
@@ -251,8 +318,10 @@ class JsonRecord(Generic[T]):
     @property
     def schema(self) -> Schema:
         """The JSON Schema."""
-        schema = json_schema.record(**self.properties)
-        return json_schema.with_optional(schema, **self._optional)
+        return {
+            **json_schema.record(**self.properties),
+            "required": [key.name for key in self.keys if not key.is_optional],
+        }
 
     @property
     def type(self) -> ValueType:

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 from bridge.core.model import JSON
 from bridge.core.operations import Operation, OperationState, OperationStep, StepOutcome
-from bridge.core.times import iso
-from bridge.services.records import json_schema
 from bridge.services.records.delivery_records import ANSWER, DELIVERY, find_label, to_label
 from bridge.services.records.json_record import (
     COUNT,
     COUNT_BY_NAME,
+    COUNT_OR_NULL,
+    NAME,
+    NAME_OR_NULL,
+    NAMES,
     OBJECT,
     TEXT,
     TEXT_OR_NULL,
@@ -28,9 +30,10 @@ from bridge.services.records.json_record import (
     Key,
     Shape,
     ValueType,
+    as_written,
     expect_shape,
     list_of,
-    require_time,
+    public,
     unparsed,
     word_of,
 )
@@ -64,31 +67,34 @@ def _hide_answers(notes: JSON, _record: object) -> JSON:
     return notes and [ANSWER.sub("", note) for note in notes]
 
 
-_PROBLEMS: Final = json_schema.list_of(
-    json_schema.record(id=TEXT.schema, problem=TEXT_OR_NULL.schema)
+#: Why an item is left out: a pair of its id and the reason.
+ITEM_PROBLEM: Final[JsonRecord[tuple[str, str]]] = JsonRecord(
+    "",
+    unparsed,
+    Key("id", NAME, get=itemgetter(0)),
+    Key("problem", TEXT_OR_NULL, get=itemgetter(1), hide=to_label),
 )
-_RESUMED: Final = ValueType(
-    json_schema.list_of(json_schema.record(actor=json_schema.TEXT, at=json_schema.TIME)),
-    lambda resumed: [{"actor": actor, "at": iso(at)} for actor, at in resumed],
-    lambda rows: tuple((row["actor"], require_time(row["at"])) for row in rows),
+_RESUMED: Final[JsonRecord[tuple[str, float]]] = JsonRecord(
+    "",
+    lambda actor, at: (actor, at),
+    Key("actor", NAME, "actor", get=itemgetter(0)),
+    Key("at", TIME, "at", get=itemgetter(1)),
 )
 #: What was counted before a person agreed to an operation.
 _COUNTS: Final[tuple[tuple[str, ValueType, Callable[[JSON, Any], JSON] | None], ...]] = (
     ("count", COUNT, None),
-    ("by_route", COUNT_BY_NAME, None),
-    ("by_status", COUNT_BY_NAME, None),
+    ("by_route", public(COUNT_BY_NAME), None),
+    ("by_status", public(COUNT_BY_NAME), None),
     ("left_out", COUNT_BY_NAME, _hide_reasons),
-    ("problems", ValueType(_PROBLEMS), _hide_problems),
+    ("problems", ValueType(list_of(ITEM_PROBLEM.type).schema), _hide_problems),
     ("notes", TEXTS, _hide_answers),
     ("went_already", COUNT, None),
-    ("examples", TEXTS, None),
+    ("examples", NAMES, None),
 )
 MAX_EXAMPLES: Final = 3
 #: Of an `OperationSelection`.
 _COMPUTED: Final[Mapping[str, Callable[[Any], JSON]]] = {
-    "problems": lambda items: [
-        {"id": name, "problem": problem} for name, problem in items.problems.items()
-    ],
+    "problems": lambda items: [ITEM_PROBLEM.write(pair) for pair in items.problems.items()],
     "examples": lambda items: items.ids[:MAX_EXAMPLES],
 }
 OPERATION_COUNT: Final[JsonRecord[Any]] = JsonRecord(
@@ -99,23 +105,24 @@ OPERATION_COUNT: Final[JsonRecord[Any]] = JsonRecord(
         for name, kind, hide in _COUNTS
     ),
 )
+_OUTCOME: Final = public(ValueType(TEXT.schema, str, StepOutcome)).or_null()
 STEP: Final = JsonRecord(
     "",
     OperationStep,
     Key("number", COUNT),
-    Key("id", TEXT, "item_id"),
-    Key("outcome", ValueType(TEXT.schema, str, StepOutcome).or_null()),  # null until it is done
+    Key("id", NAME, "item_id"),
+    Key("outcome", _OUTCOME),  # null until it is done
     Key("problem", TEXT_OR_NULL, hide=to_label),
-    Key("was", TEXT_OR_NULL),
-    Key("became", TEXT_OR_NULL),
-    Key("made", TEXTS),
+    Key("was", NAME_OR_NULL),
+    Key("became", NAME_OR_NULL),
+    Key("made", NAMES),
     Key("at", TIME_OR_NULL),
     rest={"act": 0},
 )
 #: `deliveries`: those that it changed or made and that are still stored, as they are now.
 STEP_DETAILS: Final = STEP.extend(
     "OperationItem",
-    Key("events", TEXTS, get=attrgetter("event_ids")),
+    Key("events", NAMES, get=attrgetter("event_ids")),
     Key("deliveries", list_of(DELIVERY.type), is_given=True),
     rest={"act": 0},
 )
@@ -129,23 +136,23 @@ def _count_of(name: str) -> Callable[[Operation], JSON]:
 OPERATION: Final = JsonRecord(
     "Operation",
     Operation,
-    Key("id", TEXT),
-    Key("command", TEXT),
+    Key("id", NAME),
+    Key("command", NAME),
     Key("state", word_of(OperationState, OperationState), is_given=True),
-    Key("actor", TEXT),
+    Key("actor", NAME),
     Key("created_at", TIME),
     Key("asked", OBJECT, hide=_hide_filters),
-    Key("chosen", COUNT.or_null()),
+    Key("chosen", COUNT_OR_NULL),
     Key("done", COUNT),
     Key("refused", COUNT),
     Key("worked_at", TIME_OR_NULL),
     Key("finished_at", TIME_OR_NULL),
-    Key("resumed", _RESUMED),
+    Key("resumed", list_of(_RESUMED.type)),
     Key("proposed_until", TIME_OR_NULL),
     Key("agreed_at", TIME_OR_NULL),
     Key("stopped_at", TIME_OR_NULL),
     *(
-        Key(name, ValueType(kind.or_null().schema), get=_count_of(name), hide=hide)
+        Key(name, as_written(kind.or_null()), get=_count_of(name), hide=hide)
         for name, kind, hide in _COUNTS
     ),
     rest={"seq": 0},

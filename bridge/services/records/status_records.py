@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
-from typing import Any, Final
+from operator import attrgetter, itemgetter
+from typing import TYPE_CHECKING, Any, Final
 
 from bridge.core.advice import Advice
 from bridge.core.circuit_state import Circuit
 from bridge.core.model import JSON
 from bridge.core.status import (
     BackupStatus,
+    ClockStep,
     ConfigStatus,
     OverdueWork,
     Overview,
@@ -23,137 +24,144 @@ from bridge.core.status import (
     UnresolvedDeliveries,
     UrlCertificate,
 )
-from bridge.core.times import iso
 from bridge.monitoring.conditions import find_notes
 from bridge.monitoring.refused_submissions import find_next_step
-from bridge.services.records import json_schema
 from bridge.services.records.advice_records import SENTENCE
 from bridge.services.records.json_record import (
-    ANY,
     COUNT,
     COUNT_BY_NAME,
+    COUNT_OR_NULL,
     FLAG,
+    NAME,
+    NAME_OR_NULL,
+    NAMES,
+    NUMBER,
     OBJECT,
-    TEXT,
-    TEXT_OR_NULL,
-    TEXTS,
+    OWN_TEXT,
+    OWN_TEXT_OR_NULL,
+    OWN_TEXTS,
     TIME,
     TIME_OR_NULL,
     JsonRecord,
     Key,
-    Shape,
     ValueType,
+    as_written,
     list_of,
-    parse_time,
+    public,
     unparsed,
     word_of,
 )
 
-_NUMBER_OR_NULL: Final = ValueType(json_schema.nullable(json_schema.NUMBER))
-_COUNT_OR_NULL: Final = COUNT.or_null()
+if TYPE_CHECKING:
+    from bridge.routing.model import Flow
+    from bridge.services.bridge_checks.secret_use import SecretUse
+
+_NUMBER_OR_NULL: Final = NUMBER.or_null()
 
 
 PROCESS: Final = JsonRecord(
     "",
     RunningProcess,
     Key("pid", COUNT),
-    Key("host", TEXT),
-    Key("role", TEXT),
+    Key("host", NAME),
+    Key("role", NAME),
     Key("since", TIME),
-    Key("config_hash", TEXT_OR_NULL),
+    Key("config_hash", NAME_OR_NULL),
 )
 CONFIG_STATUS: Final[JsonRecord[Any]] = JsonRecord(
     "",
     ConfigStatus,
-    Key("hash", TEXT_OR_NULL),
+    Key("hash", NAME_OR_NULL),
     Key("since", TIME_OR_NULL),
-    Key("error", TEXTS),
+    Key("error", OWN_TEXTS),
     Key("error_since", TIME_OR_NULL),
-    Key("restart", TEXTS),
-    Key("file", TEXT, is_given=True),
-    Key("held", TEXT_OR_NULL),
+    Key("restart", NAMES),
+    Key("file", NAME, is_given=True),
+    Key("held", NAME_OR_NULL),
 )
-_REFUSALS: Final = ValueType(
-    json_schema.list_of(
-        json_schema.record(code=TEXT.schema, within_a_day=COUNT.schema, do=TEXT_OR_NULL.schema)
-    ),
-    lambda refused: [
-        {"code": code, "within_a_day": count, "do": find_next_step(code).sentence}
-        for code, count in refused.items()
-    ],
-    lambda rows: {row["code"]: row["within_a_day"] for row in rows},
+
+
+def _items_of(pair: JsonRecord[Any]) -> ValueType:
+    """Return the type of a mapping that is written as a list of pairs, by name."""
+    items = list_of(pair.type)
+    return ValueType(
+        items.schema,
+        lambda values: items.write and items.write(values.items()),
+        lambda rows: items.parse and dict(items.parse(rows)),
+        lambda values: items.hide and items.hide(values.items()),
+    )
+
+
+#: Submissions of a form that were refused: a pair of the code and the count.
+REFUSAL: Final[JsonRecord[tuple[str, int]]] = JsonRecord(
+    "",
+    lambda code, count: (code, count),
+    Key("code", NAME, "code", get=itemgetter(0)),
+    Key("within_a_day", COUNT, "count", get=itemgetter(1)),
+    Key("do", SENTENCE.or_null(), get=lambda pair: find_next_step(pair[0])),
 )
+
+
 _SOURCE: Final = (
-    Key("name", TEXT),
+    Key("name", NAME),
     Key("configured", FLAG, "is_configured"),
     Key("last_event_at", TIME_OR_NULL, "last_at"),
     Key("today", COUNT),
     Key("rejected_today", COUNT),
     Key("files", COUNT),
-    Key("files_keep", _COUNT_OR_NULL),
+    Key("files_keep", COUNT_OR_NULL),
     Key("stored_today", COUNT),
-    Key("daily_bytes", _COUNT_OR_NULL),
-    Key("refused", _REFUSALS),
+    Key("daily_bytes", COUNT_OR_NULL),
+    Key("refused", _items_of(REFUSAL)),
     Key("spam", COUNT),
+)
+SECRET_USE: Final[JsonRecord[SecretUse]] = JsonRecord(
+    "", unparsed, Key("not_after", TIME_OR_NULL), Key("used_at", TIME_OR_NULL)
 )
 SOURCE_STATUS: Final[JsonRecord[Any]] = JsonRecord("", SourceStatus, *_SOURCE)
 SOURCE: Final = JsonRecord(
     "Source",
     SourceStatus,
     *_SOURCE,
-    Key("provider", TEXT_OR_NULL, is_given=True),
-    Key("path", TEXT_OR_NULL, is_given=True),
+    Key("provider", NAME_OR_NULL, is_given=True),
+    Key("path", NAME_OR_NULL, is_given=True),
     Key("public", FLAG, "is_public"),
-    Key("missing", TEXT_OR_NULL),
-    Key("secret_doubt", TEXT_OR_NULL),
-    Key(
-        "secrets",
-        list_of(
-            ValueType(
-                json_schema.record(not_after=TIME_OR_NULL.schema, used_at=TIME_OR_NULL.schema),
-                lambda use: {"not_after": iso(use.not_after), "used_at": iso(use.used_at)},
-            )
-        ),
-        is_given=True,
-    ),
-    Key("routes", TEXTS, is_given=True),
+    Key("missing", OWN_TEXT_OR_NULL),
+    Key("secret_doubt", OWN_TEXT_OR_NULL),
+    Key("secrets", list_of(SECRET_USE.type), is_given=True),
+    Key("routes", NAMES, is_given=True),
 )
 QUEUE: Final = JsonRecord(
     "",
     RouteQueue,
-    Key("route", TEXT),
-    Key("platform", TEXT),
+    Key("route", NAME),
+    Key("platform", NAME),
     Key("queued", COUNT),
-    Key("oldest_id", TEXT),
+    Key("oldest_id", NAME),
     Key("oldest_created_at", TIME, "oldest_at"),
     Key("due_at", TIME),
-    Key("state", TEXT),
+    Key("state", NAME),
 )
-_FLOW: Final = ValueType(
-    json_schema.record(name=TEXT.schema, platform=TEXT.schema, saved_item_id=TEXT.schema),
-    lambda flow: {
-        "name": flow.name,
-        "platform": flow.platform,
-        "saved_item_id": flow.saved_item_id,
-    },
+ROUTE_FLOW: Final[JsonRecord[Flow]] = JsonRecord(
+    "", unparsed, Key("name", NAME), Key("platform", NAME), Key("saved_item_id", NAME)
 )
 #: Written from the name of the route; all else is given.
 ROUTE: Final[JsonRecord[str]] = JsonRecord(
     "Route",
     unparsed,
-    Key("name", TEXT, get=str),
+    Key("name", NAME, get=str),
     Key("configured", FLAG, is_given=True),
-    Key("source", TEXT_OR_NULL, is_given=True),
-    Key("types", TEXTS, is_given=True),
+    Key("source", NAME_OR_NULL, is_given=True),
+    Key("types", NAMES, is_given=True),
     Key("mode", word_of(str, ("live", "paused", "shadow")).or_null(), is_given=True),
-    Key("flows", list_of(_FLOW), is_given=True),
+    Key("flows", list_of(ROUTE_FLOW.type), is_given=True),
     Key("queue", list_of(QUEUE.type), is_given=True),
     Key("blocked", COUNT, is_given=True),
     Key("ended_within_a_day", COUNT, is_given=True),
     Key("failed_within_a_day", COUNT, is_given=True),
 )
 ROUTE_DETAILS: Final = ROUTE.extend(
-    "RouteDetails", Key("definition", OBJECT.or_null(), is_given=True)
+    "RouteDetails", Key("definition", public(OBJECT).or_null(), is_given=True)
 )
 
 
@@ -179,13 +187,13 @@ def _of_circuit(name: str) -> Callable[[PlatformStatus], JSON]:
 
 
 _PLATFORM: Final = (
-    Key("name", TEXT),
-    Key("max_concurrent_runs", _COUNT_OR_NULL, "cap"),
+    Key("name", NAME),
+    Key("max_concurrent_runs", COUNT_OR_NULL, "cap"),
     Key("calls", COUNT),
     Key("runs", COUNT),
-    Key("circuit", TEXT, is_given=True),
+    Key("circuit", NAME, is_given=True),
     Key("open_until", TIME_OR_NULL, "open_until", get=_of_circuit("open_until")),
-    Key("allowance", _COUNT_OR_NULL, "allowance", get=_of_circuit("allowance")),
+    Key("allowance", COUNT_OR_NULL, "allowance", get=_of_circuit("allowance")),
     Key("full_until", TIME_OR_NULL),
 )
 PLATFORM_STATUS: Final[JsonRecord[Any]] = JsonRecord("", _make_platform, *_PLATFORM)
@@ -194,10 +202,10 @@ PLATFORM: Final = JsonRecord(
     _make_platform,
     *_PLATFORM,
     Key("configured", FLAG, is_given=True),
-    Key("type", TEXT_OR_NULL, is_given=True),
-    Key("base_url", TEXT_OR_NULL, is_given=True),
-    Key("missing", TEXT_OR_NULL),
-    Key("routes", TEXTS, is_given=True),
+    Key("type", NAME_OR_NULL, is_given=True),
+    Key("base_url", NAME_OR_NULL, is_given=True),
+    Key("missing", OWN_TEXT_OR_NULL),
+    Key("routes", NAMES, is_given=True),
 )
 
 
@@ -233,18 +241,18 @@ class ShownStatus:
 CONDITION: Final[JsonRecord[Any]] = JsonRecord(
     "Condition",
     lambda *, what, do, **_: ShownProblem(what=what, do=do),
-    Key("key", TEXT),
+    Key("key", NAME),
     Key("severity", word_of(str, ("warning", "critical"))),
-    Key("what", TEXT),
+    Key("what", OWN_TEXT),
     Key("do", SENTENCE),
 )
 STUCK: Final = JsonRecord(
     "",
     UnresolvedDeliveries,
-    Key("platform", TEXT),
-    Key("kind", TEXT),
+    Key("platform", NAME),
+    Key("kind", NAME),
     Key("count", COUNT),
-    Key("problem", TEXT),
+    Key("problem", OWN_TEXT),
     Key("fix", SENTENCE.or_null()),
     Key("needs_decision", FLAG),
     Key("since", TIME_OR_NULL),
@@ -255,79 +263,79 @@ OVERDUE: Final = JsonRecord(
 BACKUP: Final = JsonRecord(
     "",
     BackupStatus,
-    Key("folder", TEXT),
+    Key("folder", NAME),
     Key("every", _NUMBER_OR_NULL),
     Key("newest_at", TIME_OR_NULL),
     Key("tried_since", TIME_OR_NULL),
-    Key("error", TEXT_OR_NULL),
+    Key("error", OWN_TEXT_OR_NULL),
 )
 CERTIFICATE: Final = JsonRecord(
     "",
     UrlCertificate,
-    Key("url", TEXT),
+    Key("url", NAME),
     Key("ends_at", TIME_OR_NULL),
     Key("looked_at", TIME),
-    Key("refused", TEXT_OR_NULL),
-    Key("unreached", TEXT_OR_NULL),
+    Key("refused", OWN_TEXT_OR_NULL),
+    Key("unreached", OWN_TEXT_OR_NULL),
 )
 
 
-def _group(**fields: str) -> ValueType:
-    """Return the type of an object of values of the overview; `fields`: where each key has it."""
-    get = {name: attrgetter(field) for name, field in fields.items()}
-    return ValueType(
-        json_schema.record(**dict.fromkeys(fields, COUNT.schema)),
-        lambda now: {name: read(now) for name, read in get.items()},
-        lambda shape: {field: shape[name] for name, field in fields.items()},
-    )
+# -- parts of the overview, each with several of its fields
+
+DEAD: Final[JsonRecord[Any]] = JsonRecord(
+    "", dict, Key("total", COUNT, "dead"), Key("within_a_day", COUNT, "dead_today")
+)
+UNKNOWN: Final[JsonRecord[Any]] = JsonRecord(
+    "", dict, Key("total", COUNT, "unknown"), Key("for_a_person", COUNT, "held")
+)
+DISK: Final[JsonRecord[Any]] = JsonRecord(
+    "",
+    dict,
+    Key("data", NAME),
+    Key("free", COUNT_OR_NULL, "disk_free"),
+    Key("total", COUNT_OR_NULL, "disk_total"),
+)
+HOLD_STATUS: Final[JsonRecord[Any]] = JsonRecord(
+    "",
+    dict,
+    Key("since", TIME, "hold_since"),
+    Key("reason", OWN_TEXT_OR_NULL, "hold_reason"),
+)
+#: Written from a report, which has the name and version of the database.
+DATABASE: Final[JsonRecord[Any]] = JsonRecord(
+    "",
+    dict,
+    Key("version", NAME, "store"),
+    Key("size", COUNT, "database_size", get=attrgetter("overview.database_size")),
+    Key(
+        "clock_ahead",
+        _NUMBER_OR_NULL,
+        "database_ahead",
+        get=attrgetter("overview.database_ahead"),
+    ),
+)
+#: The runs of a route that ended within a day: a pair of its name and the counts.
+ENDED_RUNS: Final[JsonRecord[tuple[str, RunCounts]]] = JsonRecord(
+    "",
+    lambda route, ended, failed: (route, RunCounts(ended=ended, failed=failed)),
+    Key("route", NAME, "route", get=itemgetter(0)),
+    Key("ended_within_a_day", COUNT, "ended", get=lambda pair: pair[1].ended),
+    Key("failed_within_a_day", COUNT, "failed", get=lambda pair: pair[1].failed),
+)
+CLOCK_STEP: Final = JsonRecord(
+    "",
+    ClockStep,
+    Key("at", TIME),
+    Key("seconds", NUMBER, "seconds", get=lambda step: round(step.seconds, 3)),
+)
 
 
-def _write_hold(now: Overview) -> JSON:
-    if now.hold_since is None:
-        return None
-    return {"since": iso(now.hold_since), "reason": now.hold_reason}
+def _sort_runs(report: Any) -> dict[str, RunCounts]:
+    return dict(sorted(report.overview.runs_ended.items()))
 
 
-def _parse_hold(shape: Shape | None) -> dict[str, Any]:
-    hold = shape or {"since": None, "reason": None}
-    return {"hold_since": parse_time(hold["since"]), "hold_reason": hold["reason"]}
-
-
-def _write_runs(now: Overview) -> JSON:
-    return [
-        {"route": route, "ended_within_a_day": runs.ended, "failed_within_a_day": runs.failed}
-        for route, runs in sorted(now.runs_ended.items())
-    ]
-
-
-def _parse_runs(rows: Sequence[Shape]) -> dict[str, Any]:
-    counts = {
-        row["route"]: RunCounts(ended=row["ended_within_a_day"], failed=row["failed_within_a_day"])
-        for row in rows
-    }
-    return {"runs_ended": counts}
-
-
-def _write_database(report: Any) -> JSON:
-    now = report.overview
-    return {
-        "version": report.store,
-        "size": now.database_size,
-        "clock_ahead": now.database_ahead,
-    }
-
-
-def _parse_database(shape: Shape) -> dict[str, Any]:
-    return {
-        "store": shape["version"],
-        "database_size": shape["size"],
-        "database_ahead": shape["clock_ahead"],
-    }
-
-
-def _write_clock_step(report: Any) -> JSON:
-    step = report.overview.clock_step
-    return None if step is None else {"at": iso(step.at), "seconds": round(step.seconds, 3)}
+def _find_hold(report: Any) -> Overview | None:
+    return None if report.overview.hold_since is None else report.overview
 
 
 def _write_config(report: Any) -> JSON:
@@ -343,58 +351,53 @@ def _write_platforms(report: Any) -> JSON:
 
 
 def _make_status(**fields: Any) -> ShownStatus:
-    """Return the status from the parsed values of its keys; a group has several fields."""
-    for group in GROUPS:
-        fields |= fields.pop(group)
+    """Return the status from the parsed values of its keys; a part has several fields."""
+    for part in PARTS:
+        fields |= fields.pop(part) or {}
     own = {name: fields.pop(name) for name in ("file", "store", "python", "problems", "notes")}
-    return ShownStatus(overview=Overview(running_versions=(), is_shared=False, **fields), **own)
+    overview = Overview(running_versions=(), is_shared=False, **_NO_HOLD | fields)
+    return ShownStatus(overview=overview, **own)
 
 
 def _of_overview(name: str, kind: ValueType, field: str = "") -> Key:
     return Key(name, kind, field or name, get=attrgetter(f"overview.{field or name}"))
 
 
-#: Fields that the parsed value of a key stands for.
-GROUPS: Final = ("database", "runs", "dead_counts", "unknown_counts", "hold", "disk")
+PARTS: Final = ("database", "dead_counts", "unknown_counts", "hold", "disk")
+_NO_HOLD: Final = {"hold_since": None, "hold_reason": None}
 _OVERVIEW: Final = attrgetter("overview")
-_CONFIG: Final = ValueType(json_schema.OBJECT, None, CONFIG_STATUS.parse)
-#: Written from a `StatusReport`.
+#: Written from a `StatusReport`, whose overview is without contents if they may not be seen.
 STATUS: Final[JsonRecord[Any]] = JsonRecord(
     "Status",
     _make_status,
     Key("ok", FLAG, get=lambda report: not report.found),
     Key("problems", list_of(CONDITION.type), "problems", get=attrgetter("found")),
-    Key("notes", TEXTS, "notes", get=lambda report: find_notes(report.overview)),
+    Key("notes", OWN_TEXTS, "notes", get=lambda report: find_notes(report.overview)),
     _of_overview("at", TIME),
-    _of_overview("version", TEXT),
-    Key("python", TEXT),
-    Key(
-        "database",
-        ValueType(json_schema.OBJECT, None, _parse_database),
-        "database",
-        get=_write_database,
-    ),
-    Key("config", _CONFIG, "config", get=_write_config),
+    _of_overview("version", NAME),
+    Key("python", NAME),
+    Key("database", DATABASE.type, "database", get=lambda report: report),
+    Key("config", as_written(CONFIG_STATUS.type), "config", get=_write_config),
     _of_overview("processes", list_of(PROCESS.type)),
     _of_overview("sources", list_of(SOURCE_STATUS.type)),
     _of_overview("today_cut", FLAG),
     _of_overview("queue", list_of(QUEUE.type)),
-    _of_overview("blocked", COUNT_BY_NAME),
+    _of_overview("blocked", public(COUNT_BY_NAME)),
     Key(
         "platforms",
-        ValueType(json_schema.OBJECT, None, list_of(PLATFORM_STATUS.type).parse),
+        as_written(list_of(PLATFORM_STATUS.type)),
         "platforms",
         get=_write_platforms,
     ),
-    Key("runs", ValueType(json_schema.OBJECT, _write_runs, _parse_runs), "runs", get=_OVERVIEW),
-    Key("dead", _group(total="dead", within_a_day="dead_today"), "dead_counts", get=_OVERVIEW),
-    Key("unknown", _group(total="unknown", for_a_person="held"), "unknown_counts", get=_OVERVIEW),
+    Key("runs", _items_of(ENDED_RUNS), "runs_ended", get=_sort_runs),
+    Key("dead", DEAD.type, "dead_counts", get=_OVERVIEW),
+    Key("unknown", UNKNOWN.type, "unknown_counts", get=_OVERVIEW),
     _of_overview("stuck", list_of(STUCK.type)),
     _of_overview("overdue", OVERDUE.type),
-    Key("hold", ValueType(json_schema.OBJECT, _write_hold, _parse_hold), "hold", get=_OVERVIEW),
+    Key("hold", HOLD_STATUS.type.or_null(), "hold", get=_find_hold),
     _of_overview("counted_to", COUNT),
-    Key("clock_step", ANY, get=_write_clock_step),
-    Key("disk", _group(data="data", free="disk_free", total="disk_total"), "disk", get=_OVERVIEW),
+    _of_overview("clock_step", CLOCK_STEP.type.or_null()),
+    Key("disk", DISK.type, "disk", get=_OVERVIEW),
     _of_overview("backup", BACKUP.type.or_null(), "backups"),
     _of_overview("certificate", CERTIFICATE.type.or_null()),
     parse_rest=lambda shape: {"file": shape["config"]["file"]},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -30,7 +31,23 @@ from bridge.services.records.bridge_records import ALERT, AUDIT_ENTRY
 from bridge.services.records.delivery_records import ATTEMPT, DELIVERY, DELIVERY_DETAILS, UNKNOWN
 from bridge.services.records.event_records import EVENT, EVENT_DETAILS, REJECT, REJECT_DETAILS
 from bridge.services.records.flow_records import KILLED_RUN, RUN, RUN_REPORT, STARTED_RUN
-from bridge.services.records.json_record import JsonRecord, UnreadableAnswer
+from bridge.services.records.json_record import (
+    ABSENT,
+    ANY,
+    COUNT,
+    COUNT_BY_NAME,
+    NAME,
+    OBJECT,
+    TEXT,
+    TEXTS,
+    JsonRecord,
+    Key,
+    UnreadableAnswer,
+    ValueType,
+    list_of,
+    public,
+    unparsed,
+)
 from bridge.services.records.operation_records import OPERATION, STEP, STEP_DETAILS
 from bridge.web.admin.schemas import SCHEMAS
 
@@ -169,7 +186,7 @@ def test_without_contents_every_key_is_there_and_none_quotes(
 ) -> None:
     whole = kind.write(record, **given)
     hidden = kind.write(record, with_contents=False, **given)
-    assert list(hidden) == list(whole) == [key.name for key in kind.keys]
+    assert list(hidden) == list(whole) == [key.name for key in kind.keys if not key.is_optional]
     for text in (SECRET, "192.0.2.7"):
         assert text not in orjson.dumps(hidden).decode()
 
@@ -221,3 +238,42 @@ def test_json_of_another_shape_is_one_kind_of_error(change: dict[str, JSON]) -> 
     del shape["id"]
     with pytest.raises(UnreadableAnswer):
         DELIVERY_DETAILS.parse(shape)
+
+
+def make_record(kind: ValueType, **options: Any) -> JsonRecord[Any]:
+    return JsonRecord("Note", unparsed, Key("id", NAME), Key("text", kind), **options)
+
+
+@pytest.mark.parametrize(
+    "kind", [TEXT, TEXTS, ANY, OBJECT.or_null(), COUNT_BY_NAME, list_of(ValueType({}))]
+)
+def test_a_key_that_may_quote_a_payload_must_say_what_is_seen_of_it(kind: ValueType) -> None:
+    with pytest.raises(ValueError, match="hidden or public: text"):
+        make_record(kind)
+    assert make_record(public(kind)).schema["properties"]["text"] == kind.schema
+
+
+def test_a_record_of_contents_is_not_written_without_them() -> None:
+    record = make_record(ANY, needs_contents=True)
+    outer = JsonRecord("", unparsed, Key("note", record.type, get=lambda note: note))
+    note = SimpleNamespace(id="1", text=SECRET)
+    assert outer.write(note) == {"note": {"id": "1", "text": SECRET}}
+    with pytest.raises(ValueError, match="Note is not written without contents"):
+        outer.write(note, with_contents=False)
+
+
+def test_an_optional_key_without_a_value_is_left_out() -> None:
+    record = JsonRecord(
+        "",
+        unparsed,
+        Key("id", NAME),
+        Key("size", COUNT, get=lambda note: note.size or ABSENT, is_optional=True),
+        Key("place", NAME, is_given=True, is_optional=True),
+    )
+    assert record.write(SimpleNamespace(id="1", size=0)) == {"id": "1"}
+    assert record.write(SimpleNamespace(id="1", size=2), place="here") == {
+        "id": "1",
+        "size": 2,
+        "place": "here",
+    }
+    assert record.schema["required"] == ["id"]
