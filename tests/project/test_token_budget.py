@@ -29,7 +29,7 @@ BUDGET = {
     "providers": 46800,
     "routing": 36300,
     "runtime": 12700,
-    "services": 128600,
+    "services": 129100,
     "store": 113000,
     "system": 14700,
     "torture": 23200,
