@@ -73,12 +73,29 @@ class ApiContext:
         """Return the sources by name."""
         return self.config().sources
 
-    def make_reject_review(self) -> RejectReview:
-        """Return the review of rejects. It fetches no keys that senders publish."""
+    def load_routes(self) -> Config:
+        """Return the configuration by which events are planned again."""
+        return self.config()
+
+    def load_platforms(self) -> Config:
+        """Return the configuration with what calls to its platforms need."""
+        return self.config()
+
+    def make_reject_review(self, *, fetches_keys: bool = False) -> RejectReview:
+        """Return the review of rejects, which may fetch keys that senders publish."""
         from bridge.services.rejects import RejectReview, complete_config
 
         config = complete_config(self.settings, self.database, self.config())
-        return RejectReview(config, _find_no_keys())
+        return RejectReview(config, self.keys() if fetches_keys else _find_no_keys())
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether a search, an operation and a call to a platform have limits."""
+        return True
+
+    def track(self, total: int) -> AbstractContextManager[Callable[[int], None]]:  # noqa: ARG002 - see `LocalContext`
+        """Yield the function that counts events that were planned, of so many."""
+        return nullcontext(lambda _: None)
 
     def note_search(self, filters: Filters, *, of_deliveries: bool) -> None:
         """Note that bodies will be searched, which may take long."""

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.core.errors import InvalidRequest
 from bridge.core.operations import THEN
-from bridge.providers.signatures.key_source import NO_KEYS
 from bridge.services import selection
 from bridge.services.named_runs import check_named_run
 from bridge.services.operation_commands import ItemKind, OptionError
 from bridge.services.operation_kinds import check_route, make_replay_handler
 from bridge.services.operations import select_replay
-from bridge.services.rejects import RejectReview, complete_config
+from bridge.services.planned_configs import find_older_inputs
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
-    from bridge.providers.signatures.key_source import KeySource
     from bridge.routing.model import Config, Platform
     from bridge.services.operation_commands import OperationCommand
+    from bridge.services.rejects import RejectReview
     from bridge.services.selection import Selection
     from bridge.store.db.database import Database
     from bridge.store.queries.filters import Filters
@@ -30,9 +30,11 @@ MAX_ITEMS: Final = 100_000  # of an operation
 MAX_IDS: Final = 10_000  # that a request may name
 #: Events that are planned to count a replay. Of more, each is planned only when it is replayed.
 MAX_FORECAST_EVENTS: Final = 2000
-SEARCHED_FOR: Final = "flowbridge is searching for the run"
+SEARCHED_FOR: Final = (
+    "flowbridge is searching for the run: flowbridge resolve shows when, and any obstacle"
+)
 NOT_VALID: Final = "it does not verify with the current routes.yaml"
-REJECTED: Final = "routing rejected it: fix routes.yaml, then replay"
+REJECTED: Final = "routing rejected it: fix routes.yaml, then flowbridge replay --dead-kind config"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +43,10 @@ class OperationSelection:
 
     `count` is the number of items that are expected to succeed. `by_route` and `by_status` count
     deliveries: the selected ones, or those that a replay would make. `left_out`: how many others
-    there are, by reason. `problems`: why a given name selects nothing. `notes`: what could not be
-    checked. `went_already`: how many deliveries, or events of a replay, have started a flow before.
+    there are, by reason; `refusals` are those of them that a person named. `skipped`: by route, how
+    many events are not planned through it. `problems`: why a given name selects nothing. `notes`:
+    what a person should know. `went_already`: how many deliveries, or events of a replay, have
+    started a flow before.
     """
 
     ids: Sequence[str]
@@ -50,6 +54,8 @@ class OperationSelection:
     by_route: Mapping[str, int] = field(default_factory=dict)
     by_status: Mapping[str, int] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
+    refusals: Mapping[str, int] = field(default_factory=dict)
+    skipped: Mapping[str, int] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
     went_already: int = 0
@@ -59,46 +65,68 @@ class OperationSelection:
 class SelectionRequest:
     """A request for the items of a command: by ids, or by filters.
 
-    `how` are the options of the command, complete.
+    `how` are the options of the command, complete. `limit`: only the newest that match; 0 for all.
     """
 
     command: OperationCommand
     how: Mapping[str, Any]
     ids: Sequence[str] = ()
     filters: Filters | None = None
+    limit: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectionSupport:
+    """What a selection needs beside the store.
+
+    `load_routes` returns the current configuration, `load_platforms` the same with what calls to
+    platforms need, and `make_review` the review of rejects; each raises `BridgeError` where it
+    cannot. `adapt` returns a platform as it is asked for a run that the request names.
+    `is_bounded`: a search has a time limit, and an operation at most 100,000 items. `track` yields
+    the function that counts events that were planned.
+    """
+
+    load_routes: Callable[[], Config]
+    load_platforms: Callable[[], Config]
+    make_review: Callable[[], RejectReview]
+    adapt: Callable[[Platform], Platform] = lambda platform: platform
+    is_bounded: bool = True
+    track: Callable[[int], AbstractContextManager[Callable[[int], None]]] = lambda _: nullcontext(
+        lambda _: None
+    )
+
+    @property
+    def most(self) -> int:
+        """The number of items to search for: one more than are allowed; 0 for all."""
+        return MAX_ITEMS + 1 if self.is_bounded else 0
+
+    def require_few(self, ids: Sequence[str]) -> None:
+        """Raise `InvalidRequest` for more items than an operation may have."""
+        if self.is_bounded and len(ids) > MAX_ITEMS:
+            raise InvalidRequest(f"more than {MAX_ITEMS:,} items match: use narrower filters")
 
 
 def select_items(
-    settings: Settings,
-    database: Database,
-    config: Config,
-    asked: SelectionRequest,
-    keys: KeySource = NO_KEYS,
-    adapt: Callable[[Platform], Platform] = lambda platform: platform,
+    settings: Settings, database: Database, request: SelectionRequest, support: SelectionSupport
 ) -> OperationSelection:
     """Select the items of a command and count them; nothing is written.
-
-    `keys` fetches the public keys of senders, with which rejects are verified. `adapt` returns a
-    platform as it is asked for a run that the request names.
 
     Raises `InvalidRequest` for more than 100,000 items, and for a search that takes too long;
     `OptionError` for a route that the configuration does not have.
     """
-    check = limit_search(database.timings.selection_seconds)
-    if asked.command.items is ItemKind.DELIVERIES:
-        return _select_deliveries(database, config, asked, check, adapt)
-    if asked.command.items is ItemKind.REJECTS:
-        review = RejectReview(complete_config(settings, database, config), keys)
-        return _select_rejects(database, review, asked, check)
-    if asked.command.name == "replay":
-        return _select_replay(settings, database, config, asked, check)
-    return _select_events(database, asked, check)
+    seconds = database.timings.selection_seconds
+    check = limit_search(seconds) if support.is_bounded else _check_nothing
+    if request.command.items is ItemKind.DELIVERIES:
+        return _select_deliveries(settings, database, support, request, check)
+    if request.command.items is ItemKind.REJECTS:
+        return _select_rejects(database, support, request, check)
+    if request.command.name == "replay":
+        return _select_replay(settings, database, support, request, check)
+    return _select_events(database, support, request, check)
 
 
-def _require_few(ids: Sequence[str]) -> None:
-    """Raise `InvalidRequest` for more items than an operation may have, before they are counted."""
-    if len(ids) > MAX_ITEMS:
-        raise InvalidRequest(f"more than {MAX_ITEMS:,} items match: use narrower filters")
+def _check_nothing() -> None:
+    """Let a search take as long as it takes."""
 
 
 def limit_search(seconds: float) -> Callable[[], None]:
@@ -116,28 +144,31 @@ def limit_search(seconds: float) -> Callable[[], None]:
 
 
 def _select_deliveries(
+    settings: Settings,
     database: Database,
-    config: Config,
-    asked: SelectionRequest,
+    support: SelectionSupport,
+    request: SelectionRequest,
     check: Callable[[], None],
-    adapt: Callable[[Platform], Platform],
 ) -> OperationSelection:
     from bridge.store.operations.actions import move_of
     from bridge.store.queries.selection_counts import count_deliveries
 
-    name = asked.command.name
-    move = move_of(name, force=bool(asked.how.get("force")))
+    name = request.command.name
+    move = move_of(name, force=bool(request.how.get("force")))
     chosen = (
-        selection.select_named_deliveries(database, asked.ids, move, check)
-        if asked.filters is None
+        selection.select_named_deliveries(database, request.ids, move, check)
+        if request.filters is None
         else selection.select_deliveries(
-            database, name, move, asked.filters, MAX_ITEMS + 1, check=check
+            database, name, move, request.filters, request.limit or support.most, check=check
         )
     )
-    _require_few(chosen.ids)
-    chosen = check_named_run(database, chosen, asked.how, lambda: config, adapt)
+    support.require_few(chosen.ids)
+    chosen = check_named_run(database, chosen, request.how, support.load_platforms, support.adapt)
     left_out = {SEARCHED_FOR: chosen.settling, REJECTED: chosen.parked}
     counts = count_deliveries(database, chosen.ids)
+    notes = [*chosen.notes]
+    if name == "retry" and chosen.ids:
+        notes += _note_older_inputs(database, settings, chosen.ids)
     return OperationSelection(
         ids=chosen.ids,
         count=len(chosen.ids),
@@ -145,56 +176,90 @@ def _select_deliveries(
         by_status=counts.by_status,
         left_out={reason: count for reason, count in left_out.items() if count},
         problems=chosen.problems,
-        notes=chosen.notes,
+        notes=notes,
         went_already=counts.started,
+    )
+
+
+def _note_older_inputs(database: Database, settings: Settings, ids: Sequence[str]) -> Sequence[str]:
+    """Return how many of these deliveries have inputs of an older configuration, and the command
+    that makes new ones.
+    """
+    older = find_older_inputs(database, settings, ids)
+    if older is None:
+        return ()
+    what = "1 delivery has inputs" if older.count == 1 else f"{older.count} deliveries have inputs"
+    event = older.event_id if older.count == 1 else "with the same filters or ids"
+    through = older.routes[0] if len(older.routes) == 1 else "ROUTE, for each of these routes"
+    return (
+        f"{what} from an older configuration (route {', '.join(older.routes)}); retry sends them"
+        " unchanged.",
+        "To make new ones with the current routes.yaml:"
+        f" flowbridge replay {event} --through {through}",
     )
 
 
 def _select_replay(
     settings: Settings,
     database: Database,
-    config: Config,
-    asked: SelectionRequest,
+    support: SelectionSupport,
+    request: SelectionRequest,
     check: Callable[[], None],
 ) -> OperationSelection:
     from bridge.store.queries.events import count_started
     from bridge.store.queries.replay_routes import choose_routes
 
-    through = asked.how.get("through")
-    routes = choose_routes(through, asked.filters)
-    if asked.how.get("routes") != THEN:
+    through = request.how.get("through")
+    routes = choose_routes(through, request.filters)
+    config = None
+    if request.how.get("routes") != THEN:
+        config = support.load_routes()
         try:
             check_route(through, config)
         except InvalidRequest as error:
             raise OptionError("through", str(error)) from None
     chosen = (
-        selection.select_named_replay(database, asked.ids, through, check)
-        if asked.filters is None
+        selection.select_named_replay(database, request.ids, through, check)
+        if request.filters is None
         else _find_events(
-            database, selection.replay_filters(asked.filters, through), check, spam=False
+            database,
+            support,
+            request,
+            replace(selection.replay_filters(request.filters, through), spam=False),
+            check,
         )
     )
-    if len(chosen.ids) > MAX_FORECAST_EVENTS:
+    if support.is_bounded and len(chosen.ids) > MAX_FORECAST_EVENTS:
         return OperationSelection(
             ids=chosen.ids,
             count=len(chosen.ids),
             problems=chosen.problems,
             went_already=count_started(database, chosen.ids, routes),
         )
-    make_handler = make_replay_handler(settings, asked.how, filters=asked.filters, present=config)
-    found = select_replay(
-        database,
-        make_handler(database, None),
-        chosen.ids,
-        is_named=asked.filters is None,
-        advance=lambda _: check(),
+    make_handler = make_replay_handler(
+        settings, request.how, filters=request.filters, present=config
     )
+    with support.track(len(chosen.ids)) as advance:
+
+        def count(planned: int) -> None:
+            check()
+            advance(planned)
+
+        found = select_replay(
+            database,
+            make_handler(database, None),
+            chosen.ids,
+            is_named=request.filters is None,
+            advance=count,
+        )
     return OperationSelection(
         ids=found.ids,
         count=found.count,
         by_route=found.by_route,
         by_status=found.by_status,
         left_out={**found.left_out, **found.refused},
+        refusals=found.refused,
+        skipped=found.skipped,
         problems=chosen.problems,
         went_already=count_started(database, found.ids, routes),
     )
@@ -202,30 +267,33 @@ def _select_replay(
 
 def _select_rejects(
     database: Database,
-    review: RejectReview,
-    asked: SelectionRequest,
+    support: SelectionSupport,
+    request: SelectionRequest,
     check: Callable[[], None],
 ) -> OperationSelection:
-    if asked.filters is None:
-        chosen = selection.select_named_rejects(database, asked.ids, check)
+    if request.filters is None:
+        chosen = selection.select_named_rejects(database, request.ids, check)
         return OperationSelection(ids=chosen.ids, count=len(chosen.ids), problems=chosen.problems)
-    found = review.find_valid(
-        database, source=asked.filters.source, since=asked.filters.since, check=check
+    found = support.make_review().find_valid(
+        database, source=request.filters.source, since=request.filters.since, check=check
     )
-    _require_few(found.ids)
+    support.require_few(found.ids)
     left_out = {NOT_VALID: found.invalid} if found.invalid else {}
     return OperationSelection(ids=found.ids, count=len(found.ids), left_out=left_out)
 
 
 def _select_events(
-    database: Database, asked: SelectionRequest, check: Callable[[], None]
+    database: Database,
+    support: SelectionSupport,
+    request: SelectionRequest,
+    check: Callable[[], None],
 ) -> OperationSelection:
     from bridge.store.queries.events import count_started
 
     chosen = (
-        selection.select_named_events(database, asked.ids, check)
-        if asked.filters is None
-        else _find_events(database, asked.filters, check, spam=True)
+        selection.select_named_events(database, request.ids, check)
+        if request.filters is None
+        else _find_events(database, support, request, replace(request.filters, spam=True), check)
     )
     return OperationSelection(
         ids=chosen.ids,
@@ -236,10 +304,14 @@ def _select_events(
 
 
 def _find_events(
-    database: Database, filters: Filters, check: Callable[[], None], *, spam: bool
+    database: Database,
+    support: SelectionSupport,
+    request: SelectionRequest,
+    filters: Filters,
+    check: Callable[[], None],
 ) -> Selection:
     from bridge.store.queries.events import event_ids
 
-    ids = event_ids(database, replace(filters, spam=spam), MAX_ITEMS + 1, check)
-    _require_few(ids)
+    ids = event_ids(database, filters, request.limit or support.most, check)
+    support.require_few(ids)
     return selection.Selection(ids=ids)

@@ -10,7 +10,7 @@ import pwd
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -187,7 +187,7 @@ def resume_operation(database: Database, operation: Operation, *, actor: str) ->
 
 def do_items(
     database: Database, operation: Operation, doing: OperationHandler[Any], rate: str | None = None
-) -> Iterator[list[ItemResult]]:
+) -> Generator[list[ItemResult]]:
     """Do the items that are left, no faster than `rate`, and yield the outcomes of each commit.
 
     An outcome has a `problem` where the item was refused. The iterator may be dropped anywhere, and

@@ -158,7 +158,7 @@ def test_inputs_of_an_older_configuration_are_made_again(store: Database, routes
 def test_deliveries_that_routing_rejected_are_planned_again(store: Database, routes: Path) -> None:
     delivery = add_dead(store, DeadKind.OURS)
     replay = name_command("replay", dead_kind="config")
-    said = f"then `{replay}` with the same filters"
+    said = f"fix routes.yaml, then {replay}"
     assert said in run("retry", "--status", "dead", "--yes").output
     follow([replay])
     assert list_statuses(store, delivery.event_id) == ["dead", "queued"]

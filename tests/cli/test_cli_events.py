@@ -98,7 +98,6 @@ def test_a_folder_without_a_project_is_wrong_usage(folder: Path) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        "replay evt_1 --yes",
         "doctor",
         "flows list",
         "form contact",

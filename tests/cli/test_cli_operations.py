@@ -238,7 +238,8 @@ def test_an_act_on_one_is_kept_too_and_listed(store: Database, folder: Path) -> 
     assert (
         " ".join(told)
         == "id command state actor created_at asked chosen done refused worked_at finished_at resumed"
-        " proposed_until agreed_at stopped_at count by_route by_status left_out problems"
+        " proposed_until agreed_at stopped_at count by_route by_status left_out refusals skipped"
+        " problems"
         " notes went_already examples"
     )
     assert told["state"] == "done"
@@ -419,8 +420,7 @@ def test_a_retry_by_filter_says_what_has_to_be_replayed_instead(store: Database)
     result = run("retry", "--status", "dead", "--yes")
     assert (
         result.exit_code == 0
-        and "2 deliveries that routing rejected are left out, without inputs to send"
-        in result.stderr
+        and "2 deliveries are left out: routing rejected it: fix routes.yaml, then" in result.stderr
     )
     assert only_act(store).done == 1
     nothing = run("retry", "--dead-kind", "ours", "--yes")

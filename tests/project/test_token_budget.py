@@ -17,7 +17,7 @@ import bridge
 ROOT = Path(bridge.__file__).parent
 #: Of a package, in tokens. The modules of `bridge` itself are under its name.
 BUDGET = {
-    "api": 21800,
+    "api": 22100,
     "bridge": 1300,
     "cli": 85400,
     "config": 29700,
@@ -29,7 +29,7 @@ BUDGET = {
     "providers": 46800,
     "routing": 36300,
     "runtime": 12700,
-    "services": 129100,
+    "services": 129500,
     "store": 113000,
     "system": 14700,
     "torture": 23200,

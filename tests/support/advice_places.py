@@ -23,12 +23,6 @@ ACTED_OUT: Final = {
     "cli/actions/run:OutcomePrinter.stop operations resume": (
         "cli/test_cli_operations.py::test_a_full_disk_stops_an_act_which_goes_on_once_there_is_room"
     ),
-    "cli/commands/delivery_actions:_chosen replay": (
-        f"{ERRORS}::test_deliveries_that_routing_rejected_are_planned_again"
-    ),
-    "cli/commands/delivery_actions:_say_older_inputs replay": (
-        f"{ERRORS}::test_inputs_of_an_older_configuration_are_made_again"
-    ),
     "delivery/next_steps:_repeat_by_route.name *": CONDITION,
     "delivery/next_steps:_replay replay": STEP,
     "delivery/next_steps:_resolve resolve": DECISION,
@@ -109,14 +103,13 @@ ACTED_OUT: Final = {
 }
 #: Why no test acts it out.
 BY_HAND: Final = {
-    "cli/actions/run:do_operation operations resume": "the same command as where it stops",
+    "cli/actions/run:follow_operation operations resume": "the same command as where it stops",
     "cli/commands/operations:_print_act operations resume": "the same command as where it stops",
     "cli/bridge/local_transport:LocalTransport.explain_empty sample": "needs a bridge that is served",
     "cli/bridge/local_transport:LocalTransport.explain_empty serve": "starts processes",
     "cli/remote/client:AdminClient.__init__ login": "a person enters a token",
     "cli/remote/connection:find_token login": "a person enters a token",
     "cli/remote/connection:open_admin_client login": "a person enters a token",
-    "cli/remote/operations:_follow operations resume": "the same command as without --server",
     "cli/remote/operations:_wait_for_items operations resume": "the same command as without --server",
     "cli/remote/operations:_wait_for_items status": "starts processes",
     "cli/ui/event_view:print_delivery show": "only shows the event",

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import orjson
 
@@ -46,6 +47,7 @@ from bridge.services.operation_selection import (
     MAX_ITEMS,
     OperationSelection,
     SelectionRequest,
+    SelectionSupport,
     select_items,
 )
 from bridge.services.records.json_schema import word
@@ -53,6 +55,9 @@ from bridge.services.records.operation_records import OPERATION, OPERATION_COUNT
 from bridge.store.operations import operation_records
 from bridge.store.queries.filters import NONE
 from bridge.store.queries.selection_counts import read_deliveries
+
+if TYPE_CHECKING:
+    from bridge.routing.model import Platform
 
 T = TypeVar("T")
 STATUS_BY_MODE: Final = {"propose": 201, "do": 202}
@@ -76,6 +81,12 @@ OPERATION_BODY: Final = RequestBody(
             routes=word(NOW, THEN),
             rate=text(),
         ),
+        limit={
+            "type": "integer",
+            "minimum": 1,
+            "maximum": MAX_ITEMS,
+            "description": "With filters: only the newest that match.",
+        },
         expect={"type": "integer", "minimum": 0, "maximum": MAX_ITEMS},
     ),
 )
@@ -175,7 +186,10 @@ def count_request(context: ApiContext, request: ApiRequest) -> CountedRequest:
         command=command,
         items=_select(context, command, complete, body, filters),
         stored=operations.describe_request(
-            _shown_filters(filters, body), body.get("ids", ()), **complete
+            _shown_filters(filters, body),
+            body.get("ids", ()),
+            limit=body.get("limit", 0),
+            **complete,
         ),
     )
 
@@ -278,6 +292,8 @@ def _check_request(
         raise invalid_body([BodyError("/filters", "pass `ids` or `filters`, not both")])
     if not ids and not filters:
         raise invalid_body([BodyError("/filters", "pass `ids`, or select by a filter")])
+    if ids and "limit" in body:
+        raise invalid_body([BodyError("/limit", "pass `ids` or `limit`, not both")])
     if filters is not None and command.filters == ():
         raise invalid_body([BodyError("/filters", f"`{command.name}` takes `ids` only")])
     try:
@@ -330,21 +346,35 @@ def _select(
     filters: Mapping[str, Any] | None,
 ) -> OperationSelection:
     ids: Sequence[str] = body.get("ids", ())
-    config = context.config()
     wanted = None if filters is None else make_filters(context, filters)
-    request = SelectionRequest(command=command, how=how, ids=ids, filters=wanted)
+    if wanted is not None:
+        context.note_search(wanted, of_deliveries=command.items is ItemKind.DELIVERIES)
+    request = SelectionRequest(
+        command=command, how=how, ids=ids, filters=wanted, limit=body.get("limit", 0)
+    )
+    support = SelectionSupport(
+        load_routes=context.load_routes,
+        load_platforms=context.load_platforms,
+        make_review=partial(context.make_reject_review, fetches_keys=True),
+        adapt=hurry if context.is_bounded else _keep,
+        is_bounded=context.is_bounded,
+        track=context.track,
+    )
     # a run that is named is looked up on its platform
     waits = wait_for_platform(context) if "run_id" in how else nullcontext()
     try:
         with waits:
-            return select_items(
-                context.settings, context.database, config, request, context.keys(), hurry
-            )
+            return select_items(context.settings, context.database, request, support)
     except OptionError as error:
         raise _wrong_option(error) from None
     except InvalidRequest as error:
         pointer = "/ids" if "ids" in body else "/filters"
         raise invalid_body([BodyError(pointer, str(error))]) from None
+
+
+def _keep(platform: Platform) -> Platform:
+    """Return a platform that is asked as any other call."""
+    return platform
 
 
 def _check_run(request: ApiRequest, items: OperationSelection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
@@ -11,8 +12,9 @@ import click
 from bridge.cli.actions.request import OperationRequest
 from bridge.cli.ui import output
 from bridge.core.model import JSON
-from bridge.services.operation_commands import name_items
+from bridge.services.operation_commands import count_items, name_items
 
+REASONS_SHOWN = 5
 MAX_EXAMPLES = 50  # items of a stored operation that are read to name their kind
 NO_FIELDS: Mapping[str, JSON] = MappingProxyType({})
 
@@ -25,6 +27,19 @@ def say_still_refused(count: int) -> None:
             f"{output.number(count, 'reject')} still {verb} verification: flowbridge rejects shows"
             " why"
         )
+
+
+def say_counts(command: str, what: str, counts: Counter[str]) -> None:
+    """Print how many items are left out, or refused, by reason."""
+    ranked = counts.most_common()
+    for reason, count in ranked[:REASONS_SHOWN]:
+        output.say(f"{_items_are(command, count)} {what}: {output.clean(reason)}")
+    if rest := sum(count for _, count in ranked[REASONS_SHOWN:]):
+        output.say(f"{_items_are(command, rest)} {what} for other reasons")
+
+
+def _items_are(command: str, count: int) -> str:
+    return f"{count_items(command, count)} {'is' if count == 1 else 'are'}"
 
 
 def warn_of_repetition(count: int, ids: Sequence[str]) -> None:

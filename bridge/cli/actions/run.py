@@ -4,65 +4,193 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from bridge.cli.actions.confirmation import MAX_EXAMPLES, confirm_operation, say_problems
+from bridge.cli.actions.confirmation import (
+    MAX_EXAMPLES,
+    NO_FIELDS,
+    confirm_operation,
+    say_counts,
+    say_notes,
+    say_problems,
+    say_still_refused,
+    warn_of_repetition,
+)
 from bridge.cli.actions.request import OperationRequest
+from bridge.cli.bridge.access import open_bridge
 from bridge.cli.ui import output
 from bridge.cli.ui.run_progress import INTERRUPTED
 from bridge.core.advice import name_command
-from bridge.core.errors import StoreError
+from bridge.core.errors import BridgeError, StoreError
+from bridge.core.model import JSON
+from bridge.core.operations import OPEN_ITEMS, Operation
 from bridge.services.operation_commands import count_items, find_words, name_items
-from bridge.services.operations import do_items, outcome_json
+from bridge.services.operations import outcome_json
+from bridge.services.records.json_record import expect_shape
+from bridge.services.records.operation_records import OPERATION, STEP
 
 if TYPE_CHECKING:
-    from bridge.config.settings import Settings
-    from bridge.core.operations import Operation
-    from bridge.services.operations import ReplaySelection
-    from bridge.store.db.database import Database
+    from bridge.cli.bridge.client import Bridge
+    from bridge.cli.bridge.transport import OperationDriver, Shape
     from bridge.store.operations.actions import ItemResult
-    from bridge.store.operations.log import OperationHandler
 
-F = TypeVar("F", bound=Callable[..., Any])
-PROGRESS_ITEMS = 20  # above which a progress bar is shown
+PROGRESS_ITEMS: Final = 20  # above which a progress bar is shown
+REASONS_SHOWN: Final = 5
 URL_TEST = "a test of the URL, which is not an event"
 
 
-def do_operation(
-    database: Database,
+def run_operation(
+    config: str | None,
     command: str,
-    one: Operation | None,
-    doing: OperationHandler[Any] | None,
+    names: Sequence[str],
     asked: OperationRequest,
-    problems: Mapping[str, str],
+    how: Mapping[str, Any] = NO_FIELDS,
 ) -> None:
-    """Do the items that are left, print a line for each, and exit with 1 if one was refused.
+    """Run an operation on the bridge that is asked; exits with 1 if an item was refused.
 
-    `problems`: by name, why it names no item. Without any item there is no operation.
+    `names`: ids of its items; without ids, the filters of the request select them.
     """
+    options = {**how, "rate": asked.rate}
+    body: dict[str, JSON] = {
+        "command": command,
+        "how": {name: value for name, value in options.items() if value},
+    }
+    with open_bridge(config, is_changed=True) as bridge:
+        body |= {"ids": list(names)} if names else {"filters": bridge.describe(asked.chosen)}
+        if asked.limit:
+            body["limit"] = asked.limit
+        driver = bridge.transport.drive(body)
+        counted = driver.count()
+        _say_counted(command, counted)
+        problems = read_problems(counted)
+        if asked.dry_run:
+            say_problems((one.id, one.problem or "") for one in problems)
+            _confirm(command, counted, asked)
+        elif not counted["examples"]:
+            if not problems:
+                output.say(f"No matching {name_items(command)} to {find_words(command).verb}.")
+                return
+            OutcomePrinter(command, None, asked, 0).end(problems)
+        elif _confirm(command, driver.propose(), asked):
+            _carry_out(bridge, driver, driver.begin(), asked, problems)
+
+
+def resume_operation(config: str | None, id_: str, asked: OperationRequest) -> None:
+    """Resume an operation, and print the outcomes of the items that are left."""
+    with open_bridge(config, is_changed=True) as bridge:
+        operation = OPERATION.parse(bridge.read_operation(id_))
+        if operation.chosen is None:
+            raise BridgeError(
+                f"{operation.id} was interrupted while it stored its items: nothing was done; run"
+                " the command again"
+            )
+        if not operation.left:
+            output.say(f"{operation.id} is finished: no items are left.")
+            return
+        driver = bridge.transport.drive({})
+        shapes = bridge.list_items(operation.id, outcome=OPEN_ITEMS, limit=MAX_EXAMPLES)
+        ids = [STEP.parse(shape).item_id for shape in shapes]
+        left = count_items(operation.command, operation.left, ids)
+        text = f"{left} of {operation.chosen} left to {find_words(operation.command).verb}"
+        if confirm_operation(text, operation.left, asked):
+            rate = asked.rate or operation.asked.get("rate")
+            resumed = driver.resume(operation, asked.rate)
+            _carry_out(bridge, driver, resumed, replace(asked, rate=rate))
+
+
+@expect_shape()
+def _say_counted(command: str, counted: Shape) -> None:
+    """Print what a person should know before the confirmation."""
+    left_out = Counter[str](counted["left_out"])
+    refused = Counter[str](counted.get("refusals") or {})
+    if command == "readmit":
+        say_still_refused(sum(left_out.values()))
+    else:
+        say_counts(command, "left out", left_out - refused)
+        say_counts(command, "refused", refused)
+    skipped = Counter[str](counted.get("skipped") or {})
+    for route, count in skipped.most_common(REASONS_SHOWN):
+        verb = "is" if count == 1 else "are"
+        output.say(
+            f"{count_items(command, count)} {verb} not planned through {output.clean(route)}: no"
+            " delivery of it matches, or it was replayed since"
+        )
+    if command == "replay":
+        ids = [str(id_) for id_ in counted["examples"]]
+        warn_of_repetition(int(counted["went_already"]), ids)
+    say_notes(map(str, counted.get("notes") or ()))  # a bridge of an earlier version has none
+
+
+@expect_shape()
+def _confirm(command: str, counted: Shape, asked: OperationRequest) -> bool:
+    count = int(counted["count"])
+    examples = [str(id_) for id_ in counted["examples"]]
+    more: dict[str, JSON] = {}
+    if command == "replay":
+        refused = Counter[str](counted.get("refusals") or {})
+        left_out = Counter[str](counted["left_out"]) - refused
+        more = {"left_out": dict(left_out), "refused": dict(refused)}
+    text = f"{count_items(command, count, examples)} to {find_words(command).verb}"
+    return confirm_operation(text, count, asked, more)
+
+
+@expect_shape()
+def read_problems(counted: Shape) -> list[ItemResult]:
+    """Return why ids name no item, as outcomes."""
     from bridge.store.operations.actions import ItemResult
 
-    printer = OutcomePrinter(command, one.id if one else None, asked, one.left if one else 0)
-    if one is not None and one.left > PROGRESS_ITEMS:
+    return [ItemResult(id=row["id"], problem=row["problem"]) for row in counted["problems"]]
+
+
+def _carry_out(
+    bridge: Bridge,
+    driver: OperationDriver,
+    operation: Operation,
+    asked: OperationRequest,
+    problems: Sequence[ItemResult] = (),
+) -> None:
+    outcomes = driver.follow(operation, asked.rate)
+    stop = partial(driver.stop, operation)
+    follow_operation(bridge, outcomes, operation, asked, problems, stop)
+
+
+def follow_operation(
+    bridge: Bridge,
+    outcomes: Generator[Sequence[ItemResult]] | Generator[list[ItemResult]],
+    operation: Operation,
+    asked: OperationRequest,
+    problems: Sequence[ItemResult] = (),
+    stop: Callable[[], object] = lambda: None,
+) -> None:
+    """Print the outcome of each item that is left, in their order, and the summary.
+
+    `outcomes` yields them, and `stop` ends an operation that goes on without the command.
+    """
+    printer = OutcomePrinter(operation.command, operation.id, asked, operation.left)
+    if operation.left > PROGRESS_ITEMS:
         output.say(
-            f"{one.id}: Ctrl-C stops it; `{name_command('operations resume', one.id)}` continues"
-            " with the rest"
+            f"{operation.id}: Ctrl-C stops it;"
+            f" `{name_command('operations resume', operation.id)}` continues with the rest"
         )
     try:
-        with _progress(one) as advance:
-            for results in do_items(database, one, doing, asked.rate) if one and doing else ():
+        with _progress(operation) as advance, closing(outcomes):
+            for results in outcomes:
                 for result in results:
                     printer.add(result)
                 advance(len(results))
     except KeyboardInterrupt:
-        printer.stop(database, "Stopped", INTERRUPTED)
+        stop()
+        printer.stop(bridge, "Stopped", INTERRUPTED)
     except StoreError as error:
-        printer.stop(database, f"Error: {error}", 1)
-    printer.end([ItemResult(id=name, problem=problem) for name, problem in problems.items()])
+        printer.stop(bridge, f"Error: {error}", 1)
+    printer.end(problems)
 
 
 class OutcomePrinter:
@@ -89,15 +217,14 @@ class OutcomePrinter:
         elif result.problem is not None:
             self._held.append(result)
 
-    def stop(self, database: Database, why: str, code: int) -> None:
+    def stop(self, bridge: Bridge, why: str, code: int) -> None:
         """Print how many items are done and how to continue, and exit."""
-        from bridge.store.operations import operation_records
-
         through = ""
-        with suppress(StoreError):  # the store may be unavailable
-            one = operation_records.find(database, self._act_id or "")
-            items = operation_records.list_items(database, one, limit=MAX_EXAMPLES)
-            ids = [item.item_id for item in items]
+        id_ = self._act_id or ""
+        with suppress(BridgeError):  # the store may be unavailable
+            one = OPERATION.parse(bridge.read_operation(id_))
+            shapes = bridge.list_items(id_, outcome=None, limit=MAX_EXAMPLES)
+            ids = [STEP.parse(shape).item_id for shape in shapes]
             through = (
                 f" {one.chosen - one.left} of {count_items(one.command, one.chosen, ids)} are done;"
                 if one.chosen
@@ -181,39 +308,3 @@ def _progress(one: Operation | None) -> Iterator[Callable[[int], None]]:
             one.command, total=one.chosen, completed=(one.chosen or 0) - one.left
         )
         yield lambda count: progress.advance(task, count)
-
-
-def start_operation(  # noqa: PLR0913 - the last step of every operation
-    database: Database,
-    settings: Settings,
-    name: str,
-    ids: Sequence[str],
-    problems: Mapping[str, str],
-    asked: OperationRequest,
-    kept_asked: Mapping[str, Any],
-    doing: Any,
-    *,
-    replayed: ReplaySelection | None = None,
-) -> None:
-    """Ask for confirmation, store the operation with its items, and do it.
-
-    `doing` returns the handler of the items. `replayed`: the selection of a replay.
-    """
-    from bridge.services.operations import begin_operation, find_actor
-
-    verb = find_words(name).verb
-    if not ids and not problems and not asked.dry_run:
-        output.say(f"No matching {name_items(name)} to {verb}.")
-        return
-    if asked.dry_run:
-        say_problems(problems.items())
-    count = len(ids) if replayed is None else replayed.count
-    more = {} if replayed is None else replayed.as_json()
-    if not confirm_operation(f"{count_items(name, count, ids)} to {verb}", count, asked, more):
-        return
-    one = (
-        begin_operation(database, name, ids, actor=find_actor(settings), asked=kept_asked)
-        if ids
-        else None
-    )
-    do_operation(database, name, one, doing(database, one) if one else None, asked, problems)

@@ -11,10 +11,11 @@ from bridge.cli.options import wrong_usage
 
 
 @contextmanager
-def open_bridge(config: str | None) -> Iterator[Bridge]:
+def open_bridge(config: str | None, *, is_changed: bool = False) -> Iterator[Bridge]:
     """Open the bridge that a command asks. With --server no file of this machine's project is read.
 
-    A parameter that the bridge does not accept is wrong usage.
+    A parameter that the bridge does not accept is wrong usage. `is_changed`: the store must exist,
+    and the workers are woken at the end.
     """
     server = find_server()
     if server is not None:
@@ -24,8 +25,9 @@ def open_bridge(config: str | None) -> Iterator[Bridge]:
             yield Bridge(client)
         return
     from bridge.cli.bridge.local_transport import LocalTransport
-    from bridge.services.store_access import open_store
+    from bridge.services.store_access import open_store, open_store_to_change
 
     settings = settings_of(config)
-    with open_store(settings) as database, wrong_usage():
+    opened = open_store_to_change(settings) if is_changed else open_store(settings)
+    with opened as database, wrong_usage():
         yield Bridge(LocalTransport(config, settings, database))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from importlib import import_module
@@ -14,14 +14,14 @@ import orjson
 
 from bridge.api.context import ApiContext, ApiRequest, NothingStored, RawAnswer, StatusAnswer
 from bridge.api.parameters import read_parameters, stream_parameters
-from bridge.api.problems import ApiProblem
+from bridge.cli.bridge.local_problems import raise_as_here
 from bridge.cli.bridge.transport import PAGE_ITEMS, Query, Shape, follow_pages
 from bridge.cli.options import say_search_size
-from bridge.cli.remote.server_problems import describe_problem
+from bridge.cli.ui.progress import progress_bar
 from bridge.cli.usable_config import load_sources, load_usable
 from bridge.core.advice import name_command
 from bridge.core.audit import AuditAction
-from bridge.core.errors import BridgeError, ConfigError
+from bridge.core.errors import ConfigError
 from bridge.core.model import JSON
 from bridge.core.scopes import Scope
 from bridge.services.cached_overview import CachedValue
@@ -29,6 +29,7 @@ from bridge.services.usable_config import load_present
 
 if TYPE_CHECKING:
     from bridge.api.endpoint import Endpoint
+    from bridge.cli.bridge.transport import OperationDriver
     from bridge.config.settings import Settings
     from bridge.core.status import Overview
     from bridge.routing.model import Config, Source
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from bridge.store.db.database import Database
     from bridge.store.queries.filters import Filters
 
+PROGRESS_ITEMS: Final = 20  # above which a progress bar is shown
 #: The modules of the resources whose paths do not begin with their name.
 MODULES: Final = {"conditions": "status"}
 
@@ -60,11 +62,34 @@ class LocalContext(ApiContext):
         """Return the sources of routes.yaml, or of the last good one; else none."""
         return load_sources(self.settings)
 
-    def make_reject_review(self) -> RejectReview:
-        """Return the review of rejects, which may fetch keys that senders publish."""
+    def load_routes(self) -> Config:
+        """Return routes.yaml. Raises `ConfigError` where it cannot be used."""
+        return load_present(self.settings)
+
+    def load_platforms(self) -> Config:
+        """Return routes.yaml, with the credentials of the local platform."""
+        from bridge.cli.platforms import load_config
+
+        return load_config(self.file)
+
+    def make_reject_review(self, *, fetches_keys: bool = False) -> RejectReview:
+        """Return the review of rejects: to look, by the last good routes.yaml where it cannot be
+        used.
+        """
         from bridge.cli.reject_review import make_review
 
-        return make_review(self.file, to_look=True)
+        return make_review(self.file, to_look=not fetches_keys)
+
+    @property
+    def is_bounded(self) -> bool:
+        """A command on the bridge's own machine has no limits."""
+        return False
+
+    def track(self, total: int) -> AbstractContextManager[Callable[[int], None]]:
+        """Show how many events are planned, where there are many."""
+        return (
+            progress_bar("plan", total) if total > PROGRESS_ITEMS else nullcontext(lambda _: None)
+        )
 
     def note_search(self, filters: Filters, *, of_deliveries: bool) -> None:
         """Print how many bodies will be searched, where that takes long."""
@@ -80,6 +105,7 @@ class LocalTransport:
     poll_seconds = 0.3
 
     def __init__(self, file: str | None, settings: Settings, database: Database | None) -> None:
+        self._file = file
         self._settings = settings
         self._database = database
         self._context = LocalContext(
@@ -135,6 +161,14 @@ class LocalTransport:
             request = self._make_request(endpoint, ids, given, is_whole=True)
             answer: Any = endpoint.answer
             yield from answer.read_parts(self._context, request)
+
+    def drive(self, body: Mapping[str, JSON]) -> OperationDriver:
+        """Return how the command carries out an operation by itself."""
+        from bridge.cli.bridge.local_operations import LocalOperations
+
+        endpoint, ids = find_endpoint("POST", "/operations")
+        request = replace(self._make_request(endpoint, ids, []), body={"mode": "dry_run", **body})
+        return LocalOperations(self._context, self._file, request)
 
     @contextmanager
     def open_submissions(self, query: Query) -> Iterator[SubmissionList | None]:
@@ -244,15 +278,3 @@ def _list_endpoints(module: str) -> Sequence[tuple[Endpoint, Sequence[str]]]:
     rows: Sequence[Endpoint] = import_module(f"bridge.api.resources.{module}").ENDPOINTS
     paths = [(endpoint, endpoint.path.split("/")[1:]) for endpoint in rows]
     return sorted(paths, key=lambda row: sum(step.startswith("{") for step in row[1]))
-
-
-@contextmanager
-def raise_as_here() -> Iterator[None]:
-    """Raise problems of the API as errors of a command on the bridge's own machine."""
-    try:
-        yield
-    except ApiProblem as problem:
-        described = describe_problem(problem.as_json(""))
-        if described is None:
-            raise BridgeError(problem.detail) from None
-        raise described.make_error() from None

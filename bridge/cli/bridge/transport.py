@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -10,13 +10,37 @@ from bridge.core.model import JSON
 from bridge.services.records.json_record import UNREADABLE, UnreadableAnswer
 
 if TYPE_CHECKING:
+    from bridge.core.operations import Operation
     from bridge.services.exports import SubmissionList
+    from bridge.store.operations.actions import ItemResult
 
 MAX_CURSOR_CHARS: Final = 100
 PAGE_ITEMS: Final = 500
 #: Query parameters: pairs of a name and a text.
 Query = list[tuple[str, str]]
 Shape = Mapping[str, JSON]
+
+
+class OperationDriver(Protocol):
+    """Counts the items of an operation, and carries it out."""
+
+    def count(self) -> Shape:
+        """Return the count of the items; nothing is stored."""
+
+    def propose(self) -> Shape:
+        """Return the count that a person is asked about."""
+
+    def begin(self) -> Operation:
+        """Begin the operation, with exactly the items that were proposed."""
+
+    def resume(self, operation: Operation, rate: str | None) -> Operation:
+        """Resume an operation that was stopped or interrupted. `rate`: another one than its own."""
+
+    def follow(self, operation: Operation, rate: str | None) -> Generator[Sequence[ItemResult]]:
+        """Yield the outcomes of the items that are left, in their order."""
+
+    def stop(self, operation: Operation) -> None:
+        """Stop an operation that goes on without the command."""
 
 
 class Transport(Protocol):
@@ -57,6 +81,9 @@ class Transport(Protocol):
 
     def open_submissions(self, query: Query) -> AbstractContextManager[SubmissionList | None]:
         """Open the submissions of forms, oldest first; None where nothing is stored yet."""
+
+    def drive(self, body: Mapping[str, JSON]) -> OperationDriver:
+        """Return what carries out an operation. `body`: that of a request to begin it."""
 
     def explain_unset(self, source: str | None) -> Iterator[str]:
         """Yield which sources store no rejects because a secret is not set; of all, or of one."""

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.actions.confirmation import say_notes
 from bridge.cli.actions.request import OperationRequest, operation_options, require_items
-from bridge.cli.actions.run import start_operation
+from bridge.cli.actions.run import run_operation
 from bridge.cli.command_choices import write_choices
 from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.completion_values import complete_ids
 from bridge.cli.options import (
     FilteredCommand,
     filter_options,
-    make_filters,
-    require_existing,
-    say_search_size,
 )
-from bridge.cli.ui import output
-from bridge.core.advice import name_command
-from bridge.services.operation_commands import COMMANDS, RESOLUTIONS, count_items
-from bridge.services.store_access import open_store_to_change
+from bridge.services.operation_commands import RESOLUTIONS
 
 if TYPE_CHECKING:
-    from bridge.config.settings import Settings
-    from bridge.services.selection import Selection
-    from bridge.store.db.database import Database
-    from bridge.store.operations.actions import Move
+    pass
 
 
 @click.command(cls=FilteredCommand, epilog=write_choices("retry"))
@@ -146,88 +136,6 @@ def _act(
     how: Mapping[str, Any],
     options: Mapping[str, Any],
 ) -> None:
-    from bridge.cli.platforms import load_config
-    from bridge.services.named_runs import check_named_run
-    from bridge.services.operation_kinds import make_move_handler
-    from bridge.services.selection import select_named_deliveries
-    from bridge.store.operations import actions
-
     asked = OperationRequest.of(options)
-    move = actions.move_of(name, force=bool(how.get("force")))
     require_items(names, asked)
-    server = find_server()
-    if server is not None:
-        from bridge.cli.remote.operations import run_remote_operation
-
-        run_remote_operation(server, name, names, asked, how)
-        return
-    how = COMMANDS[name].complete(how)
-    settings = settings_of(config)
-    with open_store_to_change(settings) as database:
-        if names:
-            chosen = select_named_deliveries(database, names, move)
-        else:
-            require_existing(settings, database, **asked.chosen)
-            chosen = _chosen(database, name, move, asked)
-        if name == "retry" and chosen.ids:
-            _say_older_inputs(database, settings, chosen.ids)
-        chosen = check_named_run(database, chosen, how, lambda: load_config(config))
-        say_notes(chosen.notes)
-        start_operation(
-            database,
-            settings,
-            name,
-            chosen.ids,
-            chosen.problems,
-            asked,
-            asked.describe(names, **how),
-            make_move_handler,
-        )
-
-
-def _say_older_inputs(database: Database, settings: Settings, ids: Sequence[str]) -> None:
-    """Print how many of these deliveries have inputs of an older configuration, with the command
-    that makes new ones.
-    """
-    from bridge.services.planned_configs import find_older_inputs
-
-    older = find_older_inputs(database, settings, ids)
-    if older is None:
-        return
-    what = "1 delivery has inputs" if older.count == 1 else f"{older.count} deliveries have inputs"
-    output.say(
-        f"{what} from an older configuration (route {', '.join(older.routes)}); retry sends them"
-        " unchanged."
-    )
-    route = older.routes[0] if len(older.routes) == 1 else "ROUTE"
-    replay = (
-        name_command("replay", older.event_id, through=route)
-        if older.count == 1
-        else f"flowbridge replay with the same filters or ids --through {route}"
-    )
-    routes = "" if route == older.routes[0] else ", for each of these routes"
-    output.say(f"To make new ones with the current routes.yaml: {replay}{routes}")
-
-
-def _chosen(database: Database, name: str, move: Move, asked: OperationRequest) -> Selection:
-    """Return the deliveries that the filters select, and print how many the command leaves out."""
-    from bridge.services.selection import allowed_states, select_deliveries
-
-    wanted = make_filters(**asked.chosen)
-    say_search_size(database, wanted, of_deliveries=True, also=allowed_states(move, wanted))
-    chosen = select_deliveries(database, name, move, wanted, asked.limit)
-    if chosen.settling:
-        what = "is" if chosen.settling == 1 else "are"
-        why = "flowbridge is searching for the run: flowbridge resolve shows when, and any obstacle"
-        output.say(
-            f"{count_items(name, chosen.settling)} {what} left out: {why} (--force: resolve at"
-            " once)"
-        )
-    if chosen.parked:
-        output.say(
-            f"{count_items(name, chosen.parked)} that routing rejected"
-            f" {'is' if chosen.parked == 1 else 'are'} left out, without inputs to send: fix"
-            f" routes.yaml, then `{name_command('replay', dead_kind='config')}` with the same"
-            " filters"
-        )
-    return chosen
+    run_operation(config, name, names, asked, how)

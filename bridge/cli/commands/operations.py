@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.actions import run
-from bridge.cli.actions.confirmation import MAX_EXAMPLES, confirm_operation
 from bridge.cli.actions.rate_option import RATE
 from bridge.cli.actions.request import DRY_RUN, YES, OperationRequest
+from bridge.cli.actions.run import resume_operation
 from bridge.cli.bridge.access import open_bridge
-from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.numbers import BoundedNumber
-from bridge.cli.options import AS_JSON, SINCE, limit_option, wrong_usage
+from bridge.cli.options import AS_JSON, SINCE, limit_option
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
-from bridge.cli.usable_config import load_sources
 from bridge.core.advice import name_command
 from bridge.core.operations import OPEN_ITEMS, Operation, OperationStep, StepOutcome
 from bridge.core.times import iso
-from bridge.services.operation_commands import count_items, find_words
 from bridge.services.records.operation_records import OPERATION, STEP, read_state
-from bridge.services.store_access import open_store_to_change
 
 if TYPE_CHECKING:
     from bridge.cli.bridge.transport import Shape
@@ -231,45 +225,10 @@ def resume(
     flowbridge operations resume act_01jd2x
     flowbridge operations resume act_01jd2x --rate 20/s --yes
     """
-    from bridge.services.operation_kinds import make_handler
-    from bridge.services.operations import find_actor, find_resumable, resume_operation
-    from bridge.store.inbound import blob_owners
-    from bridge.store.operations.operation_records import list_items
-
-    asked = OperationRequest(
+    request = OperationRequest(
         yes=yes, dry_run=dry_run, as_json=as_json, limit=0, rate=rate, chosen={}
     )
-    if (server := find_server()) is not None:
-        from bridge.cli.remote.operations import resume_remote_operation
-
-        resume_remote_operation(server, id_, asked)
-        return
-    settings = settings_of(config)
-    with open_store_to_change(settings) as database:
-        one = find_resumable(database, id_)
-        if not one.left:
-            output.say(f"{one.id} is finished: no items are left.")
-            return
-        asked = replace(asked, rate=rate or one.asked.get("rate"))
-        if one.command == "readmit":  # it verifies requests again, and seals what it stores
-            settings = settings_of(config, secrets=True)
-        sources = load_sources(settings) if one.command == "erase" else {}
-        with wrong_usage():
-            making = make_handler(settings, one, sources)
-        open_items = list_items(database, one, outcome=OPEN_ITEMS, limit=MAX_EXAMPLES)
-        left = count_items(one.command, one.left, [item.item_id for item in open_items])
-        verb = find_words(one.command).verb
-        if not confirm_operation(f"{left} of {one.chosen} left to {verb}", one.left, asked):
-            return
-        one = resume_operation(database, one, actor=find_actor(settings))
-        were = blob_owners.owned_digests(database) if one.command == "erase" else set[str]()
-        try:
-            run.do_operation(database, one.command, one, making(database, one), asked, {})
-        finally:  # it exits by an exception where something could not be done
-            if one.command == "erase":
-                from bridge.cli.commands.erase import clean_up
-
-                clean_up(database, settings, were)
+    resume_operation(config, id_, request)
 
 
 @operations.command()

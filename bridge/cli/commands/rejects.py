@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridge.cli.actions.request import OperationRequest, operation_options
+from bridge.cli.actions.run import run_operation
 from bridge.cli.bridge.access import open_bridge
 from bridge.cli.command_choices import write_choices
-from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.option_types import TimeParam
-from bridge.cli.options import AS_JSON, SINCE, limit_option, require_existing
+from bridge.cli.options import AS_JSON, SINCE, limit_option
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 from bridge.services.records.event_records import REJECT
 from bridge.services.records.json_record import expect_shape
-from bridge.services.store_access import open_store_to_change
 
 if TYPE_CHECKING:
     from bridge.cli.bridge.transport import Shape
@@ -111,32 +110,4 @@ def readmit(config: str | None, /, ids: tuple[str, ...], **options: Any) -> None
     asked = OperationRequest.of(options | {"limit": 0})
     if bool(ids) == asked.is_filtered:
         raise click.UsageError("pass ids, or select by --source or --since")
-    if (server := find_server()) is not None:
-        from bridge.cli.remote.operations import run_remote_operation
-
-        run_remote_operation(server, "readmit", ids, asked, {})
-        return
-    from bridge.cli.actions.confirmation import say_still_refused
-    from bridge.cli.actions.run import start_operation
-    from bridge.cli.reject_review import make_review
-    from bridge.services.operation_kinds import make_readmit_handler
-    from bridge.services.selection import select_named_rejects
-
-    settings = settings_of(config)
-    review = make_review(config)
-    with open_store_to_change(settings) as database:
-        require_existing(settings, database, source=options["source"])
-        chosen = select_named_rejects(database, ids)
-        valid = None if ids else review.find_valid(database, **asked.chosen)
-        if valid is not None:
-            say_still_refused(valid.invalid)
-        start_operation(
-            database,
-            settings,
-            "readmit",
-            chosen.ids if valid is None else valid.ids,
-            chosen.problems,
-            asked,
-            asked.describe(ids),
-            make_readmit_handler(lambda _: review),
-        )
+    run_operation(config, "readmit", ids, asked)

@@ -6,22 +6,15 @@ from typing import Any
 
 import click
 
-from bridge.cli.actions.confirmation import warn_of_repetition
 from bridge.cli.actions.request import OperationRequest, operation_options, require_items
-from bridge.cli.actions.run import start_operation
+from bridge.cli.actions.run import run_operation
 from bridge.cli.command_choices import write_choices
-from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.completion_values import complete_ids, complete_routes
 from bridge.cli.options import (
     FilteredCommand,
     filter_options,
-    make_filters,
-    require_existing,
-    say_search_size,
-    wrong_usage,
 )
 from bridge.core.operations import NOW, THEN
-from bridge.services.store_access import open_store_to_change
 
 
 @click.command(cls=FilteredCommand, epilog=write_choices("replay"))
@@ -72,46 +65,7 @@ def replay(
     flowbridge replay --dead-kind config --since 1h   events that could not be planned
     flowbridge replay --source github --since 2d --through new-route --rate 50/s
     """
-    from bridge.cli.actions.replay_count import select_events
-    from bridge.services.operation_kinds import make_replay_handler
-    from bridge.services.selection import replay_filters, select_named_replay
-    from bridge.store.queries import events as event_queries
-    from bridge.store.queries.replay_routes import choose_routes
-
     asked = OperationRequest.of(options)
     require_items(events, asked)
     how = {"through": through or asked.chosen["route"], "routes": when if when != NOW else None}
-    server = find_server()
-    if server is not None:
-        from bridge.cli.remote.operations import run_remote_operation
-
-        run_remote_operation(server, "replay", events, asked, how)
-        return
-    settings = settings_of(config)
-    filters = None
-    if not events:
-        filters = replay_filters(make_filters(**asked.chosen, spam=False), how["through"])
-    with wrong_usage():
-        make_handler = make_replay_handler(settings, how, filters=filters)
-    with open_store_to_change(settings) as database:
-        chosen = select_named_replay(database, events, how["through"])
-        ids = chosen.ids
-        if filters is not None:
-            require_existing(settings, database, **asked.chosen)
-            say_search_size(database, filters, of_deliveries=False)
-            ids = event_queries.event_ids(database, filters, asked.limit)
-        found = select_events(database, make_handler(database, None), ids, is_named=bool(events))
-        ids = list(found.ids)
-        routes = choose_routes(how["through"], filters)
-        warn_of_repetition(event_queries.count_started(database, ids, routes), ids)
-        start_operation(
-            database,
-            settings,
-            "replay",
-            ids,
-            chosen.problems,
-            asked,
-            asked.describe(events, **how),
-            make_handler,
-            replayed=found,
-        )
+    run_operation(config, "replay", events, asked, how)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from bridge.cli.actions.request import OperationRequest, operation_options, require_items
+from bridge.cli.actions.run import run_operation
 from bridge.cli.bridge.access import open_bridge
 from bridge.cli.command_choices import write_choices
-from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.option_types import ExcerptParam
 from bridge.cli.options import (
     AS_JSON,
@@ -19,13 +19,10 @@ from bridge.cli.options import (
     UNTIL,
     add_options,
     limit_option,
-    make_filters,
-    require_existing,
 )
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 from bridge.services.records.event_records import EVENT
-from bridge.services.store_access import open_store_to_change
 
 if TYPE_CHECKING:
     from bridge.core.model import Event
@@ -106,39 +103,9 @@ def release(config: str | None, /, events: tuple[str, ...], **options: Any) -> N
     flowbridge spam release evt_01jd2x
     flowbridge spam release --source contact --reason 'could not be checked' --since 2h --dry-run
     """
-    from bridge.cli.actions.run import start_operation
-    from bridge.services.operation_kinds import make_replay_handler
-    from bridge.services.selection import select_named_events
-    from bridge.store.queries import events as event_queries
-
     asked = OperationRequest.of(options)
     require_items(events, asked)
-    server = find_server()
-    if server is not None:
-        from bridge.cli.remote.operations import run_remote_operation
-
-        run_remote_operation(server, "spam release", events, asked, {})
-        return
-    settings = settings_of(config)
-    routes = make_replay_handler(settings, {}, releases=True)
-    with open_store_to_change(settings) as database:
-        chosen = select_named_events(database, events)
-        ids = chosen.ids
-        if not events:
-            require_existing(settings, database, **asked.chosen)
-            ids = event_queries.event_ids(
-                database, make_filters(type_=None, **asked.chosen, spam=True), asked.limit
-            )
-        start_operation(
-            database,
-            settings,
-            "spam release",
-            ids,
-            chosen.problems,
-            asked,
-            asked.describe(events),
-            routes,
-        )
+    run_operation(config, "spam release", events, asked)
 
 
 @spam.command()
@@ -152,27 +119,4 @@ def mark(config: str | None, /, events: tuple[str, ...], **options: Any) -> None
     \b
     flowbridge spam mark evt_01jd2x
     """
-    from bridge.cli.actions.run import start_operation
-    from bridge.services.operation_kinds import make_spam_handler
-    from bridge.services.selection import select_named_events
-
-    asked = OperationRequest.of(options | {"limit": 0})
-    server = find_server()
-    if server is not None:
-        from bridge.cli.remote.operations import run_remote_operation
-
-        run_remote_operation(server, "spam mark", events, asked, {})
-        return
-    settings = settings_of(config)
-    with open_store_to_change(settings) as database:
-        chosen = select_named_events(database, events)
-        start_operation(
-            database,
-            settings,
-            "spam mark",
-            chosen.ids,
-            chosen.problems,
-            asked,
-            asked.describe(events),
-            make_spam_handler,
-        )
+    run_operation(config, "spam mark", events, OperationRequest.of(options | {"limit": 0}))

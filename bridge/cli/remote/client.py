@@ -33,6 +33,7 @@ from bridge.system.boot_clock import Deadline
 from bridge.system.http_client import HttpClient, OpenAnswer
 
 if TYPE_CHECKING:
+    from bridge.cli.bridge.transport import OperationDriver
     from bridge.services.exports import SubmissionList
 
 TIMEOUT_SECONDS: Final = 60.0  # of one request
@@ -155,6 +156,13 @@ class AdminClient:
 
         with open_submissions(self, query) as submissions:
             yield submissions
+
+    def drive(self, body: Mapping[str, JSON]) -> OperationDriver:
+        """Return how a worker of the bridge carries out an operation."""
+        from bridge.cli.bridge.client import Bridge
+        from bridge.cli.remote.operations import RemoteOperations
+
+        return RemoteOperations(Bridge(self), body)
 
     def explain_unset(self, source: str | None) -> Iterator[str]:  # noqa: ARG002 - of the protocol
         """Yield nothing: the status names secrets that are not set."""

@@ -216,7 +216,8 @@ def test_the_evidence_of_all_unknown_ones_is_not_shown(both: BothWays) -> None:
     assert "with --server pass --as" in done.stderr
 
 
-def test_a_limit_is_refused(both: BothWays) -> None:
-    done = both.remote("retry", "--status", "dead", "--limit", "1")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "--limit works on the bridge's own machine only" in done.stderr
+def test_a_limit_is_the_same_both_ways(both: BothWays) -> None:
+    arguments = ("retry", "--status", "dead", "--limit", "1", "--dry-run")
+    local, remote = both.local(*arguments), both.remote(*arguments)
+    assert (remote.returncode, remote.stdout) == (local.returncode, local.stdout)
+    assert remote.stdout == "1 delivery to retry\n"

@@ -124,6 +124,8 @@ def test_a_dry_run_counts_and_writes_nothing(operator: Operator) -> None:
         "by_route": {"triage": 5},
         "by_status": {"dead": 5},
         "left_out": {},
+        "refusals": {},
+        "skipped": {},
         "problems": [],
         "notes": [],
         "went_already": 1,
