@@ -64,6 +64,7 @@ def test_stdout_has_only_the_token(project: Database, monkeypatch: pytest.Monkey
     assert "not shown again" in done.stderr and "does not expire" in done.stderr
     url = "http://127.0.0.1:8181/admin/v1/status"
     assert f'curl -H "Authorization: Bearer $TOKEN" {url}' in done.stderr
+    assert "a program, with TOKEN set to the token" in done.stderr
     assert "flowbridge login http://127.0.0.1:8181\n" in done.stderr
     assert "http://127.0.0.1:8181/console/login\n" in done.stderr
 

@@ -98,7 +98,10 @@ def _explain_new(new: Shape, url: str) -> None:
     for text, command in (
         ("in a browser, paste it into", f"{url}/console/login"),
         ("commands of another machine", f"flowbridge login {url}"),
-        ("a program", f'curl -H "Authorization: Bearer $TOKEN" {url}/admin/v1/status'),
+        (
+            "a program, with TOKEN set to the token",
+            f'curl -H "Authorization: Bearer $TOKEN" {url}/admin/v1/status',
+        ),
     ):
         output.say(f"  {text}: {command}")
 
