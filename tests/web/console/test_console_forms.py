@@ -164,7 +164,7 @@ def test_search_and_filters(console: ConsoleClient) -> None:
 
 
 def test_an_empty_inbox_says_how_to_send_one(console: ConsoleClient) -> None:
-    assert "flowbridge sample contact --to" in console.html("/forms/contact")
+    assert 'data-copy="flowbridge sample contact --to"' in console.html("/forms/contact")
     assert "No submission is marked as spam" in console.html("/forms/contact/spam")
 
 
