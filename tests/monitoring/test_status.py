@@ -57,6 +57,12 @@ BUSY = Circuit(
 OTHER = replace(WORK, config_hash="b" * 64)
 
 
+def test_each_missing_platform_of_a_route_has_a_key_of_its_own() -> None:
+    lanes = [replace(LANE, state="no platform", platform=name) for name in ("gone", "old")]
+    keys = [problem.key for problem in find_problems(replace(WELL, queue=lanes))]
+    assert keys == ["platform_missing:triage:gone", "platform_missing:triage:old"]
+
+
 def test_nothing_is_wrong_where_all_is_well() -> None:
     assert find_problems(WELL) == []
     assert find_notes(WELL) == []

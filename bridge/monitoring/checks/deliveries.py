@@ -57,7 +57,7 @@ def find_missing_platforms(now: Overview) -> Iterator[Occurrence]:
                 f"{lane.queued} of route {lane.route} wait for platform {lane.platform}, which is"
                 " not configured",
                 advise("add it to routes.yaml, or ", cancel),
-                lane.route,
+                f"{lane.route}:{lane.platform}",
             )
 
 

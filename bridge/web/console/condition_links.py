@@ -25,7 +25,7 @@ _SUBJECTS: Final = {"queue_late": "route", "rejects": "source", "runs_failing": 
 
 def link_condition(key: str) -> tuple[str, str] | None:
     """Return the URL and the label of the page for the key of a condition; None without one."""
-    condition, _, subject = key.partition(":")
+    condition, subject, *_ = (*key.split(":"), "")  # the route, without its platform
     found = LINKS.get(condition)
     if found is None:
         return None

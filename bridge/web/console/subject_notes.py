@@ -57,7 +57,7 @@ def list_notes(overview: Overview, of: str) -> Mapping[str, Sequence[SubjectNote
     """Return the conditions of the sources, routes or platforms (`of`), by name."""
     notes: dict[str, list[SubjectNote]] = defaultdict(list)
     for one in find_problems(overview):
-        subject = one.key.partition(":")[2]
+        _, subject, *_ = (*one.key.split(":"), "")  # the route, without its platform
         if one.condition in CONDITIONS_OF[of] and subject:
             notes[subject].append(_describe(one))
     if of == "route":

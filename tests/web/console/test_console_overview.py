@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from console_client import ConsoleClient
+from overviews import LANE, WELL
 from records import make_delivery, make_event, put
 
 from bridge.config.loader import load
@@ -17,6 +19,7 @@ from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.web.console.condition_links import link_condition
 from bridge.web.console.route_map import COLUMN_WIDTH, MAX_ROWS, NODE_WIDTH, draw_map
+from bridge.web.console.subject_notes import list_notes
 from bridge.web.console.views.overview import describe_verdict
 
 ROUTES = """
@@ -95,8 +98,13 @@ def test_the_verdict_is_that_of_the_worst_condition(severities: Any, verdict: An
     assert describe_verdict(severities) == verdict
 
 
+def test_the_page_of_a_route_says_that_it_is_late() -> None:
+    late = replace(WELL, queue=[replace(LANE, due_at=WELL.at - 7200)])
+    assert [note.word for note in list_notes(late, "route")[LANE.route]] == ["queue late"]
+
+
 def test_a_condition_leads_to_the_list_that_it_is_about() -> None:
-    assert link_condition("queue_late:my route") == (
+    assert link_condition("queue_late:my route:local") == (
         "/console/deliveries?status=queued&route=my+route",
         "Waiting deliveries",
     )
