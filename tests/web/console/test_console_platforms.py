@@ -98,6 +98,7 @@ def test_without_a_platform_the_next_command_is_named(database: Database, tmp_pa
     empty.log_in(READ)
     assert "flowbridge init" in empty.html("/platforms")
     assert "No runs" in empty.html("/runs")
+    assert "flows runs FLOW" not in empty.html("/runs")
 
 
 def test_a_platform_shows_its_flows_and_runs_without_being_asked(
@@ -207,6 +208,7 @@ def test_runs_are_listed(console: ConsoleClient, platform: FakePlatform) -> None
     for path in ("/runs", "/runs?platform=gumloop", "/runs?flow=triage"):
         assert "run_id=run-1" in console.html(path), path
     assert "No runs" in console.html("/runs?platform=local")
+    assert "flows runs FLOW" not in console.html("/runs?platform=local")
 
 
 @pytest.mark.parametrize(
