@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.core import trends
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON
-from bridge.core.times import iso
+from bridge.core.times import iso, write_time
 from bridge.core.trends import TRENDS, Series, Trend, TrendKind
 
 if TYPE_CHECKING:
@@ -39,19 +39,34 @@ class TrendPoint:
 
 @dataclass(frozen=True, slots=True)
 class TrendPoints:
-    """The points of a trend, oldest first, without gaps. `step`: seconds from one to the next."""
+    """The points of a trend, oldest first, without gaps. `step`: seconds from one to the next.
+
+    `first_at`: of a new bridge, when it stores its first numbers; None once it counts.
+    """
 
     trend: Trend
     step: int
     points: Sequence[TrendPoint]
+    first_at: float | None = None
 
     @property
     def has_numbers(self) -> bool:
         """Whether any point has a value other than 0."""
         return any(point.value for point in self.points)
 
-    def as_json(self, point: TrendPoint) -> dict[str, JSON]:
-        """Return one point for programs; every key is always present."""
+    def as_json(self) -> dict[str, JSON]:
+        """Return the points for programs; every key is always present."""
+        return {
+            "step": self.step,
+            "first_at": iso(self.first_at),
+            "items": self.list_points(),
+        }
+
+    def list_points(self) -> list[dict[str, JSON]]:
+        """Return each point for programs."""
+        return [self._write_point(point) for point in self.points]
+
+    def _write_point(self, point: TrendPoint) -> dict[str, JSON]:
         return {
             "name": self.trend.name,
             "at": iso(point.at),
@@ -93,15 +108,19 @@ def read_trends(
     if count > MAX_POINTS:
         raise InvalidRequest(f"that is {count:,} points; at most {MAX_POINTS:,} are allowed")
     found: dict[int, list[Series]] = defaultdict(list)
+    first_at = None
     if database is not None:
-        from bridge.store.queries.trends import read_rows
+        from bridge.store.queries.trends import has_counted, read_rows
 
         for at, series in read_rows(database, name, begin, until):
             found[trends.step_of(at, wide)].append(_select(series, trend, labels))
+        if not (found or has_counted(database, until - trends.MINUTE_SECONDS)):
+            first_at = until + trends.MINUTE_SECONDS
     return TrendPoints(
         trend,
         wide,
         [_point(trend.kind, begin + n * wide, found[begin + n * wide]) for n in range(count)],
+        first_at,
     )
 
 
@@ -114,6 +133,13 @@ def find_trend(name: str) -> Trend:
             f"there is no trend {name!r}; {suggest(name, TRENDS)}there are: {', '.join(TRENDS)}"
         )
     return TRENDS[name]
+
+
+def describe_none(first_at: float | None, sentence: str = "") -> str:
+    """Return why a trend has no numbers: nothing is counted yet, or what `sentence` says."""
+    if first_at is None:
+        return sentence
+    return f"Counted once a minute; the first numbers come at {write_time(first_at, '%H:%M')} UTC"
 
 
 def rank_series(series: Series) -> list[tuple[tuple[str, ...], float]]:

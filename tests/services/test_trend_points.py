@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,31 @@ def test_what_is_not_there_is_refused() -> None:
     assert MAX_POINTS > 24 * 60
 
 
+def test_a_new_bridge_says_when_its_first_numbers_come(database: Database) -> None:
+    def read(now: float) -> float | None:
+        return read_trends(database, "events", BEGIN, now).first_at
+
+    assert read(BEGIN + 7) == BEGIN + 60
+    # as `TrendWriter` writes in the minute after `BEGIN`: what the counters are
+    database.write(lambda connection: trend_rows.add_counts(connection, "n1", BEGIN, {}))
+    assert read(BEGIN + 67) == BEGIN + 120
+    assert read(BEGIN + 127) is None  # nothing happened in the first minute
+    database.write(lambda connection: trend_rows.add_counts(connection, "n2", BEGIN + 60, {}))
+    assert read(BEGIN + 127) is None
+
+
+def test_a_stored_number_is_the_first(database: Database) -> None:
+    add(database, "queued", BEGIN, {("a", "local"): 3.0})
+    assert read_trends(database, "events", BEGIN, BEGIN + 67).first_at is None
+
+
+@pytest.mark.usefixtures("store")
+def test_the_command_says_when_the_first_numbers_come() -> None:
+    for arguments in (("trends", "events"), ("trends", "ack", "--json")):
+        said = run(*arguments).stderr
+        assert re.search(r"Counted once a minute; the first numbers come at \d\d:\d\d UTC\.", said)
+
+
 def test_after_a_merge_the_points_of_ten_minutes_are_the_same(database: Database) -> None:
     for minute in range(0, 60, 7):
         add(database, "events", BEGIN + minute * 60, {("github", "accepted"): float(minute + 1)})
@@ -134,6 +160,7 @@ def test_the_command_prints_points(store: Database) -> None:
     assert {*point} == {"name", "at", "step", "value", "p50", "p99", "series"}
     assert (point["name"], point["step"], point["p50"]) == ("events", 60, None)
     assert 9 <= len(found) <= 11
+    assert run("trends", "events", "--since", "10m").stderr == ""
     shown = run("trends", "events", "--since", "10m").stdout
     assert shown.startswith("AT") and "github accepted 3, form spam 1" in shown
     of_form = run("trends", "events", "--since", "10m", "--source", "form").stdout

@@ -17,7 +17,7 @@ def list_trend(context: ApiContext, request: ApiRequest) -> Answer:
     trend = read_trend(context, request)
     if not trend.has_numbers:
         check_known_names(context, request)
-    return {"step": trend.step, "items": [trend.as_json(point) for point in trend.points]}
+    return trend.as_json()
 
 
 def read_trend(context: ApiContext, request: ApiRequest) -> TrendPoints:

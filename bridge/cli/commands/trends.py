@@ -14,7 +14,7 @@ from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 from bridge.core.trends import TRENDS, TrendKind
 from bridge.services.records.json_record import expect_shape, parse_time
-from bridge.services.trends import find_trend
+from bridge.services.trends import describe_none, find_trend
 
 if TYPE_CHECKING:
     from bridge.cli.bridge.transport import Shape
@@ -88,7 +88,12 @@ def trends(
     whole_step = None if step is None else int(step)
     with wrong_usage(), open_bridge(config) as bridge:
         trend = find_trend(name)
-        points = bridge.read_trend(name, since=begin, step=whole_step, only=only)
+        page = bridge.read_trend(name, since=begin, step=whole_step, only=only)
+    with expect_shape():
+        points = list(page["items"])
+        first_at = parse_time(page.get("first_at"))  # 0.2.0 has no such key
+    if words := describe_none(first_at):
+        output.say(f"{words}.")
     if as_json:
         for point in points:
             output.json_line(point)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import select
+from sqlalchemy import exists, or_, select
 
 from bridge.core.trends import read_series
 from bridge.store.db.database import Database
-from bridge.store.tables.schema import trend
+from bridge.store.tables.schema import trend, trend_node
 
 
 def read_rows(
@@ -23,3 +23,14 @@ def read_rows(
     with database.read() as connection:
         for row in connection.execute(query):
             yield row.at, read_series(row.value)
+
+
+def has_counted(database: Database, last_minute: int) -> bool:
+    """Return whether any number is stored, or could be: a node counts since before `last_minute`.
+
+    A node first stores what its counters are; how much they have grown, a minute later.
+    """
+    stored = exists(select(trend.c.at))
+    counting = exists(select(trend_node.c.at).where(trend_node.c.at < last_minute))
+    with database.read() as connection:
+        return bool(connection.execute(select(or_(stored, counting))).scalar())

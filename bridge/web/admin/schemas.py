@@ -168,7 +168,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
         p99=_nullable(NUMBER),
         series=_list(_record(labels=TEXT_BY_NAME, value=NUMBER)),
     ),
-    "TrendPage": _record(step=COUNT, items=_list(_ref("TrendPoint"))),
+    "TrendPage": _record(step=COUNT, first_at=_nullable(TIME), items=_list(_ref("TrendPoint"))),
     "Found": _record(
         kind=_word("event", "delivery", "reject"),
         id=TEXT,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
 
 from bridge.api.parameters import TREND_PARAMETERS
 from bridge.api.resources import trends
+from bridge.services.trends import TrendPoints, describe_none
 from bridge.web.console.console_request import ConsoleRequest
 from bridge.web.console.hour_chart import HourChart, draw_hours
 from bridge.web.console.trend_charts import sum_by_label
@@ -18,28 +19,29 @@ def read_day(asked: ConsoleRequest, trend: str, one: str, many: str, **labels: s
 
     `labels` are the values that series must have.
     """
-    return draw_hours(_read_day(asked, trend, labels), one, many)
+    found = _read_day(asked, trend, labels)
+    chart = draw_hours(found.list_points(), one, many)
+    if chart.total:
+        return chart
+    return replace(chart, sentence=describe_none(found.first_at, chart.sentence))
 
 
 def sum_day(asked: ConsoleRequest, trend: str, label: str, **labels: str) -> list[tuple[str, int]]:
     """Return the sums of a trend of the last day by a label, the highest first."""
     sums: Counter[str] = Counter()
-    for point in _read_day(asked, trend, labels):
+    for point in _read_day(asked, trend, labels).list_points():
         sums.update(sum_by_label(point, label))
     return [(word, round(count)) for word, count in sums.most_common() if count]
 
 
 def read_points(
     asked: ConsoleRequest, trend: str, since: str, step: str, labels: Mapping[str, str]
-) -> Sequence[Mapping[str, Any]]:
-    """Return the points of a trend, oldest first; `labels` are values that series must have."""
+) -> TrendPoints:
+    """Return the points of a trend; `labels` are values that series must have."""
     given = {"name": trend, "since": since, "step": step, **labels}
     texts = {name: [text] for name, text in given.items()}
-    found = trends.read_trend(asked.context, asked.ask(TREND_PARAMETERS, texts))
-    return [found.as_json(one) for one in found.points]
+    return trends.read_trend(asked.context, asked.ask(TREND_PARAMETERS, texts))
 
 
-def _read_day(
-    asked: ConsoleRequest, trend: str, labels: Mapping[str, str]
-) -> Sequence[Mapping[str, Any]]:
+def _read_day(asked: ConsoleRequest, trend: str, labels: Mapping[str, str]) -> TrendPoints:
     return read_points(asked, trend, "1d", "1h", labels)

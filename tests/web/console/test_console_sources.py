@@ -112,6 +112,12 @@ def test_what_it_sent_is_counted_by_hour_and_type(console: ConsoleClient) -> Non
     assert 'href="/console/events?source=github&amp;type=issues"' in html
 
 
+def test_a_source_of_a_new_bridge_says_when_its_first_numbers_come(console: ConsoleClient) -> None:
+    html = console.html("/sources/github")
+    assert "Counted once a minute; the first numbers come at " in html
+    assert "No events in 24 hours" not in html and "None in 24 hours" not in html
+
+
 def test_an_unknown_source_is_an_error_with_the_near_one(console: ConsoleClient) -> None:
     answer = console.get("/sources/gihub")
     assert answer.status_code == 404

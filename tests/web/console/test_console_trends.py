@@ -133,7 +133,14 @@ def test_a_name_that_nothing_knows_is_refused(console: ConsoleClient) -> None:
         assert console.get(f"/trends?{query}").status_code == 200, query
 
 
+def test_a_new_bridge_says_when_its_first_numbers_come(console: ConsoleClient) -> None:
+    words = "Counted once a minute; the first numbers come at "
+    html = console.html("/trends")
+    assert html.count(words) == len(CHARTS) and "No events in" not in html
+
+
 def test_every_window_without_data_and_wrong_parameters(console: ConsoleClient) -> None:
+    console.database.write(lambda connection: trend_rows.add_counts(connection, "n1", 0, {}))
     for window in WINDOWS:
         html = console.html(f"/trends?window={window}")
         assert 'role="img"' not in html and "No events in" in html

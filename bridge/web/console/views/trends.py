@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from bridge.api.parameters import TREND_LABELS, Parameter
 from bridge.api.selection import check_known_names
 from bridge.core.trends import TRENDS, TrendKind
+from bridge.services.trends import describe_none
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.day_trends import read_points
 from bridge.web.console.environment import format_count, format_span
@@ -145,7 +146,7 @@ def show_trends(asked: ConsoleRequest) -> Screen:
 def _draw(
     asked: ConsoleRequest, row: ChartRow, window: TrendWindow, chosen: Mapping[str, str]
 ) -> TrendChart:
-    points = read_points(asked, row.trend, window.since, window.step, chosen)
+    found = read_points(asked, row.trend, window.since, window.step, chosen)
 
     def link(since: str, until: str) -> str | None:
         if not row.path:
@@ -159,11 +160,16 @@ def _draw(
         write=_write_seconds if row.trend in SECONDS else _write_count,
         link=link,
     )
+    points = found.list_points()
     kind = TRENDS[row.trend].kind
     if kind is TrendKind.DURATIONS:
-        return draw_durations(points, words)
-    draw = draw_counts if kind is TrendKind.COUNT else draw_values
-    return draw(points, row.by, words)
+        chart = draw_durations(points, words)
+    else:
+        draw = draw_counts if kind is TrendKind.COUNT else draw_values
+        chart = draw(points, row.by, words)
+    if chart.is_empty:
+        return replace(chart, sentence=describe_none(found.first_at, chart.sentence))
+    return chart
 
 
 def _write_count(value: float) -> str:
