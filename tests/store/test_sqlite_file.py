@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 
@@ -23,6 +24,23 @@ def test_a_notice_of_a_restore_names_the_earlier_store(tmp_path: Path, name: str
     with pytest.raises(StoreError, match="a restore has not ended") as refused:
         check_sqlite_file(path)
     assert ("the earlier store is in" in str(refused.value)) is (folder is not None)
+
+
+def test_another_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is replaced between two reads would be described by both."""
+    path = tmp_path / "flowbridge.db"
+    path.write_bytes(b"no database")
+    opened = []
+    open_path = Path.open
+
+    def count(self: Path, *arguments: str) -> IO[Any]:
+        opened.append(self)
+        return open_path(self, *arguments)
+
+    monkeypatch.setattr(Path, "open", count)
+    with pytest.raises(StoreError, match="is not a SQLite database"):
+        check_sqlite_file(path)
+    assert opened == [path]
 
 
 def test_a_database_is_no_notice(tmp_path: Path) -> None:

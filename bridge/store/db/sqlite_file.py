@@ -38,16 +38,15 @@ def check_sqlite_file(path: Path) -> None:
     """
     if _is_database(path):
         return
-    notice = read_notice(path)
+    head = _read_head(path)
+    notice = _parse_notice(head)
     if notice is not None:
         kept = f"; the earlier store is in {notice.folder}" if notice.folder else ""
         raise StoreError(
             f"{path}: a restore has not ended{kept}. Next: if it was interrupted, run it again:"
             " `flowbridge db restore FILE --replace`"
         )
-    with path.open("rb") as file:
-        head = file.read(len(HEAD))
-    if head and head != HEAD:
+    if head and not head.startswith(HEAD):
         raise StoreError(
             f"{path} is not a SQLite database. Next: move it away, then restore a backup with"
             " `flowbridge db restore`, or create a new database with `flowbridge serve`"
@@ -72,8 +71,15 @@ def _is_database(path: Path) -> bool:
 
 def read_notice(path: Path) -> RestoreNotice | None:
     """Return the notice of an unfinished restore; null for another file. Raises OSError."""
+    return _parse_notice(_read_head(path))
+
+
+def _read_head(path: Path) -> bytes:
     with path.open("rb") as file:
-        text = file.read(MAX_NOTICE_BYTES)
+        return file.read(MAX_NOTICE_BYTES)
+
+
+def _parse_notice(text: bytes) -> RestoreNotice | None:
     if not text.startswith(NOTICE_HEAD):
         return None
     folder = os.fsdecode(text.removeprefix(NOTICE_HEAD))
