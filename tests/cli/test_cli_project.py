@@ -319,6 +319,21 @@ def test_a_local_flow_that_is_not_there_is_a_problem_with_its_place(folder: Path
 
 
 @pytest.mark.usefixtures("new_processes")
+def test_a_function_without_flow_is_named(folder: Path) -> None:
+    run("init")
+    flows = folder / "flows.py"
+    flows.write_text(flows.read_text() + "\n\ndef welcome(name: str) -> dict:\n    return {}\n")
+    routes = folder / "routes.yaml"
+    routes.write_text(routes.read_text().replace("flow: local/triage ", "flow: local/welcome "))
+    result = run("check")
+    assert result.exit_code == 1
+    assert (
+        "the platform `local` has no flow `welcome`; put `@flow` above the function `welcome` in"
+        " flows.py" in " ".join(result.stdout.split())
+    )
+
+
+@pytest.mark.usefixtures("new_processes")
 def test_a_broken_flows_file_is_a_problem(folder: Path) -> None:
     run("init")
     (folder / "flows.py").write_text("\n1 / 0\n")

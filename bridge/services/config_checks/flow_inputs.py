@@ -4,9 +4,11 @@ sender of a form chooses.
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -93,10 +95,12 @@ def _check_flows(
         if flow.saved_item_id in flows:
             continue
         wanted = flow.saved_item_id
-        message = (
-            f"the platform `{flow.platform}` has no flow `{wanted}`;"
-            f" {suggest(wanted, flows)}it has: {', '.join(flows)}"
-        )
+        file = config.platforms[flow.platform].flows
+        if file is not None and wanted in _list_plain_functions(Path(file)):
+            hint = f"put `@flow` above the function `{wanted}` in {Path(file).name}"
+        else:
+            hint = f"{suggest(wanted, flows)}it has: {', '.join(flows)}"
+        message = f"the platform `{flow.platform}` has no flow `{wanted}`; {hint}"
         where = (
             ("flows", flow.name, "saved_item_id")
             if flow.name in config.flows
@@ -108,6 +112,16 @@ def _check_flows(
             replace(one, path=f"routes.{each.index}.flow", shown=f"routes[{each.route.name}].flow")
             for one in report.problems[before:]
         ]
+
+
+def _list_plain_functions(file: Path) -> list[str]:
+    """Return the names of a flows.py's functions without a decorator. It was loaded before."""
+    try:
+        body = ast.parse(file.read_bytes()).body
+    except (OSError, ValueError, SyntaxError):
+        return []  # changed meanwhile
+    functions = (node for node in body if isinstance(node, ast.FunctionDef))
+    return [function.name for function in functions if not function.decorator_list]
 
 
 def _local_routes(config: Config, written: WrittenRoutes) -> list[_LocalRoute]:
