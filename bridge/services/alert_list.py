@@ -23,7 +23,8 @@ def list_alerts(
     """Return the alerts that are raised or pending, none without a store, as `items` and `screen`.
 
     The screen has whether a route subscribes (`notifies`), and whether a worker runs (`works`); by
-    the key of an alert that is over, `ends` has the time of its resolution, null if that is due.
+    the key of an alert that is over, `ends` has the time of its resolution, null if that is due:
+    commands of 0.2.0 read these two through `--server`.
     """
     if database is None:
         return {"items": [], "screen": {"notifies": True, "works": False, "ends": {}}}
