@@ -115,8 +115,6 @@ class Timings:
     config_quiet_seconds: float = 0.5  # for which the files stay unchanged before they are used
     config_read_seconds: float = 60.0  # for a read or a check of them; then its process is killed
     config_retry_seconds: float = 5.0
-    #: Between two checks of each process for a new configuration.
-    config_follow_seconds: float = 0.2
 
     # Monitoring.
     alert_check_seconds: float = 30.0

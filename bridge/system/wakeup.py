@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import select
 import struct
 import time
 
@@ -55,3 +56,23 @@ class Wake:
         # the byte and before it wrote to the pipe.
         self._seen[_PENDING_OFFSET] = False
         return bool(heard)
+
+
+class Broadcast:
+    """An eventfd, created before the fork. Each `send` wakes every listener of every process."""
+
+    def __init__(self) -> None:
+        self._event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+
+    def send(self) -> None:
+        """Wake the listeners, and those that listen later once."""
+        os.eventfd_write(self._event, 1)
+
+    def listen(self) -> select.epoll:
+        """Return a listener of this process; its `poll` returns once after each `send`.
+
+        The event is never read: a listener gets only its changes.
+        """
+        listener = select.epoll()
+        listener.register(self._event, select.EPOLLIN | select.EPOLLET)
+        return listener

@@ -31,7 +31,7 @@ BUDGET = {
     "runtime": 12700,
     "services": 129500,
     "store": 113000,
-    "system": 14700,
+    "system": 14800,
     "torture": 23200,
     "web": 111500,
     "worker": 27500,

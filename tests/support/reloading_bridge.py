@@ -10,7 +10,7 @@ from serving import Bridge, github, signature, until
 TOKEN = "admin-token-of-thirty-two-characters"
 ADMIN = {"Authorization": f"Bearer {TOKEN}"}
 OTHER = "another secret that is long enough"
-QUICK = {"config_poll_seconds": 0.1, "config_quiet_seconds": 0.1, "config_follow_seconds": 0.02}
+QUICK = {"config_poll_seconds": 0.1, "config_quiet_seconds": 0.1}
 BEAT = {"heartbeat_seconds": 0.3}
 HEAD = """
 version: 1

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from bridge.system.wakeup import Wake
+from bridge.system.wakeup import Broadcast, Wake
 
 
 def test_a_ring_is_heard_now_or_the_next_time() -> None:
@@ -72,3 +72,22 @@ def test_no_ring_is_lost_between_processes() -> None:
     os.waitpid(child, 0)
     assert (seen, waited_in_vain) == (rings, 0)
     assert done.wait(0.0)
+
+
+@pytest.mark.usefixtures("new_processes")
+def test_a_broadcast_wakes_each_process_once() -> None:
+    broadcast = Broadcast()
+    listeners = [broadcast.listen() for _ in range(2)]
+    assert not any(listener.poll(0) for listener in listeners)
+    for _ in range(2):
+        child = os.fork()
+        if child == 0:
+            broadcast.send()
+            broadcast.send()
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert all(listener.poll(60) for listener in listeners)
+        assert not any(listener.poll(0) for listener in listeners), "nothing was sent since"
+    late = broadcast.listen()
+    assert late.poll(0), "something was sent before it listened"
+    assert not late.poll(0)

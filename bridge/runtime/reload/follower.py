@@ -69,14 +69,14 @@ class ConfigFollower:
         log.debug("config_loaded", hash=config.hash)
 
     def _follow(self) -> None:
-        timings = self._settings.timings
-        wait = timings.config_follow_seconds
+        changes = self.board.changed.listen()
+        wait: float | None = None
         while True:
-            time.sleep(wait)
-            wait = timings.config_follow_seconds
+            changes.poll(wait)
+            wait = None
             try:
                 self.catch_up()
             except Exception as fault:
                 # the current one stays valid; the slot shows that it is an old one
                 log.error("config_not_taken", exc_info=fault)
-                wait = timings.config_retry_seconds
+                wait = self._settings.timings.config_retry_seconds

@@ -18,7 +18,7 @@ from typing import Any, Final
 import orjson
 
 from bridge.core.times import iso
-from bridge.system.wakeup import Wake
+from bridge.system.wakeup import Broadcast, Wake
 
 MAX_PROCESSES: Final = 64
 # bytes
@@ -64,6 +64,7 @@ class SharedConfig:
 
     def __init__(self, known: ConfigState) -> None:
         self.wake = Wake()  # wakes the reader
+        self.changed = Broadcast()  # wakes the followers
         self._head_fd = os.memfd_create("flowbridge-board", os.MFD_CLOEXEC)
         os.ftruncate(self._head_fd, _SIZE)
         self._head = mmap.mmap(self._head_fd, _SIZE)
@@ -92,6 +93,7 @@ class SharedConfig:
         while written < len(raw):
             written += os.pwrite(page, raw[written:], written)
         _NUMBER.pack_into(self._head, 0, number)
+        self.changed.send()
 
     def read(self) -> ConfigState:
         """Return the state."""
