@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from bridge.cli.commands.events import DELIVERY_COLUMNS, EVENT_COLUMNS
+from bridge.cli.commands.flow_runs import RUN_COLUMNS
 from bridge.cli.commands.flows import FLOW_COLUMNS
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
@@ -269,6 +270,20 @@ def test_the_outcome_of_an_event_is_never_cut(
     rows = [(row[0], EVENT, row[2], "issues.opened", row[4]) for row in rows]
     shown = lines_at(80, capsys, monkeypatch, EVENT_COLUMNS, rows)
     assert len(shown) == 3 and shown[1].endswith(f"issues.opened  {outcomes[0]}")
+
+
+def test_a_run_takes_one_line_of_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = "SoiL6yWR5wB5bvAtAQf7P6"
+    rows = [
+        ("running", "20:47:04Z", "0.01 s…", run_id, "triage-opened-issues", DELIVERY),
+        ("done", "20:47:03Z", "0.01 s", run_id, "no delivery", "-"),
+    ]
+    shown = lines_at(80, capsys, monkeypatch, RUN_COLUMNS, rows)
+    assert shown[1].split() == [*" ".join(rows[0][:4]).split(), "triage-ope…", DELIVERY[-14:]]
+    assert shown[2].split() == " ".join(rows[1]).split()
+    assert max(map(len, shown)) <= 80
 
 
 def test_a_delivery_takes_one_line_of_a_narrow_terminal(

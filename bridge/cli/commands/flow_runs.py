@@ -31,7 +31,7 @@ RUN_COLUMNS = (
     Column("took", whole=True),
     Column("run id", whole=True),
     Column("route"),
-    Column("delivery", whole=True),
+    Column("delivery", whole=True, short=output.ending),
 )
 WAIT = click.option(
     "--wait", is_flag=True, help="Wait until the run has ended, and show its progress."
