@@ -266,6 +266,28 @@ def test_what_cannot_be_pinned_is_named(folder: Path) -> None:
         assert result.exit_code == 2 and said in result.stderr
 
 
+def test_a_sample_is_named_once_the_secret_is_set(folder: Path) -> None:
+    (folder / "routes.yaml").write_text("version: 1\n")
+    sample = "try it: flowbridge sample {} --to http://127.0.0.1:8080\n"
+    assert "\nThen " + sample.format("stripe") in run("add", "stripe").stdout
+    assert "\nT" + sample.format("github")[1:] in run("add", "github").stdout
+    assert (
+        "Start `flowbridge serve`, then send one: flowbridge sample github --to"
+        in run("events").stderr
+    )
+
+
+@pytest.mark.usefixtures("new_processes")
+@pytest.mark.parametrize("flow", ["append_csv", "append_jsonl"])
+def test_the_sender_of_a_new_form_does_not_choose_the_file(folder: Path, flow: str) -> None:
+    run("init")
+    assert run("add", "form", "newsletter", "--flow", f"local/{flow}").exit_code == 0
+    written = YAML(typ="safe", pure=True).load((folder / "routes.yaml").read_text())["routes"][-1]
+    ending = flow.removeprefix("append_")
+    assert written["inputs"] == {"file": f"newsletter.{ending}", "fields": "${form}"}
+    assert "warning" not in run("check").stdout
+
+
 @pytest.mark.usefixtures("new_processes")
 def test_the_example_of_a_source_goes_once_the_source_is_there(folder: Path) -> None:
     run("init")

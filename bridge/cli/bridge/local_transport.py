@@ -217,9 +217,10 @@ class LocalTransport:
         return f"No {what} yet.\nStart `{name_command('serve')}`, then send one: {sample}"
 
     def _any_source(self) -> str:
-        """Return the name of a source for a sample; "form" where there is none to be read."""
-        with suppress(ConfigError):
-            return next(iter(load_present(self._settings).sources), "form")
+        """Return a source for a sample, with its secret if any has; "form" where there is none."""
+        with suppress(ConfigError, ValueError):
+            sources = load_present(self._settings).sources.values()
+            return min(sources, key=lambda source: source.missing is not None).name
         return "form"
 
     @cached_property

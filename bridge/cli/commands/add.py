@@ -114,4 +114,5 @@ def _say_next(new: NewSource, url: str) -> None:
             " sender has its private key)"
         )
     elif new.provider.learn is None:
-        output.answer(f"Try it: flowbridge sample {new.name} --to {url}")
+        once = "Then try" if missing else "Try"
+        output.answer(f"{once} it: flowbridge sample {new.name} --to {url}")

@@ -40,6 +40,8 @@ ROUTE_INPUTS: dict[str, dict[str, str]] = {
     "standard_webhooks": {"event": "${event.type}", "data": "${body.data}"},
     "svix": {"event": "${event.type}", "data": "${body.data}"},
 }
+#: The files that flows write a form's fields to, by flow: the sender must not choose them.
+FORM_FILES = {"append_csv": "csv", "append_jsonl": "jsonl"}
 DEFAULT_INPUTS = {"event": "${event.type}", "payload": "${body}"}
 #: The keys that sources of the generic providers need.
 TYPE_AND_ID = {"event_type": "body:type", "event_id": "body:id"}
@@ -201,13 +203,15 @@ def _add_to_routes(text: str, known: Config, new: NewSource) -> str:
         "name": next(name for name in free if name not in taken),
         "on": new.name,
     }
-    if new.provider.name != "form":
+    flow = new.flow or f"{local or 'local'}/echo"
+    ending = FORM_FILES.get(flow.removeprefix(f"{local or 'local'}/"))
+    if new.provider.name == "form" and ending is not None:
+        route["inputs"] = {"file": f"{new.name}.{ending}", "fields": "${form}"}
+    elif new.provider.name != "form":
         route["inputs"] = ROUTE_INPUTS.get(new.provider.name, DEFAULT_INPUTS) | {
             "event_id": "${event.id}"
         }
-    return routes_file.add_entry(
-        text, "routes", None, route | {"flow": new.flow or f"{local or 'local'}/echo"}
-    )
+    return routes_file.add_entry(text, "routes", None, route | {"flow": flow})
 
 
 def _make_secrets(settings: Settings, row: Provider, variable: str) -> dict[str, str]:
