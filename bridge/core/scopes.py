@@ -76,11 +76,11 @@ def read_scopes(words: Iterable[str]) -> frozenset[Scope]:
     if (length := len(",".join(given))) > MAX_SCOPES_CHARACTERS:
         raise ValueError(
             f"a list of scopes has at most {MAX_SCOPES_CHARACTERS} characters, not {length};"
-            f" {_allowed()}"
+            f" {describe_allowed()}"
         )
     given = [word.strip() for word in given]
     if not any(given):
-        raise ValueError(f"there is no scope; {_allowed()}")
+        raise ValueError(f"there is no scope; {describe_allowed()}")
     return expand_scopes(scope for word in given for scope in _read_word(word))
 
 
@@ -92,8 +92,9 @@ def _read_word(word: str) -> frozenset[Scope]:
     except ValueError:
         near = find_typo(word, SCOPE_WORDS)
         hint = f"did you mean `{near}`? " if near is not None else ""
-        raise ValueError(f"{word!r} is not a scope; {hint}{_allowed()}") from None
+        raise ValueError(f"{word!r} is not a scope; {hint}{describe_allowed()}") from None
 
 
-def _allowed() -> str:
+def describe_allowed() -> str:
+    """Return the words that a list of scopes may have."""
     return f"allowed are {', '.join(Scope)} and the presets {', '.join(SCOPE_PRESETS)}"

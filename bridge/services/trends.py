@@ -135,7 +135,7 @@ def find_trend(name: str) -> Trend:
     return TRENDS[name]
 
 
-def describe_none(first_at: float | None, sentence: str = "") -> str:
+def describe_none(first_at: float | None, sentence: str) -> str:
     """Return why a trend has no numbers: nothing is counted yet, or what `sentence` says."""
     if first_at is None:
         return sentence

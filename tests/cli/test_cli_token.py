@@ -93,7 +93,7 @@ def test_scopes_are_given_together_or_apart(project: Database) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["ci"], "Missing option '--scope'"),
+        (["ci"], "Missing option '--scope'. Allowed are read, bodies, act, admin"),
         (["--scope", "read"], "Missing argument 'NAME'"),
         (["ci", "--scope", "raed"], "did you mean `read`? allowed are read, bodies, act, admin"),
         (["ci", "--scope", ""], "there is no scope"),

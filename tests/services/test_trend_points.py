@@ -123,6 +123,14 @@ def test_a_stored_number_is_the_first(database: Database) -> None:
     assert read_trends(database, "events", BEGIN, BEGIN + 67).first_at is None
 
 
+def test_the_command_prints_no_list_of_zeros(store: Database) -> None:
+    store.write(lambda connection: trend_rows.add_counts(connection, "n1", 0, {}))
+    for name in ("events", "ack"):
+        printed = run("trends", name, "--since", "10m")
+        assert (printed.exit_code, printed.stdout) == (0, "")
+        assert printed.stderr == "No number is above 0.\n"
+
+
 @pytest.mark.usefixtures("store")
 def test_the_command_says_when_the_first_numbers_come() -> None:
     for arguments in (("trends", "events"), ("trends", "ack", "--json")):

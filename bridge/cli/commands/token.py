@@ -13,7 +13,7 @@ from bridge.cli.options import AS_JSON
 from bridge.cli.token_access import open_tokens
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
-from bridge.core.scopes import SCOPE_PRESETS, SCOPE_SUMMARIES, list_scopes
+from bridge.core.scopes import SCOPE_PRESETS, SCOPE_SUMMARIES, describe_allowed, list_scopes
 from bridge.services.records.json_record import expect_shape, parse_time
 
 if TYPE_CHECKING:
@@ -31,6 +31,19 @@ COLUMNS = (
 )
 EXPIRED = "expired "
 NEVER = "never"
+
+
+class ScopesParam(click.types.StringParamType):
+    """A list of scopes; the bridge that creates the token parses it."""
+
+    def get_missing_message(
+        self,
+        param: click.Parameter,  # noqa: ARG002 - click's signature
+        ctx: click.Context | None,  # noqa: ARG002 - click's signature
+    ) -> str:
+        """Return the words that are allowed."""
+        allowed = describe_allowed()
+        return f"{allowed[:1].upper()}{allowed[1:]}."
 
 
 @click.group()
@@ -52,6 +65,7 @@ def token() -> None:
 @click.option(
     "--scope",
     "scopes",
+    type=ScopesParam(),
     required=True,
     multiple=True,
     metavar="SCOPE[,SCOPE]",

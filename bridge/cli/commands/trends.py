@@ -92,15 +92,16 @@ def trends(
     with expect_shape():
         points = list(page["items"])
         first_at = parse_time(page.get("first_at"))  # 0.2.0 has no such key
-    if words := describe_none(first_at):
-        output.say(f"{words}.")
+        has_numbers = any(point["value"] for point in points)
     if as_json:
         for point in points:
             output.json_line(point)
-    elif trend.kind is TrendKind.DURATIONS:
+    elif has_numbers and trend.kind is TrendKind.DURATIONS:
         tables.print_table(DURATION_COLUMNS, map(_duration_row, points))
-    else:
+    elif has_numbers:
         tables.print_table(COLUMNS, map(_row, points))
+    if not has_numbers:
+        output.say(f"{describe_none(first_at, 'No number is above 0')}.")
 
 
 def _list(*, as_json: bool) -> None:
