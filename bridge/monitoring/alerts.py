@@ -79,6 +79,17 @@ def _alerted_at(alert: Alert) -> float | None:
     return alert.raised_at if is_last else alert.told_at
 
 
+def _end_told_at(alert: Alert) -> float | None:
+    """Return when it was notified that the condition of an alert ended, if not raised since.
+
+    The condition may hold again since then, but not for long enough to be raised.
+    """
+    is_last = alert.raised_at is None or (
+        alert.is_resolution_notified and alert.told_at == alert.resolved_at
+    )
+    return alert.told_at if is_last else None
+
+
 def _limit_times(alert: Alert, now: float) -> Alert:
     """Return an alert without future times, which would delay it after a clock is set back."""
     times = {name: getattr(alert, name) for name in TIMES}
@@ -124,14 +135,7 @@ def _resolve(
 ) -> list[Notice]:
     """Update `alerts` with the conditions that ended; return the notifications to send."""
     notices = []
-    quota = _quota(
-        (
-            (one.severity, one.told_at)
-            for one in alerts.values()
-            if one.is_resolution_notified and one.told_at == one.resolved_at
-        ),
-        now,
-    )
+    quota = _quota(((one.severity, _end_told_at(one)) for one in alerts.values()), now)
     for key in sorted(alerts.keys() - present):
         alert = alerts[key]
         if alert.is_resolution_notified or now - alert.seen_at < resolve:
