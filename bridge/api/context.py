@@ -126,9 +126,10 @@ class ApiRequest:
     """One authenticated request.
 
     `values` are its query parameters by name, `texts` the same as they were given, and `ids` the
-    parts of its path. `token`: the name of the token, and `token_id` its id. `actor`: the name to
-    record with a change, and `client` the address of the client. `body`: the validated body, null
-    where the endpoint takes none. `idempotency_key`: the header of a request that may be repeated.
+    parts of its path. `token`: the name of the token, and `token_id` its id; both are empty for a
+    command on the bridge's own machine. `actor`: the name to record with a change, and `client` the
+    address of the client. `body`: the validated body, null where the endpoint takes none.
+    `idempotency_key`: the header of a request that may be repeated.
     """
 
     token: str

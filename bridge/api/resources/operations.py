@@ -240,9 +240,13 @@ def agree(context: ApiContext, request: ApiRequest) -> Answer:
 
 
 def stop(context: ApiContext, request: ApiRequest) -> Answer:
-    """Stop an operation after the batch that is being carried out, or withdraw a proposal."""
+    """Stop an operation after the batch that is being carried out, or withdraw a proposal.
+
+    A token withdraws its own, a command on the bridge's own machine any.
+    """
     operation = find_operation(context, request)
-    stopped = _change(lambda: stop_operation(context.database, operation, request.token_id))
+    token = request.token_id or None
+    stopped = _change(lambda: stop_operation(context.database, operation, token))
     return describe_operation(context, request, stopped)
 
 

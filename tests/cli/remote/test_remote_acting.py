@@ -216,6 +216,16 @@ def test_the_evidence_of_all_unknown_ones_is_not_shown(both: BothWays) -> None:
     assert "with --server pass --as" in done.stderr
 
 
+def test_a_command_on_the_own_machine_withdraws_the_proposal_of_any_token(both: BothWays) -> None:
+    client = AdminClient(parse_server_url(both.server), both.token)
+    ids = [add_event(both, Status.DEAD)]
+    begun = client.post("/operations", {"command": "retry", "mode": "propose", "ids": ids})
+    client.close()
+    stopped = both.local("operations", "stop", str(begun["id"]))
+    assert (stopped.returncode, stopped.stderr) == (0, "")
+    assert stopped.stdout.startswith(f"{begun['id']}  ")
+
+
 def test_a_limit_is_the_same_both_ways(both: BothWays) -> None:
     arguments = ("retry", "--status", "dead", "--limit", "1", "--dry-run")
     local, remote = both.local(*arguments), both.remote(*arguments)
