@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -97,13 +97,6 @@ class RejectReview:
     def diagnose(self, reject: Reject) -> DiagnosedReject:
         """Return why a reject failed."""
         return DiagnosedReject(reject, diagnose(reject, self.config, self.keys))
-
-    def list_rejects(
-        self, database: Database, *, source: str | None, since: float | None, limit: int
-    ) -> Iterator[DiagnosedReject]:
-        """Yield the newest `limit` rejects (0: all), each diagnosed when it is taken."""
-        found = stored.list_rejects(database, source=source, since=since, limit=limit)
-        return map(self.diagnose, found)
 
     def find_valid(
         self,
