@@ -1,4 +1,4 @@
-"""What is done after an erasure: the rest of the data goes from the disk."""
+"""Removes erased data from the disk too, and lists where it may still be."""
 
 from __future__ import annotations
 

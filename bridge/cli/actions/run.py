@@ -9,13 +9,14 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bridge.cli.actions.confirmation import (
     MAX_EXAMPLES,
     NO_FIELDS,
+    REASONS_SHOWN,
     confirm_operation,
     say_counts,
     say_notes,
@@ -26,6 +27,7 @@ from bridge.cli.actions.confirmation import (
 from bridge.cli.actions.request import OperationRequest
 from bridge.cli.bridge.access import open_bridge
 from bridge.cli.ui import output
+from bridge.cli.ui.progress import PROGRESS_ITEMS
 from bridge.cli.ui.run_progress import INTERRUPTED
 from bridge.core.advice import name_command
 from bridge.core.errors import BridgeError, StoreError
@@ -41,8 +43,6 @@ if TYPE_CHECKING:
     from bridge.cli.bridge.transport import OperationDriver, Shape
     from bridge.store.operations.actions import ItemResult
 
-PROGRESS_ITEMS: Final = 20  # above which a progress bar is shown
-REASONS_SHOWN: Final = 5
 URL_TEST = "a test of the URL, which is not an event"
 
 
@@ -108,12 +108,11 @@ def resume_operation(config: str | None, id_: str, asked: OperationRequest) -> N
 @expect_shape()
 def _say_counted(command: str, counted: Shape) -> None:
     """Print what a person should know before the confirmation."""
-    left_out = Counter[str](counted["left_out"])
-    refused = Counter[str](counted.get("refusals") or {})
+    left_out, refused = _split_left_out(counted)
     if command == "readmit":
-        say_still_refused(sum(left_out.values()))
+        say_still_refused(left_out.total())
     else:
-        say_counts(command, "left out", left_out - refused)
+        say_counts(command, "left out", left_out)
         say_counts(command, "refused", refused)
     skipped = Counter[str](counted.get("skipped") or {})
     for route, count in skipped.most_common(REASONS_SHOWN):
@@ -128,14 +127,19 @@ def _say_counted(command: str, counted: Shape) -> None:
     say_notes(map(str, counted.get("notes") or ()))  # a bridge of an earlier version has none
 
 
+def _split_left_out(counted: Shape) -> tuple[Counter[str], Counter[str]]:
+    """Return how many items are left out, and how many are refused, by reason."""
+    refused = Counter[str](counted.get("refusals") or {})  # a bridge of 0.2.0 has none
+    return Counter[str](counted["left_out"]) - refused, refused
+
+
 @expect_shape()
 def _confirm(command: str, counted: Shape, asked: OperationRequest) -> bool:
     count = int(counted["count"])
     examples = [str(id_) for id_ in counted["examples"]]
     more: dict[str, JSON] = {}
     if command == "replay":
-        refused = Counter[str](counted.get("refusals") or {})
-        left_out = Counter[str](counted["left_out"]) - refused
+        left_out, refused = _split_left_out(counted)
         more = {"left_out": dict(left_out), "refused": dict(refused)}
     text = f"{count_items(command, count, examples)} to {find_words(command).verb}"
     return confirm_operation(text, count, asked, more)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bridge.api.resources.operations import CountedRequest
     from bridge.cli.bridge.transport import Shape
     from bridge.core.operations import Operation
+    from bridge.routing.model import Config
     from bridge.store.operations.actions import ItemResult
 
 
@@ -28,6 +29,7 @@ class LocalOperations:
         self._file = file
         self._request = request
         self._counted: CountedRequest | None = None
+        self._handlers: Any = None  # makes the handler of the items
 
     def count(self) -> Shape:
         """Return the count of the items."""
@@ -60,13 +62,14 @@ class LocalOperations:
     ) -> Operation:
         """Store that the actor resumes the operation."""
         stored = find_resumable(self._context.database, operation.id)
-        self._make_handler(stored)  # an error comes before the store is changed
+        self._handlers = self._find_handlers(stored)  # an error comes before the store is changed
         return resume_operation(self._context.database, stored, actor=self._request.actor)
 
     def follow(self, operation: Operation, rate: str | None) -> Generator[Sequence[ItemResult]]:
         """Do the items that are left, and yield the outcomes of each commit."""
         database = self._context.database
-        handler = self._make_handler(operation)(database, operation)
+        handlers = self._handlers or self._find_handlers(operation, self._find_routes())
+        handler = handlers(database, operation)
         if operation.command != "erase":
             yield from do_items(database, operation, handler, rate)
             return
@@ -80,12 +83,20 @@ class LocalOperations:
             clean_up(database, settings_of(self._file), owned_before)
 
     def stop(self, operation: Operation) -> None:
-        """Do nothing: nobody else carries it out."""
+        """Return at once: the operation ends with its command."""
 
-    def _make_handler(self, operation: Operation) -> Any:
+    def _find_routes(self) -> Config | None:
+        """Return the current routes that counted the events of a replay, if they did."""
+        counted = self._counted
+        if counted is None or counted.command.name != "replay" or counted.stored.get("routes"):
+            return None
+        return self._context.load_routes()
+
+    def _find_handlers(self, operation: Operation, routes: Config | None = None) -> Any:
+        """Return what makes the handler. `routes`: those of routes.yaml, if they are loaded."""
         from bridge.services.operation_kinds import make_handler
 
         # a reject is verified again, and what is stored of it is sealed
         settings = settings_of(self._file, secrets=operation.command == "readmit")
         sources = load_sources(settings) if operation.command == "erase" else {}
-        return make_handler(settings, operation, sources)
+        return make_handler(settings, operation, sources, routes)

@@ -17,7 +17,7 @@ from bridge.api.parameters import read_parameters, stream_parameters
 from bridge.cli.bridge.local_problems import raise_as_here
 from bridge.cli.bridge.transport import PAGE_ITEMS, Query, Shape, follow_pages
 from bridge.cli.options import say_search_size
-from bridge.cli.ui.progress import progress_bar
+from bridge.cli.ui.progress import PROGRESS_ITEMS, progress_bar
 from bridge.cli.usable_config import load_sources, load_usable
 from bridge.core.advice import name_command
 from bridge.core.audit import AuditAction
@@ -38,16 +38,20 @@ if TYPE_CHECKING:
     from bridge.store.db.database import Database
     from bridge.store.queries.filters import Filters
 
-PROGRESS_ITEMS: Final = 20  # above which a progress bar is shown
 #: The modules of the resources whose paths do not begin with their name.
 MODULES: Final = {"conditions": "status"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalContext(ApiContext):
-    """Values for the requests of a command. `file`: the routes.yaml that it names."""
+    """Values for the requests of a command.
+
+    `file`: the routes.yaml that it names. `routes` returns it, and raises `ConfigError` where it
+    cannot be used.
+    """
 
     file: str | None
+    routes: Callable[[], Config]
 
     def check_names(self, **names: Any) -> None:
         """Raise `UnknownName` for a name that is neither in routes.yaml nor in the store.
@@ -64,7 +68,7 @@ class LocalContext(ApiContext):
 
     def load_routes(self) -> Config:
         """Return routes.yaml. Raises `ConfigError` where it cannot be used."""
-        return load_present(self.settings)
+        return self.routes()
 
     def load_platforms(self) -> Config:
         """Return routes.yaml, with the credentials of the local platform."""
@@ -114,6 +118,7 @@ class LocalTransport:
             config=lambda: self._config,
             overview=CachedValue(self._read_overview, settings.timings.overview_cache_seconds),
             file=file,
+            routes=lambda: self._routes,
         )
 
     def get(self, path: str, query: Query | None = None) -> Shape:
@@ -152,8 +157,7 @@ class LocalTransport:
         """Yield the parts of a list: its chunks, or its pages where it is not read by chunks."""
         endpoint, ids = find_endpoint("GET", path)
         if not endpoint.streams:
-            size = ("limit", str(min(limit, most) if limit else most))
-            yield from follow_pages(lambda more: self.get(path, [*query, size, *more]), before)
+            yield from follow_pages(self.get, path, query, limit, most, before)
             return
         start = [] if before is None else [("before", before)]
         given = [*query, ("limit", str(limit)), *start]
@@ -219,13 +223,17 @@ class LocalTransport:
     def _any_source(self) -> str:
         """Return a source for a sample, with its secret if any has; "form" where there is none."""
         with suppress(ConfigError, ValueError):
-            sources = load_present(self._settings).sources.values()
+            sources = self._routes.sources.values()
             return min(sources, key=lambda source: source.missing is not None).name
         return "form"
 
     @cached_property
     def _config(self) -> Config:
         return load_usable(self._settings)
+
+    @cached_property
+    def _routes(self) -> Config:
+        return load_present(self._settings)
 
     def _read_overview(self) -> Overview:
         from bridge.monitoring.status import read_overview

@@ -95,15 +95,23 @@ class Transport(Protocol):
         """Return what to print where nothing is stored, such as no `events`."""
 
 
-def follow_pages(get: Callable[[Query], Shape], before: str | None = None) -> Iterator[Shape]:
-    """Yield the pages of a list after the cursor `before`, until there is no further one.
+def follow_pages(
+    get: Callable[[str, Query], Shape],
+    path: str,
+    query: Query,
+    limit: int,
+    most: int,
+    before: str | None,
+) -> Iterator[Shape]:
+    """Yield the pages of a list by its cursors, until there is no further one.
 
-    `get` returns a page, for the cursor that it is given. `UnreadableAnswer` also for a cursor that
-    came before: the list would have no end.
+    `get` returns a page; the others are those of `Transport.list_pages`. `UnreadableAnswer` also
+    for a cursor that came before: the list would have no end.
     """
+    size = ("limit", str(min(limit, most) if limit else most))
     used = {before}
     while True:
-        page = get([] if before is None else [("before", before)])
+        page = get(path, [*query, size, *([] if before is None else [("before", before)])])
         following = page.get("next")
         items = page.get("items")
         is_list = isinstance(items, list) and all(isinstance(item, dict) for item in items)

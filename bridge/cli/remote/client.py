@@ -143,9 +143,8 @@ class AdminClient:
         before: str | None = None,
     ) -> Iterator[Shape]:
         """Yield the pages of a list; the last may have more items than `limit` leaves."""
-        size = ("limit", str(min(limit, most) if limit else most))
         try:
-            yield from follow_pages(lambda more: self.get(path, [*query, size, *more]), before)
+            yield from follow_pages(self.get, path, query, limit, most, before)
         except UnreadableAnswer:
             raise UnreadableAnswer(f"{self.server}: {UNREADABLE}") from None
 

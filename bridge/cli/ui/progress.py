@@ -5,8 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from bridge.cli.ui import output
+
+PROGRESS_ITEMS: Final = 20  # of an operation, above which a bar is shown
 
 
 @contextmanager
