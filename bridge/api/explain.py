@@ -50,10 +50,11 @@ def _describe(
 ) -> list[dict[str, JSON]]:
     """Return explanations as JSON. Raises `ApiProblem` for a choice that is not possible."""
     from bridge.services.explanation_screen import describe_explanation
-    from bridge.services.explanations import EventExplanation, RouteChoice
+    from bridge.services.explanations import RouteChoice
+    from bridge.services.records.explanation_records import EXPLANATION
 
     choice = RouteChoice(when=request.values["routes"], route=request.values["route"])
-    describe = describe_explanation if request.values["screen"] else EventExplanation.as_json
+    describe = describe_explanation if request.values["screen"] else EXPLANATION.write
     try:
         return look_up(lambda: [describe(explanation) for explanation in explain(choice)])
     except InvalidRequest as error:

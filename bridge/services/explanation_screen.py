@@ -14,6 +14,7 @@ import orjson
 from bridge.core.model import JSON
 from bridge.routing.explain.clause_tree import GROUPS, TYPE_PATH
 from bridge.routing.explain.explanation import Rank
+from bridge.services.records.explanation_records import EXPLANATION
 from bridge.services.records.json_record import expect_shape
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ class ExplanationScreen:
 
 def describe_explanation(one: EventExplanation) -> dict[str, JSON]:
     """Return an explanation in the shape of `explain --json`, with the key `screen`."""
-    return one.as_json() | {"screen": {"routes": [_describe_route(route) for route in one.routes]}}
+    screen = {"routes": [_describe_route(route) for route in one.routes]}
+    return EXPLANATION.write(one, screen=screen)
 
 
 @expect_shape()

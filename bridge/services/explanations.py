@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.core.errors import ConfigError, InvalidRequest, NotFound
 from bridge.core.http_messages import Request
-from bridge.core.model import JSON, Event, Reject
+from bridge.core.model import Event, Reject
 from bridge.core.operations import NOW, THEN
 from bridge.core.retention import is_content_deleted
-from bridge.core.times import iso
 from bridge.services.given_requests import GivenRequest, build_request
 from bridge.services.operation_kinds import check_route, find_stored_configs
 from bridge.services.usable_config import UsableConfig, body_reader, find_usable
@@ -55,19 +54,6 @@ class EventExplanation:
     problem: str | None
     routes: Sequence[RouteExplanation]
     config_error: ConfigError | None = None
-
-    def as_json(self) -> dict[str, JSON]:
-        """Return the explanation in the shape of `explain --json`."""
-        return {
-            "event_id": self.event_id,
-            "reject_id": self.reject_id,
-            "source": self.event.source,
-            "type": self.event.type,
-            "received_at": iso(self.event.received_at),
-            "config_hash": self.config_hash,
-            "problem": self.problem,
-            "routes": [one.as_json() for one in self.routes],
-        }
 
 
 def explain_record(

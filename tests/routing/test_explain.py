@@ -30,6 +30,11 @@ from bridge.routing.matching.operators import OPERATORS
 from bridge.routing.model import Flow, Route
 from bridge.routing.planner import build_context, plan
 from bridge.routing.templates import compile_inputs
+from bridge.services.records.explanation_records import (
+    CLAUSE,
+    CONDITION_PART,
+    ROUTE_EXPLANATION,
+)
 
 OCTOKIT = os.environ.get("FLOWBRIDGE_OCTOKIT_EXAMPLES")
 
@@ -248,7 +253,7 @@ def test_clauses_nest_as_they_are_written() -> None:
         "not": {"body.action": "closed", "body.count": 1},
     }
     shapes = [
-        one.as_json() for one in explain_clauses(compile_match(document).explain(ROOTS), ROOTS)
+        CLAUSE.write(one) for one in explain_clauses(compile_match(document).explain(ROOTS), ROOTS)
     ]
     assert [(one["path"], one["operator"], one["ok"]) for one in shapes] == [
         ("body.count", "gt", True),
@@ -273,7 +278,7 @@ def test_a_written_all_at_the_top_stays_a_group() -> None:
 
 def test_a_condition_has_parts_with_their_values() -> None:
     found = explain_match({"when": "body.count > 5 && (body.paid || !body.live) && lower(body.x)"})
-    first, second, third = [one.as_json() for one in found.parts]
+    first, second, third = [CONDITION_PART.write(one) for one in found.parts]
     assert (first["text"], first["operator"], first["ok"]) == ("body.count > 5", ">", True)
     assert [(one["text"], one["found"]) for one in first["parts"]] == [  # type: ignore[union-attr,call-overload,index]
         ("body.count", 100),
@@ -298,7 +303,7 @@ def test_found_values_are_short() -> None:
     roots = {"body": {"a": "x" * 5000, "b": {str(n): n for n in range(900)}, "c": [1] * 900}}
     document = {"body.a": 1, "body.b": 1, "body.c": 1, "body.d": 1}
     shapes = [
-        one.as_json() for one in explain_clauses(compile_match(document).explain(roots), roots)
+        CLAUSE.write(one) for one in explain_clauses(compile_match(document).explain(roots), roots)
     ]
     assert [one["found"] for one in shapes] == [
         "x" * MAX_FOUND_CHARS + "…",
@@ -371,7 +376,7 @@ def test_an_explanation_has_the_verdict_of_match(document: Any, value: Any) -> N
     roots = build_context(event, body, 0.0)
     route = make_route([], match=match)
     (one,) = explain_routes(event, body, [route], 0.0)
-    orjson.dumps(one.as_json())
+    orjson.dumps(ROUTE_EXPLANATION.write(one))
     planned = plan(event, body, [route], 0.0)
     try:
         verdict = match(roots)
@@ -496,7 +501,7 @@ def test_routes_are_in_the_order_of_nearness(explained: dict[str, RouteExplanati
     assert [one.matches for one in explained.values()] == [
         True, True, True, False, True, False, False, False, False
     ]  # fmt: skip
-    assert explained["paid"].as_json() == {
+    assert ROUTE_EXPLANATION.write(explained["paid"]) == {
         "route": "paid",
         "flows": ["local/echo"],
         "mode": "live",
@@ -514,7 +519,7 @@ def test_a_route_that_matches_has_inputs_and_problems(
 ) -> None:
     both = explained["both"]
     assert (both.flows, both.inputs) == (("local/echo", "local/fail"), {"n": "1"})
-    assert [one.as_json() for one in both.missing] == [
+    assert ROUTE_EXPLANATION.write(both)["missing"] == [
         {"input": "t", "path": "body.tilte", "near": ["body.title"]}
     ]
     assert explained["invalid"].inputs == {"n": "1"}
@@ -529,7 +534,7 @@ def test_inputs_that_json_cannot_hold_are_described() -> None:
     route = make_route([], reshape=lambda _: {"n": 1 << 70})
     event = make_event()
     (one,) = explain_routes(event, decode("", event.body, max_depth=9), [route], 0.0)
-    assert one.matches and one.as_json()["inputs"] == UNWRITABLE
+    assert one.matches and ROUTE_EXPLANATION.write(one)["inputs"] == UNWRITABLE
 
 
 def test_match_and_when_are_one_list_of_clauses() -> None:

@@ -9,7 +9,6 @@ from typing import Final
 from bridge.core.model import JSON
 from bridge.routing.explain.near_paths import MAX_NEAR, NearMiss, find_inside, find_near_paths
 from bridge.routing.explain.near_values import find_near_types, find_near_values
-from bridge.routing.explain.shown_values import shorten_value
 from bridge.routing.expressions.compile import Expression
 from bridge.routing.expressions.condition_tree import ConditionPart
 from bridge.routing.matching.clauses import ClauseResult
@@ -40,19 +39,6 @@ class PartExplanation:
     near: tuple[NearMiss, ...]
     parts: tuple[PartExplanation, ...]
 
-    def as_json(self) -> dict[str, JSON]:
-        """Return the part in the shape of `explain --json`."""
-        return {
-            "text": self.part.text,
-            "operator": self.part.operator,
-            "is_literal": self.part.is_literal,
-            "found": shorten_value(self.part.found),
-            "ok": self.part.ok,
-            "near": [one.value for one in self.near],
-            "problem": self.part.problem,
-            "parts": [one.as_json() for one in self.parts],
-        }
-
 
 @dataclass(frozen=True, slots=True)
 class ClauseExplanation:
@@ -76,23 +62,6 @@ class ClauseExplanation:
     def parts(self) -> tuple[PartExplanation, ...]:
         """The parts of a `when`; one that is a single value is its only part."""
         return () if self.tree is None else self.tree.parts or (self.tree,)
-
-    def as_json(self) -> dict[str, JSON]:
-        """Return the clause in the shape of `explain --json`."""
-        shape: dict[str, JSON] = {
-            "path": self.path,
-            "operator": self.operator,
-            "expected": self.expected,
-            "found": shorten_value(self.found),
-            "ok": self.ok,
-            "near": [one.value for one in self.near],
-        }
-        if self.operator in GROUPS:
-            shape["clauses"] = [one.as_json() for one in self.clauses]
-        if self.operator == "when":
-            shape["parts"] = [one.as_json() for one in self.parts]
-            shape["problem"] = self.problem
-        return shape
 
 
 def explain_types(patterns: Sequence[str], event_type: str | None) -> ClauseExplanation:

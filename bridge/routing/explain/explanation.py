@@ -15,7 +15,6 @@ from bridge.routing.explain.clause_tree import (
     explain_types,
 )
 from bridge.routing.explain.near_paths import NearMiss, find_near_paths
-from bridge.routing.explain.shown_values import writable_value
 from bridge.routing.expressions.paths import PathReading, Steps, write_path
 from bridge.routing.matching.matcher import match_type
 from bridge.routing.model import Context, Mode, Route
@@ -40,14 +39,6 @@ class MissingPath:
     input: str
     path: str
     near: tuple[NearMiss, ...] = ()
-
-    def as_json(self) -> dict[str, JSON]:
-        """Return it in the shape of `explain --json`."""
-        return {
-            "input": self.input,
-            "path": self.path,
-            "near": [one.value for one in self.near],
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,20 +76,6 @@ class RouteExplanation:
         if other_type is not None and not other_type.near:
             return Rank.OTHER_TYPE
         return Rank.ONE_CLAUSE_AWAY if len(self.failed) == 1 else Rank.FAILS
-
-    def as_json(self) -> dict[str, JSON]:
-        """Return it in the shape of `explain --json`."""
-        return {
-            "route": self.route,
-            "flows": list(self.flows),
-            "mode": self.mode.value,
-            "matches": self.matches,
-            "other_source": self.is_other_source,
-            "clauses": [one.as_json() for one in self.clauses],
-            "inputs": writable_value(self.inputs),
-            "missing": [one.as_json() for one in self.missing],
-            "problem": self.problem,
-        }
 
 
 def explain_routes(

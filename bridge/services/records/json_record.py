@@ -292,7 +292,8 @@ class JsonRecord(Generic[T]):
             else:
                 value = given[name] if get is None else get(record)
             kind = key.type
-            write = kind.write if with_contents or kind.hide is None else kind.hide
+            is_whole = with_contents or key.hide is not None or kind.hide is None
+            write = kind.write if is_whole else kind.hide
             if write is not None:
                 value = write(value)
             if key.hide is not None and not with_contents:

@@ -12,6 +12,7 @@ from bridge.core.retention import is_content_deleted
 from bridge.routing.model import Config
 from bridge.services.explanation_screen import describe_explanation
 from bridge.services.explanations import explain_by_config
+from bridge.services.records.explanation_records import EXPLANATION
 from bridge.services.trials.messages import MAX_EXPLAINED_EVENTS, MAX_EXPLANATION_BYTES
 
 NO_EXPLANATIONS: Final = {"explanations": [], "explanations_complete": True}
@@ -59,6 +60,6 @@ def write_explanation(event: Event, config: Config, *, has_screen: bool = False)
     """Return the JSON of an explanation, null where it cannot be made."""
     try:
         found = explain_by_config(event, config)
-        return write_json(describe_explanation(found) if has_screen else found.as_json())
+        return write_json(describe_explanation(found) if has_screen else EXPLANATION.write(found))
     except Exception:  # as in `compare_event`: a bug must not stop the others
         return None

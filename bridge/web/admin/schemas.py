@@ -8,12 +8,16 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.core.scopes import Scope
-from bridge.routing.model import Mode
 from bridge.services.filter_values import DEAD_KINDS
 from bridge.services.records.delivery_records import DELIVERY, DELIVERY_DETAILS
 from bridge.services.records.event_records import EVENT, EVENT_DETAILS, REJECT, REJECT_DETAILS
+from bridge.services.records.explanation_records import (
+    CLAUSE,
+    CONDITION_PART,
+    EXPLANATION,
+    ROUTE_EXPLANATION,
+)
 from bridge.services.records.json_schema import (
-    ANY,
     COUNT,
     FLAG,
     NUMBER,
@@ -88,56 +92,11 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "Event": EVENT.schema,
     "EventPage": _page("Event"),
     "EventDetails": EVENT_DETAILS.schema,
-    "Explanation": _with_screen(
-        _record(
-            event_id=_nullable(TEXT),
-            reject_id=_nullable(TEXT),
-            source=TEXT,
-            type=_nullable(TEXT),
-            received_at=TIME,
-            config_hash=TEXT,
-            problem=_nullable(TEXT),
-            routes=_list(_ref("RouteExplanation")),
-        )
-    ),
+    "Explanation": EXPLANATION.schema,
     "Explanations": _record(items=_list(_ref("Explanation"))),
-    "RouteExplanation": _record(
-        route=TEXT,
-        flows=_list(TEXT),
-        mode=_word(*(one.value for one in Mode)),
-        matches=FLAG,
-        other_source=FLAG,
-        clauses=_list(_ref("Clause")),
-        inputs=ANY,
-        missing=_list(_record(input=TEXT, path=TEXT, near=_list(ANY))),
-        problem=_nullable(TEXT),
-    ),
-    "Clause": {
-        "type": "object",
-        "properties": {
-            "path": _nullable(TEXT),
-            "operator": TEXT,
-            "expected": ANY,
-            "found": ANY,
-            "ok": FLAG,
-            "near": _list(ANY),
-            "clauses": _list(_ref("Clause")),
-            "parts": _list(_ref("ConditionPart")),
-            "problem": _nullable(TEXT),
-        },
-        "required": ["path", "operator", "expected", "found", "ok", "near"],
-        "additionalProperties": False,
-    },
-    "ConditionPart": _record(
-        text=TEXT,
-        operator=_nullable(TEXT),
-        is_literal=FLAG,
-        found=ANY,
-        ok=FLAG,
-        near=_list(ANY),
-        problem=_nullable(TEXT),
-        parts=_list(_ref("ConditionPart")),
-    ),
+    "RouteExplanation": ROUTE_EXPLANATION.schema,
+    "Clause": CLAUSE.schema,
+    "ConditionPart": CONDITION_PART.schema,
     "Reject": REJECT.schema,
     "RejectPage": _page("Reject"),
     "RejectDetails": REJECT_DETAILS.schema,

@@ -17,6 +17,7 @@ from bridge.api.resources import routes
 from bridge.core.times import DAY
 from bridge.services.lists import MAX_PAGE_ITEMS, PageRequest, list_states
 from bridge.services.near_misses import find_near_misses
+from bridge.services.records.explanation_records import ROUTE_EXPLANATION
 from bridge.store.queries.filters import Filters
 from bridge.web.console.clause_lines import ClauseLine, list_clauses
 from bridge.web.console.config_texts import ROUTE_KEYS, write_in_order, write_value
@@ -93,7 +94,7 @@ def show_misses(asked: ConsoleRequest) -> Screen | Response:
                 {
                     "event": one.event,
                     "explanation": one.explanation,
-                    "lines": _failed_lines(one.explanation.as_json()),
+                    "lines": _failed_lines(ROUTE_EXPLANATION.write(one.explanation)),
                 }
                 for one in found.misses
             ],
