@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.api.parameters import MAX_NAME_CHARS, Parameter
-from bridge.api.problems import MAX_SHOWN_CHARS, BodyError, invalid_body, to_pointer
+from bridge.api.problems import MAX_SHOWN_CHARS, InvalidValue, body_error, invalid_body, to_pointer
 from bridge.core.typos import find_close_name
 from bridge.routing.functions.signature import shorten, type_of
 from bridge.services.records.json_schema import Schema
@@ -90,12 +90,14 @@ def check_body(value: Any, body: RequestBody) -> None:
         raise invalid_body(errors)
 
 
-def find_errors(value: Any, document: Mapping[str, Any], validator: Validator) -> list[BodyError]:
+def find_errors(
+    value: Any, document: Mapping[str, Any], validator: Validator
+) -> list[InvalidValue]:
     """Return the errors of a value by a schema, and by the validator that was made of it.
 
     At most `MAX_ERRORS`: a small body may have an error for each of its keys.
     """
-    errors: dict[tuple[str, str], BodyError] = {}
+    errors: dict[tuple[str | None, str], InvalidValue] = {}
     for failure in validator.failures(value):  # of missing keys, each names all
         for one in islice(_describe(failure, document), MAX_ERRORS):
             errors.setdefault((one.pointer, one.detail), one)
@@ -110,38 +112,38 @@ def _compile(body: RequestBody) -> Validator:
     return compile_schema(body.schema, fast=False)
 
 
-def _find_null_characters(value: Any, pointer: str) -> Iterator[BodyError]:
+def _find_null_characters(value: Any, pointer: str) -> Iterator[InvalidValue]:
     """Yield an error for each text with a null character, which no database stores."""
     if isinstance(value, str) and "\0" in value:
-        yield BodyError(pointer, "it contains a null character")
+        yield body_error(pointer, "it contains a null character")
     elif isinstance(value, (dict, list)):
         items = value.items() if isinstance(value, dict) else enumerate(value)
         for step, one in items:
             yield from _find_null_characters(one, pointer + to_pointer(step))
 
 
-def _describe(failure: Failure, document: Mapping[str, Any]) -> Iterator[BodyError]:
+def _describe(failure: Failure, document: Mapping[str, Any]) -> Iterator[InvalidValue]:
     """Yield the errors of a failed check, one for each name that is unknown or missing."""
     if failure.keyword == "required":
         for name in failure.names:
-            yield BodyError(to_pointer(*failure.steps, name), "it is missing")
+            yield body_error(to_pointer(*failure.steps, name), "it is missing")
     elif failure.keyword == "additionalProperties":
         known = list(_find_schema(document, failure.steps).get("properties", ()))
         for name in failure.names:
             near = find_close_name(name[:MAX_SHOWN_CHARS], known)
             meant = f"; did you mean {near}?" if near else ""
-            yield BodyError(
+            yield body_error(
                 to_pointer(*failure.steps, name), f"there is no such key{meant}", near, known
             )
     elif failure.keyword == "enum" and isinstance(failure.limit, list):
         allowed = [str(one) for one in failure.limit]
         near = find_close_name(_show(failure.value), allowed)
         detail = f"{_show(failure.value)!r} is not one of {', '.join(allowed)}"
-        yield BodyError(to_pointer(*failure.steps), detail, near, allowed)
+        yield body_error(to_pointer(*failure.steps), detail, near, allowed)
     else:
         write = _MESSAGES.get(failure.keyword)
         detail = write(failure) if write else f"it does not fit `{failure.keyword}`"
-        yield BodyError(to_pointer(*failure.steps), detail)
+        yield body_error(to_pointer(*failure.steps), detail)
 
 
 def _find_schema(document: Mapping[str, Any], steps: tuple[str | int, ...]) -> Mapping[str, Any]:

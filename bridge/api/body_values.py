@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from bridge.api.problems import ApiProblem, ParameterError
+from bridge.api.problems import ApiProblem, parameter_error
 from bridge.core.json_pointers import MissingPlace, follow_pointer, write_pointer
 from bridge.core.model import JSON, Event
 from bridge.core.retention import is_content_deleted
@@ -36,7 +36,7 @@ def read_value(event: Event, sources: Mapping[str, Source], pointer: Sequence[st
         return follow_pointer(body.value, pointer)[1]
     except MissingPlace as missing:
         detail = _explain(missing)
-        errors = [ParameterError("at", detail, _find_near(missing))]
+        errors = [parameter_error("at", detail, _find_near(missing))]
         raise ApiProblem("not_found", detail, errors=errors) from None
 
 

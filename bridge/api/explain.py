@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.problems import ApiProblem, ParameterError
+from bridge.api.problems import ApiProblem, parameter_error
 from bridge.api.selection import find_event, look_up
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON
@@ -58,5 +58,5 @@ def _describe(
     try:
         return look_up(lambda: [describe(explanation) for explanation in explain(choice)])
     except InvalidRequest as error:
-        errors = [] if choice.route is None else [ParameterError("route", str(error))]
+        errors = [] if choice.route is None else [parameter_error("route", str(error))]
         raise ApiProblem("invalid_parameter", str(error), errors=errors) from None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from bridge.api.problems import ApiProblem, ParameterError
+from bridge.api.problems import ApiProblem, InvalidValue, parameter_error
 from bridge.core.audit import AuditAction
 from bridge.core.json_pointers import MAX_POINTER_CHARS, parse_pointer
 from bridge.core.model import JSON, RunState, Status
@@ -74,22 +74,22 @@ def read_parameters(
     for one in parameters:
         texts = given.get(one.name, ())
         if one.is_required and not texts:
-            errors.append(ParameterError(one.name, f"it is missing: {one.doc}"))
+            errors.append(parameter_error(one.name, f"it is missing: {one.doc}"))
             continue
         if len(texts) > one.max_count:
             times = "once" if one.max_count == 1 else f"{one.max_count} times"
-            errors.append(ParameterError(one.name, f"it may be given {times}"))
+            errors.append(parameter_error(one.name, f"it may be given {times}"))
             continue
         try:
             found = [_parse(one, text) for text in texts]
         except ValueError as error:
-            errors.append(ParameterError(one.name, str(error), _near(one, texts), one.allowed))
+            errors.append(parameter_error(one.name, str(error), _near(one, texts), one.allowed))
             continue
         values[one.name] = (
             (found or None) if one.max_count > 1 else found[0] if found else one.default
         )
     if errors:
-        names = ", ".join(dict.fromkeys(one.parameter for one in errors))
+        names = ", ".join(dict.fromkeys(str(error.parameter) for error in errors))
         raise ApiProblem("invalid_parameter", f"not valid: {names}", errors=errors)
     return values
 
@@ -106,10 +106,10 @@ def _near(one: Parameter, texts: Sequence[str]) -> str | None:
     return next((near for text in texts if (near := find_typo(text, list(one.allowed)))), None)
 
 
-def _unknown(name: str, known: Mapping[str, Parameter]) -> ParameterError:
+def _unknown(name: str, known: Mapping[str, Parameter]) -> InvalidValue:
     near = find_typo(name, list(known))
     meant = f"; did you mean {near}?" if near else ""
-    return ParameterError(name[:100], f"there is no such parameter{meant}", near, list(known))
+    return parameter_error(name[:100], f"there is no such parameter{meant}", near, list(known))
 
 
 def _parse_name(text: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final
 
 from bridge.core.errors import BridgeError
@@ -14,6 +15,18 @@ from bridge.core.json_pointers import escape_step
 from bridge.core.model import JSON
 from bridge.core.scopes import Scope, explain_missing_scope
 from bridge.routing.functions.signature import shorten
+from bridge.services.records.json_record import (
+    COUNT,
+    NAME,
+    NAME_OR_NULL,
+    OWN_TEXT,
+    OWN_TEXT_OR_NULL,
+    OWN_TEXTS,
+    JsonRecord,
+    Key,
+    list_of,
+    unparsed,
+)
 
 MEDIA_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:flowbridge:problem:"
@@ -59,49 +72,32 @@ TOO_MANY_WAIT: Final = "too many requests wait for a platform, for changes or fo
 
 
 @dataclass(frozen=True, slots=True)
-class ParameterError:
-    """An error of one parameter.
+class InvalidValue:
+    """An error of one value of a request.
 
-    `near`: the value that was probably meant. `allowed`: the values that are allowed.
+    `parameter`: its name, or `pointer`: its place in the body, as in RFC 6901. `near`: the value
+    that was probably meant. `allowed`: the values that are allowed.
     """
 
-    parameter: str
+    parameter: str | None
+    pointer: str | None
     detail: str
     near: str | None = None
     allowed: Sequence[str] = ()
 
-    def as_json(self) -> dict[str, JSON]:
-        """Return the error as an entry of `errors`."""
-        return {
-            "param": self.parameter,
-            "pointer": None,
-            "detail": self.detail,
-            "near": self.near,
-            "allowed": list(self.allowed),
-        }
+
+def parameter_error(
+    parameter: str, detail: str, near: str | None = None, allowed: Sequence[str] = ()
+) -> InvalidValue:
+    """Return the error of a parameter."""
+    return InvalidValue(parameter, None, detail, near, allowed)
 
 
-@dataclass(frozen=True, slots=True)
-class BodyError:
-    """An error of one value of the body. `pointer`: its place, as in RFC 6901.
-
-    `near`: the value that was probably meant. `allowed`: the values that are allowed.
-    """
-
-    pointer: str
-    detail: str
-    near: str | None = None
-    allowed: Sequence[str] = ()
-
-    def as_json(self) -> dict[str, JSON]:
-        """Return the error as an entry of `errors`."""
-        return {
-            "param": None,
-            "pointer": self.pointer,
-            "detail": self.detail,
-            "near": self.near,
-            "allowed": list(self.allowed),
-        }
+def body_error(
+    pointer: str, detail: str, near: str | None = None, allowed: Sequence[str] = ()
+) -> InvalidValue:
+    """Return the error of a value of the body."""
+    return InvalidValue(None, pointer, detail, near, allowed)
 
 
 class ApiProblem(BridgeError):
@@ -112,7 +108,7 @@ class ApiProblem(BridgeError):
         word: str,
         detail: str,
         *,
-        errors: Sequence[ParameterError | BodyError] = (),
+        errors: Sequence[InvalidValue] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self.type = PROBLEM_TYPES[word]
@@ -123,17 +119,31 @@ class ApiProblem(BridgeError):
 
     def as_json(self, request_id: str) -> dict[str, JSON]:
         """Return the body of the answer."""
-        return {
-            "type": f"{TYPE_PREFIX}{self.type.word}",
-            "title": self.type.title,
-            "status": self.type.status,
-            "detail": self.detail,
-            "instance": request_id,
-            "errors": [one.as_json() for one in self.errors],
-        }
+        return PROBLEM.write(self, instance=request_id)
 
 
-def invalid_body(errors: Sequence[BodyError]) -> ApiProblem:
+_INVALID_VALUE: Final = JsonRecord(
+    "",
+    InvalidValue,
+    Key("param", NAME_OR_NULL, "parameter"),
+    Key("pointer", NAME_OR_NULL),
+    Key("detail", OWN_TEXT),
+    Key("near", OWN_TEXT_OR_NULL),
+    Key("allowed", OWN_TEXTS),
+)
+PROBLEM: Final[JsonRecord[ApiProblem]] = JsonRecord(
+    "Problem",
+    unparsed,
+    Key("type", NAME, get=lambda problem: f"{TYPE_PREFIX}{problem.type.word}"),
+    Key("title", OWN_TEXT, get=attrgetter("type.title")),
+    Key("status", COUNT, get=attrgetter("type.status")),
+    Key("detail", OWN_TEXT),
+    Key("instance", NAME, is_given=True),
+    Key("errors", list_of(_INVALID_VALUE.type)),
+)
+
+
+def invalid_body(errors: Sequence[InvalidValue]) -> ApiProblem:
     """Return the problem of a body with these errors."""
     places = ", ".join(dict.fromkeys(error.pointer or "the body" for error in errors))
     return ApiProblem("invalid_body", f"not valid: {places}", errors=errors)

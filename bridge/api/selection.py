@@ -9,9 +9,9 @@ from bridge.api.context import ApiContext, ApiRequest
 from bridge.api.parameters import MAX_NAME_CHARS, Parameter, read_parameters
 from bridge.api.problems import (
     ApiProblem,
-    BodyError,
-    ParameterError,
+    body_error,
     invalid_body,
+    parameter_error,
     report_missing_scope,
     to_pointer,
 )
@@ -51,7 +51,7 @@ def read_start(context: ApiContext, list_name: str, request: ApiRequest) -> int 
 
 def wrong_cursor(parameter: str, error: WrongCursor) -> ApiProblem:
     """Return the problem of a cursor of another list."""
-    errors = [ParameterError(parameter, str(error))]
+    errors = [parameter_error(parameter, str(error))]
     return ApiProblem("cursor_of_another_list", str(error), errors=errors)
 
 
@@ -75,7 +75,7 @@ def check_known_names(context: ApiContext, request: ApiRequest) -> None:
     try:
         context.check_names(**names)
     except UnknownName as error:
-        errors = [ParameterError(error.what, str(error), error.near, error.allowed)]
+        errors = [parameter_error(error.what, str(error), error.near, error.allowed)]
         raise ApiProblem("invalid_parameter", str(error), errors=errors) from None
 
 
@@ -93,7 +93,7 @@ def read_body_filters(
     for name in texts:
         if name not in names:
             detail = f"`{owner}` has no such filter"
-            raise invalid_body([BodyError(to_pointer("filters", name), detail, None, names)])
+            raise invalid_body([body_error(to_pointer("filters", name), detail, None, names)])
     for parameter in allowed:
         is_used = parameter.name in texts
         if parameter.reads_contents and is_used and Scope.BODIES not in request.scopes:
@@ -104,11 +104,11 @@ def read_body_filters(
     except ApiProblem as problem:
         raise invalid_body(
             [
-                BodyError(
+                body_error(
                     to_pointer("filters", error.parameter), error.detail, error.near, error.allowed
                 )
                 for error in problem.errors
-                if not isinstance(error, BodyError)
+                if error.parameter is not None
             ]
         ) from None
 
@@ -123,7 +123,7 @@ def make_filters(context: ApiContext, values: Mapping[str, Any]) -> Filters:
         context.check_names(**names)
     except UnknownName as error:
         place = to_pointer("filters", error.what)
-        raise invalid_body([BodyError(place, str(error), error.near, error.allowed)]) from None
+        raise invalid_body([body_error(place, str(error), error.near, error.allowed)]) from None
     return _make_filters(context, values)
 
 

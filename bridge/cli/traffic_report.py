@@ -32,7 +32,8 @@ class TrafficReport:
 
     def show(self, found: Iterable[EventComparison], which: str, explain: Explain) -> None:
         """Print the changes and the summary, and exit with 1 if the test fails."""
-        from bridge.services.traffic_comparison import TrafficSummary, change_json
+        from bridge.services.records.comparison_records import ROUTE_CHANGE, TRAFFIC
+        from bridge.services.traffic_comparison import TrafficSummary
 
         summary = TrafficSummary()
         changed: list[str] = []
@@ -42,12 +43,12 @@ class TrafficReport:
             if one.changes and len(changed) < MAX_TRIAL_EVENTS:
                 changed.append(one.event_id)
             if self.as_json:
-                lines += [change_json(change) for change in one.changes]
+                lines += [ROUTE_CHANGE.write(change) for change in one.changes]
                 if len(lines) >= LINES_AT_ONCE:
                     output.json_lines(lines)
                     lines.clear()
         output.json_lines(lines)
-        self.end(summary.report_json(), explain(changed) if self.explain else None, which)
+        self.end(TRAFFIC.write(summary), explain(changed) if self.explain else None, which)
 
     def end(
         self, report: Mapping[str, Any], explained: Mapping[str, Any] | None, which: str

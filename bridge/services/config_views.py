@@ -105,15 +105,6 @@ class ConfigChange:
     before: JSON
     after: JSON
 
-    def as_json(self) -> dict[str, JSON]:
-        """Return the difference as JSON."""
-        return {
-            "path": self.path,
-            "change": self.kind,
-            "before": self.before,
-            "after": self.after,
-        }
-
 
 def compare_configs(
     before: Mapping[str, JSON], after: Mapping[str, JSON]

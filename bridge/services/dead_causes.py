@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
-from bridge.core.model import JSON, DeadKind
-from bridge.core.times import iso
+from bridge.core.model import DeadKind
 from bridge.delivery.causes import Cause, find_cause
 
 if TYPE_CHECKING:
@@ -44,25 +43,6 @@ class CauseGroup:
     route: str
     routes: Sequence[str]
     deliveries: Sequence[DeadDelivery] = field(default=(), repr=False)
-
-    def as_json(self) -> dict[str, JSON]:
-        """Return the group for programs; every key is always present."""
-        return {
-            "key": self.cause.key,
-            "label": self.cause.label,
-            "dead_kind": self.dead_kind.word if self.dead_kind else None,
-            "count": self.count,
-            "replayed": self.replayed,
-            "first_at": iso(self.first_at),
-            "last_at": iso(self.last_at),
-            "example": {
-                "delivery_id": self.delivery_id,
-                "event_id": self.event_id,
-                "route": self.route,
-            },
-            "advice": self.cause.advice,
-            "routes": list(self.routes),
-        }
 
 
 @dataclass(frozen=True, slots=True)

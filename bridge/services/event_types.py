@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 from bridge.core.errors import NotFound
 from bridge.core.model import JSON, Event
 from bridge.core.retention import is_content_deleted
-from bridge.core.times import iso
 from bridge.ingest.redaction import MARK_BEGINNING
 from bridge.routing.schemas.inference import Shape, merge_shapes, shape_of, write_schema
 from bridge.services.usable_config import body_reader
@@ -48,17 +47,6 @@ class InferredSchema:
     left_out: Mapping[str, int]
     read_until: float | None = None
 
-    def as_json(self) -> dict[str, JSON]:
-        """Return it for programs; every key is always present."""
-        return {
-            "source": self.source,
-            "type": self.type,
-            "schema": self.schema,
-            "count": self.count,
-            "left_out": dict(self.left_out),
-            **_extent_json(self.read_until),
-        }
-
 
 def list_types(
     database: Database | None, source: str | None = None, *, seconds: float = NO_TIME_LIMIT
@@ -70,22 +58,6 @@ def list_types(
     if database is None:
         return TypeCounts(())
     return count_types(database, source, is_late=_make_deadline(seconds))
-
-
-def types_json(found: TypeCounts) -> dict[str, JSON]:
-    """Return event types as the admin API answers them."""
-    return {"items": [type_json(one) for one in found.rows], **_extent_json(found.read_until)}
-
-
-def type_json(one: TypeCount) -> dict[str, JSON]:
-    """Return an event type in the shape of `types --json`."""
-    return {
-        "source": one.source,
-        "type": one.type,
-        "count": one.count,
-        "first_at": iso(one.first_at),
-        "last_at": iso(one.last_at),
-    }
 
 
 def infer_schema(
@@ -174,10 +146,6 @@ def _make_deadline(seconds: float) -> Callable[[], bool]:
     """Return a function that says whether so many seconds have passed."""
     ends_at = time.monotonic() + seconds
     return lambda: time.monotonic() >= ends_at
-
-
-def _extent_json(read_until: float | None) -> dict[str, JSON]:
-    return {"complete": read_until is None, "looked_until": iso(read_until)}
 
 
 def _names(rows: Sequence[TypeCount]) -> list[str]:

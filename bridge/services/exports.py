@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON, Event
@@ -13,7 +13,6 @@ from bridge.core.times import iso
 from bridge.flows.ready.csv_format import format_cell, format_record
 from bridge.routing.planner import read_form_fields
 from bridge.services.lists import NEWEST, ListPage, PageRequest, list_events
-from bridge.services.records.json_record import expect_shape
 from bridge.services.usable_config import body_reader
 from bridge.store.queries import events
 from bridge.store.queries.filters import Filters
@@ -32,37 +31,16 @@ SUBMISSION_COLUMNS: Final = ("received_at", "id", "source")  # the columns befor
 class ExportedSubmission:
     """An event of a form, with its fields."""
 
-    received_at: str | None
+    received_at: float | None
     id: str
     source: str
     type: str | None
     fields: Mapping[str, JSON]
 
-    @classmethod
-    def of_event(cls, event: Event, fields: Mapping[str, JSON]) -> ExportedSubmission:
-        """Return the submission of an event."""
-        return cls(iso(event.received_at), event.id, event.source, event.type, fields)
-
     def about(self) -> dict[str, JSON]:
         """Return its time, id and source, by the names in `SUBMISSION_COLUMNS`."""
-        return dict(zip(SUBMISSION_COLUMNS, (self.received_at, self.id, self.source), strict=True))
-
-    def as_json(self) -> dict[str, JSON]:
-        """Return it in the shape of `export --as jsonl`."""
-        return self.about() | {"type": self.type, "fields": dict(self.fields)}
-
-
-@expect_shape()
-def parse_submission(shape: Mapping[str, Any]) -> ExportedSubmission:
-    """Return the submission of JSON in the shape of `export --as jsonl`."""
-    texts = {name: shape[name] for name in (*SUBMISSION_COLUMNS, "type")}
-    optional = ("received_at", "type")
-    is_text = all(
-        isinstance(one, str) or (one is None and name in optional) for name, one in texts.items()
-    )
-    if not is_text or not isinstance(shape["fields"], dict):
-        raise TypeError
-    return ExportedSubmission(**texts, fields=shape["fields"])
+        values = (iso(self.received_at), self.id, self.source)
+        return dict(zip(SUBMISSION_COLUMNS, values, strict=True))
 
 
 class SubmissionList(Protocol):
@@ -113,7 +91,7 @@ class Submissions:
             if fields is None:
                 self.left_out += 1
             else:
-                yield ExportedSubmission.of_event(event, fields)
+                yield _make_submission(event, fields)
 
     def read_once(self) -> Iterator[ExportedSubmission]:
         """Yield the submissions."""
@@ -188,12 +166,16 @@ class SubmissionItems:
             yield _read_submissions(self.sources, events.whole_events(self.database, ids))
 
 
+def _make_submission(event: Event, fields: Mapping[str, JSON]) -> ExportedSubmission:
+    return ExportedSubmission(event.received_at, event.id, event.source, event.type, fields)
+
+
 def _read_submissions(
     sources: Mapping[str, Source], found: Iterable[Event]
 ) -> list[ExportedSubmission]:
     read = body_reader(sources)
     return [
-        ExportedSubmission.of_event(event, fields)
+        _make_submission(event, fields)
         for event in found
         if (fields := read_fields(event, read)) is not None
     ]

@@ -9,7 +9,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from bridge.core.errors import AmbiguousId, NotFound
-from bridge.core.model import JSON
 from bridge.services.filter_values import MAX_EXCERPT_BYTES
 from bridge.services.lists import NEWEST, ListPage, PageRequest, list_events
 from bridge.store.inbound import rejects
@@ -38,15 +37,6 @@ class FoundRecord:
     id: str
     event_id: str | None
     found_by: FoundBy
-
-    def as_json(self) -> dict[str, JSON]:
-        """Return the record in the shape of the admin API."""
-        return {
-            "kind": self.kind,
-            "id": self.id,
-            "event_id": self.event_id,
-            "found_by": self.found_by.value,
-        }
 
 
 def search_records(

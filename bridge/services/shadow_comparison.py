@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from bridge.core.json_differences import Difference
 from bridge.core.json_text import write_json
-from bridge.core.model import JSON, DeadKind, Delivery, Status
-from bridge.core.times import iso
-from bridge.delivery.causes import find_cause
+from bridge.core.model import DeadKind, Delivery, Status
 from bridge.ingest.planned_deliveries import PlanChange, PlannedDelivery, compare_plans
 from bridge.services.planned_configs import PlannedConfigs
-from bridge.services.traffic_comparison import differences_json
+from bridge.services.records.comparison_records import SHADOWED_EVENT
+from bridge.services.shadow_pairs import ShadowResult
 
 if TYPE_CHECKING:
     from bridge.services.shadow_pairs import ShadowPair
@@ -30,17 +28,6 @@ MAX_PAGE_EVENTS: Final = 2000  # that are compared for one page
 MAX_PAGE_BYTES: Final = 1024 * 1024  # of the JSON of the events of one page
 
 
-class ShadowResult(StrEnum):
-    """How the deliveries of an event through the two routes compare."""
-
-    SAME = "same"
-    DIFFERS = "differs"  #: other inputs, another flow or another key
-    ONLY_NEW = "only_new"  #: only the shadow route has one
-    ONLY_OLD = "only_old"  #: only the other route has one
-    DEAD = "dead"  #: the shadow route's planning failed
-    SKIPPED = "skipped"  #: it cannot be decrypted
-
-
 @dataclass(frozen=True, slots=True)
 class ShadowedEvent:
     """The comparison of one event."""
@@ -49,15 +36,6 @@ class ShadowedEvent:
     result: ShadowResult
     diff: Sequence[Difference] = ()
     reason: str | None = None
-
-    def as_json(self) -> dict[str, JSON]:
-        """Return it in the shape of `shadow --json`, and with its reason."""
-        return {
-            "event_id": self.event_id,
-            "result": self.result.value,
-            "diff": differences_json(self.diff, self.reason),
-            "reason": self.reason,
-        }
 
 
 @dataclass(slots=True)
@@ -75,9 +53,10 @@ class ShadowSummary:
         if one.result is ShadowResult.DIFFERS:
             self.paths.update(_top_path(each.path) for each in one.diff)
 
-    def as_json(self) -> dict[str, int]:
-        """Return the counts in the shape of `shadow --json`."""
-        return {one.value: self.counts[one] for one in ShadowResult}
+    @property
+    def example_ids(self) -> dict[str, str]:
+        """The id of the first event of each result."""
+        return {result.value: one.event_id for result, one in self.examples.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,34 +126,11 @@ class ShadowComparison:
                 summary.add(one)
             if one is not None and one.result is not ShadowResult.SAME:
                 found.append(one)
-                size += len(write_json(one.as_json()))
+                size += len(write_json(SHADOWED_EVENT.write(one)))
             if len(found) >= limit or size >= MAX_PAGE_BYTES or limits.clock() >= ends_at:
                 at = event.number
                 break
         return ShadowPage(found, summary, at, self._find_age(at))
-
-    def describe_page(
-        self, page: ShadowPage, cursor: str | None = None, *, with_contents: bool = True
-    ) -> dict[str, JSON]:
-        """Return a page as the admin API answers it. `cursor`: of the following page.
-
-        Without contents, differences and their paths are left out, and the cause of a reason
-        stands in its place.
-        """
-        summary = page.summary
-        mode = self._pair.mode
-        return {
-            "route": self._pair.new,
-            "live": self._pair.live,
-            "mode": None if mode is None else mode.value,
-            "items": [describe_shadowed(one, with_contents=with_contents) for one in page.events],
-            "summary": dict(summary.as_json()),
-            "examples": {result.value: one.event_id for result, one in summary.examples.items()},
-            "paths": dict(summary.paths) if with_contents else {},
-            "next": cursor,
-            "complete": page.before is None,
-            "looked_until": iso(page.looked_until),
-        }
 
     def _find_age(self, number: int | None) -> float | None:
         from bridge.store.queries.route_deliveries import find_received_at
@@ -198,14 +154,6 @@ class ShadowComparison:
         if dead is not None and not all(one.is_dead for one in before):
             return ShadowedEvent(event.id, ShadowResult.DEAD, diff, dead.reason)
         return ShadowedEvent(event.id, _find_result({one.change for one in found}), diff)
-
-
-def describe_shadowed(one: ShadowedEvent, *, with_contents: bool) -> dict[str, JSON]:
-    """Return the comparison of an event, without its contents if they may not be seen."""
-    if with_contents:
-        return one.as_json()
-    label = None if one.reason is None else find_cause(one.reason, DeadKind.OURS).label
-    return one.as_json() | {"diff": None, "reason": label}
 
 
 def _find_result(kinds: set[PlanChange]) -> ShadowResult:

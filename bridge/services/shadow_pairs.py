@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from bridge.core.errors import InvalidRequest
@@ -13,6 +14,17 @@ if TYPE_CHECKING:
     from bridge.routing.model import Config
 
 DEFAULT_DAYS: Final = 7
+
+
+class ShadowResult(StrEnum):
+    """How the deliveries of an event through the two routes compare."""
+
+    SAME = "same"
+    DIFFERS = "differs"  #: other inputs, another flow or another key
+    ONLY_NEW = "only_new"  #: only the shadow route has one
+    ONLY_OLD = "only_old"  #: only the other route has one
+    DEAD = "dead"  #: the shadow route's planning failed
+    SKIPPED = "skipped"  #: it cannot be decrypted
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import orjson
-
 from bridge.core.errors import NotFound
-from bridge.core.json_differences import Difference
 from bridge.core.model import JSON, Event
 from bridge.core.operations import NOW, THEN
 from bridge.ingest.plan_comparison import compare_event
@@ -32,7 +29,6 @@ NOT_USED_YET: Final = (
     "no configuration was used yet, so there is none to compare with: start `flowbridge serve`, or"
     " pass --against FILE"
 )
-MAX_VALUE_CHARS: Final = 10_000  # of the JSON of a value in a difference
 #: What makes a test fail: the word, and the counts of the summary of which none may be above 0.
 FAIL_COUNTS: Final[Mapping[str, tuple[str, ...]]] = {
     "changed": ("changed", "new", "lost", "dead"),
@@ -52,6 +48,7 @@ class RouteTally:
     `starts_less`: deliveries that were sent, and would not be sent any more.
     """
 
+    route: str
     same: int = 0
     starts_less: int = 0
     changes: Counter[PlanChange] = field(default_factory=Counter)
@@ -61,17 +58,6 @@ class RouteTally:
     def changed(self) -> int:
         """The number of changes that are neither new, lost nor dead."""
         return sum(count for change, count in self.changes.items() if change not in _COUNTED_ALONE)
-
-    def as_json(self, route: str) -> dict[str, JSON]:
-        """Return the counts, and the first change with its reason, both null where none changed."""
-        return {
-            "route": route,
-            "same": self.same,
-            "changed": self.changed,
-            **{one.value: self.changes[one] for one in PlanChange if one in _COUNTED_ALONE},
-            "example": None if self.example is None else change_json(self.example),
-            "reason": None if self.example is None else self.example.reason,
-        }
 
 
 @dataclass(slots=True)
@@ -88,9 +74,9 @@ class TrafficSummary:
         if found.incomparable is not None:
             self.skipped[found.incomparable] += 1
         for route in found.same:
-            self.routes.setdefault(route, RouteTally()).same += 1
+            self.routes.setdefault(route, RouteTally(route)).same += 1
         for one in found.changes:
-            tally = self.routes.setdefault(one.route, RouteTally())
+            tally = self.routes.setdefault(one.route, RouteTally(one.route))
             tally.changes[one.change] += 1
             tally.example = tally.example or one
             tally.starts_less += one.starts_less
@@ -100,37 +86,20 @@ class TrafficSummary:
         """The number of deliveries that were sent, and would not be sent any more."""
         return sum(one.starts_less for one in self.routes.values())
 
-    def count(self, change: PlanChange) -> int:
-        """Return how many deliveries have this change."""
-        return sum(one.changes[change] for one in self.routes.values())
+    @property
+    def same(self) -> int:
+        """The number of deliveries that are the same."""
+        return sum(tally.same for tally in self.routes.values())
 
-    def as_json(self) -> dict[str, int]:
-        """Return the counts in the shape of `test --json`. `skipped` are events, the others
-        deliveries.
-        """
-        return {
-            "same": sum(one.same for one in self.routes.values()),
-            "changed": sum(one.changed for one in self.routes.values()),
-            **{
-                change.value: self.count(change)
-                for change in PlanChange
-                if change in _COUNTED_ALONE
-            },
-            "skipped": self.skipped.total(),
-        }
+    @property
+    def changed(self) -> int:
+        """The number of changes that are neither new, lost nor dead."""
+        return sum(tally.changed for tally in self.routes.values())
 
-    def report_json(self) -> dict[str, JSON]:
-        """Return all that `test` prints for people: the counts, by route too, changed ones first.
-
-        `skipped` counts events by reason.
-        """
-        rows = sorted(self.routes.items(), key=lambda pair: not pair[1].changes)
-        return {
-            "events": self.events,
-            "summary": dict(self.as_json()),
-            "routes": [one.as_json(route) for route, one in rows],
-            "skipped": {reason.value: count for reason, count in self.skipped.most_common()},
-        }
+    @property
+    def changes(self) -> Counter[PlanChange]:
+        """The number of deliveries by their change."""
+        return sum((tally.changes for tally in self.routes.values()), Counter())
 
 
 def does_fail(counts: Mapping[str, JSON], fail_on: str) -> bool:
@@ -196,37 +165,3 @@ def summarize(found: Iterable[EventComparison]) -> TrafficSummary:
     for one in found:
         summary.add(one)
     return summary
-
-
-def change_json(one: RouteChange) -> dict[str, JSON]:
-    """Return a change in the shape of `test --json`. A long value is replaced by its length."""
-    return {
-        "event_id": one.event_id,
-        "route": one.route,
-        "change": one.change.value,
-        "diff": differences_json(one.diff, one.reason),
-    }
-
-
-def differences_json(diff: Iterable[Difference], reason: str | None) -> JSON:
-    """Return differences as JSON, with the reason as the last one if they lack it."""
-    found = list(diff)
-    if reason is not None and all(each.path != "/reason" for each in found):
-        found.append(Difference("add", "/reason", None, reason))
-    return [
-        {
-            "op": each.op,
-            "path": each.path,
-            "before": _shorten(each.before),
-            "after": _shorten(each.after),
-        }
-        for each in found
-    ]
-
-
-def _shorten(value: JSON) -> JSON:
-    try:
-        size = len(orjson.dumps(value).decode())
-    except TypeError:
-        return "(nested too deep, or not valid Unicode: left out)"
-    return value if size <= MAX_VALUE_CHARS else f"({size:,} characters of JSON: left out)"

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 from bridge.core import trends
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON
-from bridge.core.times import iso, write_time
+from bridge.core.times import write_time
 from bridge.core.trends import TRENDS, Series, Trend, TrendKind
+from bridge.services.records.report_records import TREND_POINT
 
 if TYPE_CHECKING:
     from bridge.store.db.database import Database
@@ -54,31 +55,20 @@ class TrendPoints:
         """Whether any point has a value other than 0."""
         return any(point.value for point in self.points)
 
-    def as_json(self) -> dict[str, JSON]:
-        """Return the points for programs; every key is always present."""
-        return {
-            "step": self.step,
-            "first_at": iso(self.first_at),
-            "items": self.list_points(),
-        }
-
     def list_points(self) -> list[dict[str, JSON]]:
         """Return each point for programs."""
-        return [self._write_point(point) for point in self.points]
-
-    def _write_point(self, point: TrendPoint) -> dict[str, JSON]:
-        return {
-            "name": self.trend.name,
-            "at": iso(point.at),
-            "step": self.step,
-            "value": point.value,
-            "p50": point.p50,
-            "p99": point.p99,
-            "series": [
-                {"labels": dict(zip(self.trend.labels, labels, strict=False)), "value": value}
-                for labels, value in rank_series(point.series)
-            ],
-        }
+        return [
+            TREND_POINT.write(
+                point,
+                name=self.trend.name,
+                step=self.step,
+                series=[
+                    (dict(zip(self.trend.labels, labels, strict=False)), value)
+                    for labels, value in rank_series(point.series)
+                ],
+            )
+            for point in self.points
+        ]
 
 
 def read_trends(

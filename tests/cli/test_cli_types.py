@@ -13,7 +13,8 @@ from records import NOW, make_event
 
 from bridge.core.errors import CompileError, NotFound
 from bridge.routing.schemas.validator import compile_schema
-from bridge.services.event_types import infer_schema, list_types, type_json, types_json
+from bridge.services.event_types import infer_schema, list_types
+from bridge.services.records.report_records import EVENT_TYPE, EVENT_TYPES, INFERRED_SCHEMA
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
 from bridge.store.inbound import events
@@ -111,14 +112,14 @@ def test_a_search_that_takes_long_ends_and_says_how_far_it_looked(database: Data
     assert ([one.count for one in some.rows], some.read_until) == ([2], NOW + 58)
     first = infer_schema(database, sources, "github", "issues", seconds=0)
     assert (first.count, first.read_until) == (1, NOW + 59)
-    assert first.as_json()["complete"] is False
+    assert INFERRED_SCHEMA.write(first)["complete"] is False
     whole = infer_schema(database, sources, "github", "issues", seconds=60)
     assert (whole.count, whole.read_until) == (60, None)
     with pytest.raises(NotFound, match="within the time limit, no event of github has the type"):
         infer_schema(database, sources, "github", "push", seconds=0)
     found = list_types(database, seconds=0)
-    assert types_json(found) == {
-        "items": [type_json(one) for one in found.rows],
+    assert EVENT_TYPES.write(found) == {
+        "items": [EVENT_TYPE.write(one) for one in found.rows],
         "complete": True,
         "looked_until": None,
     }

@@ -17,6 +17,7 @@ from bridge.config.loader import load
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import DeadKind, Status
 from bridge.ingest.receive import replan
+from bridge.services.records.comparison_records import SHADOW_SUMMARY
 from bridge.services.shadow_comparison import ShadowComparison, ShadowPage
 from bridge.services.shadow_pairs import ShadowPair, find_old_route
 from bridge.store.db.database import Database
@@ -73,7 +74,7 @@ def test_the_differences_and_the_reason_are_given(database: Database, tmp_path: 
     made = add_comparable(database, tmp_path)
     [page] = read_pages(database)
     summary = page.summary
-    assert summary.as_json() == {
+    assert SHADOW_SUMMARY.write(summary) == {
         "same": 1, "differs": 1, "only_new": 1, "only_old": 1, "dead": 1, "skipped": 0,
     }  # fmt: skip
     assert summary.paths == {"inputs/n": 1}

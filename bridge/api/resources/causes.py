@@ -8,8 +8,8 @@ from bridge.api.context import Answer, ApiContext, ApiRequest
 from bridge.api.endpoint import Endpoint
 from bridge.api.parameters import filter_parameters
 from bridge.api.selection import read_filters
-from bridge.core.times import iso
-from bridge.services.dead_causes import group_by_cause
+from bridge.services.dead_causes import CauseReport, group_by_cause
+from bridge.services.records.report_records import CAUSES
 
 CAUSE_FILTERS: Final = tuple(
     parameter
@@ -21,13 +21,8 @@ CAUSE_FILTERS: Final = tuple(
 def list_causes(context: ApiContext, request: ApiRequest) -> Answer:
     """Return the causes of dead deliveries, the most frequent first."""
     filters = read_filters(context, request)
-    if context.store is None:
-        return {"items": [], "read_until": None}
-    report = group_by_cause(context.store, filters)
-    return {
-        "items": [cause.as_json() for cause in report.groups],
-        "read_until": iso(report.read_until),
-    }
+    store = context.store
+    return CAUSES.write(CauseReport(()) if store is None else group_by_cause(store, filters))
 
 
 ENDPOINTS: Final = (

@@ -9,12 +9,12 @@ import orjson
 from bridge.api.bodies import CONFIG_FILES, RequestBody, body_schema
 from bridge.api.context import Answer, ApiContext, ApiRequest
 from bridge.api.endpoint import Endpoint
-from bridge.api.problems import ApiProblem, BodyError, invalid_body, report_busy
+from bridge.api.problems import ApiProblem, body_error, invalid_body, report_busy
 from bridge.api.selection import look_up
 from bridge.core.model import JSON
 from bridge.core.scopes import Scope
-from bridge.core.times import iso
 from bridge.services.config_views import compare_configs, mask_config
+from bridge.services.records.config_records import CONFIG, CONFIG_DETAILS, CONFIG_DIFF
 from bridge.services.trials.runner import TrialFailed, TrialTooLarge
 from bridge.services.trials.text_check import check_text
 from bridge.store.queries.configs import StoredConfig, find_config_by_prefix, list_configs
@@ -33,7 +33,10 @@ def list_stored_configs(context: ApiContext, _request: ApiRequest) -> Answer:
     configs = list_configs(context.database, MAX_LISTED_CONFIGS + 1)
     present = context.config().hash
     return {
-        "items": [_summarize(config, present) for config in configs[:MAX_LISTED_CONFIGS]],
+        "items": [
+            CONFIG.write(config, current=config.hash == present)
+            for config in configs[:MAX_LISTED_CONFIGS]
+        ],
         "complete": len(configs) <= MAX_LISTED_CONFIGS,
     }
 
@@ -48,14 +51,14 @@ def check_config(context: ApiContext, request: ApiRequest) -> Answer:
     size = len(text) + sum(map(len, files.values()))
     if size > MAX_CONFIG_CHARS:
         detail = f"all files have {size} characters; allowed are at most {MAX_CONFIG_CHARS}"
-        raise ApiProblem("invalid_body", detail, errors=[BodyError("/text", detail)])
+        raise ApiProblem("invalid_body", detail, errors=[body_error("/text", detail)])
     with context.hold_lock(CHECK_LOCK) as is_held:
         if not is_held:
             raise report_busy("another configuration is being checked")
         try:
             return check_text(text, files, context.settings.timings.playground_seconds)
         except TrialTooLarge as error:
-            raise invalid_body([BodyError("/text", str(error))]) from None
+            raise invalid_body([body_error("/text", str(error))]) from None
         except TrialFailed as error:
             raise report_busy(str(error)) from None
 
@@ -63,10 +66,12 @@ def check_config(context: ApiContext, request: ApiRequest) -> Answer:
 def show_config(context: ApiContext, request: ApiRequest) -> Answer:
     """Return one configuration before `${env:…}` is filled, with its schemas."""
     config, document = _find(context, request.ids["hash"])
-    return _summarize(config, context.config().hash) | {
-        "config": mask_config(document["config"]),
-        "schemas": document["schemas"],
-    }
+    return CONFIG_DETAILS.write(
+        config,
+        current=config.hash == context.config().hash,
+        config=mask_config(document["config"]),
+        schemas=document["schemas"],
+    )
 
 
 def compare_stored_configs(context: ApiContext, request: ApiRequest) -> Answer:
@@ -74,22 +79,13 @@ def compare_stored_configs(context: ApiContext, request: ApiRequest) -> Answer:
     before, old = _find(context, request.ids["a"])
     after, new = _find(context, request.ids["b"])
     changes, is_complete = compare_configs(_make_comparable(old), _make_comparable(new))
-    return {
-        "before": before.hash,
-        "after": after.hash,
-        "items": [change.as_json() for change in changes],
-        "complete": is_complete,
-    }
+    return CONFIG_DIFF.write(changes, before=before.hash, after=after.hash, complete=is_complete)
 
 
 def _make_comparable(document: dict[str, Any]) -> dict[str, JSON]:
     # A path begins with a key of routes.yaml, or with `(schemas)` and the name of a file.
     schemas: dict[str, JSON] = {"(schemas)": document["schemas"]} if document["schemas"] else {}
     return mask_config(document["config"]) | schemas
-
-
-def _summarize(config: StoredConfig, present: str) -> dict[str, JSON]:
-    return {"hash": config.hash, "seen_at": iso(config.seen_at), "current": config.hash == present}
 
 
 def _find(context: ApiContext, text: str) -> tuple[StoredConfig, dict[str, Any]]:

@@ -9,7 +9,8 @@ from bridge.api.endpoint import Endpoint
 from bridge.api.parameters import BEFORE, Parameter
 from bridge.api.selection import read_page_request
 from bridge.services.filter_values import parse_excerpt
-from bridge.services.record_search import FoundRecord, search_records
+from bridge.services.record_search import search_records
+from bridge.services.records.report_records import FOUND
 
 QUERY: Final = Parameter(
     name="q",
@@ -28,7 +29,7 @@ def find(context: ApiContext, request: ApiRequest) -> Answer:
         read_page_request(context, "find", request),
         in_bodies=request.with_contents,
     )
-    return page.as_json(FoundRecord.as_json)
+    return page.as_json(FOUND.write)
 
 
 ENDPOINTS: Final = (

@@ -17,7 +17,7 @@ from bridge.api.context import API_PATH, Answer, ApiContext, ApiRequest, StatusA
 from bridge.api.endpoint import Endpoint, ListAnswer, OpenedList
 from bridge.api.parameters import BEFORE, LIMIT, OPERATION_FILTERS, OUTCOME, SINCE, UNFINISHED
 from bridge.api.platform_calls import hurry, wait_for_platform
-from bridge.api.problems import ApiProblem, BodyError, invalid_body, to_pointer
+from bridge.api.problems import ApiProblem, body_error, invalid_body, to_pointer
 from bridge.api.selection import look_up, make_filters, read_body_filters
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON
@@ -293,26 +293,26 @@ def _check_request(
     ids = body.get("ids", ())
     filters = body.get("filters")
     if ids and filters is not None:
-        raise invalid_body([BodyError("/filters", "pass `ids` or `filters`, not both")])
+        raise invalid_body([body_error("/filters", "pass `ids` or `filters`, not both")])
     if not ids and not filters:
-        raise invalid_body([BodyError("/filters", "pass `ids`, or select by a filter")])
+        raise invalid_body([body_error("/filters", "pass `ids`, or select by a filter")])
     if ids and "limit" in body:
-        raise invalid_body([BodyError("/limit", "pass `ids` or `limit`, not both")])
+        raise invalid_body([body_error("/limit", "pass `ids` or `limit`, not both")])
     if filters is not None and command.filters == ():
-        raise invalid_body([BodyError("/filters", f"`{command.name}` takes `ids` only")])
+        raise invalid_body([body_error("/filters", f"`{command.name}` takes `ids` only")])
     try:
         check_options(command, how, len(ids))
     except OptionError as error:
         raise _wrong_option(error) from None
     if body["mode"] == "do" and filters is not None and "expect" not in body:
         raise invalid_body(
-            [BodyError("/expect", "it is missing: the number of items that a dry run counted")]
+            [body_error("/expect", "it is missing: the number of items that a dry run counted")]
         )
 
 
 def _wrong_option(error: OptionError) -> ApiProblem:
     place = to_pointer("how", error.option)
-    return invalid_body([BodyError(place, str(error), None, error.allowed)])
+    return invalid_body([body_error(place, str(error), None, error.allowed)])
 
 
 def _read_filters(
@@ -329,7 +329,7 @@ def _read_filters(
     values = read_body_filters(request, filters, known, command.name)
     if command.items is ItemKind.DELIVERIES and filters.get("status") == NONE:
         detail = f"{NONE!r} selects events without deliveries"
-        raise invalid_body([BodyError("/filters/status", detail)])
+        raise invalid_body([body_error("/filters/status", detail)])
     return values
 
 
@@ -373,7 +373,7 @@ def _select(
         raise _wrong_option(error) from None
     except InvalidRequest as error:
         pointer = "/ids" if "ids" in body else "/filters"
-        raise invalid_body([BodyError(pointer, str(error))]) from None
+        raise invalid_body([body_error(pointer, str(error))]) from None
 
 
 def _keep(platform: Platform) -> Platform:
@@ -387,7 +387,7 @@ def _check_run(request: ApiRequest, items: OperationSelection) -> None:
         return
     shown = OPERATION_COUNT.write(items, with_contents=request.with_contents)
     detail = str(shown["problems"][0]["problem"] or "it cannot be the run of the delivery")
-    raise ApiProblem("invalid_body", detail, errors=[BodyError("/how/run_id", detail)])
+    raise ApiProblem("invalid_body", detail, errors=[body_error("/how/run_id", detail)])
 
 
 def _check_count(body: Mapping[str, Any], count: int) -> None:
@@ -395,7 +395,7 @@ def _check_count(body: Mapping[str, Any], count: int) -> None:
     if expected is not None and expected != count:
         detail = f"it was {int(expected)}, but {count} match now"
         raise ApiProblem(
-            "count_changed", detail, errors=[BodyError("/expect", detail, None, [str(count)])]
+            "count_changed", detail, errors=[body_error("/expect", detail, None, [str(count)])]
         )
 
 

@@ -11,13 +11,14 @@ import orjson
 from bridge.api.context import Answer, ApiContext, ApiRequest
 from bridge.api.endpoint import Endpoint
 from bridge.api.parameters import BEFORE, LIMIT, SINCE, SOURCE, TIME_DOC, UNTIL
-from bridge.api.problems import ApiProblem, ParameterError
+from bridge.api.problems import ApiProblem, parameter_error
 from bridge.api.selection import find_name, read_page_request
 from bridge.core.errors import InvalidRequest, UnknownName
 from bridge.core.model import JSON
 from bridge.core.status import Overview
 from bridge.routing.model import Config
 from bridge.services.config_views import mask_config
+from bridge.services.records.comparison_records import SHADOW_PAGE
 from bridge.services.records.status_records import ROUTE, ROUTE_DETAILS
 from bridge.services.shadow_comparison import ShadowComparison
 from bridge.services.shadow_pairs import ShadowPair, default_since, pair_routes
@@ -96,8 +97,13 @@ def compare_shadow(context: ApiContext, request: ApiRequest) -> Answer:
     wanted = read_page_request(context, f"shadow of {pair.new}", request)
     comparison = ShadowComparison(context.database, pair)
     page = comparison.read_page(filters, wanted.before, limit=wanted.limit)
-    return comparison.describe_page(
-        page, wanted.make_cursor(page.before), with_contents=request.with_contents
+    return SHADOW_PAGE.write(
+        page,
+        route=pair.new,
+        live=pair.live,
+        mode=pair.mode,
+        next=wanted.make_cursor(page.before),
+        with_contents=request.with_contents,
     )
 
 
@@ -112,10 +118,10 @@ def _pair_routes(context: ApiContext, request: ApiRequest) -> ShadowPair:
         pair = pair_routes(context.config(), new, request.values["live"])
         context.check_names(route=pair.live)
     except UnknownName as error:
-        wrong = ParameterError("live", str(error), error.near, error.allowed)
+        wrong = parameter_error("live", str(error), error.near, error.allowed)
         raise ApiProblem("invalid_parameter", str(error), errors=[wrong]) from None
     except InvalidRequest as error:
-        wrong = ParameterError("live", str(error))
+        wrong = parameter_error("live", str(error))
         raise ApiProblem("invalid_parameter", str(error), errors=[wrong]) from None
     return pair
 

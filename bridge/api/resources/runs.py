@@ -15,11 +15,12 @@ from bridge.api.selection import check_known_names
 from bridge.core.audit import AuditAction
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON, Delivery
+from bridge.core.outcomes import RunReport
 from bridge.core.scopes import Scope
-from bridge.core.times import iso
+from bridge.delivery.platforms.model import ListedRun
 from bridge.services import platform_names, platform_queries
 from bridge.services.audit import record_done
-from bridge.services.records.flow_records import RUN_REPORT
+from bridge.services.records.flow_records import RUN, RUN_REPORT
 from bridge.services.run_owners import describe_owned_runs
 from bridge.services.runs_by_hand import Record, end_run, start_flow
 from bridge.store.queries.runs_in_flight import list_runs_in_flight
@@ -66,19 +67,14 @@ def _list_in_flight(context: ApiContext, request: ApiRequest) -> Answer:
 
 
 def _describe_in_flight(delivery: Delivery) -> dict[str, JSON]:
-    return {
-        "platform": delivery.platform,
-        "saved_item_id": delivery.saved_item_id,
-        "run_id": delivery.run_id,
-        "run_state": delivery.run_state,
-        "raw_state": None,
-        "outputs": None,
-        "created_at": iso(delivery.delivered_at),
-        "finished_at": None,
-        "delivery_id": delivery.id,
-        "event_id": delivery.event_id,
-        "route": delivery.route,
-    }
+    report = RunReport(state=delivery.run_state, created_at=delivery.delivered_at)
+    return RUN.write(
+        ListedRun(id=str(delivery.run_id), saved_item_id=delivery.saved_item_id, report=report),
+        platform=delivery.platform,
+        delivery_id=delivery.id,
+        event_id=delivery.event_id,
+        route=delivery.route,
+    )
 
 
 def start_run(context: ApiContext, request: ApiRequest) -> Answer:

@@ -16,10 +16,10 @@ from bridge.core.audit import AuditAction
 from bridge.core.model import JSON
 from bridge.core.scopes import Scope
 from bridge.core.status import SourceStatus
-from bridge.core.times import iso
 from bridge.providers.model import SecretDelivery
 from bridge.services.audit import new_entry
 from bridge.services.bridge_checks.secret_use import SecretUse, list_secret_use
+from bridge.services.records.bridge_records import LEARNING
 from bridge.services.records.status_records import SOURCE
 from bridge.services.rejects import complete_config
 from bridge.store.inbound import learned_secrets
@@ -91,13 +91,13 @@ def allow_learning(context: ApiContext, request: ApiRequest) -> Answer:
 def _describe_learning(context: ApiContext, name: str, delivery: SecretDelivery) -> dict[str, JSON]:
     learning = learned_secrets.find(context.database, name)
     is_open = learning.until is not None and learning.until > time.time()
-    return {
-        "source": name,
-        "path": f"/hooks/{name}",
-        "until": iso(learning.until) if is_open else None,
-        "learned_at": iso(learning.learned_at),
-        "ask": delivery.ask,
-    }
+    return LEARNING.write(
+        learning,
+        source=name,
+        path=f"/hooks/{name}",
+        until=learning.until if is_open else None,
+        ask=delivery.ask,
+    )
 
 
 def _find_delivery(context: ApiContext, request: ApiRequest) -> SecretDelivery:

@@ -21,6 +21,7 @@ from bridge.api.selection import read_filters
 from bridge.core.model import JSON
 from bridge.core.scopes import Scope
 from bridge.services.exports import ExportedSubmission, SubmissionItems
+from bridge.services.records.submission_records import SUBMISSION
 from bridge.store.queries.filters import Filters
 
 
@@ -61,7 +62,7 @@ def list_submissions(context: ApiContext, request: ApiRequest) -> OpenedList[Exp
 
 
 def _describe(submissions: Sequence[ExportedSubmission]) -> list[JSON]:
-    return [submission.as_json() for submission in submissions]
+    return [SUBMISSION.write(submission) for submission in submissions]
 
 
 ENDPOINTS: Final = (

@@ -11,11 +11,10 @@ from bridge.api.endpoint import Endpoint
 from bridge.api.parameters import AFTER, IN_FLIGHT, WAIT, filter_parameters
 from bridge.api.selection import read_filters, wrong_cursor
 from bridge.core.model import JSON, Delivery, Event
-from bridge.core.times import iso
 from bridge.services.change_tail import decode_tail_cursor, read_tail, start_tail
 from bridge.services.lists import WrongCursor
 from bridge.services.records.delivery_records import DELIVERY
-from bridge.services.records.event_records import EVENT
+from bridge.services.records.event_records import CHANGE, EVENT
 from bridge.store.inbound import events
 from bridge.store.queries.events import LISTED_DELIVERIES
 
@@ -59,15 +58,11 @@ def _describe(
     change: Event | Delivery, planned: Sequence[Delivery], *, with_contents: bool
 ) -> dict[str, JSON]:
     """Return a change. `planned`: the deliveries of an event."""
-    event, delivery = (change, None) if isinstance(change, Event) else (None, change)
-    return {
-        "kind": "event" if event else "delivery",
-        "at": iso(event.received_at if event else time.time()),
-        "event": EVENT.write(event, deliveries=planned, with_contents=with_contents)
-        if event
-        else None,
-        "delivery": DELIVERY.write(delivery, with_contents=with_contents) if delivery else None,
-    }
+    if isinstance(change, Event):
+        event = EVENT.write(change, deliveries=planned, with_contents=with_contents)
+        return CHANGE.write(change, kind="event", at=change.received_at, event=event, delivery=None)
+    delivery = DELIVERY.write(change, with_contents=with_contents)
+    return CHANGE.write(change, kind="delivery", at=time.time(), event=None, delivery=delivery)
 
 
 ENDPOINTS: Final = (

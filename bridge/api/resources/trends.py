@@ -9,6 +9,7 @@ from bridge.api.context import Answer, ApiContext, ApiRequest
 from bridge.api.endpoint import Endpoint
 from bridge.api.parameters import LABELS, TREND_PARAMETERS
 from bridge.api.selection import check_known_names
+from bridge.services.records.report_records import TREND_PAGE
 from bridge.services.trends import TrendPoints, read_trends
 
 
@@ -17,7 +18,7 @@ def list_trend(context: ApiContext, request: ApiRequest) -> Answer:
     trend = read_trend(context, request)
     if not trend.has_numbers:
         check_known_names(context, request)
-    return trend.as_json()
+    return TREND_PAGE.write(trend)
 
 
 def read_trend(context: ApiContext, request: ApiRequest) -> TrendPoints:

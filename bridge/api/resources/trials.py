@@ -8,12 +8,13 @@ from bridge.api.bodies import CONFIG_FILES, RequestBody, body_schema, filters_sc
 from bridge.api.context import API_PATH, Answer, ApiContext, ApiRequest, StatusAnswer
 from bridge.api.endpoint import Endpoint
 from bridge.api.parameters import OPERATION_FILTERS
-from bridge.api.problems import ApiProblem, BodyError, invalid_body, report_busy
+from bridge.api.problems import ApiProblem, body_error, invalid_body, report_busy
 from bridge.api.selection import look_up, make_filters, read_body_filters
 from bridge.core.errors import DecryptionError, InvalidRequest, KeyMissing
 from bridge.core.operations import NOW, THEN
 from bridge.core.scopes import Scope
 from bridge.services.operation_selection import limit_search
+from bridge.services.records.config_records import TRIAL
 from bridge.services.records.json_schema import Schema, word
 from bridge.services.selection import select_named_events
 from bridge.services.trials import background
@@ -80,7 +81,7 @@ def begin_trial(context: ApiContext, request: ApiRequest) -> Answer:
     except TrialBusy as error:
         raise report_busy(str(error), BUSY_SECONDS) from None
     location = {"Location": f"{API_PATH}/trials/{record.id}"}
-    return StatusAnswer(record.as_json(), 202, location)
+    return StatusAnswer(TRIAL.write(record), 202, location)
 
 
 def show_trial(context: ApiContext, request: ApiRequest) -> Answer:
@@ -91,7 +92,7 @@ def show_trial(context: ApiContext, request: ApiRequest) -> Answer:
         )
     except (DecryptionError, KeyMissing):
         raise ApiProblem("not_found", "the result of this trial cannot be decrypted") from None
-    return trial.as_json()
+    return TRIAL.write(trial)
 
 
 def _check_request(body: Any) -> None:
@@ -102,10 +103,10 @@ def _check_request(body: Any) -> None:
         ("against", "against_text", "pass `against` or `against_text`, not both"),
     )
     errors = [
-        BodyError(f"/{other}", detail) for key, other, detail in pairs if {key, other} <= {*body}
+        body_error(f"/{other}", detail) for key, other, detail in pairs if {key, other} <= {*body}
     ]
     if "against_files" in body and "against_text" not in body:
-        errors.append(BodyError("/against_files", "these are the files of `against_text`"))
+        errors.append(body_error("/against_files", "these are the files of `against_text`"))
     if errors:
         raise invalid_body(errors)
 
@@ -117,9 +118,9 @@ def _select(context: ApiContext, request: ApiRequest) -> TrialEvents:
         try:
             named = select_named_events(context.database, body["ids"], check)
         except InvalidRequest as error:
-            raise invalid_body([BodyError("/ids", str(error))]) from None
+            raise invalid_body([body_error("/ids", str(error))]) from None
         if named.problems:
-            errors = [BodyError("/ids", problem) for problem in named.problems.values()]
+            errors = [body_error("/ids", problem) for problem in named.problems.values()]
             raise invalid_body(errors)
         return TrialEvents(named.ids)
     values = read_body_filters(request, body.get("filters", {}), OPERATION_FILTERS, "trials")
@@ -127,7 +128,7 @@ def _select(context: ApiContext, request: ApiRequest) -> TrialEvents:
     try:
         return select_trial_events(context.database, filters, body.get("limit", 0))
     except InvalidRequest as error:
-        raise invalid_body([BodyError("/filters", str(error))]) from None
+        raise invalid_body([body_error("/filters", str(error))]) from None
 
 
 ENDPOINTS: Final = (

@@ -11,7 +11,7 @@ from bridge.api.bodies import RequestBody, body_schema, text
 from bridge.api.context import Answer, ApiContext, ApiRequest
 from bridge.api.endpoint import Endpoint
 from bridge.api.parameters import SOURCE
-from bridge.api.problems import BodyError, invalid_body, report_busy
+from bridge.api.problems import body_error, invalid_body, report_busy
 from bridge.api.selection import check_known_names, look_up
 from bridge.core.errors import UnknownName
 from bridge.core.scopes import Scope
@@ -19,6 +19,7 @@ from bridge.routing.schemas.drift import compare_schemas
 from bridge.routing.schemas.inference import MAX_SCHEMA_DEPTH
 from bridge.services import event_types
 from bridge.services.event_types import InferredSchema
+from bridge.services.records.report_records import EVENT_TYPES, INFERRED_SCHEMA, SCHEMA_DRIFT
 
 TURN_NAME: Final = "types"  # of the lock for one search at once
 NAMED_SOURCE: Final = replace(SOURCE, doc="The source of the events.", is_required=True)
@@ -45,13 +46,13 @@ def list_types(context: ApiContext, request: ApiRequest) -> Answer:
     source = request.values["source"]
     with _take_turn(context) as seconds:
         types = event_types.list_types(context.store, source, seconds=seconds)
-    return event_types.types_json(types)
+    return EVENT_TYPES.write(types)
 
 
 def show_schema(context: ApiContext, request: ApiRequest) -> Answer:
     """Return the schema of the bodies of a type, as `types --schema`."""
     check_known_names(context, request)
-    return _infer(context, request.values["source"], request.values["type"]).as_json()
+    return INFERRED_SCHEMA.write(_infer(context, request.values["source"], request.values["type"]))
 
 
 def compare_schema(context: ApiContext, request: ApiRequest) -> Answer:
@@ -60,12 +61,10 @@ def compare_schema(context: ApiContext, request: ApiRequest) -> Answer:
     try:
         context.check_names(source=body["source"])
     except UnknownName as error:
-        raise invalid_body([BodyError("/source", str(error), error.near, error.allowed)]) from None
+        raise invalid_body([body_error("/source", str(error), error.near, error.allowed)]) from None
     now = _infer(context, body["source"], body["type"])
     changes = compare_schemas(body["schema"], now.schema)
-    shape = now.as_json()
-    del shape["schema"]
-    return {"items": [change.as_json() for change in changes], **shape}
+    return SCHEMA_DRIFT.write(now, items=changes)
 
 
 def _infer(context: ApiContext, source: str, type_: str) -> InferredSchema:

@@ -25,9 +25,7 @@ from bridge.cli.agents.tool_schemas import (
 )
 from bridge.core.model import JSON
 from bridge.core.scopes import Scope
-from bridge.web.admin.authoring_schemas import AUTHORING_SCHEMAS
 from bridge.web.admin.endpoints import ENDPOINTS
-from bridge.web.admin.resource_schemas import RESOURCE_SCHEMAS
 from bridge.web.admin.schemas import SCHEMAS
 
 LESS: Final = "A smaller `limit` shows more of each."
@@ -35,7 +33,6 @@ ONE_DELIVERY: Final = "show_delivery returns one delivery with more of each text
 WHOLE_EVENT: Final = f"read_event_body returns the whole body in parts. {ONE_DELIVERY}"
 #: What only people who run commands need: ", as `flowbridge status --json`".
 _AS_COMMAND: Final = re.compile(r", as `[^`]*`")
-_SCHEMAS: Final = {**SCHEMAS, **RESOURCE_SCHEMAS, **AUTHORING_SCHEMAS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +184,7 @@ def find_endpoint(method: str, path: str) -> Endpoint:
 
 
 def _is_list(endpoint: Endpoint) -> bool:
-    return ITEMS in _SCHEMAS[endpoint.schema or ""].get("properties", ())
+    return ITEMS in SCHEMAS[endpoint.schema or ""].get("properties", ())
 
 
 def _read(

@@ -8,7 +8,7 @@ from typing import Any, Final
 from bridge.api.bodies import find_errors
 from bridge.api.endpoint import Endpoint
 from bridge.api.parameters import BEFORE, LIMIT, SCREEN, Parameter
-from bridge.api.problems import BodyError
+from bridge.api.problems import InvalidValue
 from bridge.cli.agents.proposals import RefusedCall
 from bridge.cli.bridge.request_parts import quote_id
 from bridge.cli.bridge.transport import Query
@@ -142,8 +142,8 @@ def _keywords_of(kind: str, schema: Schema) -> Schema:
     return {key: schema[key] for key in _KEYWORDS.get(kind, ()) if key in schema}
 
 
-def _describe_error(one: BodyError) -> str:
-    detail = f"{one.pointer.removeprefix('/') or 'the arguments'}: {one.detail}"
+def _describe_error(one: InvalidValue) -> str:
+    detail = f"{(one.pointer or '').removeprefix('/') or 'the arguments'}: {one.detail}"
     meant = f"did you mean {one.near}?"
     return detail if one.near is None or meant in detail else f"{detail}; {meant}"
 

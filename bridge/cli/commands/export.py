@@ -54,9 +54,11 @@ def export(config: str | None, /, *, limit: int, kind: str, **chosen: Any) -> No
 
 
 def _write_lines(submissions: SubmissionList) -> int:
+    from bridge.services.records.submission_records import SUBMISSION
+
     count = 0
     for one in submissions.read_once():
-        output.json_line(one.as_json())
+        output.json_line(SUBMISSION.write(one))
         count += 1
     return count
 

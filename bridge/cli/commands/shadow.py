@@ -19,8 +19,7 @@ from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 from bridge.routing.model import Mode
 from bridge.services.records.json_record import expect_shape
-from bridge.services.shadow_comparison import ShadowResult
-from bridge.services.shadow_pairs import default_since
+from bridge.services.shadow_pairs import ShadowResult, default_since
 from bridge.services.usable_config import load_present
 
 MAX_TOP_PATHS: Final = 3

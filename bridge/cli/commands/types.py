@@ -135,11 +135,12 @@ def _say_used(found: Any) -> None:
 
 def _print_drift(before: Any, now: Any, file: Path, *, as_json: bool) -> None:
     from bridge.routing.schemas.drift import compare_schemas
+    from bridge.services.records.report_records import SCHEMA_CHANGE
 
     changes = compare_schemas(before, now)
     if as_json:
         for one in changes:
-            output.json_line(one.as_json())
+            output.json_line(SCHEMA_CHANGE.write(one))
     elif not tables.print_table(CHANGE_COLUMNS, map(_row, changes)):
         output.say(f"Nothing is new or gone since {output.clean(file)}.")
 

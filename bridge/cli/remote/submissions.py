@@ -17,8 +17,9 @@ from bridge.cli.remote.server_problems import MAX_ANSWER_BYTES, ServerError
 from bridge.cli.remote.server_url import ServerUrl
 from bridge.core.errors import BridgeError
 from bridge.core.sizes import MIB
-from bridge.services.exports import ExportedSubmission, parse_submission
+from bridge.services.exports import ExportedSubmission
 from bridge.services.records.json_record import UNREADABLE, UnreadableAnswer
+from bridge.services.records.submission_records import SUBMISSION
 from bridge.system.http_client import BrokenAnswer, OpenAnswer
 
 PATH: Final = "/submissions"
@@ -123,4 +124,4 @@ def _parse(line: bytes) -> ExportedSubmission:
         shape = orjson.loads(line)
     except orjson.JSONDecodeError:
         raise UnreadableAnswer(UNREADABLE) from None
-    return parse_submission(shape)
+    return SUBMISSION.parse(shape)

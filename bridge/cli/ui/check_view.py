@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import click
 
@@ -11,8 +11,7 @@ from bridge.cli.bridge.transport import Shape
 from bridge.cli.ui import output
 from bridge.config.problems import WHOLE_FILE
 from bridge.services.config_checks.report import ProjectReport
-
-COUNTS: Final = ("sources", "routes", "flows", "platforms")
+from bridge.services.records.config_records import ENTRY_COUNTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +69,7 @@ def _describe_result(answer: CheckAnswer, problems: list[dict[str, Any]]) -> str
     warnings = len(problems) - errors
     tail = f", {output.number(warnings, 'warning')}" if warnings else ""
     if answer.code == 0 and is_built:
-        counts = ", ".join(output.number(shape[one], one[:-1]) for one in COUNTS)
+        counts = ", ".join(output.number(shape[one], one[:-1]) for one in ENTRY_COUNTS)
         return click.style(f"{name} is valid", fg="green") + f": {counts}{tail}"
     if answer.is_refused:
         is_placed = any(one["file"] is not None for one in problems)

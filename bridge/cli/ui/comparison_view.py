@@ -33,7 +33,7 @@ COLUMNS: Final = (
 def print_summary(report: Mapping[str, Any], which: str) -> None:
     """Print the number of events, and a row for each route.
 
-    `report` has the shape of `TrafficSummary.report_json`. `which`: the events that were compared.
+    `report` has the shape of the record `TRAFFIC`. `which`: the events that were compared.
     """
     if not report["events"]:
         output.say(f"No matching events {which}.")

@@ -28,10 +28,6 @@ class SchemaChange:
     before: JSON = None
     now: JSON = None
 
-    def as_json(self) -> dict[str, JSON]:
-        """Return it in the shape of `types --drift --json`."""
-        return {"path": self.path, "change": self.change, "before": self.before, "now": self.now}
-
 
 def compare_schemas(before: JSON, now: JSON) -> list[SchemaChange]:
     """Return the differences from an earlier schema to the present one, by path.

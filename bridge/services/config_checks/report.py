@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from bridge.core.advice import name_command
 from bridge.core.errors import BridgeError, ConfigProblem, SettingsError
-from bridge.core.model import JSON
 from bridge.core.status import IdleKind
 from bridge.core.times import write_time
 from bridge.routing.idle_routes import describe_idle_routes, find_idle_routes
+from bridge.services.records.config_records import CONFIG_CHECK, ENTRY_COUNTS, PROBLEM
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from bridge.services.config_checks.written_routes import WrittenRoutes
 
 
-PROBLEM_KEYS: Final = ("level", "file", "line", "column", "path", "message", "shown")
 #: The effect of a missing value, by the section that it is missing in.
 MISSING_EFFECTS = {
     "sources": "source {} answers 503 until its secret is set in .env; no restart is needed",
@@ -60,19 +59,16 @@ class ProjectReport:
 
     def as_json(self, name: str) -> dict[str, Any]:
         """Return the report on the file called `name`, in the shape of `check --json`."""
-        problems: list[dict[str, Any]] = [problem_json(one) for one in self.problems]
-        problems += [
-            dict.fromkeys(PROBLEM_KEYS) | {"level": "error", "message": text}
+        others = [
+            dict.fromkeys(PROBLEM.properties) | {"level": "error", "message": text}
             for text in [*self.wrong, *self.unasked]
         ]
-        counts = (
-            count_entries(self.config)
-            if self.config
-            else dict.fromkeys(("sources", "routes", "flows", "platforms"))
+        return CONFIG_CHECK.write(
+            self,
+            config=name,
+            problems=[*(PROBLEM.write(problem) for problem in self.problems), *others],
+            **(count_entries(self.config) if self.config else dict.fromkeys(ENTRY_COUNTS)),
         )
-        config_hash = self.config.hash if self.config else None
-        head = {"config": name, "valid": self.code == 0, "config_hash": config_hash}
-        return head | counts | {"problems": problems, "notes": self.notes}
 
 
 def check_project(
@@ -259,11 +255,6 @@ def _check_database(settings: Settings, report: ProjectReport) -> None:
         )
     elif revision != HEAD:
         report.wrong.append(f"the database has {describe_other_schema(revision)}")
-
-
-def problem_json(problem: ConfigProblem) -> dict[str, JSON]:
-    """Return a problem in the shape of `check --json`."""
-    return {key: getattr(problem, key) for key in PROBLEM_KEYS}
 
 
 def count_entries(config: Config) -> dict[str, int]:

@@ -30,6 +30,7 @@ from bridge.services.records.json_record import (
 )
 
 if TYPE_CHECKING:
+    from bridge.store.inbound.learned_secrets import LearnedSecret
     from bridge.store.queue.hold import HeldCounts, Hold
 
 #: Conditions whose text may have what a platform answered, which may quote the inputs of a start.
@@ -82,6 +83,16 @@ ALERT: Final = JsonRecord(
     Key("told", COUNT),
     Key("notified", COUNT, is_given=True),
     Key("told_at", TIME_OR_NULL),
+)
+#: Until when a source may receive its secret. `ask`: what to do at the sender.
+LEARNING: Final[JsonRecord[LearnedSecret]] = JsonRecord(
+    "Learning",
+    unparsed,
+    Key("source", NAME, is_given=True),
+    Key("path", NAME, is_given=True),
+    Key("until", TIME_OR_NULL, is_given=True),
+    Key("learned_at", TIME_OR_NULL),
+    Key("ask", OWN_TEXT, is_given=True),
 )
 #: The hold of starts, null where there is none, with the counts of what waits.
 HOLD: Final[JsonRecord[tuple[Hold | None, HeldCounts]]] = JsonRecord(

@@ -69,6 +69,7 @@ def _is_time(name: str, value: JSON) -> bool:
     return is_named and isinstance(value, int | float) and not isinstance(value, bool)
 
 
+DEAD_KIND: Final = word_of(DeadKind.of_word, DEAD_KINDS, lambda kind: kind.word).or_null()
 RUN_STATE: Final = word_of(RunState, RunState).or_null()
 _EVIDENCE: Final = ValueType(ANY.schema, evidence_json)
 
@@ -121,7 +122,7 @@ DELIVERY: Final = JsonRecord(
     Key("due_at", public(ValueType(TIME_OR_NULL.schema, TIME.write, TIME.parse))),
     Key("delivered_at", TIME_OR_NULL),
     Key("finished_at", TIME_OR_NULL),
-    Key("dead_kind", word_of(DeadKind.of_word, DEAD_KINDS, lambda kind: kind.word).or_null()),
+    Key("dead_kind", DEAD_KIND),
     Key(
         "order_key",
         ValueType(TEXT.schema, lambda order: order.key, lambda key: Order(key=key)).or_null(),

@@ -6,7 +6,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bridge.core.model import JSON, Event, FormFile, Reject
+from bridge.core.model import JSON, Delivery, Event, FormFile, Reject
 from bridge.core.operations import Operation, OperationStep
 from bridge.services.records.delivery_records import DELIVERY, DELIVERY_DETAILS, to_label
 from bridge.services.records.json_record import (
@@ -32,6 +32,7 @@ from bridge.services.records.json_record import (
     to_empty,
     to_null,
     unparsed,
+    word_of,
 )
 from bridge.services.records.operation_records import STEP
 
@@ -120,6 +121,15 @@ EVENT_DETAILS: Final = JsonRecord(
     Key("operations", list_of(OPERATION_ON_EVENT.type), is_given=True),
     SCREEN,
     parse_rest=_parse_body,
+)
+#: A change that `/tail` answers. Contents are hidden before it is written.
+CHANGE: Final[JsonRecord[Event | Delivery]] = JsonRecord(
+    "Change",
+    unparsed,
+    Key("kind", word_of(str, ("event", "delivery")), is_given=True),
+    Key("at", TIME, is_given=True),
+    Key("event", as_written(EVENT.type.or_null()), is_given=True),
+    Key("delivery", as_written(DELIVERY.type.or_null()), is_given=True),
 )
 REJECT: Final = JsonRecord(
     "Reject",

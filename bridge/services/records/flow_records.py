@@ -19,6 +19,8 @@ from bridge.services.records.json_record import (
     NAME,
     NAME_OR_NULL,
     NAMES,
+    OWN_TEXT_OR_NULL,
+    OWN_TEXTS,
     TEXTS,
     TIME_OR_NULL,
     JsonRecord,
@@ -68,7 +70,7 @@ FLOW_INPUT: Final = JsonRecord(
 )
 #: The outcome of a start by hand; nothing is known of its run yet.
 STARTED_RUN: Final = JsonRecord(
-    "StartedRun",
+    "",
     Outcome,
     _PLATFORM,
     _FLOW_ID,
@@ -79,6 +81,12 @@ STARTED_RUN: Final = JsonRecord(
     Key("run_state", RUN_STATE, get=lambda _: None),
     Key("outputs", public(ANY), get=lambda _: None),
     Key("log", NAMES, get=lambda _: []),
+)
+#: Notes are about the inputs.
+START_ANSWER: Final = STARTED_RUN.extend(
+    "StartedRun",
+    Key("notes", OWN_TEXTS, is_given=True),
+    Key("hint", OWN_TEXT_OR_NULL, is_given=True),
 )
 RUN_REPORT: Final = JsonRecord(
     "RunReport",

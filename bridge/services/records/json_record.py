@@ -54,6 +54,20 @@ def require_time(text: JSON) -> float:
     return float("nan") if at is None else at
 
 
+def require_text(value: JSON) -> str:
+    """Return a text. Raises `TypeError` for another value."""
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def require_object(value: JSON) -> dict[str, Any]:
+    """Return an object. Raises `TypeError` for another value."""
+    if not isinstance(value, dict):
+        raise TypeError
+    return value
+
+
 class ValueType:
     """The type of a value: its JSON Schema, and how it is written and parsed.
 

@@ -16,8 +16,9 @@ from bridge.ingest.plan_comparison import compare_event
 from bridge.ingest.planned_deliveries import EventComparison, Incomparable
 from bridge.routing.model import Config
 from bridge.services.config_checks.given_config import check_given_config
-from bridge.services.config_checks.report import problem_json
-from bridge.services.traffic_comparison import TrafficSummary, change_json
+from bridge.services.records.comparison_records import ROUTE_CHANGE, TRAFFIC
+from bridge.services.records.config_records import PROBLEM
+from bridge.services.traffic_comparison import TrafficSummary
 from bridge.services.trials.details import DetailsReport, report_without_config
 from bridge.services.trials.explanations import NO_EXPLANATIONS, TrialExplanations
 from bridge.services.trials.messages import (
@@ -77,8 +78,8 @@ class TrialEvaluation:
         """Return the result as JSON."""
         return orjson.dumps(
             {
-                "problems": [problem_json(one) for one in self._warnings],
-                **_write_parts(self._summary.report_json()),
+                "problems": [PROBLEM.write(problem) for problem in self._warnings],
+                **_write_parts(TRAFFIC.write(self._summary)),
                 "changes": self._changes,
                 "changes_complete": self._is_complete,
                 **({} if self._explanations is None else self._explanations.as_json()),
@@ -95,7 +96,7 @@ class TrialEvaluation:
     def _add(self, found: EventComparison) -> None:
         self._summary.add(found)
         for one in found.changes:
-            written = write_json(change_json(one))
+            written = write_json(ROUTE_CHANGE.write(one))
             self._bytes += len(written)
             self._is_complete = self._is_complete and self._bytes <= MAX_CHANGE_BYTES
             if self._is_complete:
@@ -123,8 +124,8 @@ def evaluate_trial(configs: TrialConfigs, messages: Iterable[Message]) -> bytes:
             details = report_without_config(configs.details, messages)
         return orjson.dumps(
             {
-                "problems": [problem_json(one) for one in error.problems],
-                **TrafficSummary().report_json(),
+                "problems": [PROBLEM.write(problem) for problem in error.problems],
+                **TRAFFIC.write(TrafficSummary()),
                 "changes": [],
                 "changes_complete": True,
                 **(NO_EXPLANATIONS if configs.explains else {}),

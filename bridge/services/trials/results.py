@@ -20,7 +20,6 @@ import orjson
 from bridge.core.errors import BridgeError, NotFound, StoreError
 from bridge.core.json_text import write_json
 from bridge.core.model import JSON
-from bridge.core.times import iso
 from bridge.system.ids import TRIAL_PREFIX
 
 if TYPE_CHECKING:
@@ -51,17 +50,6 @@ class TrialRecord:
     ended_at: float | None = None
     error: str | None = None
     result: Mapping[str, JSON] | None = None
-
-    def as_json(self) -> dict[str, JSON]:
-        """Return the trial as the admin API answers it."""
-        return {
-            "id": self.id,
-            "state": self.state,
-            "created_at": iso(self.created_at),
-            "ended_at": iso(self.ended_at),
-            "error": self.error,
-            "result": None if self.result is None else dict(self.result),
-        }
 
 
 class TrialFolder:

@@ -8,7 +8,7 @@ import orjson
 from werkzeug.wrappers import Request
 
 from bridge.api.bodies import RequestBody, check_body
-from bridge.api.problems import ApiProblem, ParameterError
+from bridge.api.problems import ApiProblem, parameter_error
 from bridge.core.errors import Refused
 from bridge.core.json_limits import exceeds_depth, exceeds_values
 from bridge.web.admin import limits
@@ -78,7 +78,7 @@ def read_key(request: Request) -> str | None:
     if key is not None and not (
         0 < len(key) <= MAX_KEY_CHARS and key.isascii() and key.isprintable()
     ):
-        error = ParameterError(
+        error = parameter_error(
             IDEMPOTENCY_KEY, f"a key has 1 to {MAX_KEY_CHARS} printable ASCII characters"
         )
         raise ApiProblem("invalid_parameter", f"not valid: {IDEMPOTENCY_KEY}", errors=[error])

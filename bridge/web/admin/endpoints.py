@@ -8,8 +8,19 @@ from bridge import __version__
 from bridge.api import endpoint_table
 from bridge.api.context import API_PATH, Answer, ApiContext, ApiRequest
 from bridge.api.endpoint import Endpoint
-from bridge.core.scopes import list_scopes
 from bridge.services.lists import MAX_PAGE_ITEMS
+from bridge.services.records.bridge_records import SCOPES
+from bridge.services.records.json_record import (
+    COUNT,
+    NAME,
+    NAME_OR_NULL,
+    NUMBER,
+    TEXT_BY_NAME,
+    JsonRecord,
+    Key,
+    public,
+    unparsed,
+)
 from bridge.web.admin.limits import READ_RATE
 
 #: The resources with a link in the root.
@@ -33,25 +44,33 @@ LINKED: Final = (
     "tail",
     "audit",
 )
+LINKS: Final = {
+    "openapi": f"{API_PATH}/openapi.json",
+    **{name: f"{API_PATH}/{name}" for name in LINKED},
+}
+
+LIMITS: Final[JsonRecord[object]] = JsonRecord(
+    "",
+    unparsed,
+    Key("page_items", COUNT, get=lambda _: MAX_PAGE_ITEMS),
+    Key("requests", COUNT, get=lambda _: READ_RATE.count),
+    Key("seconds", NUMBER, get=lambda _: READ_RATE.per),
+)
+API: Final[JsonRecord[ApiRequest]] = JsonRecord(
+    "Api",
+    unparsed,
+    Key("version", NAME, get=lambda _: __version__),
+    Key("public_url", NAME_OR_NULL, is_given=True),
+    Key("token", NAME),
+    Key("scopes", SCOPES),
+    Key("limits", LIMITS.type, get=lambda request: request),
+    Key("links", public(TEXT_BY_NAME), get=lambda _: LINKS),
+)
 
 
 def describe_api(context: ApiContext, request: ApiRequest) -> Answer:
     """Return the version, the public URL, the token's scopes and the links."""
-    return {
-        "version": __version__,
-        "public_url": context.settings.public_url or None,
-        "token": request.token,
-        "scopes": list_scopes(request.scopes),
-        "limits": {
-            "page_items": MAX_PAGE_ITEMS,
-            "requests": READ_RATE.count,
-            "seconds": READ_RATE.per,
-        },
-        "links": {
-            "openapi": f"{API_PATH}/openapi.json",
-            **{name: f"{API_PATH}/{name}" for name in LINKED},
-        },
-    }
+    return API.write(request, public_url=context.settings.public_url or None)
 
 
 ENDPOINTS: Final = (

@@ -18,9 +18,7 @@ from bridge.api.endpoint import NO_CONTENT, Endpoint
 from bridge.api.parameters import STREAM_LIMIT, Parameter
 from bridge.api.problems import MEDIA_TYPE, PROBLEM_TYPES
 from bridge.core.scopes import SCOPE_SUMMARIES
-from bridge.web.admin.authoring_schemas import AUTHORING_SCHEMAS
 from bridge.web.admin.endpoints import ENDPOINTS
-from bridge.web.admin.resource_schemas import RESOURCE_SCHEMAS
 from bridge.web.admin.schemas import SCHEMAS
 from bridge.web.admin.streams import NDJSON
 
@@ -74,7 +72,7 @@ def describe_endpoints(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
         "security": [{"token": []}],
         "paths": paths,
         "components": {
-            "schemas": {**SCHEMAS, **RESOURCE_SCHEMAS, **AUTHORING_SCHEMAS, **bodies},
+            "schemas": {**SCHEMAS, **bodies},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }

@@ -17,6 +17,7 @@ from bridge.core.model import DeadKind
 from bridge.core.times import iso
 from bridge.services.dead_causes import CauseGroup, CauseReport, group_by_cause
 from bridge.services.operation_selection import MAX_IDS
+from bridge.services.records.report_records import CAUSE
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.failures import refuse
 from bridge.web.console.hour_chart import count_hours, draw_hours
@@ -99,7 +100,7 @@ def _key(one: CauseGroup) -> tuple[str, str]:
 def _describe(asked: ConsoleRequest, one: CauseGroup) -> dict[str, Any]:
     """Return a cause with its newest examples; their reasons only where contents may be read."""
     routes = Counter(each.route for each in one.deliveries)
-    shape = one.as_json()
+    shape = CAUSE.write(one)
     return {
         **shape,
         "kind": _key(one)[1],

@@ -18,6 +18,7 @@ from bridge.core.sizes import MIB
 from bridge.services import audit
 from bridge.services.exports import SubmissionList, read_table
 from bridge.services.form_inbox import select_download
+from bridge.services.records.submission_records import SUBMISSION
 from bridge.store.blobs import BlobStore
 from bridge.web.admin import limits
 from bridge.web.console.console_request import ConsoleRequest
@@ -95,7 +96,7 @@ def download_file(asked: ConsoleRequest) -> Response:
 def _list_records(kind: str, found: SubmissionList) -> Iterator[bytes]:
     if kind == "csv":
         return read_table(found).csv_records()
-    return (write_json(one.as_json()) + b"\n" for one in found)
+    return (write_json(SUBMISSION.write(one)) + b"\n" for one in found)
 
 
 def _join(records: Iterable[bytes]) -> bytes:

@@ -36,7 +36,7 @@ def show_shadow(asked: ConsoleRequest) -> Screen:
     try:
         found = asked.read(routes.compare_shadow, SHADOW_PARAMETERS)
     except ApiProblem as problem:
-        if "live" in asked.given or [one.as_json()["param"] for one in problem.errors] != ["live"]:
+        if "live" in asked.given or [error.parameter for error in problem.errors] != ["live"]:
             raise
         found = None
     if found is not None:
