@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -49,8 +50,14 @@ class ConsoleOperator:
             self.console.settings, lambda: self.config, database, DatabaseClock(database)
         )
 
-    def add_dead(self, count: int, reason: str = "HTTP 401: no", **changes: Any) -> list[Delivery]:
-        """Store events, each with a dead delivery."""
+    def add_dead(
+        self,
+        count: int,
+        reason: str = "HTTP 401: no",
+        event: Mapping[str, Any] | None = None,
+        **changes: Any,
+    ) -> list[Delivery]:
+        """Store events, each with a dead delivery; `event`: the changes of the events."""
         values: dict[str, Any] = {
             "route": "triage",
             "status": Status.DEAD,
@@ -61,9 +68,9 @@ class ConsoleOperator:
         }
         made = []
         for _ in range(count):
-            event = make_event(config_hash=self.config.hash)
-            one = make_delivery(event, **values | changes)
-            events.add(self.database, event, (one,), lambda *_: [])
+            stored = make_event(config_hash=self.config.hash, **(event or {}))
+            one = make_delivery(stored, **values | changes)
+            events.add(self.database, stored, (one,), lambda *_: [])
             made.append(one)
         return made
 

@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -53,7 +53,7 @@ from bridge.services.operation_selection import (
 from bridge.services.records.json_schema import word
 from bridge.services.records.operation_records import OPERATION, OPERATION_COUNT, STEP_DETAILS
 from bridge.store.operations import operation_records
-from bridge.store.queries.filters import NONE
+from bridge.store.queries.filters import DELIVERIES, EVENTS, NONE
 from bridge.store.queries.selection_counts import read_deliveries
 
 if TYPE_CHECKING:
@@ -81,6 +81,11 @@ OPERATION_BODY: Final = RequestBody(
             routes=word(NOW, THEN),
             rate=text(),
         ),
+        list={
+            **word(EVENTS, DELIVERIES),
+            "description": "With filters: the list that they are of, whose times they mean, and"
+            " which leaves out flowbridge's own alerts or not. By default that of the items.",
+        },
         limit={
             "type": "integer",
             "minimum": 1,
@@ -189,6 +194,7 @@ def count_request(context: ApiContext, request: ApiRequest) -> CountedRequest:
             _shown_filters(filters, body),
             body.get("ids", ()),
             limit=body.get("limit", 0),
+            list=body.get("list"),
             **complete,
         ),
     )
@@ -298,6 +304,8 @@ def _check_request(
         raise invalid_body([body_error("/filters", "pass `ids`, or select by a filter")])
     if ids and "limit" in body:
         raise invalid_body([body_error("/limit", "pass `ids` or `limit`, not both")])
+    if "list" in body and (ids or command.items is ItemKind.REJECTS):
+        raise invalid_body([body_error("/list", "pass it with filters of events or deliveries")])
     if filters is not None and command.filters == ():
         raise invalid_body([body_error("/filters", f"`{command.name}` takes `ids` only")])
     try:
@@ -327,7 +335,8 @@ def _read_filters(
         if command.filters is None or parameter.name in command.filters
     ]
     values = read_body_filters(request, filters, known, command.name)
-    if command.items is ItemKind.DELIVERIES and filters.get("status") == NONE:
+    is_of_deliveries = DELIVERIES in (request.body.get("list"), command.items.value)
+    if is_of_deliveries and filters.get("status") == NONE:
         detail = f"{NONE!r} selects events without deliveries"
         raise invalid_body([body_error("/filters/status", detail)])
     return values
@@ -352,6 +361,8 @@ def _select(
     ids: Sequence[str] = body.get("ids", ())
     wanted = None if filters is None else make_filters(context, filters)
     if wanted is not None:
+        wanted = replace(wanted, list=body.get("list"))
+        wanted = wanted.without_own if wanted.list == EVENTS else wanted
         context.note_search(wanted, of_deliveries=command.items is ItemKind.DELIVERIES)
     request = SelectionRequest(
         command=command, how=how, ids=ids, filters=wanted, limit=body.get("limit", 0)

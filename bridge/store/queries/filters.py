@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import BindParameter, Boolean, ColumnElement, exists, func, literal
 from sqlalchemy.ext.compiler import compiles
@@ -15,6 +15,9 @@ from bridge.core.model import OWN_SOURCE_NAME, DeadKind, Delivery, Event, RunSta
 from bridge.store.tables.schema import delivery, event
 
 NONE = "none"  # as a status: events without a delivery
+#: The lists that filters select from.
+EVENTS: Final = "events"
+DELIVERIES: Final = "deliveries"
 Conditions = list[ColumnElement[bool]]
 
 
@@ -27,7 +30,8 @@ class Filters:
     problem. `body`: bytes in the event's raw body. `spam`: only events that are marked as spam
     (`reason` is then that of the mark), or only others. `except_source`: only events of any other
     source. For events, `route`, `status`, `run`, `dead_kind` and `reason` must all match the same
-    delivery.
+    delivery. `list`: the list that the filters were given for, so that events have one of its
+    deliveries, or deliveries are of one of its events; null for the list of what is selected.
     """
 
     source: str | None = None
@@ -43,11 +47,13 @@ class Filters:
     where: Callable[[Event], bool] | None = None
     spam: bool | None = None
     except_source: str | None = None
+    list: str | None = None
 
     @property
     def leaves_out_own(self) -> bool:
         """Whether a list of events leaves out flowbridge's own: no filter could ask for them."""
-        return self.source is None and self.route is None and self.type is None
+        is_open = self.source is None and self.route is None and self.type is None
+        return is_open and self.list != DELIVERIES
 
     @property
     def without_own(self) -> Filters:
@@ -76,9 +82,10 @@ class Filters:
 
 def event_conditions(filters: Filters) -> Conditions:
     """Return the conditions on an event, without `body_conditions`."""
-    conditions = [*_source_conditions(filters), *_time_conditions(event.c.received_at, filters)]
-    if filters.except_source is not None:
-        conditions.append(event.c.source + "" != filters.except_source)
+    is_of_deliveries = filters.list == DELIVERIES
+    conditions = [*_source_conditions(filters)]
+    if not is_of_deliveries:
+        conditions += _time_conditions(event.c.received_at, filters)
     if filters.spam is not None:
         conditions.append(event.c.spam.isnot(None) if filters.spam else event.c.spam.is_(None))
     if filters.spam and filters.reason is not None:
@@ -87,6 +94,9 @@ def event_conditions(filters: Filters) -> Conditions:
     owned = [delivery.c.event_id == event.c.id]
     if filters.route is not None:
         owned.append(delivery.c.route == filters.route)
+    if is_of_deliveries:
+        owned += _time_conditions(delivery.c.created_at, filters)
+        return [*conditions, exists().where(*owned, *state_conditions(filters))]
     if filters.status == NONE:
         conditions.append(~exists().where(*owned))
         return conditions + (
@@ -103,10 +113,15 @@ def event_conditions(filters: Filters) -> Conditions:
 
 def delivery_conditions(filters: Filters) -> Conditions:
     """Return the conditions on a delivery, without `body_conditions`."""
-    conditions = [*_time_conditions(delivery.c.created_at, filters), *state_conditions(filters)]
+    conditions = state_conditions(filters)
+    of_event = [*_source_conditions(filters)]
+    if filters.list == EVENTS:
+        of_event += _time_conditions(event.c.received_at, filters)
+    else:
+        conditions += _time_conditions(delivery.c.created_at, filters)
     if filters.route is not None:
         conditions.append(delivery.c.route == filters.route)
-    if of_event := _source_conditions(filters):
+    if of_event:
         conditions.append(exists().where(event.c.id == delivery.c.event_id, *of_event))
     return conditions
 
@@ -152,6 +167,8 @@ def _folded(text: str) -> str:
 def _source_conditions(filters: Filters) -> Sequence[ColumnElement[bool]]:
     # An expression, so that a walk in the order of `seq` never uses an index on `source` instead.
     conditions = [] if filters.source is None else [event.c.source + "" == filters.source]
+    if filters.except_source is not None:
+        conditions.append(event.c.source + "" != filters.except_source)
     if filters.type is not None and "*" in filters.type:
         conditions.append(_MatchesType(*_write_patterns(filters.type)))
     elif filters.type is not None:

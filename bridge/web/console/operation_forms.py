@@ -4,7 +4,7 @@ Its fields:
 
 - `command`: a word such as `retry`, or with an outcome, as in `resolve:queued`.
 - `id`: the records, as often as there are some; or `which=all` with the filters of a list, each
-  as `filter.NAME`.
+  as `filter.NAME`, and the `list` of the admin API that they are of.
 - `how.NAME`: the options of the command, such as `how.run_id`; empty ones are left out.
 - `next`: the page to return to.
 
@@ -39,13 +39,14 @@ class ActBar:
 
     `commands`: the words for `command` with a label each. `filters`: those of the list, which
     select all that match; empty where that is not offered. `options`: fields of the command.
-    `url`: the list itself.
+    `list`: the word for the list in an operation. `url`: the list itself.
     """
 
     commands: Sequence[tuple[str, str]]
     url: str
     filters: Sequence[tuple[str, str]] = ()
     options: Mapping[str, str] = field(default_factory=dict)
+    list: str = ""
 
 
 def make_act_bar(
@@ -56,11 +57,12 @@ def make_act_bar(
     *,
     fixed: Mapping[str, str] | None = None,
     without_all: Sequence[str] = (),
+    list_: str = "",
 ) -> ActBar | None:
     """Return the bar of a list; None where the session may not act, or there are no rows.
 
     `fixed`: filters that the list always has. `without_all`: filters of the list that operations
-    do not have.
+    do not have. `list_`: the word for the list in an operation.
     """
     if not asked.may(Scope.ACT) or not shown.items:
         return None
@@ -74,6 +76,7 @@ def make_act_bar(
         url=make_link(path, asked.given),
         filters=filters if is_offered else (),
         options={"through": route} if route else {},
+        list=list_,
     )
 
 
@@ -105,6 +108,8 @@ def read_proposal(form: MultiDict[str, str]) -> dict[str, Any]:
         body["filters"] = {
             name: texts if len(texts) > 1 else texts[0] for name, texts in filters.items()
         }
+        if form.get("list"):
+            body["list"] = form["list"]
     elif ids:
         body["ids"] = ids
     else:

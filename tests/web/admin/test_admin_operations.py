@@ -546,6 +546,13 @@ def test_a_request_that_was_interrupted_while_it_stored_is_done_anew(
         ({"command": "spam mark"}, "/filters", None),
         ({"command": "spam release"}, "/filters/status", None),
         ({"expect": -1}, "/expect", None),
+        ({"list": "event"}, "/list", "events"),
+        ({"command": "readmit", "filters": {"source": "github"}, "list": "events"}, "/list", None),
+        (
+            {"command": "replay", "filters": {"status": "none"}, "list": "deliveries"},
+            "/filters/status",
+            None,
+        ),
     ],
     ids=str,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from admin_client import lift_rates
@@ -12,7 +12,7 @@ from console_client import OWN_PAGE
 from console_operator import ROUTES, ConsoleOperator
 from records import NOW, make_delivery, make_event, put
 
-from bridge.core.model import Status
+from bridge.core.model import OWN_SOURCE_NAME, Status
 from bridge.core.scopes import Scope
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
@@ -388,6 +388,52 @@ def test_rows_are_ticked_or_all_that_match(operator: ConsoleOperator) -> None:
     operator.console.log_in((Scope.READ, Scope.BODIES))
     for path in ("/deliveries", "/events"):
         assert 'type="checkbox"' not in operator.console.html(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "command", "title"),
+    [
+        ("/events?status=dead", "retry", "Retry 1 delivery?"),
+        ("/events?status=dead", "replay", "Replay 1 event?"),
+        ("/deliveries?status=dead", "retry", "Retry 2 deliveries?"),
+        ("/deliveries?status=dead", "replay", "Replay 2 events?"),
+    ],
+)
+def test_all_that_match_have_the_alerts_that_the_list_has(
+    sqlite: Database, tmp_path: Path, path: str, command: str, title: str
+) -> None:
+    tell = "  - {name: tell, on: flowbridge, inputs: {title: x}, flow: local/echo}\n"
+    operator = ConsoleOperator(sqlite, tmp_path, ROUTES + tell)
+    operator.add_dead(1)
+    alert = {"source": OWN_SOURCE_NAME, "type": "alert.raised"}
+    operator.add_dead(1, event=alert, route="tell")
+    html = operator.console.html(path)
+    assert html.count('class="tick"><label') == int(title.split()[1])
+    form = operator.form_of(html, 'id="act"')
+    page = operator.propose(command=command, which="all", **form)
+    assert title in operator.console.html(page)
+
+
+@pytest.mark.parametrize(
+    ("path", "command", "count"),
+    [
+        ("/events", "retry", 0),
+        ("/events", "replay", 0),
+        ("/deliveries", "retry", 1),
+        ("/deliveries", "replay", 1),
+    ],
+)
+def test_all_that_match_are_of_the_times_of_the_list(
+    operator: ConsoleOperator, path: str, command: str, count: int
+) -> None:
+    """An old event may have a delivery that was planned later."""
+    operator.add_dead(1, event={"now": NOW - 86400}, created_at=NOW)
+    since = {"since": "2025-11-24T00:00:00Z", "status": "dead"}
+    html = operator.console.html(f"{path}?{urlencode(since)}")
+    assert html.count('class="tick"><label') == count
+    filters = {f"filter.{name}": text for name, text in since.items()}
+    page = operator.propose(command=command, which="all", list=path[1:], **filters)
+    assert operator.operations()[0].chosen == count, operator.console.html(page)
 
 
 def test_a_replay_of_a_list_of_one_route_goes_through_that_route(

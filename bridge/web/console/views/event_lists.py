@@ -90,7 +90,7 @@ def list_events(asked: ConsoleRequest) -> Screen | Response:
     status = asked.given.get("status", [""])[0]
     is_spam = asked.given.get("spam") == ["true"]
     commands = SPAM_COMMANDS if is_spam else EVENT_COMMANDS_BY_STATUS.get(status, EVENT_COMMANDS)
-    bar = make_act_bar(asked, found, EVENTS.path, commands, without_all=("spam",))
+    bar = make_act_bar(asked, found, EVENTS.path, commands, without_all=("spam",), list_="events")
     return Screen(
         template="events.html",
         title="Events",
@@ -125,7 +125,7 @@ def list_deliveries(asked: ConsoleRequest) -> Screen | Response:
         title="Deliveries",
         values={
             "list": found,
-            "bar": make_act_bar(asked, found, DELIVERIES.path, commands),
+            "bar": make_act_bar(asked, found, DELIVERIES.path, commands, list_="deliveries"),
             "statuses": {id_: describe_status(one) for id_, one in records.items()},
         },
         status=found.status,
