@@ -64,11 +64,12 @@ def test_it_is_filtered_as_the_list_of_events(console: ConsoleClient) -> None:
     assert answer.status_code == 400 and "did you mean dead?" in answer.text
 
 
-def test_events_leave_out_alerts_with_a_link_to_them(console: ConsoleClient) -> None:
+@pytest.mark.parametrize("path", ["/events", "/tail"])
+def test_events_leave_out_alerts_with_a_link_to_them(console: ConsoleClient, path: str) -> None:
     alert = make_event("alert", source=OWN_SOURCE_NAME, type="alert.raised")
     events.add(console.database, alert, [], lambda *_: [])
-    html = console.html("/events?status=none")
+    html = console.html(f"{path}?status=none")
     assert alert.id not in html
-    assert 'href="/console/events?status=none&amp;source=flowbridge"' in html
-    html = console.html("/events?status=none&source=flowbridge")
+    assert f'href="/console{path}?status=none&amp;source=flowbridge"' in html
+    html = console.html(f"{path}?status=none&source=flowbridge")
     assert alert.id in html and "Without flowbridge" not in html

@@ -94,12 +94,17 @@ def list_events(asked: ConsoleRequest) -> Screen | Response:
     return Screen(
         template="events.html",
         title="Events",
-        values={"list": found, "outcomes": outcomes, "bar": bar, "own_url": _link_own(asked)},
+        values={
+            "list": found,
+            "outcomes": outcomes,
+            "bar": bar,
+            "own_url": _link_own(asked, EVENTS),
+        },
         status=found.status,
     )
 
 
-def _link_own(asked: ConsoleRequest) -> str | None:
+def _link_own(asked: ConsoleRequest, kind: ListKind) -> str | None:
     """Return the URL of flowbridge's own events, if the list leaves them out."""
     texts: dict[str, Any] = {
         name: asked.given.get(name, [None])[0] for name in ("source", "route", "type")
@@ -107,7 +112,7 @@ def _link_own(asked: ConsoleRequest) -> str | None:
     if not Filters(**texts).leaves_out_own:
         return None
     given = {name: texts for name, texts in asked.given.items() if name != "before"}
-    return make_link(EVENTS.path, {**given, "source": [OWN_SOURCE_NAME]})
+    return make_link(kind.path, {**given, "source": [OWN_SOURCE_NAME]})
 
 
 def list_deliveries(asked: ConsoleRequest) -> Screen | Response:
@@ -148,6 +153,7 @@ def tail_events(asked: ConsoleRequest) -> Screen | Response:
             "list": found,
             "deliveries": {one["id"]: _list_statuses(one) for one in found.items},
             "refresh": make_link(TAIL.path, given),
+            "own_url": _link_own(asked, TAIL),
         },
         status=found.status,
         is_part=asked.wants_part,
