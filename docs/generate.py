@@ -290,7 +290,7 @@ def _provider(row: Any) -> str:
 
 def _setup(row: Any) -> str:
     """Return the setup without the name of the sender, which is the title, and the usual end."""
-    setup = row.setup.replace(", paste the URL, and choose the events.", ".")
+    setup = row.explain_setup().replace(", paste the URL, and choose the events.", ".")
     begin = f"In {row.title} open "
     return f"Open {setup.removeprefix(begin)}" if setup.startswith(begin) else setup
 

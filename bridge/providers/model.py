@@ -213,6 +213,12 @@ class Provider:
     fixed_objects: frozenset[str] = frozenset()
     samples: tuple[Sample, ...]
 
+    def explain_setup(self, source: str | None = None) -> str:
+        """Return how to set up a source at the sender. None: the name that `flowbridge add` gives
+        without another.
+        """
+        return self.setup.replace("SOURCE", source or self.name)
+
     @property
     def custom_objects(self) -> frozenset[str]:
         """Objects (without case, `_` and `-`) whose keys the sender's customers define."""

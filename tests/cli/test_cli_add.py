@@ -62,7 +62,7 @@ def test_every_provider_can_be_added(folder: Path, name: str) -> None:
     result = run("add", name, *pins(name))
     assert result.exit_code == 0, result.stderr
     assert f"http://127.0.0.1:8080/hooks/{name}" in result.stdout
-    assert " ".join(row.setup.split()) in " ".join(result.stdout.split())
+    assert " ".join(row.explain_setup().split()) in " ".join(result.stdout.split())
     env = (folder / ".env").read_text() if (folder / ".env").exists() else ""
     variable = f"{name.upper()}_WEBHOOK_SECRET"
     if row.generates_secret:

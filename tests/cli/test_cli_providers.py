@@ -61,7 +61,9 @@ def test_the_list_is_grouped_by_kind_and_says_what_its_words_mean() -> None:
 def test_one_says_how_to_set_it_up(name: str) -> None:
     shown = run("providers", name)
     assert shown.exit_code == 0 and PROVIDERS[name].title in shown.stdout
-    assert " ".join(shown.stdout.split()).count(" ".join(PROVIDERS[name].setup.split())) == 1
+    assert (
+        " ".join(shown.stdout.split()).count(" ".join(PROVIDERS[name].explain_setup().split())) == 1
+    )
     assert f"flowbridge add {name}" in shown.stdout and PROVIDERS[name].docs in shown.stdout
     assert "answer within" in shown.stdout and (f"flowbridge learn {name}\n" in shown.stdout) is (
         PROVIDERS[name].learn is not None

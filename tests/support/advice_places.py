@@ -150,4 +150,5 @@ BY_HAND: Final = {
     "web/console/sample_commands:list_sample_commands sample": "needs a bridge that is served",
     "web/console/sample_commands:suggest_first_step add": "needs a person at the sender",
     "web/console/sample_commands:suggest_first_step check": "a person sets a value in .env",
+    "web/console/views/sources:_suggest_addition add": "`tests/e2e/test_combination.py` runs it",
 }

@@ -92,7 +92,7 @@ def _print_instructions(settings: Settings, new: NewSource) -> None:
             f" {', '.join(new.pins.get(pin.name, ())) or f'not set; it can be {pin.what}'}"
         )
     output.answer("")
-    output.answer(f"  {output.wrap_text(row.setup, 2, WIDTH)}")
+    output.answer(f"  {output.wrap_text(row.explain_setup(new.name), 2, WIDTH)}")
     output.answer(f"  {row.docs}\n")
     _say_next(new, url)
 

@@ -111,7 +111,7 @@ def provider_json(row: Provider) -> dict[str, JSON]:
         "evidence": row.evidence,
         "signs": row.signs,
         "limits": row.limits or None,
-        "setup": row.setup,
+        "setup": row.explain_setup(),
         "secret": row.secret_hint,
         "generates_secret": row.generates_secret,
         "pins": [pin.name for pin in pins_of(row.scheme)],
@@ -133,7 +133,7 @@ def provider_json(row: Provider) -> dict[str, JSON]:
 def _print(row: Provider) -> None:
     click.secho(f"{row.title} ({row.name})", bold=True)
     click.echo()
-    click.echo(output.wrap_text(row.setup))
+    click.echo(output.wrap_text(row.explain_setup()))
     click.echo()
     ids = ", else ".join(_place(one) for one in row.event_id)
     pins = pins_of(row.scheme)

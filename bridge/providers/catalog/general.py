@@ -70,8 +70,8 @@ ROWS = (
         secret_hint="none: forms are public",
         generates_secret=False,
         setup=(
-            "`flowbridge form NAME` prints the form to paste, made from the source's schema;"
-            " /forms/NAME serves it. By hand: set the form's action to the URL, its method to"
+            "`flowbridge form SOURCE` prints the form to paste, made from the source's schema;"
+            " /forms/SOURCE serves it. By hand: set the form's action to the URL, its method to"
             " post, and a name on every field. allowed_origins, rate and schema in routes.yaml"
             " limit what is accepted."
         ),

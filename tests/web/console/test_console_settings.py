@@ -27,7 +27,7 @@ def test_the_session_and_the_version_are_shown_to_each(console: ConsoleClient) -
     html = console.html("/settings")
     assert "someone@here" in html and __version__ in html and "MIT" in html
     assert 'action="/console/logout"' in html
-    assert "flowbridge token add" in html
+    assert "flowbridge token add" in html and "NAME" not in html
     assert 'action="/console/settings/tokens"' not in html
 
 

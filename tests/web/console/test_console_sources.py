@@ -39,6 +39,17 @@ def test_the_list_names_each_source_with_its_trouble(console: ConsoleClient) -> 
     assert LITERAL not in html
 
 
+def test_a_source_that_was_removed_is_added_again_by_its_command(console: ConsoleClient) -> None:
+    events.add(console.database, make_event("x", source="gone"), (), lambda *_: [])
+    assert 'data-copy="flowbridge add github gone"' in console.html("/sources/gone")
+    assert "PROVIDER" not in console.html("/sources")
+
+
+def test_the_steps_of_a_source_name_it(console: ConsoleClient) -> None:
+    assert "`flowbridge learn asana`" in console.html("/sources/asana")
+    assert "`flowbridge form contact`" in console.html("/sources/contact")
+
+
 def test_without_a_source_the_next_command_is_named(database: Database, tmp_path: Path) -> None:
     empty = ConsoleClient(database, tmp_path)
     empty.log_in(READ)

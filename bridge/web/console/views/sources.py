@@ -10,7 +10,9 @@ from typing import Any, Final
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
-from bridge.api.resources import sources
+from bridge.api.parameters import filter_parameters
+from bridge.api.resources import events, sources
+from bridge.core.advice import Command, name_command
 from bridge.core.scopes import Scope
 from bridge.core.status import SourceStatus
 from bridge.core.times import DAY
@@ -68,6 +70,7 @@ def show_source(asked: ConsoleRequest) -> Screen:
             "source": shown,
             "status": _find_status(asked, name),
             "provider": source.provider if source else None,
+            "add_again": None if source else _suggest_addition(asked, name),
             "is_form": source is not None and has_fields(source.provider),
             "pins": pins_of(source.provider.scheme) if source else (),
             "url": f"{_base_url(asked)}/hooks/{name}",
@@ -97,6 +100,13 @@ def allow_learning(asked: ConsoleRequest) -> Response:
 
 
 # -- parts
+
+
+def _suggest_addition(asked: ConsoleRequest, source: str) -> Command | None:
+    """Return the command that adds a source of stored events again; None where none is stored."""
+    newest = {"source": [source], "limit": ["1"]}
+    items = asked.read(events.list_events, filter_parameters(of_events=True), newest)["items"]
+    return name_command("add", items[0]["provider"], source) if items else None
 
 
 def _find_status(asked: ConsoleRequest, name: str) -> SourceStatus:
