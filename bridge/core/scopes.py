@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Final
 
-from bridge.core.advice import name_command
+from bridge.core.advice import Command, name_command
 from bridge.core.typos import find_typo
 
 MAX_SCOPES_CHARACTERS: Final = 200  # of a list of scopes
@@ -49,8 +49,13 @@ def explain_missing_scope(subject: str, scope: Scope, held: Iterable[Scope]) -> 
     word = next((name for name, scopes in SCOPE_PRESETS.items() if needed <= scopes), Scope.ADMIN)
     return (
         f"{subject} needs the scope `{scope}`; for a token with it, run"
-        f" `{name_command('token add', 'NAME', scope=word)}` on the bridge's machine"
+        f" `{suggest_token(word)}` on the bridge's machine"
     )
+
+
+def suggest_token(word: str) -> Command:
+    """Return a command that creates a token with a scope, or a preset, under an example's name."""
+    return name_command("token add", f"new-{word}", scope=word)
 
 
 def list_scopes(scopes: Iterable[Scope]) -> list[str]:

@@ -131,8 +131,7 @@ def find_record(database: Database, text: str | None) -> NamedRecord:
         newest = event_lookup.newest_event(database)
         if newest is None:
             raise NotFound(
-                f"no event is stored yet; while `{name_command('serve')}` runs,"
-                f" {name_command('sample', 'SOURCE', to=True)} sends one"
+                f"no event is stored yet; `{name_command('events')}` says how to send one"
             )
         text, alert_id = newest.event_id, newest.alert_id
     if text.startswith(REJECT_PREFIX):

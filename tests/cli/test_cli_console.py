@@ -67,6 +67,6 @@ def test_the_browser_is_given_a_file_of_this_user(
 def test_the_login_page_of_another_bridge_is_printed() -> None:
     result = run("--server", "https://bridge.example.com/", "console")
     assert (result.exit_code, result.stdout) == (0, "https://bridge.example.com/console/login\n")
-    assert "flowbridge token add NAME" in result.stderr
+    assert "`flowbridge token add new-operator --scope operator`" in result.stderr
     refused = run("--server", "https://bridge.example.com", "console", "--read")
     assert refused.exit_code == 2 and "own machine only" in refused.stderr

@@ -214,12 +214,15 @@ def test_wrong_usage_says_what_is_wrong(
 
 
 def test_without_events_there_is_a_note(project: Path) -> None:
-    for arguments, note in (
-        ((), "No events yet.\nSend one: flowbridge sample SOURCE --to URL\n"),
-        (("github",), "No events of github yet.\nSend one: flowbridge sample github --to URL\n"),
+    for arguments, what in (
+        ((), "events"),
+        (("shop",), "events of shop"),
+        (("github", "ping"), "events of github ping"),
     ):
         result = run("types", *arguments)
-        assert (result.exit_code, result.stdout, result.stderr) == (0, "", note)
+        note = f"No {what} yet.\nStart `flowbridge serve`, then send one: flowbridge sample "
+        assert (result.exit_code, result.stdout) == (0, "")
+        assert result.stderr == f"{note}{arguments[0] if arguments else 'github'} --to\n"
     assert run("types", "github", "--schema", "issues").exit_code == 1
 
 

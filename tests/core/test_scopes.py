@@ -115,5 +115,5 @@ def test_a_refusal_names_the_command_that_creates_a_token(
 ) -> None:
     assert explain_missing_scope("this", scope, parse_scopes(held)) == (
         f"this needs the scope `{scope}`; for a token with it, run"
-        f" `flowbridge token add NAME --scope {word}` on the bridge's machine"
+        f" `flowbridge token add new-{word} --scope {word}` on the bridge's machine"
     )

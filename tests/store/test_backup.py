@@ -809,7 +809,8 @@ def test_the_commands(folder: Path, store: Database) -> None:
     (made,) = lines(run("db", "backup", str(folder / "with-token.tar"), "--json"))
     said = run("db", "restore", made["path"], "--replace", "--yes")
     assert said.exit_code == 0
-    assert "1 access token removed" in said.stderr and "flowbridge token add" in said.stderr
+    assert "1 access token removed" in said.stderr
+    assert "flowbridge token add new-read --scope read" in said.stderr
     assert lines(run("token", "list", "--json")) == []
     actions = [one["action"] for one in lines(run("audit", "--json"))]
     assert actions == ["store_restored", "token_added", "store_restored"]

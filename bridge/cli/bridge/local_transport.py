@@ -214,10 +214,9 @@ class LocalTransport:
         place = None if found is None else written.report.places.get((*found.path, "mode"))
         return None if place is None else f"{place.file}:{place.line}"
 
-    def explain_empty(self, what: str) -> str:
+    def explain_empty(self, what: str, source: str | None = None) -> str:
         """Return how to send a first event."""
-        host = self._settings.public_url or self._settings.bound_url
-        sample = name_command("sample", self._any_source(), to=host)
+        sample = name_command("sample", source or self._any_source(), to=True)
         return f"No {what} yet.\nStart `{name_command('serve')}`, then send one: {sample}"
 
     def _any_source(self) -> str:

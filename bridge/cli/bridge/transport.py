@@ -91,8 +91,8 @@ class Transport(Protocol):
     def find_mode_place(self, route: str) -> str | None:
         """Return where `mode` of a route is written, as FILE:LINE; None if it is not known here."""
 
-    def explain_empty(self, what: str) -> str:
-        """Return what to print where nothing is stored, such as no `events`."""
+    def explain_empty(self, what: str, source: str | None = None) -> str:
+        """Return what to print where nothing is stored, such as no `events` of a source."""
 
 
 def follow_pages(

@@ -13,7 +13,7 @@ import click
 from bridge.cli.command_settings import find_server, refuse_server, settings_of
 from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
-from bridge.core.scopes import Scope, expand_scopes, list_scopes
+from bridge.core.scopes import Scope, expand_scopes, list_scopes, suggest_token
 from bridge.core.times import iso
 from bridge.services.console_tickets import TICKET_SECONDS, create_ticket, make_login_url
 from bridge.services.operations import find_actor
@@ -75,7 +75,7 @@ def _show_login_page(server: str, *, opens: bool) -> None:
 
     url = f"{parse_server_url(server)}/console/login"
     output.answer(url)
-    output.say("Log in with a token: `flowbridge token add NAME --scope operator` there makes one.")
+    output.say(f"Log in with a token: `{suggest_token('operator')}` there makes one.")
     if opens and not webbrowser.open(url):
         output.say(NO_BROWSER)
 

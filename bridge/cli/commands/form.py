@@ -112,7 +112,7 @@ def _source(config: Config, name: str) -> Source:
     forms = [each for each in config.sources.values() if each.form is not None]
     found = next((each for each in forms if each.name == name), None)
     if found is None:
-        listed = ", ".join(each.name for each in forms) or "none yet (flowbridge add form NAME)"
+        listed = ", ".join(each.name for each in forms) or "none yet (flowbridge add form)"
         what = "is not a form" if name in config.sources else "is not a source"
         raise NotFound(f"`{name}` {what}; forms: {listed}")
     return found

@@ -81,7 +81,7 @@ def providers(name: str | None, as_json: bool) -> None:
     proven = sum(row.evidence != "unconfirmed" for row in rows)
     output.say(
         f"{output.number(len(rows), 'provider')}, {proven} of them confirmed. Show one:"
-        " flowbridge providers NAME"
+        " flowbridge providers github"
     )
 
 

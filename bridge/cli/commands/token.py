@@ -13,7 +13,13 @@ from bridge.cli.options import AS_JSON
 from bridge.cli.token_access import open_tokens
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
-from bridge.core.scopes import SCOPE_PRESETS, SCOPE_SUMMARIES, describe_allowed, list_scopes
+from bridge.core.scopes import (
+    SCOPE_PRESETS,
+    SCOPE_SUMMARIES,
+    describe_allowed,
+    list_scopes,
+    suggest_token,
+)
 from bridge.services.records.json_record import expect_shape, parse_time
 
 if TYPE_CHECKING:
@@ -138,7 +144,7 @@ def list_(config: str | None, /, as_json: bool) -> None:
         for one in found:
             output.json_line(one)
     elif not tables.print_table(COLUMNS, rows):
-        output.say("No tokens. Create one: flowbridge token add NAME --scope read")
+        output.say(f"No tokens. Create one: {suggest_token('read')}")
 
 
 @token.command()

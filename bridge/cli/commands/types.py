@@ -9,6 +9,7 @@ import click
 import orjson
 
 from bridge.cli.bridge.access import open_bridge
+from bridge.cli.bridge.client import Bridge
 from bridge.cli.completion_values import complete_sources
 from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output, tables
@@ -86,7 +87,7 @@ def types(
     before = None if file is None else _read_schema(file)
     with open_bridge(config) as bridge:
         if schema_type is None or source is None:
-            _print_types(bridge.list_types(source), source, type_, as_json=as_json)
+            _print_types(bridge, source, type_, as_json=as_json)
             return
         found = bridge.infer_schema(source, schema_type)
     with expect_shape():
@@ -97,7 +98,8 @@ def types(
             _print_drift(before, found["schema"], file, as_json=as_json)
 
 
-def _print_types(found: Shape, source: str | None, type_: str | None, *, as_json: bool) -> None:
+def _print_types(bridge: Bridge, source: str | None, type_: str | None, *, as_json: bool) -> None:
+    found = bridge.list_types(source)
     with expect_shape():
         items = [item for item in found["items"] if type_ in (None, item["type"])]
         rows = [_type_row(one) for one in items]
@@ -105,9 +107,8 @@ def _print_types(found: Shape, source: str | None, type_: str | None, *, as_json
     if as_json:
         output.json_lines(items)
     elif not tables.print_table(TYPE_COLUMNS, rows):
-        what = " ".join(filter(None, (source, type_)))
-        output.say(f"No events of {what} yet." if what else "No events yet.")
-        output.say(f"Send one: flowbridge sample {what or 'SOURCE'} --to URL")
+        what = " ".join(filter(None, ("events", source and "of", source, type_)))
+        output.say(bridge.transport.explain_empty(what, source))
     if looked_until is not None:
         output.say(
             "There are more events: only those since"

@@ -171,7 +171,7 @@ class AdminClient:
         """Return None: the files are on the bridge's machine."""
         return None
 
-    def explain_empty(self, what: str) -> str:
+    def explain_empty(self, what: str, source: str | None = None) -> str:  # noqa: ARG002 - of the protocol
         """Return that nothing is stored there."""
         return f"No {what} on {self.server} yet."
 

@@ -38,6 +38,7 @@ def import_page(name: str, text: str, result: ImportResult) -> None:
     page = read_page(name, text)
     if not page.forms:
         raise InvalidRequest(f"{name}: the page has no form")
+    sources: list[str] = []
     for number, form in enumerate(page.forms):
         log = FindingLog(result, name, f"form[{number}]")
         service = _find_service(form)
@@ -49,12 +50,13 @@ def import_page(name: str, text: str, result: ImportResult) -> None:
         elif form.attributes.get("method", "").lower() != "post" and service != NETLIFY:
             log.at("method").refuse(f"the form in line {form.line} is sent with GET")
         else:
-            _Form(result, page, form, service, log).convert(PurePath(name).stem)
+            sources.append(_Form(result, page, form, service, log).convert(PurePath(name).stem))
+    replacement = f", or use `flowbridge form {sources[0]} --as fetch`" if sources else ""
     for src in page.scripts:
         if any(host in src for host in SCRIPT_HOSTS):
             FindingLog(result, name, "script").refuse(
-                f"the script of {urlsplit(src).hostname} works only with its service: remove it, or"
-                " use `flowbridge form NAME --as fetch`"
+                f"the script of {urlsplit(src).hostname} works only with its service: remove"
+                f" it{replacement}"
             )
 
 
@@ -74,7 +76,8 @@ class _Form:
     service: str
     log: FindingLog
 
-    def convert(self, default: str) -> None:
+    def convert(self, default: str) -> str:
+        """Add the source, the flow and the route of the form; return the name of the source."""
         given = self.form.attributes
         wanted = given.get("name") or given.get("id") or default
         name = choose_name(make_name(wanted, "form"), {*self.result.sources, OWN_SOURCE_NAME})
@@ -94,6 +97,7 @@ class _Form:
         route = choose_name(name.lower(), taken)
         self.result.routes.append({"name": route, "on": name, "flow": name})
         self.log.at("flow").fill_in(name, f"{self.service} sent mail, which local/send_email does")
+        return name
 
     # -- the form's own attributes
 

@@ -191,7 +191,7 @@ def test_a_token_that_reads_starts_and_ends_nothing(both: BothWays, platform: Fa
         done = both.remote("flows", *arguments, token=token)
         assert (done.returncode, done.stdout) == (1, "")
         assert "this needs the scope `act`" in done.stderr
-        assert "flowbridge token add NAME --scope operator" in done.stderr
+        assert "flowbridge token add new-operator --scope operator" in done.stderr
     known = len(platform.runs)
     shown = both.remote("flows", "runs", "repeat", "--json", token=token)
     assert shown.returncode == 0

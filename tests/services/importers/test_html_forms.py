@@ -104,6 +104,9 @@ def test_basin() -> None:
         "code",
     ]
     assert imported.places("not_carried") == ["form[0].fields.code.pattern", "form[1]", "script"]
+    assert any(
+        "flowbridge form basin --as fetch" in one.message for one in imported.result.findings
+    )
     fields = [("email", "a@example.com"), ("site", ""), ("day", ""), ("code", "")]
     assert submit(imported, "basin", fields)["email"] == "a@example.com"
 

@@ -40,7 +40,7 @@ from bridge.web.late_app import LateUse
 READ = (Scope.READ,)
 READER = (Scope.READ, Scope.BODIES)
 SECRET = "s3cret-c0ntent"
-TOKEN_COMMAND = "flowbridge token add NAME --scope "  # of a refusal
+TOKEN_COMMAND = "flowbridge token add new-"  # of a refusal
 SHA256 = hashlib.sha256(SECRET.encode()).hexdigest()
 OPERATION = "act_01kav9f000000000000000000a"
 REJECT = "rej_01kav9f000000000000000000a"

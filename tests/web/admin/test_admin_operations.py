@@ -597,7 +597,7 @@ def test_without_the_scope_bodies_contents_are_no_filter_and_no_reason_is_shown(
     body = {"command": "retry", "mode": "dry_run", "filters": {"reason": "x"}}
     refused = operator.post(body, scopes=ACT)
     assert word_of(refused) == "missing_scope"
-    assert "token add NAME --scope operator" in refused.get_json()["detail"]
+    assert "token add new-operator --scope operator" in refused.get_json()["detail"]
     assert operator.post(body).status_code == 200
     body = {"command": "retry", "mode": "propose", "ids": [event.id]}
     hidden = operator.post(body, scopes=ACT)

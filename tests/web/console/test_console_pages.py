@@ -40,7 +40,7 @@ READ = (Scope.READ,)
 READER = (Scope.READ, Scope.BODIES)
 LOCAL = Platform(name="local", type="local", base_url="http://127.0.0.1:1/api/v1", timeout=1.0)
 SECRET = "s3cret-c0ntent"
-TOKEN_COMMAND = "flowbridge token add NAME --scope "  # of a refusal
+TOKEN_COMMAND = "flowbridge token add new-"  # of a refusal
 #: Texts that are code in HTML, hide or turn text around, or are no text at all.
 HOSTILE = (
     "<script>alert(1)</script>",

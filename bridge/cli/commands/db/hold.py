@@ -14,6 +14,7 @@ from bridge.cli.option_types import TimeParam
 from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
 from bridge.core.audit import AuditAction
+from bridge.core.scopes import suggest_token
 from bridge.core.times import iso
 from bridge.services.operations import find_audit_actor
 from bridge.services.records.bridge_records import HOLD
@@ -119,7 +120,8 @@ def explain_removed_tokens(count: int) -> str:
     """Return why a restore removed access tokens, and the next step."""
     return (
         f"{output.number(count, 'access token')} removed, since tokens that were removed after the"
-        " backup would be valid again. Create new ones: flowbridge token add NAME --scope SCOPE"
+        " backup would be valid again. Create new ones, for example:"
+        f" {suggest_token('read')}"
     )
 
 
