@@ -17,7 +17,7 @@ import bridge
 ROOT = Path(bridge.__file__).parent
 #: Of a package, in tokens. The modules of `bridge` itself are under its name.
 BUDGET = {
-    "api": 22100,
+    "api": 22300,
     "bridge": 1300,
     "cli": 85400,
     "config": 29700,
@@ -33,7 +33,7 @@ BUDGET = {
     "store": 113200,
     "system": 14800,
     "torture": 23200,
-    "web": 109600,
+    "web": 109800,
     "worker": 27500,
 }
 SLACK = 1000  # by which a package may be below its budget
