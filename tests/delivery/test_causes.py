@@ -105,7 +105,6 @@ def test_the_modules_that_end_a_delivery_are_known() -> None:
         "cli/commands/causes.py",
         "delivery/next_steps.py",
         "routing/planner.py",
-        "services/dead_causes.py",
         "store/queue/ledger.py",
         "store/queue/reconcile.py",
         "store/queue/run_tracking.py",
