@@ -78,6 +78,18 @@ def newest_event(database: Database) -> NewestEvent | None:
     return NewestEvent(newest) if sent in (None, newest) else NewestEvent(sent, newest)
 
 
+def find_provider(database: Database, source: str) -> str | None:
+    """Return the provider of the event of a source that was received last, None without one."""
+    query = (
+        select(event.c.provider)
+        .where(event.c.source == source)
+        .order_by(event.c.received_at.desc())
+        .limit(1)
+    )
+    with database.read() as connection:
+        return connection.execute(query).scalar()
+
+
 def find(database: Database, text: str, *, by_ending: bool = True) -> tuple[str, str | None]:
     """Return (event id, delivery id or None) of an id; raises `NotFound` as `show` does.
 

@@ -10,8 +10,7 @@ from typing import Any, Final
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
-from bridge.api.parameters import filter_parameters
-from bridge.api.resources import events, sources
+from bridge.api.resources import sources
 from bridge.core.advice import Command, name_command
 from bridge.core.scopes import Scope
 from bridge.core.status import SourceStatus
@@ -20,6 +19,7 @@ from bridge.monitoring.checks.configuration import SET_IN_ENV
 from bridge.providers.signatures.pins import pins_of
 from bridge.routing.model import Source
 from bridge.services.bridge_checks.secret_use import SecretUse, list_secret_use
+from bridge.store.queries.event_lookup import find_provider
 from bridge.store.queries.event_types import count_types
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.day_trends import read_day, sum_day
@@ -104,9 +104,8 @@ def allow_learning(asked: ConsoleRequest) -> Response:
 
 def _suggest_addition(asked: ConsoleRequest, source: str) -> Command | None:
     """Return the command that adds a source of stored events again; None where none is stored."""
-    newest = {"source": [source], "limit": ["1"]}
-    items = asked.read(events.list_events, filter_parameters(of_events=True), newest)["items"]
-    return name_command("add", items[0]["provider"], source) if items else None
+    provider = find_provider(asked.context.database, source)
+    return name_command("add", provider, source) if provider else None
 
 
 def _find_status(asked: ConsoleRequest, name: str) -> SourceStatus:
