@@ -7,10 +7,11 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from bridge.core.audit import AuditActor
+from bridge.core.audit import AuditAction, AuditActor
 from bridge.core.errors import NotFound
 from bridge.core.model import JSON
 from bridge.core.scopes import Scope
+from bridge.system.logs import get_logger
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from bridge.store.db.database import Database
     from bridge.store.queries.filters import Filters
 
+log = get_logger()
 BYTES: Final = "application/octet-stream"
 #: Below this path the admin API answers.
 API_PATH: Final = "/admin/v1"
@@ -110,6 +112,16 @@ class ApiContext:
     def wait_in_place(self) -> AbstractContextManager[bool]:
         """Let a request wait for others, until the end of the block; false where too many wait."""
         return nullcontext(True)
+
+    def log_change(self, request: ApiRequest, change: AuditAction, subject: str | None) -> None:
+        """Log a change of something that is no record of an event."""
+        log.info(
+            "admin_change",
+            change=change.value,
+            subject=subject,
+            actor=request.actor,
+            token=request.token,
+        )
 
     def read_overview(self, *, with_contents: bool) -> Overview:
         """Return the status of the bridge; without contents it has no answers of platforms."""

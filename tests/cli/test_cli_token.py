@@ -61,6 +61,7 @@ def test_stdout_has_only_the_token(project: Database, monkeypatch: pytest.Monkey
     assert done.exit_code == 0
     assert SECRET.fullmatch(done.stdout.removesuffix("\n"))
     assert done.stdout.strip() not in done.stderr, "what is logged of a script"
+    assert "admin_change" not in done.stderr, "the audit log has it"
     assert "not shown again" in done.stderr and "does not expire" in done.stderr
     url = "http://127.0.0.1:8181/admin/v1/status"
     assert f'curl -H "Authorization: Bearer $TOKEN" {url}' in done.stderr

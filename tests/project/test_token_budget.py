@@ -19,7 +19,7 @@ ROOT = Path(bridge.__file__).parent
 BUDGET = {
     "api": 22300,
     "bridge": 1300,
-    "cli": 85400,
+    "cli": 84200,
     "config": 29700,
     "core": 21300,
     "delivery": 18400,
@@ -27,7 +27,7 @@ BUDGET = {
     "ingest": 34300,
     "monitoring": 20500,
     "providers": 46800,
-    "routing": 36300,
+    "routing": 35800,
     "runtime": 12700,
     "services": 131900,
     "store": 113200,

@@ -6,7 +6,6 @@ import time
 from typing import Final
 
 from bridge.api.bodies import RequestBody, body_schema, text
-from bridge.api.changes import log_change
 from bridge.api.context import Answer, ApiContext, ApiRequest
 from bridge.api.endpoint import Endpoint
 from bridge.core.audit import AuditAction
@@ -32,7 +31,7 @@ def begin_hold(context: ApiContext, request: ApiRequest) -> Answer:
     reason = request.body.get("reason") or f"held by {request.actor}"
     entry = new_entry(AuditAction.HOLD_BEGUN, request.by, reason)
     context.database.write(lambda connection: hold.begin(connection, reason, time.time(), entry))
-    log_change(request, AuditAction.HOLD_BEGUN, None)
+    context.log_change(request, AuditAction.HOLD_BEGUN, None)
     return show_hold(context, request)
 
 
@@ -40,7 +39,7 @@ def release_hold(context: ApiContext, request: ApiRequest) -> Answer:
     """Release the starts; workers continue within seconds."""
     entry = new_entry(AuditAction.HOLD_RELEASED, request.by)
     if context.database.write(lambda connection: hold.release(connection, entry)):
-        log_change(request, AuditAction.HOLD_RELEASED, None)
+        context.log_change(request, AuditAction.HOLD_RELEASED, None)
     return show_hold(context, request)
 
 

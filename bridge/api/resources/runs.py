@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.api.bodies import RequestBody, body_schema, text
-from bridge.api.changes import log_change
 from bridge.api.context import Answer, ApiContext, ApiRequest
 from bridge.api.endpoint import Endpoint
 from bridge.api.parameters import FLOW, NAMED_FLOW, PLATFORM
@@ -133,7 +132,7 @@ def _make_recorder(context: ApiContext, request: ApiRequest) -> Record:
 
     def record(action: AuditAction, subject: str) -> None:
         record_done(context.database, action, request.by, subject)
-        log_change(request, action, subject[:200])
+        context.log_change(request, action, subject[:200])
 
     return record
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Final
 
 from bridge.api.bodies import RequestBody, body_schema
-from bridge.api.changes import log_change
 from bridge.api.context import Answer, ApiContext, ApiRequest
 from bridge.api.endpoint import Endpoint
 from bridge.api.problems import ApiProblem
@@ -84,7 +83,7 @@ def allow_learning(context: ApiContext, request: ApiRequest) -> Answer:
     action = AuditAction.LEARNING_ALLOWED if seconds else AuditAction.LEARNING_ENDED
     entry = new_entry(action, request.by, name)
     learned_secrets.allow_learning(context.database, name, until, entry)
-    log_change(request, action, name)
+    context.log_change(request, action, name)
     return _describe_learning(context, name, delivery)
 
 

@@ -6,7 +6,6 @@ import time
 from typing import Final
 
 from bridge.api.bodies import RequestBody, body_schema, text
-from bridge.api.changes import log_change
 from bridge.api.context import Answer, ApiContext, ApiRequest
 from bridge.api.endpoint import NO_CONTENT, Endpoint
 from bridge.api.problems import ApiProblem
@@ -38,11 +37,14 @@ TOKEN_BODY: Final = RequestBody(
 
 def list_tokens(context: ApiContext, _request: ApiRequest) -> Answer:
     """Return the tokens, the oldest first, without their secrets."""
-    return {"items": [TOKEN.write(token) for token in tokens.list_tokens(context.database)]}
+    stored = tokens.list_tokens(context.store) if context.store is not None else ()
+    return {"items": [TOKEN.write(token) for token in stored]}
 
 
 def show_token(context: ApiContext, request: ApiRequest) -> Answer:
     """Return one token, by its id or name."""
+    if context.store is None:
+        raise ApiProblem("not_found", "there is no token: there is no database yet")
     return TOKEN.write(look_up(lambda: tokens.find(context.database, request.ids["id"])))
 
 
@@ -60,7 +62,7 @@ def add_token(context: ApiContext, request: ApiRequest) -> Answer:
         )
     except InvalidRequest as error:
         raise ApiProblem("invalid_body", str(error)) from None
-    log_change(request, AuditAction.TOKEN_ADDED, token.id)
+    context.log_change(request, AuditAction.TOKEN_ADDED, token.id)
     return NEW_TOKEN.write(token, token=secret)
 
 
@@ -70,7 +72,7 @@ def delete_token(context: ApiContext, request: ApiRequest) -> Answer:
     if id_ not in {token.id for token in tokens.list_tokens(context.database)}:
         raise ApiProblem("not_found", "no token has exactly this id")
     removed = look_up(lambda: remove_token(context.database, id_, request.by))
-    log_change(request, AuditAction.TOKEN_REMOVED, removed.id)
+    context.log_change(request, AuditAction.TOKEN_REMOVED, removed.id)
     return {}
 
 

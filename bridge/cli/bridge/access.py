@@ -11,11 +11,13 @@ from bridge.cli.options import wrong_usage
 
 
 @contextmanager
-def open_bridge(config: str | None, *, is_changed: bool = False) -> Iterator[Bridge]:
+def open_bridge(
+    config: str | None, *, is_changed: bool = False, creates: bool = False
+) -> Iterator[Bridge]:
     """Open the bridge that a command asks. With --server no file of this machine's project is read.
 
     A parameter that the bridge does not accept is wrong usage. `is_changed`: the store must exist,
-    and the workers are woken at the end.
+    and the workers are woken at the end. `creates`: it is created where there is none.
     """
     server = find_server()
     if server is not None:
@@ -25,9 +27,11 @@ def open_bridge(config: str | None, *, is_changed: bool = False) -> Iterator[Bri
             yield Bridge(client)
         return
     from bridge.cli.bridge.local_transport import LocalTransport
-    from bridge.services.store_access import open_store, open_store_to_change
+    from bridge.services.store_access import open_or_create_store, open_store, open_store_to_change
 
     settings = settings_of(config)
-    opened = open_store_to_change(settings) if is_changed else open_store(settings)
-    with opened as database, wrong_usage():
+    open_it = (
+        open_or_create_store if creates else open_store_to_change if is_changed else open_store
+    )
+    with open_it(settings) as database, wrong_usage():
         yield Bridge(LocalTransport(config, settings, database))

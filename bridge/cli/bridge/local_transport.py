@@ -89,6 +89,9 @@ class LocalContext(ApiContext):
         """A command on the bridge's own machine has no limits."""
         return False
 
+    def log_change(self, request: ApiRequest, change: AuditAction, subject: str | None) -> None:
+        """Log nothing: the audit log has the change, and the terminal is the person's."""
+
     def track(self, total: int) -> AbstractContextManager[Callable[[int], None]]:
         """Show how many events are planned, where there are many."""
         return (
@@ -120,6 +123,11 @@ class LocalTransport:
             file=file,
             routes=lambda: self._routes,
         )
+
+    @property
+    def url(self) -> str:
+        """The URL of the private listener."""
+        return self._settings.private_url
 
     def get(self, path: str, query: Query | None = None) -> Shape:
         """Return the JSON object that an endpoint answers."""

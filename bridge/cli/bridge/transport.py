@@ -47,10 +47,15 @@ class Transport(Protocol):
     """Carries requests to the API of a bridge.
 
     A path is that of an endpoint, with quoted parts. `NotFound` where there is no such record,
-    `InvalidRequest` for a value that is not valid, another `BridgeError` for anything else.
+    `InvalidRequest` for a value that is not valid, another `BridgeError` for anything else. `url`:
+    where people reach the API and the console.
     """
 
     poll_seconds: float
+
+    @property
+    def url(self) -> str:
+        """The URL of the private listener."""
 
     def get(self, path: str, query: Query | None = None) -> Shape:
         """Return the JSON object of an answer."""

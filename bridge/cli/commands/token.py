@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from bridge.cli.actions.confirmation import confirm
 from bridge.cli.actions.request import YES
+from bridge.cli.bridge.access import open_bridge
+from bridge.cli.bridge.request_parts import quote_id
 from bridge.cli.options import AS_JSON
-from bridge.cli.token_access import open_tokens
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 from bridge.core.scopes import (
@@ -18,12 +20,15 @@ from bridge.core.scopes import (
     SCOPE_SUMMARIES,
     describe_allowed,
     list_scopes,
+    parse_scopes,
     suggest_token,
 )
 from bridge.services.records.json_record import expect_shape, parse_time
 
 if TYPE_CHECKING:
+    from bridge.cli.bridge.client import Bridge
     from bridge.cli.bridge.transport import Shape
+    from bridge.core.model import JSON
 
 #: The keys of a new token in JSON.
 NEW_KEYS = ("id", "name", "scopes", "ends_at", "token")
@@ -100,14 +105,19 @@ def add(
     flowbridge token add ci --scope read,act --expires 90d
     TOKEN=$(flowbridge token add script --scope reader)
     """
-    with open_tokens(config) as tokens:
-        new = tokens.add(name, ",".join(scopes), expires)
+    try:
+        words: list[JSON] = [*list_scopes(parse_scopes(",".join(scopes)))]
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    lifetime = {} if expires is None else {"expires": expires}
+    with open_bridge(config, creates=True) as bridge:
+        new = bridge.post("/tokens", {"name": name, "scopes": words, **lifetime})
     with expect_shape():
         if as_json:
             output.json_line({key: new[key] for key in NEW_KEYS})
             return
         output.answer(str(new["token"]))
-        _explain_new(new, tokens.url)
+        _explain_new(new, bridge.transport.url)
 
 
 def _explain_new(new: Shape, url: str) -> None:
@@ -136,13 +146,12 @@ def list_(config: str | None, /, as_json: bool) -> None:
     \b
     flowbridge token list
     """
-    with open_tokens(config) as tokens:
-        found = tokens.list_all()
-    with expect_shape():
-        rows = [_row(one, time.time()) for one in found]
+    with open_bridge(config) as bridge, expect_shape():
+        tokens = list(bridge.get("/tokens")["items"])
+        rows = [_row(token, time.time()) for token in tokens]
     if as_json:
-        for one in found:
-            output.json_line(one)
+        for token in tokens:
+            output.json_line(token)
     elif not tables.print_table(COLUMNS, rows):
         output.say(f"No tokens. Create one: {suggest_token('read')}")
 
@@ -161,33 +170,41 @@ def remove(config: str | None, /, token: str, as_json: bool, dry_run: bool, yes:
     flowbridge token remove ci
     flowbridge token remove tok_01jd2x --yes
     """
-    with open_tokens(config) as tokens, expect_shape():
-        found = tokens.find(token)
-        question = f"the token {found['name']} ({found['id']}) will be removed"
+    with open_bridge(config) as bridge, expect_shape():
+        removed = _find(bridge, token)
+        described = f"{removed['name']} ({removed['id']})"
+        question = f"the token {described} will be removed"
         if not confirm(question, 1, dry_run=dry_run, yes=yes, as_json=as_json):
             return
-        removed = tokens.remove(found)
+        bridge.transport.delete(f"/tokens/{quote_id(str(removed['id']))}")
     if as_json:
         output.json_line(removed)
     else:
-        output.answer(f"removed: {removed['name']} ({removed['id']})")
+        output.answer(f"removed: {described}")
 
 
-def _row(one: Shape, now: float) -> tuple[str, ...]:
+def _find(bridge: Bridge, text: str) -> Shape:
+    """Return the token with this name or id. A name may have letters that no path has."""
+    tokens: Sequence[Shape] = bridge.get("/tokens")["items"]
+    named = next((token for token in tokens if token["name"] == text), None)
+    return named or bridge.get(f"/tokens/{quote_id(text)}")
+
+
+def _row(token: Shape, now: float) -> tuple[str, ...]:
     created_at, used_at, ends_at = (
-        parse_time(one[key]) for key in ("created_at", "used_at", "ends_at")
+        parse_time(token[key]) for key in ("created_at", "used_at", "ends_at")
     )
     ends = NEVER if ends_at is None else output.utc(ends_at)
     return (
-        str(one["id"]),
-        str(one["name"]),
-        ",".join(one["scopes"]),
+        str(token["id"]),
+        str(token["name"]),
+        ",".join(token["scopes"]),
         output.moment(created_at),
         NEVER if used_at is None else output.moment(used_at),
         ends if ends_at is None or now < ends_at else EXPIRED + ends,
     )
 
 
-def _scopes(one: Shape) -> str:
-    listed = one["scopes"]
+def _scopes(token: Shape) -> str:
+    listed = token["scopes"]
     return f"the scope{'s' if len(listed) > 1 else ''} {', '.join(listed)}"

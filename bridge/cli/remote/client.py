@@ -88,6 +88,11 @@ class AdminClient:
             peers=is_loopback if server.is_plain else None,
         )
 
+    @property
+    def url(self) -> str:
+        """The URL of the private listener, or of a proxy before it."""
+        return self.server.origin
+
     def close(self) -> None:
         """Close the connection."""
         self._http.close()
