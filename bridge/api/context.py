@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.core.audit import AuditAction, AuditActor
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 log = get_logger()
 BYTES: Final = "application/octet-stream"
+#: For an answer of a platform: the request holds a thread of a server meanwhile.
+PLATFORM_WAIT_SECONDS: Final = 10.0
 #: Below this path the admin API answers.
 API_PATH: Final = "/admin/v1"
 
@@ -80,8 +82,17 @@ class ApiContext:
         return self.config()
 
     def load_platforms(self) -> Config:
-        """Return the configuration with what calls to its platforms need."""
-        return self.config()
+        """Return the configuration with what calls to its platforms need, whose answers a server
+        awaits for a short time only.
+        """
+        config = self.config()
+        return replace(
+            config,
+            platforms={
+                name: replace(platform, timeout=min(platform.timeout, PLATFORM_WAIT_SECONDS))
+                for name, platform in config.platforms.items()
+            },
+        )
 
     def make_reject_review(self, *, fetches_keys: bool = False) -> RejectReview:
         """Return the review of rejects, which may fetch keys that senders publish."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from bridge.api.context import ApiContext, ApiRequest
 from bridge.api.problems import TOO_MANY_WAIT, ApiProblem, report_busy
@@ -15,21 +14,14 @@ from bridge.services import platform_names
 from bridge.services.records.flow_records import find_answer_label
 
 T = TypeVar("T")
-#: For an answer of a platform: the request holds a thread of a receiver meanwhile.
-PLATFORM_WAIT_SECONDS: Final = 10.0
 
 
 def find_platform(context: ApiContext, request: ApiRequest) -> Platform:
     """Return the platform of the path. Raises `ApiProblem`."""
     try:
-        return platform_names.find_platform(context.config(), request.ids["platform"])
+        return platform_names.find_platform(context.load_platforms(), request.ids["platform"])
     except InvalidRequest as error:
         raise ApiProblem("not_found", str(error)) from None
-
-
-def hurry(platform: Platform) -> Platform:
-    """Return a platform whose answers are awaited for a short time only."""
-    return replace(platform, timeout=min(platform.timeout, PLATFORM_WAIT_SECONDS))
 
 
 def ask_platform(context: ApiContext, send: Callable[[], T], *, with_contents: bool) -> T:

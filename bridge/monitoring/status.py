@@ -278,7 +278,7 @@ def _platforms(config: Config | None, standing: StoreStatus | None) -> list[Plat
         else {}
     )
     slots, circuits = (standing.slots, standing.circuits) if standing else ({}, {})
-    names = [*caps, *sorted((slots.keys() | circuits.keys()) - caps.keys())]
+    names = sorted(caps.keys() | slots.keys() | circuits.keys())
     used = {name: slots.get(name, (0, 0)) for name in names}
     return [
         PlatformStatus(

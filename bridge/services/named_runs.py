@@ -36,21 +36,20 @@ def check_named_run(
     selection: Selection,
     how: Mapping[str, Any],
     get_config: Callable[[], Config],
-    adapt: Callable[[Platform], Platform] = lambda platform: platform,
 ) -> Selection:
     """Return a selection without the deliveries that cannot have started the run of `how`.
 
     The run is checked by the store, and by its platform where that can be asked; a note says where
     it could not. `how` are the options of `resolve`: without `run_id` all deliveries stay, and
     `force` also accepts a run that the platform does not have. `get_config` raises `BridgeError`
-    if the configuration cannot be used. `adapt` returns the platform as it is asked.
+    if the configuration cannot be used.
     """
     run_id = how.get("run_id")
     if run_id is None:
         return selection
     allowed, problems, notes = [], dict(selection.problems), list(selection.notes)
     for delivery_id in selection.ids:
-        check = _check_run(database, delivery_id, run_id, get_config, adapt)
+        check = _check_run(database, delivery_id, run_id, get_config)
         if check.note is not None:
             notes.append(check.note)
         if check.problem is None or (check.is_missing and how.get("force")):
@@ -65,7 +64,6 @@ def _check_run(
     delivery_id: str,
     run_id: str,
     get_config: Callable[[], Config],
-    adapt: Callable[[Platform], Platform],
 ) -> _RunCheck:
     from bridge.delivery.named_run import find_run_mismatch
     from bridge.store.queries.selection_counts import read_deliveries
@@ -80,7 +78,7 @@ def _check_run(
     if conflict is not None:
         return _RunCheck(problem=conflict)
     try:
-        platform = adapt(platform_names.find_platform(get_config(), delivery.platform))
+        platform = platform_names.find_platform(get_config(), delivery.platform)
         report = platform_queries.read_run(platform, run_id)
     except BridgeError as error:
         return _RunCheck(note=f"the run was not looked up: {error}")

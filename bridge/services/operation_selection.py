@@ -19,7 +19,7 @@ from bridge.services.planned_configs import find_older_inputs
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
-    from bridge.routing.model import Config, Platform
+    from bridge.routing.model import Config
     from bridge.services.operation_commands import OperationCommand
     from bridge.services.rejects import RejectReview
     from bridge.services.selection import Selection
@@ -81,15 +81,13 @@ class SelectionSupport:
 
     `load_routes` returns the current configuration, `load_platforms` the same with what calls to
     platforms need, and `make_review` the review of rejects; each raises `BridgeError` where it
-    cannot. `adapt` returns a platform as it is asked for a run that the request names.
-    `is_bounded`: a search has a time limit, and an operation at most 100,000 items. `track` yields
-    the function that counts events that were planned.
+    cannot. `is_bounded`: a search has a time limit, and an operation at most 100,000 items.
+    `track` yields the function that counts events that were planned.
     """
 
     load_routes: Callable[[], Config]
     load_platforms: Callable[[], Config]
     make_review: Callable[[], RejectReview]
-    adapt: Callable[[Platform], Platform] = lambda platform: platform
     is_bounded: bool = True
     track: Callable[[int], AbstractContextManager[Callable[[int], None]]] = lambda _: nullcontext(
         lambda _: None
@@ -163,7 +161,7 @@ def _select_deliveries(
         )
     )
     support.require_few(chosen.ids)
-    chosen = check_named_run(database, chosen, request.how, support.load_platforms, support.adapt)
+    chosen = check_named_run(database, chosen, request.how, support.load_platforms)
     left_out = {SEARCHED_FOR: chosen.settling, REJECTED: chosen.parked}
     counts = count_deliveries(database, chosen.ids)
     notes = [*chosen.notes]

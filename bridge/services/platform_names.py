@@ -50,25 +50,18 @@ def find_flow(config: Config, name: str) -> tuple[Platform, str]:
     return find_platform(config, platform), saved_item_id
 
 
-def find_run(config: Config, name: str) -> tuple[Platform, str]:
-    """Return the platform and the id of a run.
+def find_run(types: Mapping[str, str], name: str) -> tuple[str, str]:
+    """Return the name of the platform and the id of a run.
 
-    `name`: PLATFORM/RUN, or the id alone if only one platform has runs; else `InvalidRequest`.
-    """
-    types = {each.name: each.type for each in config.platforms.values()}
-    platform, run_id = split_run_name(types, name)
-    return find_platform(config, platform), run_id
-
-
-def split_run_name(types: Mapping[str, str], name: str) -> tuple[str, str]:
-    """Return the name of the platform and the id of the run, as `find_run`.
-
-    `types`: the type of each platform, by its name.
+    `types`: the type of each platform, by its name. `name`: PLATFORM/RUN, or the id alone if only
+    one platform has runs; else `InvalidRequest`.
     """
     from bridge.delivery.platforms.registry import PLATFORMS
 
     platform, slash, run_id = name.partition("/")
     if slash and platform and run_id:
+        if platform not in types:
+            raise unknown_platform(platform, types)
         return platform, run_id
     having = [
         one for one, type_ in types.items() if type_ in PLATFORMS and PLATFORMS[type_].has_runs

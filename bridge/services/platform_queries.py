@@ -130,7 +130,10 @@ def try_to_list_inputs(platform: Platform, saved_item_id: str) -> tuple[InputNod
 
 def list_runs(platform: Platform, saved_item_id: str) -> tuple[ListedRun, ...]:
     """Return the newest runs of a flow, newest first; `BridgeError` as in `list_inputs`."""
-    return _items(platform, ask_for_runs(platform, saved_item_id), saved_item_id)[:MAX_LISTED_RUNS]
+    runs = _items(platform, ask_for_runs(platform, saved_item_id), saved_item_id)
+    if not runs and (hint := explain_missing_flow(platform, saved_item_id)):
+        raise NotFound(hint)
+    return runs[:MAX_LISTED_RUNS]
 
 
 def ask_for_runs(platform: Platform, saved_item_id: str) -> Listing[ListedRun]:

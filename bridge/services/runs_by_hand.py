@@ -10,7 +10,6 @@ from bridge.core.errors import InvalidRequest, StartUnanswered
 from bridge.core.model import JSON
 from bridge.core.outcomes import OutcomeKind, RunReport
 from bridge.services import platform_queries
-from bridge.services.flow_access import StartedFlow
 from bridge.services.given_inputs import check_inputs
 from bridge.services.records.flow_records import KILLED_RUN, STARTED_RUN
 
@@ -30,8 +29,9 @@ def start_flow(
     record: Record,
     *,
     with_contents: bool = True,
-) -> StartedFlow:
-    """Start a flow, after a check of the inputs against those that its platform lists.
+) -> Mapping[str, JSON]:
+    """Start a flow, after a check of the inputs against those that its platform lists, and return
+    the outcome as JSON, with notes on inputs that look misspelt.
 
     No event and no delivery is stored. A start whose outcome is unknown is recorded as such.
     `InvalidRequest` where an input is missing that the platform lists as required. `BridgeError`
@@ -51,13 +51,14 @@ def start_flow(
         record(AuditAction.RUN_STARTED, subject + RECORDED[outcome.kind])
     is_unknown = outcome.kind is OutcomeKind.REJECTED and outcome.status_code in (400, 404)
     hint = platform_queries.explain_missing_flow(platform, saved_item_id) if is_unknown else ""
-    shape = STARTED_RUN.write(
+    return STARTED_RUN.write(
         outcome,
         with_contents=with_contents,
         platform=platform.name,
         saved_item_id=saved_item_id,
+        notes=list(found.notes),
+        hint=hint or None,
     )
-    return StartedFlow(shape, found.notes, hint)
 
 
 def end_run(

@@ -22,9 +22,9 @@ from fake_platform import FakePlatform
 from processes import call, environment, eventually, running
 from serving import Bridge, until
 
+from bridge.cli.ui.run_progress import new_log_lines
 from bridge.core.timings import Timings
 from bridge.monitoring.presence import find_addresses
-from bridge.services.run_waiting import new_log_lines
 from bridge.store import audit
 from bridge.store.db.database import Database
 
@@ -321,7 +321,7 @@ def test_http_platforms_have_none_of_it_and_say_so(platform: FakePlatform) -> No
         (("inputs", "hook/x"), "the platform 'hook' (http) has no list of inputs"),
         (("runs", "hook/x"), "the platform 'hook' (http) has no runs"),
         (("kill", "hook/x"), "the platform 'hook' (http) has no runs"),
-        (("run", "hook/x", "--wait"), "the platform 'hook' (http) has no runs to wait for"),
+        (("run", "hook/x", "--wait"), "the platform 'hook' (http) has no runs"),
     ):
         shown = run("flows", *command)
         assert shown.exit_code == 1 and text in shown.stderr, command
@@ -357,7 +357,7 @@ def test_names_that_are_nearly_right_get_a_hint(platform: FakePlatform) -> None:
         ),
         (
             ("runs", "gumloop/eco"),
-            0,
+            1,
             "the platform 'gumloop' has no flow 'eco'; did you mean `echo`?",
         ),
         (("kill", "gumlop/x"), 2, "routes.yaml has no platform 'gumlop'; did you mean `gumloop`?"),

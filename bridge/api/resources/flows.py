@@ -11,7 +11,6 @@ from bridge.api.platform_calls import (
     ask_platform,
     describe_failure,
     find_platform,
-    hurry,
     wait_for_platform,
 )
 from bridge.routing.model import Platform
@@ -24,22 +23,23 @@ MAX_LISTED_FLOWS: Final = 1000
 
 def list_flows(context: ApiContext, request: ApiRequest) -> Answer:
     """Return the saved flows of one platform, or of all that can list them."""
-    config = context.config()
+    config = context.load_platforms()
     name = request.values["platform"]
     platforms = (
         [platform_names.find_platform(config, name)]
         if name
         else platform_queries.platforms_with_flows(config)
     )
+    most_platforms, most_flows = (
+        (MAX_ASKED_PLATFORMS, MAX_LISTED_FLOWS) if context.is_bounded else (None, None)
+    )
+    asked = platforms[:most_platforms]
     with wait_for_platform(context):
-        listed, problems = platform_queries.list_all_flows(
-            [hurry(platform) for platform in platforms[:MAX_ASKED_PLATFORMS]]
-        )
+        listed, problems = platform_queries.list_all_flows(asked)
+    shown = listed[:most_flows]
     return {
-        "items": [
-            FLOW.write(flow, platform=platform.name) for platform, flow in listed[:MAX_LISTED_FLOWS]
-        ],
-        "complete": len(platforms) <= MAX_ASKED_PLATFORMS and len(listed) <= MAX_LISTED_FLOWS,
+        "items": [FLOW.write(flow, platform=platform.name) for platform, flow in shown],
+        "complete": len(asked) == len(platforms) and len(shown) == len(listed),
         "problems": [
             describe_failure(problem, with_contents=request.with_contents) for problem in problems
         ],
@@ -53,7 +53,7 @@ def list_flow_inputs(context: ApiContext, request: ApiRequest) -> Answer:
 
 def list_named_flow_inputs(context: ApiContext, request: ApiRequest) -> Answer:
     """Return the inputs of a flow by its name in routes.yaml, or as PLATFORM/FLOW."""
-    flow = platform_names.find_flow(context.config(), request.values["flow"])
+    flow = platform_names.find_flow(context.load_platforms(), request.values["flow"])
     return _list_inputs(context, request, *flow)
 
 
@@ -62,7 +62,7 @@ def _list_inputs(
 ) -> Answer:
     nodes = ask_platform(
         context,
-        lambda: platform_queries.list_inputs(hurry(platform), saved_item_id),
+        lambda: platform_queries.list_inputs(platform, saved_item_id),
         with_contents=request.with_contents,
     )
     return {

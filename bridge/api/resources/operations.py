@@ -16,7 +16,7 @@ from bridge.api.bodies import RequestBody, body_schema, filters_schema, text, te
 from bridge.api.context import API_PATH, Answer, ApiContext, ApiRequest, StatusAnswer
 from bridge.api.endpoint import Endpoint, ListAnswer, OpenedList
 from bridge.api.parameters import BEFORE, LIMIT, OPERATION_FILTERS, OUTCOME, SINCE, UNFINISHED
-from bridge.api.platform_calls import hurry, wait_for_platform
+from bridge.api.platform_calls import wait_for_platform
 from bridge.api.problems import ApiProblem, body_error, invalid_body, to_pointer
 from bridge.api.selection import look_up, make_filters, read_body_filters
 from bridge.core.errors import InvalidRequest
@@ -57,7 +57,7 @@ from bridge.store.queries.filters import DELIVERIES, EVENTS, NONE
 from bridge.store.queries.selection_counts import read_deliveries
 
 if TYPE_CHECKING:
-    from bridge.routing.model import Platform
+    pass
 
 T = TypeVar("T")
 STATUS_BY_MODE: Final = {"propose": 201, "do": 202}
@@ -371,7 +371,6 @@ def _select(
         load_routes=context.load_routes,
         load_platforms=context.load_platforms,
         make_review=partial(context.make_reject_review, fetches_keys=True),
-        adapt=hurry if context.is_bounded else _keep,
         is_bounded=context.is_bounded,
         track=context.track,
     )
@@ -385,11 +384,6 @@ def _select(
     except InvalidRequest as error:
         pointer = "/ids" if "ids" in body else "/filters"
         raise invalid_body([body_error(pointer, str(error))]) from None
-
-
-def _keep(platform: Platform) -> Platform:
-    """Return a platform that is asked as any other call."""
-    return platform
 
 
 def _check_run(request: ApiRequest, items: OperationSelection) -> None:

@@ -8,7 +8,7 @@ from bridge.api.bodies import RequestBody, body_schema, text
 from bridge.api.context import Answer, ApiContext, ApiRequest
 from bridge.api.endpoint import Endpoint
 from bridge.api.parameters import FLOW, NAMED_FLOW, PLATFORM
-from bridge.api.platform_calls import ask_platform, find_platform, hurry
+from bridge.api.platform_calls import ask_platform, find_platform
 from bridge.api.problems import ApiProblem
 from bridge.api.selection import check_known_names
 from bridge.core.audit import AuditAction
@@ -42,15 +42,15 @@ def list_runs(context: ApiContext, request: ApiRequest) -> Answer:
         return _list_in_flight(context, request)
     if request.values["platform"] is not None:
         raise InvalidRequest("`flow` names its platform: leave out `platform`")
-    platform, saved_item_id = platform_names.find_flow(context.config(), flow)
+    platform, saved_item_id = platform_names.find_flow(context.load_platforms(), flow)
     listed = ask_platform(
         context,
-        lambda: platform_queries.list_runs(hurry(platform), saved_item_id),
+        lambda: platform_queries.list_runs(platform, saved_item_id),
         with_contents=request.with_contents,
     )
     shown: list[JSON] = [
         *describe_owned_runs(
-            context.database, platform.name, listed, with_contents=request.with_contents
+            context.store, platform.name, listed, with_contents=request.with_contents
         )
     ]
     return {"items": shown, "complete": len(listed) < platform_queries.MAX_LISTED_RUNS}
@@ -81,11 +81,13 @@ def start_run(context: ApiContext, request: ApiRequest) -> Answer:
     inputs = request.body.get("inputs", {})
     record = _make_recorder(context, request)
     try:
-        platform, saved_item_id = platform_names.find_flow(context.config(), request.body["flow"])
-        started = ask_platform(
+        platform, saved_item_id = platform_names.find_flow(
+            context.load_platforms(), request.body["flow"]
+        )
+        return ask_platform(
             context,
             lambda: start_flow(
-                hurry(platform),
+                platform,
                 saved_item_id,
                 inputs,
                 record,
@@ -95,12 +97,11 @@ def start_run(context: ApiContext, request: ApiRequest) -> Answer:
         )
     except InvalidRequest as error:
         raise ApiProblem("invalid_body", str(error)) from None
-    return {**started.shape, "notes": list(started.notes), "hint": started.hint or None}
 
 
 def show_run(context: ApiContext, request: ApiRequest) -> Answer:
     """Ask a platform for a run: its state, log and outputs."""
-    platform = hurry(find_platform(context, request))
+    platform = find_platform(context, request)
     run_id = request.ids["id"]
     report = ask_platform(
         context,
@@ -114,7 +115,7 @@ def show_run(context: ApiContext, request: ApiRequest) -> Answer:
 
 def kill_run(context: ApiContext, request: ApiRequest) -> Answer:
     """Ask a platform to end a run with its subflow runs, as `flows kill --json`."""
-    platform = hurry(find_platform(context, request))
+    platform = find_platform(context, request)
     return ask_platform(
         context,
         lambda: end_run(
@@ -131,7 +132,8 @@ def _make_recorder(context: ApiContext, request: ApiRequest) -> Record:
     """Return how to record what a platform has done for a request."""
 
     def record(action: AuditAction, subject: str) -> None:
-        record_done(context.database, action, request.by, subject)
+        if context.store is not None:
+            record_done(context.store, action, request.by, subject)
         context.log_change(request, action, subject[:200])
 
     return record

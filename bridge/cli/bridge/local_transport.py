@@ -16,6 +16,7 @@ from bridge.api.context import ApiContext, ApiRequest, NothingStored, RawAnswer,
 from bridge.api.parameters import read_parameters, stream_parameters
 from bridge.cli.bridge.local_problems import raise_as_here
 from bridge.cli.bridge.transport import PAGE_ITEMS, Query, Shape, follow_pages
+from bridge.cli.command_settings import settings_of
 from bridge.cli.options import say_search_size
 from bridge.cli.ui.progress import PROGRESS_ITEMS, progress_bar
 from bridge.cli.usable_config import load_sources, load_usable
@@ -47,11 +48,12 @@ class LocalContext(ApiContext):
     """Values for the requests of a command.
 
     `file`: the routes.yaml that it names. `routes` returns it, and raises `ConfigError` where it
-    cannot be used.
+    cannot be used. `platforms` also returns it, with the credentials of the local platform.
     """
 
     file: str | None
     routes: Callable[[], Config]
+    platforms: Callable[[], Config]
 
     def check_names(self, **names: Any) -> None:
         """Raise `UnknownName` for a name that is neither in routes.yaml nor in the store.
@@ -72,9 +74,7 @@ class LocalContext(ApiContext):
 
     def load_platforms(self) -> Config:
         """Return routes.yaml, with the credentials of the local platform."""
-        from bridge.cli.platforms import load_config
-
-        return load_config(self.file)
+        return self.platforms()
 
     def make_reject_review(self, *, fetches_keys: bool = False) -> RejectReview:
         """Return the review of rejects: to look, by the last good routes.yaml where it cannot be
@@ -122,6 +122,7 @@ class LocalTransport:
             overview=CachedValue(self._read_overview, settings.timings.overview_cache_seconds),
             file=file,
             routes=lambda: self._routes,
+            platforms=lambda: self._platforms,
         )
 
     @property
@@ -241,6 +242,12 @@ class LocalTransport:
     @cached_property
     def _routes(self) -> Config:
         return load_present(self._settings)
+
+    @cached_property
+    def _platforms(self) -> Config:
+        from bridge.runtime.loaded_config import load_config
+
+        return load_config(settings_of(self._file, secrets=True)).config
 
     def _read_overview(self) -> Overview:
         from bridge.monitoring.status import read_overview

@@ -11,19 +11,25 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
+from bridge.cli.bridge.access import open_bridge
+from bridge.cli.bridge.request_parts import quote_id
 from bridge.cli.options import AS_JSON
-from bridge.cli.platforms import open_flows
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.run_progress import INTERRUPTED, describe_state, follow_run
 from bridge.cli.ui.tables import Column
+from bridge.core.errors import BridgeError
 from bridge.core.model import JSON, RUN_ENDED, RunState
 from bridge.core.outcomes import OutcomeKind, RunReport
+from bridge.services.platform_names import find_run
+from bridge.services.records.flow_records import RUN_REPORT
 from bridge.services.records.json_record import expect_shape, parse_time
 
 if TYPE_CHECKING:
+    from bridge.cli.bridge.client import Bridge
     from bridge.cli.bridge.transport import Shape
-    from bridge.services.flow_access import FlowAccess, StartedFlow
 
+#: Keys of the API that `flows run --json` does not print.
+START_EXTRAS = ("notes", "hint")
 NO_DELIVERY = "no delivery"  # in the list of runs: started by another program, or by hand
 RUN_COLUMNS = (
     Column("state", output.find_colour, whole=True),
@@ -72,42 +78,40 @@ def run(
     given = _inputs(pairs, json_input)
     report = RunReport(state=None)
     interrupted = False
-    with open_flows(config) as flows:
+    with open_bridge(config) as bridge, expect_shape():
         if wait:
-            flows.check_runs(flow)
-        started = flows.start_run(flow, given)
+            bridge.get("/runs", {"flow": flow})  # refused where the platform has no runs
+        answer = bridge.post("/runs", {"flow": flow, "inputs": given})
+        notes, hint = (answer[name] for name in START_EXTRAS)
+        started = {name: value for name, value in answer.items() if name not in START_EXTRAS}
         if not as_json:
-            _say_start(started)
-        with expect_shape():
-            platform, run_id = str(started.shape["platform"]), started.shape["run_id"]
+            _say_start(started, notes, hint)
+        platform, run_id = str(started["platform"]), started["run_id"]
         if wait and isinstance(run_id, str):
             run = shlex.quote(f"{platform}/{run_id}")
             parting = f"The run continues. To end it: flowbridge flows kill {run}"
-            poll = flows.poll_run(platform, run_id)
-            report, interrupted = follow_run(poll, parting, quiet=as_json)
+            report, interrupted = _follow(bridge, platform, run_id, parting, quiet=as_json)
     if as_json:
         of_run = {"run_state": report.state, "outputs": report.outputs, "log": list(report.log)}
-        output.json_line({**started.shape, **of_run})
+        output.json_line({**started, **of_run})
     elif report.state in RUN_ENDED:
         click.echo(output.indented(report.outputs))
     if interrupted:
         sys.exit(INTERRUPTED)
-    is_started = started.shape["outcome"] == OutcomeKind.STARTED
+    is_started = started["outcome"] == OutcomeKind.STARTED
     sys.exit(0 if is_started and report.state in (None, RunState.DONE) else 1)
 
 
-def _say_start(started: StartedFlow) -> None:
-    for note in started.notes:
+def _say_start(started: Shape, notes: Sequence[str], hint: str | None) -> None:
+    for note in notes:
         output.say(f"Note: {note}")
-    shape = started.shape
-    with expect_shape():
-        said = str(shape["outcome"]) + (f": {shape['detail']}" if shape["detail"] else "")
-        url, run_id = shape["run_url"], shape["run_id"]
-    output.say(f"{said} {url}" if url else said)
+    outcome = str(started["outcome"]) + (f": {started['detail']}" if started["detail"] else "")
+    url, run_id = started["run_url"], started["run_id"]
+    output.say(f"{outcome} {url}" if url else outcome)
     if run_id:
         output.answer(str(run_id))
-    if started.hint:
-        output.say(f"Error: {started.hint}")
+    if hint:
+        output.say(f"Error: {hint}")
 
 
 def _inputs(pairs: tuple[str, ...], text: str | None) -> dict[str, JSON]:
@@ -136,15 +140,14 @@ def runs(config: str | None, /, flow: str, as_json: bool) -> None:
     flowbridge flows runs local/echo
     flowbridge flows runs triage --json | jq -r 'select(.run_state == "failed") | .run_id'
     """
-    with open_flows(config) as flows:
-        items, hint = flows.list_runs(flow)
-    with expect_shape():
-        rows = [_run_row(one, time.time()) for one in items]
+    with open_bridge(config) as bridge, expect_shape():
+        items = list(bridge.get("/runs", {"flow": flow})["items"])
+        rows = [_run_row(run, time.time()) for run in items]
     if as_json:
-        for one in items:
-            output.json_line(one)
+        for run in items:
+            output.json_line(run)
     elif not tables.print_table(RUN_COLUMNS, rows):
-        output.say(hint or "The flow has no runs yet.")
+        output.say("The flow has no runs yet.")
 
 
 def _run_row(run: Shape, now: float) -> Sequence[object]:
@@ -178,29 +181,45 @@ def kill(config: str | None, /, run_ids: tuple[str, ...], wait: bool, as_json: b
     flowbridge flows kill local/7Hq3bVtDnk2yXcN9wLpRsA
     flowbridge flows kill gumloop/7Hq3bVtDnk2yXcN9wLpRsA --wait
     """
-    with open_flows(config) as flows:
-        chosen = [flows.find_run(name) for name in run_ids]
-        codes = [
-            _kill(flows, platform, run_id, wait=wait, as_json=as_json)
-            for platform, run_id in chosen
-        ]
+    with open_bridge(config) as bridge, expect_shape():
+        listed = bridge.get("/platforms")["items"]
+        types = {row["name"]: row["type"] for row in listed if row["configured"]}
+        runs = [find_run(types, name) for name in run_ids]
+        codes = [_kill(bridge, *run, wait=wait, as_json=as_json) for run in runs]
     sys.exit(max(codes))
 
 
-def _kill(flows: FlowAccess, platform: str, run_id: str, *, wait: bool, as_json: bool) -> int:
+def _kill(bridge: Bridge, platform: str, run_id: str, *, wait: bool, as_json: bool) -> int:
     """Ask the platform to end a run, print the result, and return the exit code."""
-    shape = flows.kill_run(platform, run_id)
-    with expect_shape():
-        is_killed, state = shape["killed"] is True, (shape["run_state"], shape["raw_state"])
+    killed = bridge.post(f"{_path_of(platform, run_id)}/kill")
+    is_killed, state = killed["killed"] is True, (killed["run_state"], killed["raw_state"])
     interrupted = False
     if is_killed and wait and state[0] not in RUN_ENDED:
-        poll = flows.poll_run(platform, run_id)
-        report, interrupted = follow_run(poll, "The platform was asked to end it.", quiet=as_json)
+        parting = "The platform was asked to end it."
+        report, interrupted = _follow(bridge, platform, run_id, parting, quiet=as_json)
         state = (report.state, report.raw_state)
     if as_json:
-        output.json_line({**shape, "run_state": state[0], "raw_state": state[1]})
+        output.json_line({**killed, "run_state": state[0], "raw_state": state[1]})
     elif is_killed:
         output.answer(f"{platform}/{run_id} {describe_state(*state)}")
     else:
-        output.say(f"Error: {platform}/{run_id}: {shape['detail']}")
+        output.say(f"Error: {platform}/{run_id}: {killed['detail']}")
     return INTERRUPTED if interrupted else 0 if is_killed else 1
+
+
+def _follow(
+    bridge: Bridge, platform: str, run_id: str, parting: str, *, quiet: bool
+) -> tuple[RunReport, bool]:
+    """Wait for a run; see `follow_run`."""
+
+    def read() -> RunReport:
+        try:
+            return RUN_REPORT.parse(bridge.get(_path_of(platform, run_id)))
+        except BridgeError as error:  # the wait goes on, as where a platform does not answer
+            return RunReport(state=None, detail=str(error))
+
+    return follow_run(f"{platform}/{run_id}", read, parting, quiet=quiet)
+
+
+def _path_of(platform: str, run_id: str) -> str:
+    return f"/runs/{quote_id(platform)}/{quote_id(run_id)}"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bridge.cli.bridge.access import open_bridge
 from bridge.cli.commands.flow_runs import kill, run, runs
 from bridge.cli.options import AS_JSON
-from bridge.cli.platforms import open_flows
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 from bridge.core.model import JSON
@@ -55,17 +55,16 @@ def list_(config: str | None, /, platform: str | None, as_json: bool) -> None:
     flowbridge flows list
     flowbridge flows list gumloop --json
     """
-    with open_flows(config) as opened:
-        found = opened.list_flows(platform)
-    with expect_shape():
-        items = list(found["items"])
-        problems = [str(one) for one in found["problems"]]
-        rows = [_flow_row(one) for one in items]
-        if not found["complete"]:
+    with open_bridge(config) as bridge, expect_shape():
+        listed = bridge.get("/flows", {"platform": platform})
+        items = list(listed["items"])
+        problems = [str(problem) for problem in listed["problems"]]
+        rows = [_flow_row(flow) for flow in items]
+        if not listed["complete"]:
             problems.append("not all flows are listed: pass one platform")
     if as_json:
-        for one in items:
-            output.json_line(one)
+        for flow in items:
+            output.json_line(flow)
     elif not tables.print_table(FLOW_COLUMNS, rows):
         output.say(
             "" if problems else "No flows. Save one on the platform, or add one to flows.py."
@@ -92,16 +91,15 @@ def inputs(config: str | None, /, flow: str, as_json: bool) -> None:
     flowbridge flows inputs local/append_jsonl
     flowbridge flows inputs triage --json
     """
-    with open_flows(config) as opened:
-        items = opened.list_inputs(flow)
-    with expect_shape():
+    with open_bridge(config) as bridge, expect_shape():
+        items = list(bridge.get("/flows/inputs", {"flow": flow})["items"])
         rows = [
-            (str(one["name"]), str(one["type"] or ""), _first_line(one["description"]))
-            for one in items
+            (str(node["name"]), str(node["type"] or ""), _first_line(node["description"]))
+            for node in items
         ]
     if as_json:
-        for one in items:
-            output.json_line(one)
+        for node in items:
+            output.json_line(node)
     elif not tables.print_table(INPUT_COLUMNS, rows):
         output.say("The flow declares no inputs.")
 

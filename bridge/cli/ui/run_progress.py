@@ -1,25 +1,26 @@
-"""The progress of a run: changes of its state, and lines of its log as they come."""
+"""Wait for a run to end, and show changes of its state, and lines of its log as they come."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bridge.cli.command_settings import command_timings
 from bridge.cli.ui import output
+from bridge.core.errors import BridgeError
 from bridge.core.model import RUN_ENDED
 from bridge.core.outcomes import RunReport
-from bridge.services.run_waiting import RunPoll, new_log_lines, wait_for_run
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 INTERRUPTED = 130  # exit code after Ctrl-C, as a shell has it
-
+MAX_FAILED_POLLS = 10  # in a row, before the wait is given up
+FIRST_POLL_SECONDS = 0.1  # between the first two polls; each pause is twice the last
 
 Write = Callable[[str, str], None]  # a line and its style
 
@@ -95,16 +96,51 @@ def open_watcher() -> Iterator[Watcher]:
         yield watcher
 
 
-def follow_run(poll: RunPoll, parting: str, *, quiet: bool) -> tuple[RunReport, bool]:
+def follow_run(
+    name: str, read: Callable[[], RunReport], parting: str, *, quiet: bool
+) -> tuple[RunReport, bool]:
     """Wait for a run, and return its last report and whether Ctrl-C ended the wait.
 
-    `parting` is printed after Ctrl-C.
+    `name`: PLATFORM/RUN. `read` returns a new report. `parting` is printed after Ctrl-C.
     """
     watcher = Watcher(lambda *_: None)
     try:
         with nullcontext(watcher) if quiet else open_watcher() as watcher:
-            most = command_timings().run_poll_max_seconds  # someone is watching
-            return wait_for_run(poll, watcher.show_report, most), False
+            return _wait_for_run(name, read, watcher.show_report), False
     except KeyboardInterrupt:
         output.say(parting)
         return watcher.last, True
+
+
+def _wait_for_run(
+    name: str, read: Callable[[], RunReport], show: Callable[[RunReport], None]
+) -> RunReport:
+    """Poll a run until it has ended, and return its last report.
+
+    Raises `BridgeError` where the platform has lost the run, or does not answer.
+    """
+    pause = FIRST_POLL_SECONDS
+    failed = 0
+    while True:
+        report = read()
+        show(report)
+        if report.state in RUN_ENDED:
+            return report
+        failed = failed + 1 if report.state is None else 0
+        if report.gone or failed >= MAX_FAILED_POLLS:
+            raise BridgeError(f"run {name}: {report.detail}")
+        pause = min(pause, command_timings().run_poll_max_seconds)
+        time.sleep(pause)
+        pause *= 2
+
+
+def new_log_lines(before: Sequence[str], now: Sequence[str]) -> tuple[Sequence[str], bool]:
+    """Return the lines that a log has more than before, and whether lines between were missed.
+
+    A platform may drop the first lines of a long log.
+    """
+    for start in range(len(before)):
+        rest = before[start:]
+        if tuple(now[: len(rest)]) == tuple(rest):
+            return now[len(rest) :], False
+    return now, bool(before)

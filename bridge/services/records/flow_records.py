@@ -68,9 +68,9 @@ FLOW_INPUT: Final = JsonRecord(
     ),
     Key("description", public(FILLED_TEXT)),
 )
-#: The outcome of a start by hand; nothing is known of its run yet.
+#: The outcome of a start by hand; nothing is known of its run yet. `notes` are about the inputs.
 STARTED_RUN: Final = JsonRecord(
-    "",
+    "StartedRun",
     Outcome,
     _PLATFORM,
     _FLOW_ID,
@@ -81,10 +81,6 @@ STARTED_RUN: Final = JsonRecord(
     Key("run_state", RUN_STATE, get=lambda _: None),
     Key("outputs", public(ANY), get=lambda _: None),
     Key("log", NAMES, get=lambda _: []),
-)
-#: Notes are about the inputs.
-START_ANSWER: Final = STARTED_RUN.extend(
-    "StartedRun",
     Key("notes", OWN_TEXTS, is_given=True),
     Key("hint", OWN_TEXT_OR_NULL, is_given=True),
 )

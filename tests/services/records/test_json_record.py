@@ -162,7 +162,11 @@ EXAMPLES: list[tuple[JsonRecord[Any], Any, dict[str, Any]]] = [
     (STEP_DETAILS, STEP_RECORD, {"deliveries": [DELIVERY_RECORD]}),
     (AUDIT_ENTRY, AuditEntry(id="aud_1", at=NOW, actor="ann", action="login"), {}),
     (ALERT, ALERT_RECORD, {"over": False, "notified": 1}),
-    (STARTED_RUN, Outcome(kind=OutcomeKind.REJECTED, detail=QUOTE), FLOW_KEYS),
+    (
+        STARTED_RUN,
+        Outcome(kind=OutcomeKind.REJECTED, detail=QUOTE),
+        {**FLOW_KEYS, "notes": [], "hint": None},
+    ),
     (RUN_REPORT, REPORT, RUN_KEYS),
     (
         KILLED_RUN,

@@ -185,7 +185,7 @@ def test_a_route_is_described(admin: AdminClient, one: Any) -> None:
 
 
 def test_a_platform_is_described_without_its_secrets(admin: AdminClient, one: Any) -> None:
-    gumloop, crm, *_ = admin.items("/platforms")
+    crm, gumloop, *_ = admin.items("/platforms")
     assert (gumloop["type"], gumloop["routes"]) == ("gumloop", ["triage", "both"])
     assert crm["base_url"] == "https://crm.example/***"
     assert admin.get("/platforms/crm").get_json() == crm

@@ -114,8 +114,8 @@ def _ask_flows(asked: ConsoleRequest, name: str) -> dict[str, Any]:
 
 
 def _ask_inputs(asked: ConsoleRequest, name: str, flow: str) -> dict[str, Any]:
-    config = asked.context.config()
-    platform = platform_calls.hurry(platform_names.find_platform(config, name))
+    config = asked.context.load_platforms()
+    platform = platform_names.find_platform(config, name)
     nodes = platform_calls.ask_platform(
         asked.context,
         lambda: platform_queries.list_inputs(platform, flow),

@@ -105,7 +105,7 @@ def _list_runs(asked: ConsoleRequest) -> Screen:
 
 
 def _show_run(asked: ConsoleRequest, run_id: str) -> Screen:
-    config = asked.context.config()
+    config = asked.context.load_platforms()
     delivery = _find_delivery(asked, run_id)
     with asked.context.database.read() as connection:
         local = local_runs.get(connection, run_id)
@@ -168,7 +168,8 @@ def _find_platform(
         if flow_id is not None and one.saved_item_id == flow_id:
             return config.platforms[one.platform]
     with suppress(InvalidRequest):
-        return platform_names.find_run(config, run_id)[0]
+        types = {platform.name: platform.type for platform in config.platforms.values()}
+        return config.platforms[platform_names.find_run(types, run_id)[0]]
     return None
 
 
@@ -201,7 +202,7 @@ def _ask_platform(
     try:
         report = platform_calls.ask_platform(
             asked.context,
-            lambda: platform_queries.read_run(platform_calls.hurry(platform), run_id),
+            lambda: platform_queries.read_run(platform, run_id),
             with_contents=asked.may_read_contents,
         )
     except ApiProblem as error:
