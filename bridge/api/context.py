@@ -106,6 +106,11 @@ class ApiContext:
         """Whether a search, an operation and a call to a platform have limits."""
         return True
 
+    @property
+    def has_secrets(self) -> bool:
+        """Whether the person may see a secret that a source received."""
+        return False
+
     def track(self, total: int) -> AbstractContextManager[Callable[[int], None]]:  # noqa: ARG002 - see `LocalContext`
         """Yield the function that counts events that were planned, of so many."""
         return nullcontext(lambda _: None)

@@ -51,11 +51,11 @@ def open_checks(config: str | None, to: str | None) -> Iterator[BridgeChecks]:
         return
     if to is not None:
         raise click.UsageError(explain_local_only("doctor --to"))
-    from bridge.cli.remote.connection import open_remote
+    from bridge.cli.remote.connection import open_admin_client
     from bridge.cli.remote.remote_checks import RemoteChecks
 
-    with open_remote(server, RemoteChecks) as checks:
-        yield checks
+    with open_admin_client(server) as client:
+        yield RemoteChecks(client)
 
 
 class LocalChecks:

@@ -282,4 +282,4 @@ def test_an_unknown_id_is_an_error(stored: str) -> None:
 
 def test_without_a_database_the_next_step_is_named(project: Path) -> None:
     refused = run("explain")
-    assert refused.exit_code == 1 and "try --sample or --body" in refused.stderr
+    assert refused.exit_code == 1 and "flowbridge sample contact --to" in refused.stderr

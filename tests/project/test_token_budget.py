@@ -19,7 +19,7 @@ ROOT = Path(bridge.__file__).parent
 BUDGET = {
     "api": 22300,
     "bridge": 1300,
-    "cli": 83300,
+    "cli": 82500,
     "config": 29700,
     "core": 21300,
     "delivery": 18400,

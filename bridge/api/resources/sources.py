@@ -9,12 +9,14 @@ from typing import Final
 from bridge.api.bodies import RequestBody, body_schema
 from bridge.api.context import Answer, ApiContext, ApiRequest
 from bridge.api.endpoint import Endpoint
+from bridge.api.parameters import MAX_NAME_CHARS
 from bridge.api.problems import ApiProblem
 from bridge.api.selection import find_name
 from bridge.core.audit import AuditAction
 from bridge.core.model import JSON
 from bridge.core.scopes import Scope
 from bridge.core.status import SourceStatus
+from bridge.core.typos import suggest
 from bridge.providers.model import SecretDelivery
 from bridge.services.audit import new_entry
 from bridge.services.bridge_checks.secret_use import SecretUse, list_secret_use
@@ -72,7 +74,7 @@ def allow_learning(context: ApiContext, request: ApiRequest) -> Answer:
     """Let a source receive its secret from the sender, once; 0 seconds end that."""
     name = request.ids["name"]
     delivery = _find_delivery(context, request)
-    if delivery.shown:
+    if delivery.shown and not context.has_secrets:
         raise ApiProblem(
             "invalid_parameter",
             f"the secret of {name} must be entered at the sender: use `flowbridge learn {name}`"
@@ -94,16 +96,31 @@ def _describe_learning(context: ApiContext, name: str, delivery: SecretDelivery)
         learning,
         source=name,
         path=f"/hooks/{name}",
+        url=f"{context.settings.public_url or context.settings.bound_url}/hooks/{name}",
         until=learning.until if is_open else None,
         ask=delivery.ask,
+        shown=delivery.shown,
     )
 
 
 def _find_delivery(context: ApiContext, request: ApiRequest) -> SecretDelivery:
-    source = context.config().sources.get(request.ids["name"])
-    if source is None or source.provider.learn is None:
-        raise ApiProblem("not_found", "no source of this name receives its secret from a sender")
-    return source.provider.learn
+    name = request.ids["name"]
+    sources = context.config().sources
+    deliveries = {source.name: source.provider.learn for source in sources.values()}
+    delivery = deliveries.get(name)
+    if delivery is None and name in sources:
+        title = sources[name].provider.title
+        raise ApiProblem(
+            "not_found", f"{title} does not deliver a secret: {name} uses the one in routes.yaml"
+        )
+    if delivery is None:
+        names = [name for name, delivery in deliveries.items() if delivery is not None]
+        raise ApiProblem(
+            "not_found",
+            f"no source {name[:100]!r} receives its secret from the sender;"
+            f" {suggest(name[:MAX_NAME_CHARS], names)}those that do: {', '.join(names) or 'none'}",
+        )
+    return delivery
 
 
 ENDPOINTS: Final = (

@@ -89,6 +89,11 @@ class LocalContext(ApiContext):
         """A command on the bridge's own machine has no limits."""
         return False
 
+    @property
+    def has_secrets(self) -> bool:
+        """A person who can read the database and `.env` may see a secret."""
+        return True
+
     def log_change(self, request: ApiRequest, change: AuditAction, subject: str | None) -> None:
         """Log nothing: the audit log has the change, and the terminal is the person's."""
 
@@ -222,6 +227,17 @@ class LocalTransport:
         found = written.routes.get(route)
         place = None if found is None else written.report.places.get((*found.path, "mode"))
         return None if place is None else f"{place.file}:{place.line}"
+
+    def read_learned_secret(self, source: str) -> str:
+        """Return the secret that a source received, or why it cannot be read."""
+        from bridge.store.encryption import sealer_for_secrets
+        from bridge.store.inbound import learned_secrets
+
+        settings = settings_of(self._file, secrets=True)
+        sealer = sealer_for_secrets(settings.encryption_keys, settings.secret_key)
+        sealed = learned_secrets.find(self._context.database, source).sealed
+        secret = learned_secrets.open_secret(sealer, source, sealed) if sealed else None
+        return secret or "(encrypted with a key that is not set here)"
 
     def explain_empty(self, what: str, source: str | None = None) -> str:
         """Return how to send a first event."""

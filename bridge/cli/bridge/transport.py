@@ -96,6 +96,9 @@ class Transport(Protocol):
     def find_mode_place(self, route: str) -> str | None:
         """Return where `mode` of a route is written, as FILE:LINE; None if it is not known here."""
 
+    def read_learned_secret(self, source: str) -> str | None:
+        """Return the secret that a source received, or why it cannot be read; None elsewhere."""
+
     def explain_empty(self, what: str, source: str | None = None) -> str:
         """Return what to print where nothing is stored, such as no `events` of a source."""
 

@@ -67,15 +67,14 @@ def check(config: str | None, /, file: str | None, live: bool, lock: bool, as_js
     flowbridge check --live --lock
     flowbridge check other.yaml --json
     """
-    server = find_server()
-    if server is None:
+    if find_server() is None:
         if lock and not live:
             raise click.UsageError("--lock needs --live")
         answer = _check_here(choose_config(config, file), live=live, lock=lock)
     else:
         if live or lock:
             raise click.UsageError(explain_local_only(f"check --{'live' if live else 'lock'}"))
-        answer = _check_remote(server, file)
+        answer = _check_remote(file)
     if as_json:
         output.json_line(answer.shape)
     else:
@@ -83,7 +82,7 @@ def check(config: str | None, /, file: str | None, live: bool, lock: bool, as_js
     sys.exit(answer.code)
 
 
-def _check_remote(server: str, file: str | None) -> CheckAnswer:
+def _check_remote(file: str | None) -> CheckAnswer:
     from bridge.cli.remote.config_check import check_remote
 
     if file is None:
@@ -92,7 +91,7 @@ def _check_remote(server: str, file: str | None) -> CheckAnswer:
         refuse_folder(Path(file))
     except SettingsError as error:
         return _refuse(file, error)
-    return check_remote(server, file)
+    return check_remote(file)
 
 
 def _check_here(config: str | None, *, live: bool, lock: bool) -> CheckAnswer:

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridge.cli.body_file import read_body_file
-from bridge.cli.bridge.client import Bridge
+from bridge.cli.bridge.access import open_bridge
 from bridge.cli.command_choices import write_choices
 from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.completion_values import complete_ids, complete_routes, complete_sources
 from bridge.cli.options import AS_JSON, wrong_usage
-from bridge.cli.remote.connection import open_remote
 from bridge.cli.ui import output
 from bridge.cli.usable_config import say_unusable
 from bridge.core.errors import NotFound, Refused
@@ -34,6 +33,9 @@ if TYPE_CHECKING:
     from bridge.cli.bridge.transport import Shape
     from bridge.config.settings import Settings
     from bridge.services.explanations import EventExplanation
+
+#: Options that read files or the routes of this machine, by the names of their arguments.
+LOCAL_OPTIONS = {"file": "--routes", "body_file": "--body", "sample": "--sample"}
 
 
 @click.command(epilog=write_choices("explain"))
@@ -105,11 +107,11 @@ def explain(config: str | None, /, event: str | None, as_json: bool, **options: 
     flowbridge explain --sample github issues --json | jq .routes
     """
     _check_options(event, options)
-    server = find_server()
-    if server is not None:
-        _refuse_local_options(options)
-        with open_remote(server, Bridge) as bridge:
+    if all(options[name] is None for name in LOCAL_OPTIONS):
+        with open_bridge(config) as bridge:
             found = bridge.explain(event, when=options["when"], route=options["route"])
+    elif find_server() is not None:
+        raise _refuse_local_options(options)
     else:
         found = _explain_here(settings_of(config), event, options)
     screens = [] if as_json else [parse_explanation(one) for one in found]
@@ -123,15 +125,13 @@ def explain(config: str | None, /, event: str | None, as_json: bool, **options: 
         print_explanation(one)
 
 
-def _refuse_local_options(options: dict[str, Any]) -> None:
-    """Raise a usage error for options that read files or the routes of this machine."""
-    local = {"file": "--routes", "body_file": "--body", "sample": "--sample"}
-    for name, option in local.items():
-        if options[name] is not None:
-            raise click.UsageError(
-                f"{option} works on the bridge's own machine only, not with --server: the admin API"
-                " explains stored events and rejects, by the bridge's own routes"
-            )
+def _refuse_local_options(options: dict[str, Any]) -> click.UsageError:
+    """Return the error for an option that reads files or the routes of this machine."""
+    option = next(text for name, text in LOCAL_OPTIONS.items() if options[name] is not None)
+    return click.UsageError(
+        f"{option} works on the bridge's own machine only, not with --server: the admin API"
+        " explains stored events and rejects, by the bridge's own routes"
+    )
 
 
 def _explain_here(settings: Settings, event: str | None, options: dict[str, Any]) -> list[Shape]:

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bridge.cli.bridge.access import open_bridge
+from bridge.cli.bridge.request_parts import quote_id
 from bridge.cli.completion_values import complete_sources
-from bridge.cli.lessons import open_lesson
 from bridge.cli.option_types import DurationParam
 from bridge.cli.ui import output
+from bridge.services.records.json_record import expect_shape
 
 if TYPE_CHECKING:
-    from bridge.cli.lessons import Lesson
+    from bridge.cli.bridge.client import Bridge
+    from bridge.cli.bridge.transport import Shape
 
 POLL_SECONDS = 0.3
 
@@ -42,28 +45,31 @@ def learn(config: str | None, /, source: str, seconds: float) -> None:
     flowbridge learn asana
     flowbridge learn notion --for 30m
     """
-    with open_lesson(config, source) as lesson:
-        if not _wait(lesson, source, seconds):
+    with open_bridge(config, is_changed=True) as bridge, expect_shape():
+        path = f"/sources/{quote_id(source)}/learn"
+        learning = bridge.get(path)
+        if not _wait(bridge, path, learning, seconds):
             output.say("No secret was received. An earlier one stays valid.")
             sys.exit(1)
         output.say(f"Secret received: from now on {source} accepts requests signed with it.")
-        if (secret := lesson.read_secret()) is not None:
+        if learning["shown"]:
             output.say("Enter this secret at the sender:")
-            output.answer(secret)
+            output.answer(str(bridge.transport.read_learned_secret(source)))
 
 
-def _wait(lesson: Lesson, source: str, seconds: float) -> bool:
+def _wait(bridge: Bridge, path: str, before: Shape, seconds: float) -> bool:
     """Allow the source to receive its secret, and return whether it did in time."""
-    began = time.time()
-    before = lesson.find_learned_at()
-    lesson.allow(seconds)
+    ends_at = time.time() + seconds
+    bridge.post(path, {"seconds": round(seconds) or 1})
     try:
-        output.say(f"{source} waits {seconds:g} seconds for its secret, at {lesson.address}")
-        output.say(lesson.ask)
-        while time.time() < began + seconds:
-            if lesson.find_learned_at() != before:
+        output.say(
+            f"{before['source']} waits {seconds:g} seconds for its secret, at {before['url']}"
+        )
+        output.say(str(before["ask"]))
+        while time.time() < ends_at:
+            if bridge.get(path)["learned_at"] != before["learned_at"]:
                 return True
             time.sleep(POLL_SECONDS)
         return False
     finally:
-        lesson.end()
+        bridge.post(path, {"seconds": 0})

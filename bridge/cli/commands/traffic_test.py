@@ -120,12 +120,11 @@ def test(
     is_filtered = limit > 0 or any(value is not None for value in chosen.values())
     with wrong_usage():
         _check_usage(what, folder, against, fail_on, explain=explain, is_filtered=is_filtered)
-    server = find_server()
     fails = fail_on or (OF_CASES if what else OF_EVENTS)
     how = TrafficReport(fail_on=fails, as_json=as_json, explain=explain)
-    if server is not None:
+    if find_server() is not None:
         _refuse_cases(what, folder)
-        _test_remote(server, chosen, limit, (_require_file(file), against), how)
+        _test_remote(chosen, limit, (_require_file(file), against), how)
         return
     settings = settings_of(config)
     if folder is not None:
@@ -182,13 +181,12 @@ def _require_file(file: Path | None) -> Path:
 
 
 def _test_remote(
-    server: str,
     chosen: dict[str, Any],
     limit: int,
     sides: tuple[Path, str | None],
     how: TrafficReport,
 ) -> None:
-    """Test a file of this machine on the events of the bridge at a URL."""
+    """Test a file of this machine on the events of the bridge of --server."""
     from bridge.cli.remote.trials import RemoteTrial, run_remote_trial
 
     file, against = sides
@@ -196,7 +194,7 @@ def _test_remote(
     trial = RemoteTrial(
         file=file, against=against or NOW, chosen=chosen, limit=limit, explain=how.explain
     )
-    found = run_remote_trial(server, trial)
+    found = run_remote_trial(trial)
     with expect_shape():
         if how.as_json and not found["changes_complete"]:
             raise BridgeError("there are too many changes for --json: select fewer events")

@@ -176,6 +176,9 @@ class AdminClient:
         """Return None: the files are on the bridge's machine."""
         return None
 
+    def read_learned_secret(self, source: str) -> None:
+        """Return None: no secret leaves the bridge's machine."""
+
     def explain_empty(self, what: str, source: str | None = None) -> str:  # noqa: ARG002 - of the protocol
         """Return that nothing is stored there."""
         return f"No {what} on {self.server} yet."

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bridge.cli.bridge.client import Bridge
+from bridge.cli.bridge.access import open_bridge
 from bridge.cli.bridge.transport import Shape
-from bridge.cli.remote.connection import open_remote
 from bridge.cli.remote.sent_files import name_here, read_files
 from bridge.cli.remote.server_problems import ServerError
 from bridge.cli.ui.check_view import CheckAnswer
@@ -15,8 +14,8 @@ from bridge.services.config_checks.report import ProjectReport
 from bridge.services.records.json_record import expect_shape
 
 
-def check_remote(server: str, name: str) -> CheckAnswer:
-    """Return the answer of the bridge at a URL on the file called `name` and those that it names.
+def check_remote(name: str) -> CheckAnswer:
+    """Return the answer of the bridge of --server on the file `name` and those that it names.
 
     Where one of them cannot be read here, the answer has the problems seen here, and nothing is
     sent. Raises `ServerError` where the bridge refuses them, as it does if they are too large.
@@ -28,7 +27,7 @@ def check_remote(server: str, name: str) -> CheckAnswer:
             raise ConfigError(sent.problems)
     except ConfigError as error:
         return CheckAnswer.of_report(name, ProjectReport(error.problems, refused=True))
-    with open_remote(server, Bridge) as bridge:
+    with open_bridge(None) as bridge:
         try:
             found = bridge.post("/configs/check", {"text": sent.text, "files": dict(sent.others)})
         except InvalidRequest as error:

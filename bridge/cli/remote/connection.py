@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from typing import Final
 
 from bridge.cli.options import wrong_usage
 from bridge.cli.remote.client import AdminClient
@@ -15,17 +15,8 @@ from bridge.cli.ui import output
 from bridge.core.advice import name_command
 from bridge.core.errors import SettingsError
 
-T = TypeVar("T")
-
 TOKEN_VARIABLE: Final = "FLOWBRIDGE_TOKEN"  # noqa: S105 - the name of a variable
 MAX_TOKEN_CHARS: Final = 1000
-
-
-@contextmanager
-def open_remote(url: str, make: Callable[[AdminClient], T]) -> Iterator[T]:
-    """Open the admin API at a URL, and give what `make` makes of it; see `open_admin_client`."""
-    with open_admin_client(url) as client:
-        yield make(client)
 
 
 @contextmanager

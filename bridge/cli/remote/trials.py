@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bridge.cli.bridge.access import open_bridge
 from bridge.cli.bridge.client import Bridge
 from bridge.cli.command_settings import command_timings
-from bridge.cli.remote.connection import open_remote
 from bridge.cli.remote.sent_files import name_here, read_files
 from bridge.core.errors import BridgeError, ConfigError, ConfigProblem
 from bridge.core.model import JSON
@@ -34,8 +34,8 @@ class RemoteTrial:
     explain: bool = False
 
 
-def run_remote_trial(server: str, asked: RemoteTrial) -> dict[str, Any]:
-    """Return the result of a trial on the bridge at a URL.
+def run_remote_trial(asked: RemoteTrial) -> dict[str, Any]:
+    """Return the result of a trial on the bridge of --server.
 
     Raises `ConfigError` where a file cannot be used, and `BridgeError` where the trial failed.
     """
@@ -48,7 +48,7 @@ def run_remote_trial(server: str, asked: RemoteTrial) -> dict[str, Any]:
         request["limit"] = asked.limit
     if asked.explain:
         request |= {"explain_changed": True, "screen": True}
-    with open_remote(server, Bridge) as bridge:
+    with open_bridge(None) as bridge:
         request["filters"] = bridge.describe(asked.chosen)
         trial = bridge.post("/trials", request)
         with expect_shape():

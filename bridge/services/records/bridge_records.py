@@ -84,15 +84,18 @@ ALERT: Final = JsonRecord(
     Key("notified", COUNT, is_given=True),
     Key("told_at", TIME_OR_NULL),
 )
-#: Until when a source may receive its secret. `ask`: what to do at the sender.
+#: Until when a source may receive its secret. `url`: where the sender delivers it, with `path` its
+#: path. `ask`: what to do at the sender. `shown`: the secret is to be entered there, too.
 LEARNING: Final[JsonRecord[LearnedSecret]] = JsonRecord(
     "Learning",
     unparsed,
     Key("source", NAME, is_given=True),
     Key("path", NAME, is_given=True),
+    Key("url", NAME, is_given=True),
     Key("until", TIME_OR_NULL, is_given=True),
     Key("learned_at", TIME_OR_NULL),
     Key("ask", OWN_TEXT, is_given=True),
+    Key("shown", FLAG, is_given=True),
 )
 #: The hold of starts, null where there is none, with the counts of what waits.
 HOLD: Final[JsonRecord[tuple[Hold | None, HeldCounts]]] = JsonRecord(
