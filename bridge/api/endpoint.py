@@ -65,6 +65,18 @@ class ListAnswer(Generic[T]):
             yield {"items": opened.describe(items), **opened.add_keys(items)}
 
 
+@dataclass(frozen=True, slots=True)
+class ReadingTool:
+    """What an AI agent should know of an endpoint that it may read, beside its summary.
+
+    `rest`: how to get what an answer cut off, empty where only a person can.
+    """
+
+    title: str
+    advice: str = ""
+    rest: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """One path with its method; two endpoints may share a path. `GET` also answers `HEAD`.
@@ -77,7 +89,8 @@ class Endpoint:
     Without `body` the body must be empty. `repeat` returns the answer to a request with an
     `Idempotency-Key` that was sent before, which is not counted. `has_contents`: an answer may
     contain contents of payloads. `streams`: the whole list is answered as NDJSON too. `waits`: an
-    answer may wait for changes, rather than compute.
+    answer may wait for changes, rather than compute. `tool`: see `ReadingTool`; its name is that of
+    the function.
     """
 
     path: str
@@ -96,6 +109,7 @@ class Endpoint:
     more_problems: tuple[int, ...] = ()
     repeat: Callable[[ApiContext, ApiRequest], Answer | None] | None = None
     waits: bool = False
+    tool: ReadingTool | None = None
 
     @property
     def changes(self) -> bool:

@@ -17,9 +17,9 @@ import bridge
 ROOT = Path(bridge.__file__).parent
 #: Of a package, in tokens. The modules of `bridge` itself are under its name.
 BUDGET = {
-    "api": 22300,
+    "api": 22600,
     "bridge": 1300,
-    "cli": 82500,
+    "cli": 82000,
     "config": 29700,
     "core": 21300,
     "delivery": 18400,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.endpoint import Endpoint
+from bridge.api.endpoint import Endpoint, ReadingTool
 from bridge.api.parameters import filter_parameters
 from bridge.api.selection import read_filters
 from bridge.services.dead_causes import CauseReport, group_by_cause
@@ -30,6 +30,10 @@ ENDPOINTS: Final = (
         path="/causes",
         summary="Dead deliveries by cause, the most frequent first.",
         answer=list_causes,
+        tool=ReadingTool(
+            "Why deliveries died",
+            advice="Begin here when deliveries are dead: a cause names many at once.",
+        ),
         schema="Causes",
         parameters=CAUSE_FILTERS,
     ),

@@ -8,7 +8,7 @@ import orjson
 
 from bridge.api.bodies import CONFIG_FILES, RequestBody, body_schema
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.endpoint import Endpoint
+from bridge.api.endpoint import Endpoint, ReadingTool
 from bridge.api.problems import ApiProblem, body_error, invalid_body, report_busy
 from bridge.api.selection import look_up
 from bridge.core.model import JSON
@@ -41,7 +41,7 @@ def list_stored_configs(context: ApiContext, _request: ApiRequest) -> Answer:
     }
 
 
-def check_config(context: ApiContext, request: ApiRequest) -> Answer:
+def check_routes(context: ApiContext, request: ApiRequest) -> Answer:
     """Return the problems of a routes.yaml with its other files, which are all in the body.
 
     The text is untrusted, and may take long to check, so that a process of its own does it.
@@ -116,8 +116,11 @@ ENDPOINTS: Final = (
         method="POST",
         path="/configs/check",
         summary="The problems of a routes.yaml that is sent, as `flowbridge check --json`.",
-        answer=check_config,
+        answer=check_routes,
         body=CHECK_BODY,
+        tool=ReadingTool(
+            "Check a routes.yaml", advice="Nothing is saved, and no file of the bridge is read."
+        ),
         schema="ConfigCheck",
         scope=Scope.BODIES,
         has_contents=True,

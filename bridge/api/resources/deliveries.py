@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.endpoint import Endpoint, ListAnswer, OpenedList
+from bridge.api.endpoint import Endpoint, ListAnswer, OpenedList, ReadingTool
 from bridge.api.parameters import SCREEN, filter_parameters
 from bridge.api.problems import ApiProblem
 from bridge.api.resources.events import read_details
@@ -71,6 +71,14 @@ ENDPOINTS: Final = (
         path="/deliveries",
         summary="Deliveries, newest first.",
         answer=list_deliveries,
+        tool=ReadingTool(
+            "Deliveries",
+            advice=(
+                "A delivery is one event bound for one flow by one route. `status=dead` lists those"
+                " that failed for good, `status=unknown` those whose start is uncertain."
+            ),
+            rest="show_delivery returns one delivery with more of each text.",
+        ),
         schema="DeliveryPage",
         parameters=(*filter_parameters(of_events=False), SCREEN),
         has_contents=True,
@@ -80,6 +88,7 @@ ENDPOINTS: Final = (
         path="/deliveries/{id}",
         summary="One delivery with its attempts.",
         answer=show_delivery,
+        tool=ReadingTool("One delivery"),
         schema="DeliveryDetails",
         has_contents=True,
     ),
@@ -87,6 +96,9 @@ ENDPOINTS: Final = (
         path="/deliveries/{id}/evidence",
         summary="A delivery with the evidence of its start, as `flowbridge resolve --json`.",
         answer=show_evidence,
+        tool=ReadingTool(
+            "Evidence of an unknown start", advice="Read it before you propose `resolve`."
+        ),
         schema="Evidence",
         has_contents=True,
     ),

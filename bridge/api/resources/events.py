@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from bridge.api.context import BYTES, Answer, ApiContext, ApiRequest, RawAnswer
-from bridge.api.endpoint import Endpoint, ListAnswer, OpenedList
+from bridge.api.endpoint import Endpoint, ListAnswer, OpenedList, ReadingTool
 from bridge.api.explain import explain_event
 from bridge.api.parameters import (
     EXPLAINED_ROUTE,
@@ -71,7 +71,7 @@ def read_details(
     )
 
 
-def show_body(context: ApiContext, request: ApiRequest) -> Answer:
+def show_event_body(context: ApiContext, request: ApiRequest) -> Answer:
     """Return the raw body of an event, or a value of it, and record that it is downloaded."""
     from bridge.api.body_values import read_value
 
@@ -86,7 +86,7 @@ def show_body(context: ApiContext, request: ApiRequest) -> Answer:
     return answer
 
 
-def show_file(context: ApiContext, request: ApiRequest) -> Answer:
+def show_event_file(context: ApiContext, request: ApiRequest) -> Answer:
     """Return a file of an event, whose bytes are on this machine, and record the download."""
     from bridge.store.blobs import BlobStore
 
@@ -111,6 +111,14 @@ ENDPOINTS: Final = (
             " flowbridge's own alerts are left out."
         ),
         answer=list_events,
+        tool=ReadingTool(
+            "Events",
+            advice=(
+                "An event is one verified request of a sender. `status=none` lists those that no"
+                " route matched."
+            ),
+            rest="show_event returns one event with more of each text.",
+        ),
         schema="EventPage",
         parameters=filter_parameters(of_events=True),
         has_contents=True,
@@ -120,6 +128,14 @@ ENDPOINTS: Final = (
         path="/events/{id}",
         summary="One event with its deliveries, attempts and operations.",
         answer=show_event,
+        tool=ReadingTool(
+            "One event",
+            advice="With the scope `bodies` also its headers and its body.",
+            rest=(
+                "read_event_body returns the whole body in parts. show_delivery returns one"
+                " delivery with more of each text."
+            ),
+        ),
         schema="EventDetails",
         parameters=(SCREEN,),
         has_contents=True,
@@ -127,7 +143,7 @@ ENDPOINTS: Final = (
     Endpoint(
         path="/events/{id}/body",
         summary="The raw body of an event; with `at`, the value at a place of it, as JSON.",
-        answer=show_body,
+        answer=show_event_body,
         schema=None,
         media_types=(BYTES, "application/json"),
         scope=Scope.BODIES,
@@ -137,7 +153,7 @@ ENDPOINTS: Final = (
     Endpoint(
         path="/events/{id}/files/{sha256}",
         summary="A file of an event, which came with a form, by its SHA-256.",
-        answer=show_file,
+        answer=show_event_file,
         schema=None,
         scope=Scope.BODIES,
         has_contents=True,
@@ -146,6 +162,11 @@ ENDPOINTS: Final = (
         path="/events/{id}/explain",
         summary="What each route does with an event, clause by clause, as `explain --json`.",
         answer=explain_event,
+        tool=ReadingTool(
+            "Why a route matched, or not",
+            advice="It has the value found, near misses, and the inputs that would be sent.",
+            rest="The argument `route` limits the answer to one route.",
+        ),
         schema="Explanation",
         scope=Scope.BODIES,
         parameters=(EXPLAINED_ROUTE, EXPLAINED_ROUTES, SCREEN),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.endpoint import Endpoint
+from bridge.api.endpoint import Endpoint, ReadingTool
 from bridge.api.parameters import BEFORE, Parameter
 from bridge.api.selection import read_page_request
 from bridge.services.filter_values import parse_excerpt
@@ -20,7 +20,7 @@ QUERY: Final = Parameter(
 )
 
 
-def find(context: ApiContext, request: ApiRequest) -> Answer:
+def find_records(context: ApiContext, request: ApiRequest) -> Answer:
     """Return the records that an id, a sender's id or a text in a body names."""
     page = search_records(
         context.database,
@@ -36,7 +36,8 @@ ENDPOINTS: Final = (
     Endpoint(
         path="/find",
         summary="Records by id, by a sender's id, or by text in the body.",
-        answer=find,
+        answer=find_records,
+        tool=ReadingTool("Find by id or text"),
         schema="FoundPage",
         parameters=(QUERY, BEFORE),
         has_contents=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.endpoint import Endpoint
+from bridge.api.endpoint import Endpoint, ReadingTool
 from bridge.api.parameters import NAMED_FLOW, PLATFORM
 from bridge.api.platform_calls import (
     ask_platform,
@@ -51,7 +51,7 @@ def list_flow_inputs(context: ApiContext, request: ApiRequest) -> Answer:
     return _list_inputs(context, request, find_platform(context, request), request.ids["id"])
 
 
-def list_named_flow_inputs(context: ApiContext, request: ApiRequest) -> Answer:
+def show_flow_inputs(context: ApiContext, request: ApiRequest) -> Answer:
     """Return the inputs of a flow by its name in routes.yaml, or as PLATFORM/FLOW."""
     flow = platform_names.find_flow(context.load_platforms(), request.values["flow"])
     return _list_inputs(context, request, *flow)
@@ -78,13 +78,15 @@ ENDPOINTS: Final = (
         path="/flows",
         summary="The saved flows, as the platforms list them now.",
         answer=list_flows,
+        tool=ReadingTool("Saved flows", advice="It asks each platform, for at most 10 seconds."),
         schema="Flows",
         parameters=(PLATFORM,),
     ),
     Endpoint(
         path="/flows/inputs",
         summary="The inputs of a flow that is named as in commands.",
-        answer=list_named_flow_inputs,
+        answer=show_flow_inputs,
+        tool=ReadingTool("Inputs of a flow"),
         schema="FlowInputs",
         parameters=(NAMED_FLOW,),
         more_problems=(404,),

@@ -14,7 +14,7 @@ import orjson
 
 from bridge.api.bodies import RequestBody, body_schema, filters_schema, text, texts
 from bridge.api.context import API_PATH, Answer, ApiContext, ApiRequest, StatusAnswer
-from bridge.api.endpoint import Endpoint, ListAnswer, OpenedList
+from bridge.api.endpoint import Endpoint, ListAnswer, OpenedList, ReadingTool
 from bridge.api.parameters import BEFORE, LIMIT, OPERATION_FILTERS, OUTCOME, SINCE, UNFINISHED
 from bridge.api.platform_calls import wait_for_platform
 from bridge.api.problems import ApiProblem, body_error, invalid_body, to_pointer
@@ -23,7 +23,7 @@ from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON
 from bridge.core.operations import NOW, THEN, Operation, OperationRequest, OperationStep
 from bridge.core.scopes import Scope
-from bridge.services import lists, operations
+from bridge.services import lists, operation_control, operations
 from bridge.services.operation_commands import (
     COMMANDS,
     MAX_REASON_CHARS,
@@ -36,11 +36,8 @@ from bridge.services.operation_commands import (
 from bridge.services.operation_control import (
     KeyReused,
     OperationConflict,
-    agree_to_operation,
     are_starts_held,
     find_repeated,
-    resume_stopped,
-    stop_operation,
 )
 from bridge.services.operation_selection import (
     MAX_IDS,
@@ -238,28 +235,32 @@ def repeat_operation(context: ApiContext, request: ApiRequest) -> Answer | None:
     return None if found is None else _answer(context, request, found, REPLAYED)
 
 
-def agree(context: ApiContext, request: ApiRequest) -> Answer:
+def agree_operation(context: ApiContext, request: ApiRequest) -> Answer:
     """Agree to a proposed operation: a worker carries out exactly its items."""
     operation = find_operation(context, request)
-    agreed = _change(lambda: agree_to_operation(context.database, operation, request.token_id))
+    agreed = _change(
+        lambda: operation_control.agree_to_operation(context.database, operation, request.token_id)
+    )
     return describe_operation(context, request, agreed)
 
 
-def stop(context: ApiContext, request: ApiRequest) -> Answer:
+def stop_operation(context: ApiContext, request: ApiRequest) -> Answer:
     """Stop an operation after the batch that is being carried out, or withdraw a proposal.
 
     A token withdraws its own, a command on the bridge's own machine any.
     """
     operation = find_operation(context, request)
     token = request.token_id or None
-    stopped = _change(lambda: stop_operation(context.database, operation, token))
+    stopped = _change(lambda: operation_control.stop_operation(context.database, operation, token))
     return describe_operation(context, request, stopped)
 
 
-def resume(context: ApiContext, request: ApiRequest) -> Answer:
+def resume_operation(context: ApiContext, request: ApiRequest) -> Answer:
     """Resume a stopped operation: a worker carries out the items that are left."""
     operation = find_operation(context, request)
-    resumed = _change(lambda: resume_stopped(context.database, operation, request.actor))
+    resumed = _change(
+        lambda: operation_control.resume_stopped(context.database, operation, request.actor)
+    )
     return describe_operation(context, request, resumed)
 
 
@@ -409,6 +410,7 @@ ENDPOINTS: Final = (
         path="/operations",
         summary="Operations that people ran, newest first.",
         answer=list_operations,
+        tool=ReadingTool("Operations", rest="A smaller `limit` shows more of each."),
         schema="OperationPage",
         parameters=(SINCE, UNFINISHED, LIMIT, BEFORE),
         has_contents=True,
@@ -418,6 +420,9 @@ ENDPOINTS: Final = (
         path="/operations/{id}",
         summary="One operation and its progress.",
         answer=show_operation,
+        tool=ReadingTool(
+            "One operation", advice="Ask for it until `state` is `done` or `stopped`."
+        ),
         schema="Operation",
         has_contents=True,
     ),
@@ -425,6 +430,11 @@ ENDPOINTS: Final = (
         path="/operations/{id}/items",
         summary="The items of an operation, in their order, each with its outcome.",
         answer=list_operation_items,
+        tool=ReadingTool(
+            "Items of an operation",
+            advice="`outcome=refused` lists what was not done, and why.",
+            rest="A smaller `limit` shows more of each.",
+        ),
         schema="OperationItemPage",
         parameters=(OUTCOME, LIMIT, BEFORE),
         has_contents=True,
@@ -455,9 +465,9 @@ ENDPOINTS: Final = (
             has_contents=True,
         )
         for word, status, answer, summary in (
-            ("agree", 202, agree, "Agrees to a proposed operation."),
-            ("stop", 200, stop, "Stops an operation."),
-            ("resume", 202, resume, "Resumes a stopped operation."),
+            ("agree", 202, agree_operation, "Agrees to a proposed operation."),
+            ("stop", 200, stop_operation, "Stops an operation."),
+            ("resume", 202, resume_operation, "Resumes a stopped operation."),
         )
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.endpoint import Endpoint
+from bridge.api.endpoint import Endpoint, ReadingTool
 from bridge.api.selection import find_name
 from bridge.core.model import JSON
 from bridge.core.status import PlatformStatus
@@ -53,6 +53,7 @@ ENDPOINTS: Final = (
         path="/platforms",
         summary="The platforms, with their slots and circuits.",
         answer=list_platforms,
+        tool=ReadingTool("Platforms"),
         schema="Platforms",
     ),
     Endpoint(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.endpoint import Endpoint, ListAnswer, OpenedList
+from bridge.api.endpoint import Endpoint, ListAnswer, OpenedList, ReadingTool
 from bridge.api.explain import explain_reject
 from bridge.api.parameters import (
     BEFORE,
@@ -65,6 +65,11 @@ ENDPOINTS: Final = (
         path="/rejects",
         summary="Requests that failed verification, newest first, each with a diagnosis.",
         answer=list_rejects,
+        tool=ReadingTool(
+            "Requests that failed verification",
+            advice="A reject can start nothing, and nothing proves who sent it.",
+            rest="show_reject returns one reject.",
+        ),
         schema="RejectPage",
         parameters=(SOURCE, SINCE, REJECT_LIMIT, BEFORE),
         has_contents=True,
@@ -74,6 +79,7 @@ ENDPOINTS: Final = (
         path="/rejects/{id}",
         summary="One reject with its request.",
         answer=show_reject,
+        tool=ReadingTool("One reject"),
         schema="RejectDetails",
         has_contents=True,
     ),

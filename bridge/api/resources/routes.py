@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.endpoint import Endpoint
+from bridge.api.endpoint import Endpoint, ReadingTool
 from bridge.api.parameters import BEFORE, LIMIT, SINCE, SOURCE, TIME_DOC, UNTIL
 from bridge.api.problems import ApiProblem, parameter_error
 from bridge.api.selection import find_name, read_page_request
@@ -131,12 +131,14 @@ ENDPOINTS: Final = (
         path="/routes",
         summary="The routes, with their queues and the runs of a day.",
         answer=list_routes,
+        tool=ReadingTool("Routes", rest="show_route returns one route."),
         schema="Routes",
     ),
     Endpoint(
         path="/routes/{name}",
         summary="One route, with its definition in routes.yaml.",
         answer=show_route,
+        tool=ReadingTool("One route"),
         schema="RouteDetails",
     ),
     Endpoint(

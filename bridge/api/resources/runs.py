@@ -6,7 +6,7 @@ from typing import Final
 
 from bridge.api.bodies import RequestBody, body_schema, text
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.endpoint import Endpoint
+from bridge.api.endpoint import Endpoint, ReadingTool
 from bridge.api.parameters import FLOW, NAMED_FLOW, PLATFORM
 from bridge.api.platform_calls import ask_platform, find_platform
 from bridge.api.problems import ApiProblem
@@ -144,6 +144,7 @@ ENDPOINTS: Final = (
         path="/runs",
         summary="The runs in flight that deliveries started; with `flow`, its newest runs.",
         answer=list_runs,
+        tool=ReadingTool("Runs"),
         schema="Runs",
         parameters=(FLOW, PLATFORM),
         more_problems=(404,),

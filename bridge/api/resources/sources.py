@@ -8,7 +8,7 @@ from typing import Final
 
 from bridge.api.bodies import RequestBody, body_schema
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.endpoint import Endpoint
+from bridge.api.endpoint import Endpoint, ReadingTool
 from bridge.api.parameters import MAX_NAME_CHARS
 from bridge.api.problems import ApiProblem
 from bridge.api.selection import find_name
@@ -128,6 +128,7 @@ ENDPOINTS: Final = (
         path="/sources",
         summary="The sources, with what they received today.",
         answer=list_sources,
+        tool=ReadingTool("Sources"),
         schema="Sources",
     ),
     Endpoint(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.endpoint import Endpoint
+from bridge.api.endpoint import Endpoint, ReadingTool
 from bridge.services.status_report import StatusReport, read_status
 
 
@@ -30,12 +30,17 @@ ENDPOINTS: Final = (
         path="/status",
         summary="Processes, queue, failures and problems, as `flowbridge status --json`.",
         answer=show_status,
+        tool=ReadingTool(
+            "Status of the bridge",
+            advice="Begin here: it says whether the bridge works and what is stuck.",
+        ),
         schema="Status",
     ),
     Endpoint(
         path="/conditions",
         summary="The conditions that need attention, each with the next step.",
         answer=list_conditions,
+        tool=ReadingTool("What needs attention"),
         schema="Conditions",
     ),
 )

@@ -6,14 +6,14 @@ import time
 from typing import Final
 
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.endpoint import Endpoint
+from bridge.api.endpoint import Endpoint, ReadingTool
 from bridge.api.parameters import LABELS, TREND_PARAMETERS
 from bridge.api.selection import check_known_names
 from bridge.services.records.report_records import TREND_PAGE
 from bridge.services.trends import TrendPoints, read_trends
 
 
-def list_trend(context: ApiContext, request: ApiRequest) -> Answer:
+def show_trend(context: ApiContext, request: ApiRequest) -> Answer:
     """Return the points of a trend, oldest first, as `trends --json`."""
     trend = read_trend(context, request)
     if not trend.has_numbers:
@@ -34,7 +34,8 @@ ENDPOINTS: Final = (
     Endpoint(
         path="/trends",
         summary="Numbers over time of one trend, oldest first.",
-        answer=list_trend,
+        answer=show_trend,
+        tool=ReadingTool("Numbers over time", advice="For a day, pass `since` 1d and `step` 1h."),
         schema="TrendPage",
         parameters=TREND_PARAMETERS,
     ),

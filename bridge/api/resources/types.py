@@ -9,7 +9,7 @@ from typing import Final
 
 from bridge.api.bodies import RequestBody, body_schema, text
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.endpoint import Endpoint
+from bridge.api.endpoint import Endpoint, ReadingTool
 from bridge.api.parameters import SOURCE
 from bridge.api.problems import body_error, invalid_body, report_busy
 from bridge.api.selection import check_known_names, look_up
@@ -40,7 +40,7 @@ DRIFT_BODY: Final = RequestBody(
 )
 
 
-def list_types(context: ApiContext, request: ApiRequest) -> Answer:
+def list_event_types(context: ApiContext, request: ApiRequest) -> Answer:
     """Return the event types of the newest events, the latest first, as `types --json`."""
     check_known_names(context, request)
     source = request.values["source"]
@@ -49,13 +49,13 @@ def list_types(context: ApiContext, request: ApiRequest) -> Answer:
     return EVENT_TYPES.write(types)
 
 
-def show_schema(context: ApiContext, request: ApiRequest) -> Answer:
+def infer_schema(context: ApiContext, request: ApiRequest) -> Answer:
     """Return the schema of the bodies of a type, as `types --schema`."""
     check_known_names(context, request)
     return INFERRED_SCHEMA.write(_infer(context, request.values["source"], request.values["type"]))
 
 
-def compare_schema(context: ApiContext, request: ApiRequest) -> Answer:
+def find_schema_drift(context: ApiContext, request: ApiRequest) -> Answer:
     """Return what is new or gone since a schema that is sent, as `types --drift`."""
     body = request.body
     try:
@@ -90,14 +90,16 @@ ENDPOINTS: Final = (
     Endpoint(
         path="/types",
         summary="The event types that were seen, with counts, as `flowbridge types --json`.",
-        answer=list_types,
+        answer=list_event_types,
+        tool=ReadingTool("Event types"),
         schema="EventTypes",
         parameters=(SOURCE,),
     ),
     Endpoint(
         path="/types/schema",
         summary="A JSON Schema of the bodies of a type, as `flowbridge types --schema`.",
-        answer=show_schema,
+        answer=infer_schema,
+        tool=ReadingTool("Schema of an event type"),
         schema="InferredSchema",
         scope=Scope.BODIES,
         parameters=(NAMED_SOURCE, EVENT_TYPE),
@@ -108,7 +110,7 @@ ENDPOINTS: Final = (
         method="POST",
         path="/types/drift",
         summary="What is new or gone since a schema that is sent, as `flowbridge types --drift`.",
-        answer=compare_schema,
+        answer=find_schema_drift,
         body=DRIFT_BODY,
         schema="SchemaDrift",
         more_problems=(404,),

@@ -23,30 +23,14 @@ from bridge.services.records.json_record import (
 )
 from bridge.web.admin.limits import READ_RATE
 
-#: The resources with a link in the root.
-LINKED: Final = (
-    "status",
-    "events",
-    "deliveries",
-    "rejects",
-    "operations",
-    "causes",
-    "trends",
-    "types",
-    "find",
-    "alerts",
-    "sources",
-    "routes",
-    "platforms",
-    "flows",
-    "runs",
-    "configs",
-    "tail",
-    "audit",
-)
+#: Each resource that can be read as a whole, by the name in its path.
 LINKS: Final = {
     "openapi": f"{API_PATH}/openapi.json",
-    **{name: f"{API_PATH}/{name}" for name in LINKED},
+    **{
+        endpoint.path[1:]: API_PATH + endpoint.path
+        for endpoint in endpoint_table.ENDPOINTS
+        if endpoint.method == "GET" and endpoint.path.count("/") == 1
+    },
 }
 
 LIMITS: Final[JsonRecord[object]] = JsonRecord(

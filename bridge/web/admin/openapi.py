@@ -95,6 +95,7 @@ def _describe(endpoint: Endpoint) -> dict[str, Any]:
         "summary": endpoint.summary,
         "description": f"Needs the scope `{endpoint.scope}`.",
         "operationId": endpoint.name,
+        "tags": [endpoint.path.split("/")[1] or "api"],
         "parameters": [
             *(_part(name) for name in parts),
             *(_parameter(one) for one in parameters),

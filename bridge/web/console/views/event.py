@@ -122,7 +122,7 @@ def show_request(asked: ConsoleRequest) -> Screen:
 
 def download_body(asked: ConsoleRequest) -> Response:
     """Return the raw body as a file, which no browser opens."""
-    answer = events.show_body(asked.context, asked.ask())
+    answer = events.show_event_body(asked.context, asked.ask())
     if not isinstance(answer, RawAnswer):
         raise TypeError("show_body answers raw bytes")
     return make_download(answer.content, answer.file_name)

@@ -15,7 +15,7 @@ from bridge.web.console.links import make_link
 from bridge.web.console.lists import ListKind, read_list
 from bridge.web.console.record_links import link_record
 
-FOUND: Final = ListKind(path="/find", answer=find.find, parameters=(QUERY, LIMIT, BEFORE))
+FOUND: Final = ListKind(path="/find", answer=find.find_records, parameters=(QUERY, LIMIT, BEFORE))
 
 
 def find_records(asked: ConsoleRequest) -> Screen | Response:

@@ -106,7 +106,7 @@ def agree(asked: ConsoleRequest) -> Screen | Response:
 def stop(asked: ConsoleRequest) -> Response:
     """Stop an operation after the batch that a worker is at, or withdraw a proposal."""
     one = operations.find_operation(asked.context, asked.ask())
-    operations.stop(asked.context, asked.ask())
+    operations.stop_operation(asked.context, asked.ask())
     if not one.is_agreed:
         return redirect(find_next_page(asked.http), 303)
     return redirect(make_link(f"/operations/{asked.ids['id']}"), 303)
@@ -114,7 +114,7 @@ def stop(asked: ConsoleRequest) -> Response:
 
 def resume(asked: ConsoleRequest) -> Response:
     """Let a worker carry out the rest of a stopped operation."""
-    operations.resume(asked.context, asked.ask())
+    operations.resume_operation(asked.context, asked.ask())
     return redirect(make_link(f"/operations/{asked.ids['id']}"), 303)
 
 
