@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import update_wrapper
@@ -19,6 +19,7 @@ from bridge.system.cpu_affinity import switch_often
 
 T = TypeVar("T")
 NO_CONTENT: Final = 204
+LIST: Final = "List"  # ends the name of the schema of a list
 Chunks = Iterator[Sequence[JSON]]
 
 
@@ -32,6 +33,14 @@ class OpenedList(Generic[T]):
     items: ItemList[T]
     describe: Callable[[Sequence[T]], list[JSON]]
     add_keys: Callable[[Sequence[T]], Mapping[str, JSON]] = lambda _: {}
+
+
+def write_list(
+    items: Iterable[JSON], *, is_complete: bool = True, next_: str | None = None, **more: JSON
+) -> dict[str, JSON]:
+    """Return the JSON of a list that is read as a whole. `more`: further keys."""
+    envelope = {"items": [*items], "next": next_, "complete": is_complete, "looked_until": None}
+    return {**envelope, **more}
 
 
 class ListAnswer(Generic[T]):
@@ -82,7 +91,8 @@ class Endpoint:
     """One path with its method; two endpoints may share a path. `GET` also answers `HEAD`.
 
     `path` has its variable parts in braces, as in `/events/{id}`. `scope` is needed to use it.
-    `schema` names the schema of the answer, null for raw bytes, and for 204.
+    `schema` names the schema of the answer, null for raw bytes, and for 204: a record, or the list
+    of a record as `EventList`. `list_keys`: further keys of a list.
     `media_types`: those that raw bytes may have.
     `status` is the status of the answer; `more_answers` names the schemas of `StatusAnswer`s with
     other statuses. `more_problems`: statuses of problems that its method and path do not imply.
@@ -110,6 +120,7 @@ class Endpoint:
     repeat: Callable[[ApiContext, ApiRequest], Answer | None] | None = None
     waits: bool = False
     tool: ReadingTool | None = None
+    list_keys: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def changes(self) -> bool:

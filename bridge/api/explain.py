@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from bridge.api.context import Answer, ApiContext, ApiRequest
+from bridge.api.endpoint import write_list
 from bridge.api.problems import ApiProblem, parameter_error
 from bridge.api.selection import find_event, look_up
 from bridge.core.errors import InvalidRequest
@@ -42,7 +43,7 @@ def explain_reject(context: ApiContext, request: ApiRequest) -> Answer:
     def explain(choice: RouteChoice) -> Iterable[EventExplanation]:
         return explanations.explain_reject(context.settings, reject, choice, context.config)
 
-    return {"items": [*_describe(request, explain)]}
+    return write_list(_describe(request, explain))
 
 
 def _describe(

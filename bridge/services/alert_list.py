@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 def list_alerts(
     database: Database | None, read_overview: Callable[[], Overview], *, with_contents: bool = True
-) -> dict[str, JSON]:
-    """Return the alerts that are raised or pending, none without a store, as `items` and `screen`.
+) -> tuple[list[JSON], dict[str, JSON]]:
+    """Return the alerts that are raised or pending, none without a store, and what a screen shows.
 
     The screen has whether a route subscribes (`notifies`), and whether a worker runs (`works`); by
     the key of an alert that is over, `ends` has the time of its resolution, null if that is due:
     commands of 0.2.0 read these two through `--server`.
     """
     if database is None:
-        return {"items": [], "screen": {"notifies": True, "works": False, "ends": {}}}
+        return [], {"notifies": True, "works": False, "ends": {}}
     with database.read() as connection:
         known = list_open(alerts.read(connection).values())
     now = read_overview()
@@ -35,19 +35,17 @@ def list_alerts(
     over = [one for one in known if has_ended(one, present, now.at)]
     keys = {one.key for one in over}
     ends = {one.key: find_resolve_time(one) for one in over}
-    return {
-        "items": [
-            ALERT.write(
-                alert,
-                with_contents=with_contents,
-                over=alert.key in keys,
-                notified=alert.told if now.tells else 0,
-            )
-            for alert in known
-        ],
-        "screen": {
-            "notifies": now.tells,
-            "works": any(one.role == "work" for one in now.processes),
-            "ends": {key: iso(at) if at > now.at else None for key, at in ends.items()},
-        },
+    items: list[JSON] = [
+        ALERT.write(
+            alert,
+            with_contents=with_contents,
+            over=alert.key in keys,
+            notified=alert.told if now.tells else 0,
+        )
+        for alert in known
+    ]
+    return items, {
+        "notifies": now.tells,
+        "works": any(one.role == "work" for one in now.processes),
+        "ends": {key: iso(at) if at > now.at else None for key, at in ends.items()},
     }

@@ -120,6 +120,7 @@ def test_a_search_that_takes_long_ends_and_says_how_far_it_looked(database: Data
     found = list_types(database, seconds=0)
     assert EVENT_TYPES.write(found) == {
         "items": [EVENT_TYPE.write(one) for one in found.rows],
+        "next": None,
         "complete": True,
         "looked_until": None,
     }

@@ -17,7 +17,7 @@ import bridge
 ROOT = Path(bridge.__file__).parent
 #: Of a package, in tokens. The modules of `bridge` itself are under its name.
 BUDGET = {
-    "api": 22600,
+    "api": 22700,
     "bridge": 1300,
     "cli": 82000,
     "config": 29700,
@@ -29,11 +29,11 @@ BUDGET = {
     "providers": 46800,
     "routing": 35800,
     "runtime": 12700,
-    "services": 131200,
+    "services": 131300,
     "store": 113200,
     "system": 14800,
     "torture": 23200,
-    "web": 109800,
+    "web": 109500,
     "worker": 27500,
 }
 SLACK = 1000  # by which a package may be below its budget

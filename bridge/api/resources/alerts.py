@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.endpoint import Endpoint
+from bridge.api.endpoint import Endpoint, write_list
 from bridge.api.parameters import SCREEN
 from bridge.services import alert_list
 
 
 def list_alerts(context: ApiContext, request: ApiRequest) -> Answer:
     """Return the alerts that are raised or pending, as `alerts --json`."""
-    alerts = alert_list.list_alerts(
+    items, screen = alert_list.list_alerts(
         context.store, context.overview.get, with_contents=request.with_contents
     )
-    return alerts if request.values["screen"] else {"items": alerts["items"]}
+    alerts = write_list(items)
+    return {**alerts, "screen": screen} if request.values["screen"] else alerts
 
 
 ENDPOINTS: Final = (
@@ -23,7 +24,7 @@ ENDPOINTS: Final = (
         path="/alerts",
         summary="The alerts that are raised or pending, as `flowbridge alerts --json`.",
         answer=list_alerts,
-        schema="Alerts",
+        schema="AlertList",
         parameters=(SCREEN,),
     ),
 )

@@ -34,7 +34,7 @@ ENDPOINTS: Final = (
             "Why deliveries died",
             advice="Begin here when deliveries are dead: a cause names many at once.",
         ),
-        schema="Causes",
+        schema="CauseList",
         parameters=CAUSE_FILTERS,
     ),
 )

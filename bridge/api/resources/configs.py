@@ -8,7 +8,7 @@ import orjson
 
 from bridge.api.bodies import CONFIG_FILES, RequestBody, body_schema
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.endpoint import Endpoint, ReadingTool
+from bridge.api.endpoint import Endpoint, ReadingTool, write_list
 from bridge.api.problems import ApiProblem, body_error, invalid_body, report_busy
 from bridge.api.selection import look_up
 from bridge.core.model import JSON
@@ -32,13 +32,13 @@ def list_stored_configs(context: ApiContext, _request: ApiRequest) -> Answer:
     """Return the stored configurations, the one used last first."""
     configs = list_configs(context.database, MAX_LISTED_CONFIGS + 1)
     present = context.config().hash
-    return {
-        "items": [
+    return write_list(
+        (
             CONFIG.write(config, current=config.hash == present)
             for config in configs[:MAX_LISTED_CONFIGS]
-        ],
-        "complete": len(configs) <= MAX_LISTED_CONFIGS,
-    }
+        ),
+        is_complete=len(configs) <= MAX_LISTED_CONFIGS,
+    )
 
 
 def check_routes(context: ApiContext, request: ApiRequest) -> Answer:
@@ -98,7 +98,7 @@ ENDPOINTS: Final = (
         path="/configs",
         summary="The stored configurations, the one used last first.",
         answer=list_stored_configs,
-        schema="Configs",
+        schema="ConfigList",
     ),
     Endpoint(
         path="/configs/{hash}",

@@ -79,7 +79,7 @@ ENDPOINTS: Final = (
             ),
             rest="show_delivery returns one delivery with more of each text.",
         ),
-        schema="DeliveryPage",
+        schema="DeliveryList",
         parameters=(*filter_parameters(of_events=False), SCREEN),
         has_contents=True,
         streams=True,

@@ -119,7 +119,7 @@ ENDPOINTS: Final = (
             ),
             rest="show_event returns one event with more of each text.",
         ),
-        schema="EventPage",
+        schema="EventList",
         parameters=filter_parameters(of_events=True),
         has_contents=True,
         streams=True,

@@ -38,7 +38,7 @@ ENDPOINTS: Final = (
         summary="Records by id, by a sender's id, or by text in the body.",
         answer=find_records,
         tool=ReadingTool("Find by id or text"),
-        schema="FoundPage",
+        schema="FoundList",
         parameters=(QUERY, BEFORE),
         has_contents=True,
     ),

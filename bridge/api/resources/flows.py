@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.endpoint import Endpoint, ReadingTool
+from bridge.api.endpoint import Endpoint, ReadingTool, write_list
 from bridge.api.parameters import NAMED_FLOW, PLATFORM
 from bridge.api.platform_calls import (
     ask_platform,
@@ -16,6 +16,7 @@ from bridge.api.platform_calls import (
 from bridge.routing.model import Platform
 from bridge.services import platform_names, platform_queries
 from bridge.services.records.flow_records import FLOW, FLOW_INPUT
+from bridge.services.records.json_schema import TEXT, list_of
 
 MAX_ASKED_PLATFORMS: Final = 3  # by one request
 MAX_LISTED_FLOWS: Final = 1000
@@ -37,13 +38,13 @@ def list_flows(context: ApiContext, request: ApiRequest) -> Answer:
     with wait_for_platform(context):
         listed, problems = platform_queries.list_all_flows(asked)
     shown = listed[:most_flows]
-    return {
-        "items": [FLOW.write(flow, platform=platform.name) for platform, flow in shown],
-        "complete": len(asked) == len(platforms) and len(shown) == len(listed),
-        "problems": [
+    return write_list(
+        (FLOW.write(flow, platform=platform.name) for platform, flow in shown),
+        is_complete=len(asked) == len(platforms) and len(shown) == len(listed),
+        problems=[
             describe_failure(problem, with_contents=request.with_contents) for problem in problems
         ],
-    }
+    )
 
 
 def list_flow_inputs(context: ApiContext, request: ApiRequest) -> Answer:
@@ -65,12 +66,10 @@ def _list_inputs(
         lambda: platform_queries.list_inputs(platform, saved_item_id),
         with_contents=request.with_contents,
     )
-    return {
-        "items": [
-            FLOW_INPUT.write(node, platform=platform.name, saved_item_id=saved_item_id)
-            for node in nodes
-        ]
-    }
+    return write_list(
+        FLOW_INPUT.write(node, platform=platform.name, saved_item_id=saved_item_id)
+        for node in nodes
+    )
 
 
 ENDPOINTS: Final = (
@@ -79,7 +78,8 @@ ENDPOINTS: Final = (
         summary="The saved flows, as the platforms list them now.",
         answer=list_flows,
         tool=ReadingTool("Saved flows", advice="It asks each platform, for at most 10 seconds."),
-        schema="Flows",
+        schema="FlowList",
+        list_keys={"problems": list_of(TEXT)},
         parameters=(PLATFORM,),
     ),
     Endpoint(
@@ -87,7 +87,7 @@ ENDPOINTS: Final = (
         summary="The inputs of a flow that is named as in commands.",
         answer=show_flow_inputs,
         tool=ReadingTool("Inputs of a flow"),
-        schema="FlowInputs",
+        schema="FlowInputList",
         parameters=(NAMED_FLOW,),
         more_problems=(404,),
     ),
@@ -95,6 +95,6 @@ ENDPOINTS: Final = (
         path="/flows/{platform}/{id}/inputs",
         summary="The inputs of a flow, as its platform lists them.",
         answer=list_flow_inputs,
-        schema="FlowInputs",
+        schema="FlowInputList",
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.endpoint import Endpoint, ReadingTool
+from bridge.api.endpoint import Endpoint, ReadingTool, write_list
 from bridge.api.selection import find_name
 from bridge.core.model import JSON
 from bridge.core.status import PlatformStatus
@@ -18,7 +18,7 @@ def list_platforms(context: ApiContext, _request: ApiRequest) -> Answer:
     """Return the platforms of routes.yaml, and those that have deliveries only."""
     config = context.config()
     now = context.overview.get()
-    return {"items": [_describe(config, platform, now.at) for platform in now.platforms]}
+    return write_list(_describe(config, platform, now.at) for platform in now.platforms)
 
 
 def show_platform(context: ApiContext, request: ApiRequest) -> Answer:
@@ -54,7 +54,7 @@ ENDPOINTS: Final = (
         summary="The platforms, with their slots and circuits.",
         answer=list_platforms,
         tool=ReadingTool("Platforms"),
-        schema="Platforms",
+        schema="PlatformList",
     ),
     Endpoint(
         path="/platforms/{name}",

@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.endpoint import Endpoint, ReadingTool
+from bridge.api.endpoint import Endpoint, ReadingTool, write_list
 from bridge.api.parameters import BEFORE, LIMIT, SINCE, SOURCE, TIME_DOC, UNTIL
 from bridge.api.problems import ApiProblem, parameter_error
 from bridge.api.selection import find_name, read_page_request
@@ -39,11 +39,9 @@ def list_routes(context: ApiContext, _request: ApiRequest) -> Answer:
     """Return the routes of routes.yaml, and those that have waiting deliveries only."""
     config = context.config()
     now = context.overview.get()
-    return {
-        "items": [
-            ROUTE.write(name, **_read_route(config, now, name)) for name in _list_names(config, now)
-        ]
-    }
+    return write_list(
+        ROUTE.write(name, **_read_route(config, now, name)) for name in _list_names(config, now)
+    )
 
 
 def show_route(context: ApiContext, request: ApiRequest) -> Answer:
@@ -132,7 +130,7 @@ ENDPOINTS: Final = (
         summary="The routes, with their queues and the runs of a day.",
         answer=list_routes,
         tool=ReadingTool("Routes", rest="show_route returns one route."),
-        schema="Routes",
+        schema="RouteList",
     ),
     Endpoint(
         path="/routes/{name}",
@@ -145,7 +143,7 @@ ENDPOINTS: Final = (
         path="/routes/{name}/shadow",
         summary="The deliveries of a shadow route beside those of a live one, newest event first.",
         answer=compare_shadow,
-        schema="ShadowPage",
+        schema="ShadowedEventList",
         parameters=SHADOW_PARAMETERS,
         has_contents=True,
     ),

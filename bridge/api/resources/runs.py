@@ -6,7 +6,7 @@ from typing import Final
 
 from bridge.api.bodies import RequestBody, body_schema, text
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.endpoint import Endpoint, ReadingTool
+from bridge.api.endpoint import Endpoint, ReadingTool, write_list
 from bridge.api.parameters import FLOW, NAMED_FLOW, PLATFORM
 from bridge.api.platform_calls import ask_platform, find_platform
 from bridge.api.problems import ApiProblem
@@ -48,12 +48,10 @@ def list_runs(context: ApiContext, request: ApiRequest) -> Answer:
         lambda: platform_queries.list_runs(platform, saved_item_id),
         with_contents=request.with_contents,
     )
-    shown: list[JSON] = [
-        *describe_owned_runs(
-            context.store, platform.name, listed, with_contents=request.with_contents
-        )
-    ]
-    return {"items": shown, "complete": len(listed) < platform_queries.MAX_LISTED_RUNS}
+    shown = describe_owned_runs(
+        context.store, platform.name, listed, with_contents=request.with_contents
+    )
+    return write_list(shown, is_complete=len(listed) < platform_queries.MAX_LISTED_RUNS)
 
 
 def _list_in_flight(context: ApiContext, request: ApiRequest) -> Answer:
@@ -61,8 +59,10 @@ def _list_in_flight(context: ApiContext, request: ApiRequest) -> Answer:
     deliveries = list_runs_in_flight(context.database, platform, MAX_LISTED_RUNS + 1)
     if not deliveries:
         check_known_names(context, request)
-    shown: list[JSON] = [_describe_in_flight(delivery) for delivery in deliveries[:MAX_LISTED_RUNS]]
-    return {"items": shown, "complete": len(deliveries) <= MAX_LISTED_RUNS}
+    return write_list(
+        map(_describe_in_flight, deliveries[:MAX_LISTED_RUNS]),
+        is_complete=len(deliveries) <= MAX_LISTED_RUNS,
+    )
 
 
 def _describe_in_flight(delivery: Delivery) -> dict[str, JSON]:
@@ -145,7 +145,7 @@ ENDPOINTS: Final = (
         summary="The runs in flight that deliveries started; with `flow`, its newest runs.",
         answer=list_runs,
         tool=ReadingTool("Runs"),
-        schema="Runs",
+        schema="RunList",
         parameters=(FLOW, PLATFORM),
         more_problems=(404,),
         has_contents=True,

@@ -8,7 +8,7 @@ from typing import Final
 
 from bridge.api.bodies import RequestBody, body_schema
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.endpoint import Endpoint, ReadingTool
+from bridge.api.endpoint import Endpoint, ReadingTool, write_list
 from bridge.api.parameters import MAX_NAME_CHARS
 from bridge.api.problems import ApiProblem
 from bridge.api.selection import find_name
@@ -36,7 +36,7 @@ LEARN_BODY: Final = RequestBody(
 def list_sources(context: ApiContext, _request: ApiRequest) -> Answer:
     """Return the sources of routes.yaml, and those that have events only."""
     describe = _make_view(context)
-    return {"items": [describe(source) for source in context.overview.get().sources]}
+    return write_list(map(describe, context.overview.get().sources))
 
 
 def show_source(context: ApiContext, request: ApiRequest) -> Answer:
@@ -129,7 +129,7 @@ ENDPOINTS: Final = (
         summary="The sources, with what they received today.",
         answer=list_sources,
         tool=ReadingTool("Sources"),
-        schema="Sources",
+        schema="SourceList",
     ),
     Endpoint(
         path="/sources/{name}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.endpoint import Endpoint, ReadingTool
+from bridge.api.endpoint import Endpoint, ReadingTool, write_list
 from bridge.services.status_report import StatusReport, read_status
 
 
@@ -16,7 +16,7 @@ def show_status(context: ApiContext, request: ApiRequest) -> Answer:
 
 def list_conditions(context: ApiContext, request: ApiRequest) -> Answer:
     """Return the conditions that need attention, each with the next step."""
-    return {"items": [*read_report(context, request).problems_as_json()]}
+    return write_list(read_report(context, request).problems_as_json())
 
 
 def read_report(context: ApiContext, request: ApiRequest) -> StatusReport:
@@ -41,6 +41,6 @@ ENDPOINTS: Final = (
         summary="The conditions that need attention, each with the next step.",
         answer=list_conditions,
         tool=ReadingTool("What needs attention"),
-        schema="Conditions",
+        schema="ConditionList",
     ),
 )

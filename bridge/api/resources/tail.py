@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.endpoint import Endpoint
+from bridge.api.endpoint import Endpoint, write_list
 from bridge.api.parameters import AFTER, IN_FLIGHT, WAIT, filter_parameters
 from bridge.api.selection import read_filters, wrong_cursor
 from bridge.core.model import JSON, Delivery, Event
@@ -33,7 +33,7 @@ def list_changes(context: ApiContext, request: ApiRequest) -> Answer:
     if after is None:
         in_flight = bool(request.values["in_flight"])
         first = start_tail(context.database, filters, in_flight=in_flight)
-        return {"items": [], "next": first.encode()}
+        return write_list((), next_=first.encode(), is_complete=False)
     try:
         cursor = decode_tail_cursor(after)
     except WrongCursor as error:
@@ -47,11 +47,11 @@ def list_changes(context: ApiContext, request: ApiRequest) -> Answer:
             time.sleep(TAIL_POLL_SECONDS)
     ids = [change.id for change in changes if isinstance(change, Event)]
     planned = events.deliveries_of(context.database, ids, LISTED_DELIVERIES)
-    items: list[JSON] = [
+    items = (
         _describe(change, planned.get(change.id, ()), with_contents=request.with_contents)
         for change in changes
-    ]
-    return {"items": items, "next": following.encode()}
+    )
+    return write_list(items, next_=following.encode(), is_complete=False)
 
 
 def _describe(
@@ -70,7 +70,7 @@ ENDPOINTS: Final = (
         path="/tail",
         summary="New events, and deliveries whose state changed, after a cursor.",
         answer=list_changes,
-        schema="Changes",
+        schema="ChangeList",
         parameters=(*TAIL_FILTERS, IN_FLIGHT, AFTER, WAIT),
         has_contents=True,
         waits=True,

@@ -7,7 +7,7 @@ from typing import Final
 
 from bridge.api.bodies import RequestBody, body_schema, text
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.endpoint import NO_CONTENT, Endpoint
+from bridge.api.endpoint import NO_CONTENT, Endpoint, write_list
 from bridge.api.problems import ApiProblem
 from bridge.api.selection import look_up
 from bridge.core.audit import AuditAction
@@ -38,7 +38,7 @@ TOKEN_BODY: Final = RequestBody(
 def list_tokens(context: ApiContext, _request: ApiRequest) -> Answer:
     """Return the tokens, the oldest first, without their secrets."""
     stored = tokens.list_tokens(context.store) if context.store is not None else ()
-    return {"items": [TOKEN.write(token) for token in stored]}
+    return write_list(TOKEN.write(token) for token in stored)
 
 
 def show_token(context: ApiContext, request: ApiRequest) -> Answer:
@@ -81,7 +81,7 @@ ENDPOINTS: Final = (
         path="/tokens",
         summary="The access tokens, without their secrets.",
         answer=list_tokens,
-        schema="Tokens",
+        schema="TokenList",
         scope=Scope.ADMIN,
     ),
     Endpoint(

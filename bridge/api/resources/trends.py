@@ -36,7 +36,7 @@ ENDPOINTS: Final = (
         summary="Numbers over time of one trend, oldest first.",
         answer=show_trend,
         tool=ReadingTool("Numbers over time", advice="For a day, pass `since` 1d and `step` 1h."),
-        schema="TrendPage",
+        schema="TrendPointList",
         parameters=TREND_PARAMETERS,
     ),
 )

@@ -92,7 +92,7 @@ ENDPOINTS: Final = (
         summary="The event types that were seen, with counts, as `flowbridge types --json`.",
         answer=list_event_types,
         tool=ReadingTool("Event types"),
-        schema="EventTypes",
+        schema="EventTypeList",
         parameters=(SOURCE,),
     ),
     Endpoint(

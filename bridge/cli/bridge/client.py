@@ -47,10 +47,10 @@ class NamedRecord:
 
 @dataclass(frozen=True, slots=True)
 class CauseList:
-    """The causes of dead deliveries. `read_until`: since when they were read, null for all."""
+    """The causes of dead deliveries. `looked_until`: since when they were read, null for all."""
 
     items: Sequence[Shape]
-    read_until: str | None = None
+    looked_until: str | None = None
 
 
 class Bridge:
@@ -195,7 +195,7 @@ class Bridge:
         """Return the causes of dead deliveries, the most frequent first."""
         found = self.transport.get("/causes", write_filters(chosen))
         with expect_shape():
-            return CauseList(list(found["items"]), found["read_until"])
+            return CauseList(list(found["items"]), found["looked_until"])
 
     def list_types(self, source: str | None) -> Shape:
         """Return the event types of the newest events."""

@@ -54,10 +54,10 @@ def causes(config: str | None, /, *, as_json: bool, **chosen: Any) -> None:
             if is_filtered
             else "No dead deliveries."
         )
-    if report.read_until is not None:
+    if report.looked_until is not None:
         output.say(
             "There are more dead deliveries: only those planned since"
-            f" {output.utc(require_time(report.read_until))} were read."
+            f" {output.utc(require_time(report.looked_until))} were read."
         )
 
 

@@ -146,7 +146,7 @@ SHADOW_SUMMARY: Final[JsonRecord[Any]] = JsonRecord(
 )
 #: Written from a `ShadowPage`; `examples` has the first event of each result.
 SHADOW_PAGE: Final[JsonRecord[Any]] = JsonRecord(
-    "ShadowPage",
+    "ShadowedEventList",
     unparsed,
     Key("route", NAME, is_given=True),
     Key("live", NAME, is_given=True),

@@ -88,7 +88,9 @@ CONFIG_DIFF: Final[JsonRecord[Any]] = JsonRecord(
     Key("before", NAME, is_given=True),
     Key("after", NAME, is_given=True),
     Key("items", list_of(CONFIG_CHANGE.type), get=tuple),
+    Key("next", NAME_OR_NULL, get=lambda _: None),
     Key("complete", FLAG, is_given=True),
+    Key("looked_until", TIME_OR_NULL, get=lambda _: None),
 )
 _RESULT: Final[JsonRecord[Any]] = JsonRecord(
     "",

@@ -51,11 +51,10 @@ def ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def page_of(name: str) -> Schema:
-    """Return the schema of a page of records."""
-    return record(
-        items=list_of(ref(name)), next=nullable(TEXT), complete=FLAG, looked_until=nullable(TIME)
-    )
+def page_of(name: str, **more: Schema) -> Schema:
+    """Return the schema of a page of records. `more`: further keys."""
+    extent = {"next": nullable(TEXT), "complete": FLAG, "looked_until": nullable(TIME)}
+    return record(items=list_of(ref(name)), **extent, **more)
 
 
 def with_screen(schema: Schema) -> Schema:

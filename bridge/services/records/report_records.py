@@ -45,6 +45,14 @@ EXTENT: Final = (
     Key("complete", FLAG, get=lambda report: report.read_until is None),
     Key("looked_until", TIME_OR_NULL, get=attrgetter("read_until")),
 )
+#: Of a list that has no further page.
+NO_NEXT: Final = Key("next", NAME_OR_NULL, get=lambda _: None)
+#: The same where nothing limits the list.
+WHOLE: Final = (
+    NO_NEXT,
+    Key("complete", FLAG, get=lambda _: True),
+    Key("looked_until", TIME_OR_NULL, get=lambda _: None),
+)
 
 CAUSE_EXAMPLE: Final[JsonRecord[CauseGroup]] = JsonRecord(
     "", unparsed, Key("delivery_id", NAME), Key("event_id", NAME), Key("route", NAME)
@@ -73,7 +81,7 @@ SERIES: Final[JsonRecord[tuple[Mapping[str, str], float]]] = JsonRecord(
 )
 #: Written from a `CauseReport`.
 CAUSES: Final[JsonRecord[CauseReport]] = JsonRecord(
-    "Causes", unparsed, Key("items", list_of(CAUSE.type), "groups"), Key("read_until", TIME_OR_NULL)
+    "CauseList", unparsed, Key("items", list_of(CAUSE.type), "groups"), NO_NEXT, *EXTENT
 )
 #: Written from a `TrendPoint`. `series`: pairs of labels and a value. `step`: seconds.
 TREND_POINT: Final[JsonRecord[Any]] = JsonRecord(
@@ -89,11 +97,12 @@ TREND_POINT: Final[JsonRecord[Any]] = JsonRecord(
 )
 #: Written from `TrendPoints`, whose points are JSON already.
 TREND_PAGE: Final[JsonRecord[Any]] = JsonRecord(
-    "TrendPage",
+    "TrendPointList",
     unparsed,
+    Key("items", as_written(list_of(TREND_POINT.type)), get=lambda trend: trend.list_points()),
+    *WHOLE,
     Key("step", COUNT),
     Key("first_at", TIME_OR_NULL),
-    Key("items", as_written(list_of(TREND_POINT.type)), get=lambda trend: trend.list_points()),
 )
 #: A record that was found by what a person had.
 FOUND: Final[JsonRecord[FoundRecord]] = JsonRecord(
@@ -115,7 +124,7 @@ EVENT_TYPE: Final[JsonRecord[TypeCount]] = JsonRecord(
 )
 #: Written from `TypeCounts`.
 EVENT_TYPES: Final[JsonRecord[TypeCounts]] = JsonRecord(
-    "EventTypes", unparsed, Key("items", list_of(EVENT_TYPE.type), "rows"), *EXTENT
+    "EventTypeList", unparsed, Key("items", list_of(EVENT_TYPE.type), "rows"), NO_NEXT, *EXTENT
 )
 _OF_TYPE: Final = (Key("source", NAME), Key("type", NAME))
 _BODIES: Final = (Key("count", COUNT), Key("left_out", public(COUNT_BY_NAME)), *EXTENT)
@@ -142,6 +151,7 @@ SCHEMA_DRIFT: Final[JsonRecord[InferredSchema]] = JsonRecord(
     "SchemaDrift",
     unparsed,
     Key("items", list_of(SCHEMA_CHANGE.type), is_given=True),
+    NO_NEXT,
     *_OF_TYPE,
     *_BODIES,
     needs_contents=True,

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from bridge import __version__
 from bridge.api.context import API_PATH
-from bridge.api.endpoint import NO_CONTENT, Endpoint
+from bridge.api.endpoint import LIST, NO_CONTENT, Endpoint
 from bridge.api.parameters import STREAM_LIMIT, Parameter
 from bridge.api.problems import MEDIA_TYPE, PROBLEM_TYPES
 from bridge.core.scopes import SCOPE_SUMMARIES
@@ -158,7 +158,7 @@ def _success(endpoint: Endpoint) -> dict[str, Any]:
     described = _json_content(endpoint.summary, endpoint.schema)
     if endpoint.streams:
         # Each line is one item of the page.
-        line = _json_content("", endpoint.schema.removesuffix("Page"))
+        line = _json_content("", endpoint.schema.removesuffix(LIST))
         described["content"][NDJSON] = line["content"]["application/json"]
     return described
 

@@ -6,82 +6,42 @@ without the scope `bodies`.
 
 from __future__ import annotations
 
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Final
 
 from bridge.api import problems
-from bridge.services.records import (
-    bridge_records,
-    comparison_records,
-    config_records,
-    delivery_records,
-    event_records,
-    explanation_records,
-    flow_records,
-    operation_records,
-    report_records,
-    status_records,
-    submission_records,
-)
+from bridge.api.endpoint import LIST, Endpoint
+from bridge.api.parameters import SCREEN
+from bridge.services import records
 from bridge.services.records.json_record import JsonRecord
-from bridge.services.records.json_schema import (
-    FLAG,
-    TEXT,
-    Schema,
-    list_of,
-    page_of,
-    record,
-    ref,
-    with_screen,
-)
+from bridge.services.records.json_schema import Schema, page_of, with_screen
 from bridge.web.admin import endpoints
 
+_RECORD_MODULES: Final = (
+    import_module(f"{records.__name__}.{module.name}")
+    for module in iter_modules(records.__path__)
+    if module.name.endswith("_records")
+)
 RECORDS: Final[dict[str, JsonRecord[object]]] = {
     value.name: value
-    for module in (
-        endpoints,
-        problems,
-        bridge_records,
-        comparison_records,
-        config_records,
-        delivery_records,
-        event_records,
-        explanation_records,
-        flow_records,
-        operation_records,
-        report_records,
-        status_records,
-        submission_records,
-    )
+    for module in (endpoints, problems, *_RECORD_MODULES)
     for value in vars(module).values()
     if isinstance(value, JsonRecord) and value.name
 }
-_PAGES: Final = (
-    "Delivery",
-    "Event",
-    "Reject",
-    "Operation",
-    "OperationItem",
-    "Found",
-    "Submission",
-    "AuditEntry",
-)
-_LISTS: Final = (
-    *("Condition", "Explanation", "Alert", "Source", "Route", "Platform", "FlowInput", "Token"),
-)
 
 
-def _list(name: str, **more: Schema) -> Schema:
-    return record(items=list_of(ref(name)), **more)
+def _list(endpoint: Endpoint) -> Schema:
+    schema = page_of(str(endpoint.schema).removesuffix(LIST), **endpoint.list_keys)
+    has_screen = SCREEN in endpoint.parameters
+    return with_screen(schema) if has_screen else schema
 
 
 SCHEMAS: Final[dict[str, Schema]] = {
     **{name: value.schema for name, value in RECORDS.items()},
-    **{f"{name}Page": page_of(name) for name in _PAGES},
-    **{f"{name}s": _list(name) for name in _LISTS},
-    "Alerts": with_screen(_list("Alert")),
-    "DeliveryPage": with_screen(page_of("Delivery")),
-    "Flows": _list("Flow", complete=FLAG, problems=list_of(TEXT)),
-    "Runs": _list("Run", complete=FLAG),
-    "Configs": _list("Config", complete=FLAG),
-    "Changes": _list("Change", next=TEXT),
+    **{
+        endpoint.schema: _list(endpoint)
+        for endpoint in endpoints.ENDPOINTS
+        if endpoint.schema and endpoint.schema not in RECORDS
+    },
 }
