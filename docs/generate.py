@@ -866,7 +866,7 @@ def admin_endpoints_table() -> str:
             (
                 (code(f"{one.method} {one.path}"), one.summary)
                 for one in ADMIN_ENDPOINTS
-                if one.scope == scope
+                if one.scope == scope and not one.successor
             ),
         )
         for scope in Scope

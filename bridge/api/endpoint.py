@@ -100,7 +100,8 @@ class Endpoint:
     `Idempotency-Key` that was sent before, which is not counted. `has_contents`: an answer may
     contain contents of payloads. `streams`: the whole list is answered as NDJSON too. `waits`: an
     answer may wait for changes, rather than compute. `tool`: see `ReadingTool`; its name is that of
-    the function.
+    the function. `successor`: the method and path that replace an endpoint of an earlier version,
+    which still answers.
     """
 
     path: str
@@ -120,6 +121,7 @@ class Endpoint:
     repeat: Callable[[ApiContext, ApiRequest], Answer | None] | None = None
     waits: bool = False
     tool: ReadingTool | None = None
+    successor: str = ""
     list_keys: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
     @property

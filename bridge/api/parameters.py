@@ -218,7 +218,13 @@ def _one_of(name: str, doc: str, allowed: Sequence[str]) -> Parameter:
 
 
 def _flag(name: str, doc: str) -> Parameter:
-    return replace(_one_of(name, doc, ("true", "false")), parse=lambda text: text == "true")
+    return Parameter(
+        name=name,
+        doc=doc,
+        allowed=("true", "false"),
+        schema={"type": "boolean"},
+        parse=lambda text: text == "true",
+    )
 
 
 SCREEN: Final = _flag(

@@ -17,7 +17,7 @@ import bridge
 ROOT = Path(bridge.__file__).parent
 #: Of a package, in tokens. The modules of `bridge` itself are under its name.
 BUDGET = {
-    "api": 22700,
+    "api": 23000,
     "bridge": 1300,
     "cli": 82000,
     "config": 29700,
@@ -33,7 +33,7 @@ BUDGET = {
     "store": 113200,
     "system": 14800,
     "torture": 23200,
-    "web": 109500,
+    "web": 109900,
     "worker": 27500,
 }
 SLACK = 1000  # by which a package may be below its budget

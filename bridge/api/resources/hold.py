@@ -51,21 +51,32 @@ ENDPOINTS: Final = (
         schema="Hold",
         scope=Scope.ADMIN,
     ),
-    Endpoint(
-        method="POST",
-        path="/hold",
-        summary="Stops starting flows, as `flowbridge db hold`.",
-        answer=begin_hold,
-        body=HOLD_BODY,
-        schema="Hold",
-        scope=Scope.ADMIN,
+    *(
+        Endpoint(
+            method=method,
+            path="/hold",
+            summary="Stops starting flows, as `flowbridge db hold`.",
+            answer=begin_hold,
+            body=HOLD_BODY,
+            schema="Hold",
+            scope=Scope.ADMIN,
+            successor=successor,
+        )
+        for method, successor in (("PUT", ""), ("POST", "PUT /hold"))
     ),
-    Endpoint(
-        method="POST",
-        path="/hold/release",
-        summary="Releases the starts, as `flowbridge db release`.",
-        answer=release_hold,
-        schema="Hold",
-        scope=Scope.ADMIN,
+    *(
+        Endpoint(
+            method=method,
+            path=path,
+            summary="Releases the starts, as `flowbridge db release`.",
+            answer=release_hold,
+            schema="Hold",
+            scope=Scope.ADMIN,
+            successor=successor,
+        )
+        for method, path, successor in (
+            ("DELETE", "/hold", ""),
+            ("POST", "/hold/release", "DELETE /hold"),
+        )
     ),
 )

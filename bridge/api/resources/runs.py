@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import quote
 
 from bridge.api.bodies import RequestBody, body_schema, text
-from bridge.api.context import Answer, ApiContext, ApiRequest
+from bridge.api.context import API_PATH, Answer, ApiContext, ApiRequest, StatusAnswer
 from bridge.api.endpoint import Endpoint, ReadingTool, write_list
 from bridge.api.parameters import FLOW, NAMED_FLOW, PLATFORM
 from bridge.api.platform_calls import ask_platform, find_platform
@@ -14,7 +15,7 @@ from bridge.api.selection import check_known_names
 from bridge.core.audit import AuditAction
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON, Delivery
-from bridge.core.outcomes import RunReport
+from bridge.core.outcomes import OutcomeKind, RunReport
 from bridge.core.scopes import Scope
 from bridge.delivery.platforms.model import ListedRun
 from bridge.services import platform_names, platform_queries
@@ -84,7 +85,7 @@ def start_run(context: ApiContext, request: ApiRequest) -> Answer:
         platform, saved_item_id = platform_names.find_flow(
             context.load_platforms(), request.body["flow"]
         )
-        return ask_platform(
+        started = ask_platform(
             context,
             lambda: start_flow(
                 platform,
@@ -97,6 +98,11 @@ def start_run(context: ApiContext, request: ApiRequest) -> Answer:
         )
     except InvalidRequest as error:
         raise ApiProblem("invalid_body", str(error)) from None
+    if started["outcome"] != OutcomeKind.STARTED:
+        return StatusAnswer(started, 200)
+    run_id = quote(str(started["run_id"] or ""), safe="")
+    location = {"Location": f"{API_PATH}/runs/{quote(platform.name, safe='')}/{run_id}"}
+    return StatusAnswer(started, 201, location if run_id else {})
 
 
 def show_run(context: ApiContext, request: ApiRequest) -> Answer:
@@ -156,7 +162,9 @@ ENDPOINTS: Final = (
         summary="Starts a flow by hand, as `flowbridge flows run`.",
         answer=start_run,
         body=RUN_BODY,
+        status=201,
         schema="StartedRun",
+        more_answers={200: "StartedRun"},
         scope=Scope.ACT,
         more_problems=(404,),
     ),

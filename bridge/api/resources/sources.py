@@ -71,7 +71,10 @@ def show_learning(context: ApiContext, request: ApiRequest) -> Answer:
 
 
 def allow_learning(context: ApiContext, request: ApiRequest) -> Answer:
-    """Let a source receive its secret from the sender, once; 0 seconds end that."""
+    """Let a source receive its secret from the sender, once.
+
+    0 seconds end that, as clients of version 0.2 ask for it.
+    """
     name = request.ids["name"]
     delivery = _find_delivery(context, request)
     if delivery.shown and not context.has_secrets:
@@ -81,8 +84,26 @@ def allow_learning(context: ApiContext, request: ApiRequest) -> Answer:
             " on the bridge's machine, which shows it",
         )
     seconds = request.body.get("seconds", LEARN_SECONDS)
-    until = time.time() + seconds if seconds else None
-    action = AuditAction.LEARNING_ALLOWED if seconds else AuditAction.LEARNING_ENDED
+    if not seconds:
+        return end_learning(context, request)
+    until = time.time() + seconds
+    return _change_learning(context, request, delivery, AuditAction.LEARNING_ALLOWED, until)
+
+
+def end_learning(context: ApiContext, request: ApiRequest) -> Answer:
+    """Let a source receive no secret any more."""
+    delivery = _find_delivery(context, request)
+    return _change_learning(context, request, delivery, AuditAction.LEARNING_ENDED, None)
+
+
+def _change_learning(
+    context: ApiContext,
+    request: ApiRequest,
+    delivery: SecretDelivery,
+    action: AuditAction,
+    until: float | None,
+) -> Answer:
+    name = request.ids["name"]
     entry = new_entry(action, request.by, name)
     learned_secrets.allow_learning(context.database, name, until, entry)
     context.log_change(request, action, name)
@@ -150,6 +171,14 @@ ENDPOINTS: Final = (
         summary="Lets a source receive its secret from the sender, once, for a limited time.",
         answer=allow_learning,
         body=LEARN_BODY,
+        schema="Learning",
+        scope=Scope.ADMIN,
+    ),
+    Endpoint(
+        method="DELETE",
+        path="/sources/{name}/learn",
+        summary="Lets a source receive no secret any more.",
+        answer=end_learning,
         schema="Learning",
         scope=Scope.ADMIN,
     ),

@@ -72,4 +72,4 @@ def _wait(bridge: Bridge, path: str, before: Shape, seconds: float) -> bool:
             time.sleep(POLL_SECONDS)
         return False
     finally:
-        bridge.post(path, {"seconds": 0})
+        bridge.transport.delete(path)

@@ -17,7 +17,11 @@ from bridge.api.context import API_PATH
 from bridge.api.endpoint import LIST, NO_CONTENT, Endpoint
 from bridge.api.parameters import STREAM_LIMIT, Parameter
 from bridge.api.problems import MEDIA_TYPE, PROBLEM_TYPES
-from bridge.core.scopes import SCOPE_SUMMARIES
+from bridge.core.model import RunState, Status
+from bridge.core.scopes import SCOPE_SUMMARIES, Scope
+from bridge.routing.model import Mode
+from bridge.services.filter_values import DEAD_KINDS
+from bridge.services.records.json_schema import ref
 from bridge.web.admin.endpoints import ENDPOINTS
 from bridge.web.admin.schemas import SCHEMAS
 from bridge.web.admin.streams import NDJSON
@@ -26,6 +30,17 @@ JSON_VALUE: Final = {"description": "A JSON value."}
 BINARY: Final = {"type": "string", "format": "binary"}
 PART_DOC: Final = "The id, or a beginning or an ending of it that names one record."
 _PATH_PART: Final = re.compile(r"\{(\w+)\}")
+#: Words that many schemas have, by the name of a schema of their own.
+ENUMS: Final[dict[str, list[str | None]]] = {
+    name: [str(value) for value in words]
+    for name, words in (
+        ("DeadKind", DEAD_KINDS),
+        ("DeliveryStatus", Status),
+        ("RouteMode", Mode),
+        ("RunState", RunState),
+        ("Scope", Scope),
+    )
+}
 #: Problems that any endpoint may answer, by status.
 COMMON_STATUSES: Final = (400, 401, 403, 406, 414, 429, 500, 502, 503)
 #: Headers of requests that change something, and that of requests that may be repeated.
@@ -49,15 +64,15 @@ def build_document() -> dict[str, Any]:
 def describe_endpoints(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     """Return the document of these endpoints."""
     paths: dict[str, dict[str, Any]] = {}
-    for one in endpoints:
-        paths.setdefault(one.path, {})[one.method.lower()] = _describe(one)
+    for endpoint in endpoints:
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _describe(endpoint)
     bodies = {
         endpoint.body.name: endpoint.body.schema
         for endpoint in endpoints
         if endpoint.body is not None
     }
     scopes = "; ".join(f"`{scope}`: {summary}" for scope, summary in SCOPE_SUMMARIES.items())
-    return {
+    document = {
         "openapi": "3.1.0",
         "info": {
             "title": "flowbridge admin API",
@@ -76,6 +91,23 @@ def describe_endpoints(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
+    named: dict[str, Any] = _name_enums(document)
+    for name, words in ENUMS.items():
+        named["components"]["schemas"][name] = {"type": "string", "enum": words}
+    return named
+
+
+def _name_enums(part: Any) -> Any:
+    """Return a part of the document with references to the schemas of `ENUMS`."""
+    if isinstance(part, list):
+        return [_name_enums(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    words = part.get("enum", ())
+    name = next((name for name in ENUMS if words in (ENUMS[name], [*ENUMS[name], None])), None)
+    if name is None or part.keys() != {"type", "enum"}:
+        return {key: _name_enums(value) for key, value in part.items()}
+    return {"anyOf": [ref(name), {"type": "null"}]} if None in words else ref(name)
 
 
 def find_path_parts(path: str) -> list[str]:
@@ -94,7 +126,7 @@ def _describe(endpoint: Endpoint) -> dict[str, Any]:
     described: dict[str, Any] = {
         "summary": endpoint.summary,
         "description": f"Needs the scope `{endpoint.scope}`.",
-        "operationId": endpoint.name,
+        "operationId": f"{endpoint.name}{'_deprecated' if endpoint.successor else ''}",
         "tags": [endpoint.path.split("/")[1] or "api"],
         "parameters": [
             *(_part(name) for name in parts),
@@ -111,6 +143,9 @@ def _describe(endpoint: Endpoint) -> dict[str, Any]:
             **{str(status): _problem(status) for status in sorted(statuses)},
         },
     }
+    if endpoint.successor:
+        described["deprecated"] = True
+        described["description"] += f" Use `{endpoint.successor}` instead."
     if endpoint.body is not None:
         body = _json_content("The request.", endpoint.body.name)
         described["requestBody"] = {**body, "required": True}

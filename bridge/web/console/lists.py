@@ -220,8 +220,8 @@ def describe_errors(problem: ApiProblem) -> Sequence[str]:
 
 
 def _words_of(one: Parameter) -> Sequence[str]:
-    words = one.schema.get("enum")
-    return [str(word) for word in words] if isinstance(words, list) else ()
+    words: Any = one.allowed or one.schema.get("enum", ())
+    return [str(word) for word in words]
 
 
 def _make_chips(kind: ListKind, given: Mapping[str, Sequence[str]]) -> Sequence[FilterChip]:

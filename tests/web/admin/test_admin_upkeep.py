@@ -39,6 +39,7 @@ BODIES: dict[str, Any] = {
     "POST /tokens": {"name": "new", "scopes": ["read"]},
     "POST /configs/check": {"text": ""},
     "POST /hold": {},
+    "PUT /hold": {},
     "POST /runs": {"flow": "crm/x"},
     "POST /sources/{name}/learn": {},
 }
@@ -133,13 +134,13 @@ def test_starts_are_held_and_released(admin: AdminClient) -> None:
     event = make_event("gh-1")
     events.add(admin.database, event, (make_delivery(event),), lambda *_: [])
     assert admin.get("/hold").get_json()["since"] is None
-    held = admin.send("POST", "/hold", body={"reason": "the CRM is being moved"}).get_json()
+    held = admin.send("PUT", "/hold", body={"reason": "the CRM is being moved"}).get_json()
     assert held["since"] is not None
-    again = admin.send("POST", "/hold", body={}).get_json()
+    again = admin.send("PUT", "/hold", body={}).get_json()
     assert again["reason"] == "the CRM is being moved"
     assert (again["before"], again["after"]) == (1, 0)
     assert admin.get("/hold").get_json() == again
-    assert admin.send("POST", "/hold/release").get_json()["since"] is None
+    assert admin.send("DELETE", "/hold").get_json()["since"] is None
     assert admin.send("POST", "/hold/release").status_code == 200
     named = admin.send("POST", "/hold", body={}).get_json()
     assert named["reason"].startswith("held by ")
@@ -151,6 +152,8 @@ def test_a_source_learns_its_secret_for_a_while(admin: AdminClient) -> None:
     opened = admin.send("POST", path, body={"seconds": 60}).get_json()
     assert opened["until"] is not None
     assert admin.get(path).get_json() == opened
+    assert admin.send("DELETE", path).get_json()["until"] is None
+    admin.send("POST", path, body={"seconds": 60})
     assert admin.send("POST", path, body={"seconds": 0}).get_json()["until"] is None
     assert problem_of(admin.send("POST", path, body={"seconds": 3601})) == "invalid_body"
     for name in ("github", "nothing"):
@@ -180,10 +183,13 @@ def test_a_run_is_ended(admin: AdminClient, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_run_is_started_by_hand_and_read(database: Database, tmp_path: Path) -> None:
     with FakePlatform() as platform:
         admin = admin_of(database, tmp_path, platform)
-        started = admin.send(
+        answer = admin.send(
             "POST", "/runs", body={"flow": "gumloop/echo", "inputs": {"titel": "hi"}}
-        ).get_json()
+        )
         [run_id] = platform.runs
+        location = f"/admin/v1/runs/gumloop/{run_id}"
+        assert (answer.status_code, answer.headers["Location"]) == (201, location)
+        started = answer.get_json()
         assert (started["outcome"], started["run_id"]) == ("started", run_id)
         assert started["notes"] == [
             "the flow has no input 'titel'; did you mean `title`? it has: title, labels"
@@ -215,7 +221,9 @@ def test_a_start_of_a_flow_that_its_platform_lacks_names_those_that_it_has(
     monkeypatch.setattr(platform_queries, "start_run", lambda *_: unknown)
     with FakePlatform() as platform:
         admin = admin_of(database, tmp_path, platform)
-        lost = admin.send("POST", "/runs", body={"flow": "gumloop/eco"}).get_json()
+        answer = admin.send("POST", "/runs", body={"flow": "gumloop/eco"})
+    assert (answer.status_code, "Location" in answer.headers) == (200, False)
+    lost = answer.get_json()
     assert (lost["outcome"], lost["run_id"]) == ("rejected", None)
     assert "did you mean `echo`?" in lost["hint"]
 
