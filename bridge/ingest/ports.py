@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from bridge.core.errors import Refused
@@ -37,6 +38,30 @@ class StoredEvent(Protocol):
 Arrivals = Sequence[tuple[Event, Sequence[Delivery]]]
 Replan = Callable[[Event, str], Sequence[Delivery]]
 StoreEvents = Callable[[Arrivals, Replan], Sequence[StoredEvent]]
+
+
+@dataclass(frozen=True, slots=True)
+class EventsStored:
+    """The events of a request are on disk."""
+
+    events: Sequence[StoredEvent]
+
+
+@dataclass(frozen=True, slots=True)
+class StoringFailed:
+    """No event of a request is stored."""
+
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class StoringWaits:
+    """The request takes a transaction of its own, which may wait: `finish` returns its events."""
+
+    finish: Callable[[], Sequence[StoredEvent]]
+
+
+StoringResult = EventsStored | StoringFailed | StoringWaits
 
 
 def files_full() -> Refused:

@@ -11,11 +11,11 @@ from bridge.core.model import Reject
 from bridge.ingest.effects import PreparedRequest
 from bridge.ingest.forms.room import StoredBytes
 from bridge.ingest.forms.spam.dedup import SubmissionMarks
+from bridge.ingest.ports import StoringFailed, StoringResult, StoringWaits
 from bridge.store.db.database import Database
 from bridge.store.db.disk_space import DiskSpaceGuard
 from bridge.store.inbound import daily_bytes, events, network_bytes, rejects, submissions
 from bridge.store.inbound.arrivals import AddedEvent
-from bridge.store.inbound.events import Completion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,26 +43,25 @@ class EventStorage:
 
     def add_each(
         self, requests: Sequence[PreparedRequest], *, waits: bool = True
-    ) -> list[Sequence[AddedEvent] | Exception | Completion]:
+    ) -> list[StoringResult]:
         """Store the events of several requests in as few commits as possible.
 
-        Returns for each request its result, or the error for which none of its events is stored, or
-        a function that returns or raises them, if the request takes another transaction. Without
-        `waits`, raises `CommitWaits` where the commit would wait.
+        Without `waits`, raises `CommitWaits` where the commit would wait.
         """
-        results: dict[int, Sequence[AddedEvent] | Exception | Completion] = {}
+        results: dict[int, StoringResult] = {}
         gathered: list[int] = []
         has_room = self._has_room(requests)
         for place, prepared in enumerate(requests):
             if prepared.marks is not None or prepared.source.daily_bytes is not None:
-                results[place] = partial(self.add, prepared)  # it counts in the same transaction
+                # it counts in the same transaction
+                results[place] = StoringWaits(partial(self.add, prepared))
                 continue
             try:
                 if not has_room:
                     self._check_room(prepared)
                 gathered.append(place)
             except Exception as error:
-                results[place] = error
+                results[place] = StoringFailed(error)
         together = [(requests[place].arrivals, requests[place].replan) for place in gathered]
         added = events.add_each(self.database, together, waits=waits)
         results.update(zip(gathered, added, strict=True))

@@ -18,6 +18,7 @@ from sqlalchemy import func, select
 
 from bridge.core.errors import CommitBusy, CommitWaits, StoreError
 from bridge.core.model import Event
+from bridge.ingest.ports import EventsStored, StoringWaits
 from bridge.store.db import group_commit
 from bridge.store.db.commit_queue import MAX_BATCH_ITEMS, MAX_BATCH_JOBS
 from bridge.store.db.database import Database, file_lock
@@ -71,10 +72,10 @@ def test_what_takes_another_transaction_waits_in_no_shared_commit(database: Data
     events.add(database, known, [make_delivery(known)], never)
     new = make_event("new")
     again, plain = events.add_each(database, [asked(make_event("known"), new), asked()])
-    assert plain == []
-    assert callable(again)
+    assert plain == EventsStored([])
+    assert isinstance(again, StoringWaits)
     assert stored(database) == {known.id, new.id}
-    assert [(one.event_id, one.duplicate) for one in again()] == [
+    assert [(one.event_id, one.duplicate) for one in again.finish()] == [
         (known.id, True),
         (new.id, False),
     ]
@@ -150,7 +151,7 @@ def open_connection(database: Database) -> None:
 
 
 def add_now(database: Database, *each: Event) -> list:
-    return events.add_each(database, [asked(event) for event in each], waits=False)
+    return add_each(database, [asked(event) for event in each], waits=False)
 
 
 def test_a_commit_that_must_not_wait_is_one_where_nothing_is_in_its_way(sqlite: Database) -> None:
@@ -214,7 +215,7 @@ def test_a_writer_without_the_lock_file_is_not_waited_for_either(sqlite: Databas
             add_now(sqlite, event)
         assert raised.type is CommitWaits
         with ThreadPoolExecutor(1) as pool:
-            waiting = pool.submit(events.add_each, sqlite, [asked(event)])
+            waiting = pool.submit(add_each, sqlite, [asked(event)])
             assert not waiting.done()
             backup.execute("ROLLBACK")
             [[added]] = waiting.result(60)
@@ -235,7 +236,7 @@ def test_a_writer_that_never_ends_is_reported(
     monkeypatch.setattr(group_commit, "time", SimpleNamespace(monotonic=monotonic))
     with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as backup:
         backup.execute("BEGIN IMMEDIATE")
-        [error] = events.add_each(sqlite, [asked(make_event("1"))])
+        [error] = add_each(sqlite, [asked(make_event("1"))])
     assert isinstance(error, StoreError)
     assert "locked" in str(error)
     assert next(clock) == 2 * BUSY_TIMEOUT_SECONDS - BUSY_TIMEOUT_SECONDS / 2
@@ -256,7 +257,7 @@ def test_a_commit_that_must_not_wait_gives_way_to_one_of_its_own_process(sqlite:
         assert begun.wait(60)
         with pytest.raises(CommitBusy):
             add_now(sqlite, event)
-        following = pool.submit(events.add_each, sqlite, [asked(event)])
+        following = pool.submit(add_each, sqlite, [asked(event)])
         going_on.set()
         leading.result(60)
         assert len(following.result(60)) == 1
@@ -279,7 +280,7 @@ def test_others_that_joined_a_commit_which_gave_up_are_stored(
 
         def join() -> None:
             if not joined:
-                joined.append(pool.submit(events.add_each, sqlite, [asked(other)]))
+                joined.append(pool.submit(add_each, sqlite, [asked(other)]))
                 until(lambda: len(group._pending) == 2, what="the other caller")
             lead()
 
@@ -299,11 +300,13 @@ def test_duplicates_are_counted_later(sqlite: Database) -> None:
     known = make_event("known")
     events.add_each(sqlite, [asked(known)])
     fresh = make_event("fresh")
-    again, new = add_now(sqlite, make_event("known"), fresh)
-    assert [one.event_id for one in new] == [fresh.id]
+    requests = [asked(make_event("known")), asked(fresh)]
+    again, new = events.add_each(sqlite, requests, waits=False)
+    assert isinstance(new, EventsStored)
+    assert [one.event_id for one in new.events] == [fresh.id]
     with file_lock(sqlite.path, "lock"):
-        assert callable(again)
-    [added] = again()
+        assert isinstance(again, StoringWaits)
+    [added] = again.finish()
     assert (added.event_id, added.duplicate) == (known.id, True)
 
 

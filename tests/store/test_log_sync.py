@@ -16,6 +16,7 @@ from records import make_delivery, make_event
 from sqlalchemy import event, insert
 
 from bridge.core.errors import CommitWaits, StoreError
+from bridge.ingest.ports import EventsStored, StoringFailed
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.tables import schema
@@ -37,8 +38,8 @@ def append_on_the_loop(database: Database, name: str) -> None:
     [result] = events.add_each(
         database, [([(one, [make_delivery(one)])], lambda *_: [])], waits=False
     )
-    if isinstance(result, Exception):
-        raise result
+    if isinstance(result, StoringFailed):
+        raise result.error
 
 
 def log_of(database: Database) -> Path:
@@ -117,7 +118,7 @@ def test_a_sync_is_one_call_for_the_commits_of_all_callers(sqlite: Database, dis
     added = events.add_each(
         sqlite, [([(one, [make_delivery(one)])], lambda *_: []) for one in each], waits=False
     )
-    assert [len(one) for one in added if isinstance(one, list)] == [1] * 8
+    assert [len(one.events) for one in added if isinstance(one, EventsStored)] == [1] * 8
     assert disk.seen == [("sync", log_of(sqlite).name)]
 
 

@@ -94,7 +94,7 @@ def test_an_error_of_the_whole_commit_is_that_of_each() -> None:
     def broken(_: Sequence[Any], *, waits: bool) -> Any:
         raise OSError("no disk")
 
-    assert [str(result) for _, result in run(broken, [1, 2])] == ["no disk", "no disk"]
+    assert [str(result.error) for _, result in run(broken, [1, 2])] == ["no disk", "no disk"]
 
 
 def test_an_answer_that_fails_stops_no_other() -> None:

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import pytest
 
 from bridge.core.errors import Refused, StoreError
+from bridge.ingest.ports import EventsStored
 from bridge.ingest.receive import Received
 from bridge.providers.model import Reply
 from bridge.system.cpu_affinity import READING_SWITCH_SECONDS
@@ -67,7 +68,8 @@ def answer_all(bodies: Sequence[bytes]) -> tuple[list[object], list[Any]]:
     def store(requests: Sequence[Any], *, waits: bool) -> list[Any]:
         del waits
         log.append([request.arrivals[0][0] for request in requests])
-        return [[SimpleNamespace(event_id="evt", deliveries=(), duplicate=False)] for _ in requests]
+        event: Any = SimpleNamespace(event_id="evt", deliveries=(), duplicate=False)
+        return [EventsStored([event]) for _ in requests]
 
     async def run() -> None:
         loop = asyncio.get_running_loop()

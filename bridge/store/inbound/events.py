@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Select, select
 
 from bridge.core.errors import NotFound, StoreError
 from bridge.core.model import JSON, Delivery, Event, FormFile
+from bridge.ingest.ports import EventsStored, StoringFailed, StoringResult, StoringWaits
 from bridge.store.db.advisory_locks import lock_keys
 from bridge.store.db.database import Database
 from bridge.store.inbound import deleted_ids, duplicates
@@ -20,8 +21,6 @@ from bridge.store.tables.rows import files_of as files_in
 from bridge.store.tables.rows import from_json, to_delivery, to_event
 
 WHOLE_DELIVERIES: Select[Any] = select(schema.delivery)
-#: Finishes the storing of a request in a transaction of its own, and returns its result.
-Completion = Callable[[], Sequence[AddedEvent]]
 
 
 def add(
@@ -49,25 +48,24 @@ def add_each(
     requests: Sequence[tuple[Sequence[Arrival], Replan]],
     *,
     waits: bool = True,
-) -> list[list[AddedEvent] | Exception | Completion]:
+) -> list[StoringResult]:
     """Store the events of several requests in one commit; see `add_all`.
 
-    Returns for each request its result, or its error (then nothing of it is stored), or a function
-    that returns or raises them: for duplicates, and where a lock is waited for. Without
-    `waits`, raises `CommitWaits` where the commit would wait, `CommitBusy` if for another one.
+    Duplicates, and requests that wait for a lock, take a transaction of their own. Without `waits`,
+    raises `CommitWaits` where the commit would wait, `CommitBusy` if for another one.
     """
     if not waits:
         database.check_commit_is_free()  # else it would make, and encrypt, rows at each try
     rows = [_rows(database, one) for one, _ in requests]
     done = database.append_each(ARRIVAL_BATCH, rows, waits=waits)
-    results: list[list[AddedEvent] | Exception | Completion] = []
+    results: list[StoringResult] = []
     for (arrivals, replan), new in zip(requests, done, strict=True):
         if isinstance(new, Exception):
-            results.append(new)
+            results.append(StoringFailed(new))
         elif isinstance(new, list) and all(new):
-            results.append(_complete(database, arrivals, replan, new))
+            results.append(EventsStored(_complete(database, arrivals, replan, new)))
         else:
-            results.append(partial(_complete, database, arrivals, replan, new))
+            results.append(StoringWaits(partial(_complete, database, arrivals, replan, new)))
     return results
 
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from bridge.core.errors import CommitBusy, CommitWaits
 from bridge.ingest.effects import PreparedRequest
-from bridge.ingest.ports import StoredEvent
+from bridge.ingest.ports import StoringFailed, StoringResult
 from bridge.system.logs import gather_lines, get_logger
 
 SLOW_COMMIT_SECONDS = 0.05  # after which commits leave the loop, until one is fast again
@@ -21,9 +21,8 @@ MIN_AWAITED = 4
 MAX_AWAITED = 8
 log = get_logger()
 
-#: A function finishes the storing in a transaction of the request's own, and may wait.
-Stored = Sequence[StoredEvent] | Exception | Callable[[], Sequence[StoredEvent]]
-Done = Callable[[Stored], None]
+StoringResults = Sequence[StoringResult]
+Done = Callable[[StoringResult], None]
 Waiting = Sequence[tuple[PreparedRequest, Done]]
 
 
@@ -34,7 +33,7 @@ class StoreEach(Protocol):
     commit.
     """
 
-    def __call__(self, requests: Sequence[PreparedRequest], *, waits: bool) -> Sequence[Stored]: ...
+    def __call__(self, requests: Sequence[PreparedRequest], *, waits: bool) -> StoringResults: ...
 
 
 class ObserveCommit(Protocol):
@@ -132,22 +131,22 @@ class CommitGatherer:
             lambda ended: self._finish(waiting, *ended.result(), on_loop=False)
         )
 
-    def _store(self, waiting: Waiting, *, waits: bool) -> tuple[Sequence[Stored], float]:
+    def _store(self, waiting: Waiting, *, waits: bool) -> tuple[StoringResults, float]:
         """Return the results, and how long the commit took."""
         began = monotonic()
-        results: Sequence[Stored]
+        results: StoringResults
         try:
             results = self._store_each([prepared for prepared, _ in waiting], waits=waits)
         except CommitWaits:
             raise
         except Exception as error:  # of none of them alone
-            results = [error] * len(waiting)
+            results = [StoringFailed(error)] * len(waiting)
         return results, monotonic() - began
 
     def _finish(
         self,
         waiting: Waiting,
-        results: Sequence[Stored],
+        results: StoringResults,
         seconds: float,
         *,
         on_loop: bool,

@@ -7,10 +7,11 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
-from typing import cast
+from typing import assert_never, cast
 
 from bridge.core.errors import BadSignature, StoreError
 from bridge.ingest.effects import PreparedRequest
+from bridge.ingest.ports import EventsStored, StoringFailed, StoringResult, StoringWaits
 from bridge.ingest.receive import Received, build_answer
 from bridge.store.db.commit_queue import MAX_BATCH_JOBS
 from bridge.system.cpu_affinity import switch_often
@@ -19,7 +20,7 @@ from bridge.web.effects import HookEffects, TracedEffects
 from bridge.web.hook_answers import WebhookAnswers
 from bridge.web.hook_messages import HookAnswer
 from bridge.web.hook_receiver import HookRequest
-from bridge.web.server.event_loop.commit_gatherer import CommitGatherer, Done, Stored
+from bridge.web.server.event_loop.commit_gatherer import CommitGatherer, Done
 from bridge.web.server.event_loop.unproven_bodies import (
     LARGE_BODY_BYTES,
     Turn,
@@ -100,7 +101,7 @@ class HookCalls:
             answered(self._try(lambda: request.accept(prepared)))
             return
         self._prepared.append(
-            (prepared, lambda stored: self._end(request, prepared, stored, answered))
+            (prepared, lambda result: self._end(request, prepared, result, answered))
         )
 
     def _fits_loop(self, request: HookRequest, body: bytes) -> bool:
@@ -113,16 +114,25 @@ class HookCalls:
         )
 
     def _end(
-        self, request: HookRequest, prepared: PreparedRequest, stored: Stored, answered: Answered
+        self,
+        request: HookRequest,
+        prepared: PreparedRequest,
+        result: StoringResult,
+        answered: Answered,
     ) -> None:
-        if isinstance(stored, Exception):
-            self._refuse(request, stored, answered)
-        elif callable(stored):
-            self._run(
-                request, lambda: request.answer(lambda: build_answer(prepared, stored())), answered
-            )
-        else:
-            answered(self._try(lambda: self._accept(request, build_answer(prepared, stored))))
+        match result:
+            case EventsStored(events):
+                answered(self._try(lambda: self._accept(request, build_answer(prepared, events))))
+            case StoringFailed(error):
+                self._refuse(request, error, answered)
+            case StoringWaits(finish):
+                self._run(
+                    request,
+                    lambda: request.answer(lambda: build_answer(prepared, finish())),
+                    answered,
+                )
+            case _:
+                assert_never(result)
 
     def _accept(self, request: HookRequest, received: Received) -> HookAnswer:
         """Accept a request, and wake the workers once all that share its commit are answered.
