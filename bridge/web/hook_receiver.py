@@ -19,7 +19,7 @@ from bridge.core.errors import BadSignature, Refused, StoreError
 from bridge.core.http_messages import Request
 from bridge.core.model import Status
 from bridge.core.typos import find_close_name
-from bridge.ingest.effects import PreparedRequest
+from bridge.ingest.effects import Effects, PreparedRequest
 from bridge.ingest.receive import Received, build_answer, prepare
 from bridge.ingest.redaction import add_keys
 from bridge.monitoring.metrics import OTHER, REFUSED, UNVERIFIED
@@ -156,10 +156,10 @@ class HookRequest:
             headers = {"Retry-After": str(int(wait) + 1)}
             raise Refused(429, "too_many", "too many requests", headers=headers)
 
-    def prepare(self, body: bytes) -> Received | PreparedRequest:
+    def prepare(self, body: bytes, effects: Effects | None = None) -> Received | PreparedRequest:
         """Verify and plan the request: return its events, or an answer that is ready.
 
-        Pass any error that it raises to `refuse`.
+        `effects`: other ones than the request's own. Pass any error that it raises to `refuse`.
         """
         inbound = make_request(self.head, body, self.settings.public_url, self.client)
         self.inbound = inbound
@@ -167,14 +167,14 @@ class HookRequest:
         if isinstance(learned, Reply):
             return Received(learned)
         self.source = learned
-        return prepare(inbound, learned, self.config, self.effects, self.now)
+        return prepare(inbound, learned, self.config, effects or self.effects, self.now)
 
-    def receive(self, body: bytes) -> Received:
-        """Verify, plan and store the request.
+    def receive(self, body: bytes, effects: Effects | None = None) -> Received:
+        """Verify and plan the request, as `prepare` does, and store it.
 
         Pass any error that it raises to `refuse`.
         """
-        prepared = self.prepare(body)
+        prepared = self.prepare(body, effects)
         if isinstance(prepared, Received):
             return prepared
         return build_answer(prepared, self.effects.store(prepared))

@@ -10,8 +10,10 @@ from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import pytest
+from receiving import keep_nothing
 
 from bridge.core.errors import Refused, StoreError
+from bridge.ingest.effects import OfflineEffects
 from bridge.ingest.ports import EventsStored
 from bridge.ingest.receive import Received
 from bridge.providers.model import Reply
@@ -30,11 +32,11 @@ class Request:
     def __init__(self, number: int, log: list[object]) -> None:
         self.source = WEBHOOK
         self.answers = WebhookAnswers(WEBHOOK)  # type: ignore[arg-type]  # a stand-in
-        self.effects: Any = None
+        self.effects = OfflineEffects(keep=keep_nothing, make_id=str)
         self._number = number
         self._log = log
 
-    def prepare(self, body: bytes) -> Any:
+    def prepare(self, body: bytes, _effects: object) -> Any:
         self._log.append(self._number)
         if body == b"bug":
             return Received(Reply(200))

@@ -44,9 +44,9 @@ class Request:
         self._is_signed = is_signed
         self._store = store
 
-    def receive(self, _body: bytes) -> str:
+    def receive(self, _body: bytes, effects: Any) -> str:
         if self._is_signed:
-            self.effects.mark_verified()
+            effects.mark_verified()
         self._store()
         return "accepted"
 

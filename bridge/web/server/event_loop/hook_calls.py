@@ -7,16 +7,16 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
-from typing import assert_never, cast
+from typing import assert_never
 
 from bridge.core.errors import BadSignature, StoreError
-from bridge.ingest.effects import PreparedRequest
+from bridge.ingest.effects import Effects, PreparedRequest
 from bridge.ingest.ports import EventsStored, StoringFailed, StoringResult, StoringWaits
 from bridge.ingest.receive import Received, build_answer
 from bridge.store.db.commit_queue import MAX_BATCH_JOBS
 from bridge.system.cpu_affinity import switch_often
 from bridge.system.logs import get_logger
-from bridge.web.effects import HookEffects, TracedEffects
+from bridge.web.effects import TracedEffects
 from bridge.web.hook_answers import WebhookAnswers
 from bridge.web.hook_messages import HookAnswer
 from bridge.web.hook_receiver import HookRequest
@@ -84,19 +84,14 @@ class HookCalls:
             self._gatherer.store(prepared)
 
     def _prepare(self, request: HookRequest, body: bytes, answered: Answered) -> None:
-        effects = request.effects
-        request.effects = cast("HookEffects", WaitlessEffects(effects))
         try:
-            prepared = request.prepare(body)
+            prepared = request.prepare(body, WaitlessEffects(request.effects))
         except NeedsThread:
-            request.effects = effects
             self._receive_in_thread(request, body, answered)
             return
         except Exception as error:
-            request.effects = effects
             self._refuse(request, error, answered)
             return
-        request.effects = effects
         if isinstance(prepared, Received):
             answered(self._try(lambda: request.accept(prepared)))
             return
@@ -152,16 +147,16 @@ class HookCalls:
     def _receive_in_thread(self, request: HookRequest, body: bytes, answered: Answered) -> None:
         """Receive a request in a thread; a large body waits for its turn."""
 
-        def work() -> HookAnswer:
-            return request.answer(partial(request.receive, body))
+        def run(effects: Effects, answered: Answered) -> None:
+            self._run(
+                request, lambda: request.answer(lambda: request.receive(body, effects)), answered
+            )
 
         def begin(turn: Turn) -> None:
-            effects = TurnEffects(request.effects, self._loop, turn)
-            request.effects = cast("HookEffects", effects)
-            self._run(request, work, partial(_end_turn, turn, answered))
+            run(TurnEffects(request.effects, self._loop, turn), partial(_end_turn, turn, answered))
 
         if len(body) <= LARGE_BODY_BYTES:
-            self._run(request, work, answered)
+            run(request.effects, answered)
         else:
             self._unproven.add(begin, partial(self._refuse, request, answered=answered))
 

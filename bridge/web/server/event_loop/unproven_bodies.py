@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from bridge.core.errors import Refused
-from bridge.web.effects import HookEffects
+from bridge.ingest.effects import Effects
 
 LARGE_BODY_BYTES: Final = 256 * 1024
 MAX_UNPROVEN: Final = 2  # large bodies that are verified at a time
@@ -65,7 +65,7 @@ class UnprovenBodies:
 class TurnEffects:
     """The effects of a request in a thread, which end its turn once it is verified."""
 
-    def __init__(self, effects: HookEffects, loop: asyncio.AbstractEventLoop, turn: Turn) -> None:
+    def __init__(self, effects: Effects, loop: asyncio.AbstractEventLoop, turn: Turn) -> None:
         self._effects = effects
         self._loop = loop
         self._turn = turn

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from bridge.web.effects import HookEffects
+from bridge.ingest.effects import Effects
 
 
 class NeedsThread(Exception):
@@ -32,11 +32,10 @@ class WaitlessEffects:
 
     keys = WaitlessKeys()
 
-    def __init__(self, effects: HookEffects) -> None:
-        self._effects = effects
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._effects, name)
+    def __init__(self, effects: Effects) -> None:
+        self.note_submission = effects.note_submission
+        self.mark_verified = effects.mark_verified
+        self.new_id = effects.new_id
 
     def _wait(self, *_: object) -> NoReturn:
         raise NeedsThread
