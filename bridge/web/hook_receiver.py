@@ -1,25 +1,27 @@
 """Receives the requests under `/hooks/`: from head and body to answer, for every HTTP edge.
 
 An edge reads the head, calls `HookReceiver.begin`, reads the body within `HookRequest.max_body`,
-and writes the answer. `HookRequest.receive` stores the events before it returns; `answer` calls it,
-or what an edge has instead. An edge that gathers the events of several requests calls `prepare`,
-stores what it returned, and goes on with `ingest.receive.build_answer`; then come `accept` and,
-once that is written, `wake_workers`, and after any error `refuse`.
+and writes the answer. Each step returns the object that has the next one: `begin` a `HookRequest`,
+its `prepare` a `PreparedHook`, its `complete` a `ReceivedHook`, whose `answer` ends the request. An
+edge that gathers the events of several requests stores them between `prepare` and `complete`;
+`HookRequest.receive` stores those of one. `HookRequest.refuse` answers what one of them raises.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bridge.config.settings import Settings
 from bridge.core.errors import BadSignature, Refused, StoreError
 from bridge.core.http_messages import Request
 from bridge.core.model import Status
+from bridge.core.records import record
 from bridge.core.typos import find_close_name
 from bridge.ingest.effects import Effects, PreparedRequest
+from bridge.ingest.ports import StoredEvent
 from bridge.ingest.receive import Received, build_answer, prepare
 from bridge.ingest.redaction import add_keys
 from bridge.monitoring.metrics import OTHER, REFUSED, UNVERIFIED
@@ -156,8 +158,8 @@ class HookRequest:
             headers = {"Retry-After": str(int(wait) + 1)}
             raise Refused(429, "too_many", "too many requests", headers=headers)
 
-    def prepare(self, body: bytes, effects: Effects | None = None) -> Received | PreparedRequest:
-        """Verify and plan the request: return its events, or an answer that is ready.
+    def prepare(self, body: bytes, effects: Effects | None = None) -> ReceivedHook | PreparedHook:
+        """Verify and plan the request: it then waits for its events to be stored, or has none.
 
         `effects`: other ones than the request's own. Pass any error that it raises to `refuse`.
         """
@@ -165,57 +167,30 @@ class HookRequest:
         self.inbound = inbound
         learned = self.effects.learn_secret(inbound, self.source, self.now)
         if isinstance(learned, Reply):
-            return Received(learned)
+            return ReceivedHook(request=self, received=Received(learned))
         self.source = learned
-        return prepare(inbound, learned, self.config, effects or self.effects, self.now)
+        result = prepare(inbound, learned, self.config, effects or self.effects, self.now)
+        if isinstance(result, Received):
+            return ReceivedHook(request=self, received=result)
+        return PreparedHook(request=self, events=result)
 
-    def receive(self, body: bytes, effects: Effects | None = None) -> Received:
+    def receive(self, body: bytes, effects: Effects | None = None) -> ReceivedHook:
         """Verify and plan the request, as `prepare` does, and store it.
 
         Pass any error that it raises to `refuse`.
         """
         prepared = self.prepare(body, effects)
-        if isinstance(prepared, Received):
+        if isinstance(prepared, ReceivedHook):
             return prepared
-        return build_answer(prepared, self.effects.store(prepared))
+        return prepared.complete(self.effects.store(prepared.events))
 
-    def answer(self, receive: Callable[[], Received]) -> HookAnswer:
-        """Accept what `receive` returns; refuse the request if it raises an error."""
+    def answer(self, receive: Callable[[], ReceivedHook]) -> HookAnswer:
+        """Answer what `receive` returns; refuse the request if it raises an error."""
         try:
             received = receive()
         except Exception as error:
             return self.refuse(error)
-        try:
-            return self.accept(received)
-        finally:
-            self.wake_workers(received)
-
-    def accept(self, received: Received) -> HookAnswer:
-        """Count, trace, answer and log a request that is received.
-
-        Call `wake_workers` afterwards.
-        """
-        source = self.source
-        effects = self.effects
-        count_events(received, source, time.time() - self.now, effects)
-        if received.place is not None:
-            secret = source.secrets[received.place]
-            key = self.settings.secret_key
-            count_use(effects.counts, source.name, secret, received.place, key, self.now)
-        effects.export_trace(received, source)
-        status = 500  # the server's answer if rendering a page fails
-        try:
-            answer = self.answers.answer_received(received)
-            status = answer.status
-        finally:
-            log_request(source, self.config, self.started, effects, received, status)
-        return answer
-
-    def wake_workers(self, received: Received) -> None:
-        """Wake the workers if a delivery of the request is due."""
-        stored = (kept for _, kept in received.stored)
-        if any(each.status is Status.QUEUED for kept in stored for each in kept.deliveries):
-            self.effects.wake_workers()
+        return received.answer()
 
     def refuse(self, error: Exception) -> HookAnswer:
         """Count, record and answer a request that reading, `prepare` or storing failed for."""
@@ -271,3 +246,56 @@ class HookRequest:
         )
         message = "this source is not fully configured; send it again later"
         return Refused(503, "no_secret", message, headers={"Retry-After": "60"})
+
+
+@record
+class PreparedHook:
+    """A request that is verified and planned, and whose events are not stored yet."""
+
+    request: HookRequest
+    events: PreparedRequest
+
+    def complete(self, stored: Sequence[StoredEvent]) -> ReceivedHook:
+        """Return the request with its stored events."""
+        return ReceivedHook(request=self.request, received=build_answer(self.events, stored))
+
+
+@record
+class ReceivedHook:
+    """A request whose events are stored, or that has none."""
+
+    request: HookRequest
+    received: Received
+
+    def answer(
+        self, call_later: Callable[[Callable[[], None]], object] = lambda call: call()
+    ) -> HookAnswer:
+        """Count, trace, answer and log the request, and wake the workers if a delivery is due.
+
+        `call_later` calls a function after the answer; by default at once.
+        """
+        try:
+            return self._accept()
+        finally:
+            stored = (kept for _, kept in self.received.stored)
+            if any(each.status is Status.QUEUED for kept in stored for each in kept.deliveries):
+                call_later(self.request.effects.wake_workers)
+
+    def _accept(self) -> HookAnswer:
+        request = self.request
+        received = self.received
+        source = request.source
+        effects = request.effects
+        count_events(received, source, time.time() - request.now, effects)
+        if received.place is not None:
+            secret = source.secrets[received.place]
+            key = request.settings.secret_key
+            count_use(effects.counts, source.name, secret, received.place, key, request.now)
+        effects.export_trace(received, source)
+        status = 500  # the server's answer if rendering a page fails
+        try:
+            answer = request.answers.answer_received(received)
+            status = answer.status
+        finally:
+            log_request(source, request.config, request.started, effects, received, status)
+        return answer

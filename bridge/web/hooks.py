@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from bridge.ingest.receive import Received
 from bridge.web.body_reader import BodyReader
 from bridge.web.hook_messages import HookAnswer, RequestHead
-from bridge.web.hook_receiver import PREFIX, HookReceiver, HookRequest
+from bridge.web.hook_receiver import PREFIX, HookReceiver, HookRequest, ReceivedHook
 
 __all__ = ["PREFIX", "Hooks"]
 StartResponse = Callable[..., Any]
@@ -36,7 +35,7 @@ class Hooks(HookReceiver):
             return request
         return request.answer(partial(self._receive, request, environ))
 
-    def _receive(self, request: HookRequest, environ: Mapping[str, Any]) -> Received:
+    def _receive(self, request: HookRequest, environ: Mapping[str, Any]) -> ReceivedHook:
         with self.intake.body(environ, request.max_body, request.network) as body:
             return request.receive(body)
 

@@ -15,10 +15,11 @@ from receiving import keep_nothing
 from bridge.core.errors import Refused, StoreError
 from bridge.ingest.effects import OfflineEffects
 from bridge.ingest.ports import EventsStored
-from bridge.ingest.receive import Received
+from bridge.ingest.receive import Received, build_answer
 from bridge.providers.model import Reply
 from bridge.system.cpu_affinity import READING_SWITCH_SECONDS
 from bridge.web.hook_answers import WebhookAnswers
+from bridge.web.hook_receiver import PreparedHook, ReceivedHook
 from bridge.web.server.event_loop import hook_calls
 from bridge.web.server.event_loop.commit_gatherer import CommitGatherer
 from bridge.web.server.event_loop.hook_calls import REQUESTS_PER_TURN, HookCalls
@@ -39,21 +40,36 @@ class Request:
     def prepare(self, body: bytes, _effects: object) -> Any:
         self._log.append(self._number)
         if body == b"bug":
-            return Received(Reply(200))
+            return Accepted(request=self, received=Received(Reply(200)))  # type: ignore[arg-type]  # a stand-in
         if body == b"bad":
             raise Refused(400, "bad", "bad")
-        return SimpleNamespace(
+        events: Any = SimpleNamespace(
             source=WEBHOOK, arrivals=[(self._number, ())], fault=None, body=None, place=None
         )
+        return Prepared(request=self, events=events)  # type: ignore[arg-type]  # a stand-in
 
-    def accept(self, received: Any) -> Any:
-        return "accepted" if received.stored else "a bug"
-
-    def wake_workers(self, _received: Any) -> None:
+    def wake_workers(self) -> None:
         self._log.append("workers are woken")
 
     def refuse(self, _error: Exception) -> Any:
         return "refused"
+
+
+class Accepted(ReceivedHook):
+    """A request that is accepted, and that has a delivery if it has an event."""
+
+    def answer(self, call_later: Any = None) -> Any:
+        if not self.received.stored:
+            return "a bug"
+        call_later(self.request.wake_workers)  # type: ignore[attr-defined]  # of a stand-in
+        return "accepted"
+
+
+class Prepared(PreparedHook):
+    """A request whose events can be stored."""
+
+    def complete(self, stored: Any) -> Accepted:
+        return Accepted(request=self.request, received=build_answer(self.events, stored))
 
 
 def answer_all(bodies: Sequence[bytes]) -> tuple[list[object], list[Any]]:

@@ -14,11 +14,9 @@ from bridge.config.loader import load
 from bridge.config.settings import load_settings
 from bridge.core.errors import StoreError
 from bridge.core.model import Event
-from bridge.ingest.effects import PreparedRequest
-from bridge.ingest.receive import build_answer
 from bridge.store.inbound.arrivals import AddedEvent
 from bridge.web.hook_messages import HookAnswer, RequestHead
-from bridge.web.hook_receiver import HookReceiver, HookRequest
+from bridge.web.hook_receiver import HookReceiver, HookRequest, PreparedHook, ReceivedHook
 
 ROUTES = f"""
 version: 1
@@ -78,18 +76,17 @@ def said(answer: HookAnswer) -> Any:
 
 
 def test_the_events_of_several_requests_can_be_gathered_before_any_is_stored(edge: Edge) -> None:
-    waiting: list[tuple[HookRequest, PreparedRequest]] = []
+    waiting: list[PreparedHook] = []
     for body in (b'{"a": 1}', b'{"a": 2}'):
         request = edge.admit("/hooks/github?x=1", github(body))
         prepared = request.prepare(body)
-        assert isinstance(prepared, PreparedRequest)
-        waiting.append((request, prepared))
+        assert isinstance(prepared, PreparedHook)
+        waiting.append(prepared)
     assert edge.kept == [], "nothing is stored yet"
-    gathered = [arrival for _, prepared in waiting for arrival in prepared.arrivals]
+    gathered = [arrival for prepared in waiting for arrival in prepared.events.arrivals]
     stored = edge.keep(gathered, None)
     answers = [
-        request.accept(build_answer(prepared, [one]))
-        for (request, prepared), one in zip(waiting, stored, strict=True)
+        prepared.complete([event]).answer() for prepared, event in zip(waiting, stored, strict=True)
     ]
     assert [answer.status for answer in answers] == [202, 202]
     assert [said(answer)["event_id"] for answer in answers] == [event.id for event in edge.kept]
@@ -99,7 +96,7 @@ def test_the_events_of_several_requests_can_be_gathered_before_any_is_stored(edg
 def test_a_request_is_stored_at_once_by_an_edge_that_has_a_thread_for_it(edge: Edge) -> None:
     request = edge.admit("/hooks/github", github(b"{}"))
     assert request.max_body == 10 * 1024
-    answer = request.accept(request.receive(b"{}"))
+    answer = request.receive(b"{}").answer()
     assert (answer.status, answer.reason, len(edge.kept)) == (202, "Accepted", 1)
     assert dict(answer.headers)["Content-Length"] == str(len(answer.body))
 
@@ -107,8 +104,8 @@ def test_a_request_is_stored_at_once_by_an_edge_that_has_a_thread_for_it(edge: E
 def test_a_ready_answer_needs_no_store(edge: Edge) -> None:
     request = edge.admit("/hooks/dropbox?challenge=abc", {}, "GET")
     ready = request.prepare(b"")
-    assert not isinstance(ready, PreparedRequest)
-    assert request.accept(ready).body == b"abc" and edge.kept == []
+    assert isinstance(ready, ReceivedHook)
+    assert ready.answer().body == b"abc" and edge.kept == []
 
 
 @pytest.mark.parametrize(
@@ -134,7 +131,7 @@ def test_an_error_while_storing_is_answered_and_says_nothing_of_the_inside(
     edge: Edge, error: Exception, status: int, code: str
 ) -> None:
     request = edge.admit("/hooks/github", github(b"{}"))
-    assert isinstance(request.prepare(b"{}"), PreparedRequest)
+    assert isinstance(request.prepare(b"{}"), PreparedHook)
     answer = request.refuse(error)
     assert (answer.status, said(answer)["error"]) == (status, code)
     assert str(error) not in answer.body.decode()

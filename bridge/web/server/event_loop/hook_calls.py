@@ -12,14 +12,13 @@ from typing import assert_never
 from bridge.core.errors import BadSignature, StoreError
 from bridge.ingest.effects import Effects, PreparedRequest
 from bridge.ingest.ports import EventsStored, StoringFailed, StoringResult, StoringWaits
-from bridge.ingest.receive import Received, build_answer
 from bridge.store.db.commit_queue import MAX_BATCH_JOBS
 from bridge.system.cpu_affinity import switch_often
 from bridge.system.logs import get_logger
 from bridge.web.effects import TracedEffects
 from bridge.web.hook_answers import WebhookAnswers
 from bridge.web.hook_messages import HookAnswer
-from bridge.web.hook_receiver import HookRequest
+from bridge.web.hook_receiver import HookRequest, PreparedHook, ReceivedHook
 from bridge.web.server.event_loop.commit_gatherer import CommitGatherer, Done
 from bridge.web.server.event_loop.unproven_bodies import (
     LARGE_BODY_BYTES,
@@ -88,16 +87,13 @@ class HookCalls:
             prepared = request.prepare(body, WaitlessEffects(request.effects))
         except NeedsThread:
             self._receive_in_thread(request, body, answered)
-            return
         except Exception as error:
             self._refuse(request, error, answered)
-            return
-        if isinstance(prepared, Received):
-            answered(self._try(lambda: request.accept(prepared)))
-            return
-        self._prepared.append(
-            (prepared, lambda result: self._end(request, prepared, result, answered))
-        )
+        else:
+            if isinstance(prepared, ReceivedHook):
+                answered(self._try(prepared.answer))
+            else:
+                self._prepared.append((prepared.events, partial(self._end, prepared, answered)))
 
     def _fits_loop(self, request: HookRequest, body: bytes) -> bool:
         """Return whether nothing of the request is known to wait or to take long."""
@@ -108,34 +104,23 @@ class HookCalls:
             and not isinstance(request.effects, TracedEffects)
         )
 
-    def _end(
-        self,
-        request: HookRequest,
-        prepared: PreparedRequest,
-        result: StoringResult,
-        answered: Answered,
-    ) -> None:
+    def _end(self, prepared: PreparedHook, answered: Answered, result: StoringResult) -> None:
+        """Answer a request, and wake the workers once all that share its commit are answered.
+
+        A worker that wakes up may take this processor, and the senders would wait for it.
+        """
+        request = prepared.request
         match result:
             case EventsStored(events):
-                answered(self._try(lambda: self._accept(request, build_answer(prepared, events))))
+                answered(self._try(lambda: prepared.complete(events).answer(self._loop.call_soon)))
             case StoringFailed(error):
                 self._refuse(request, error, answered)
             case StoringWaits(finish):
                 self._run(
-                    request,
-                    lambda: request.answer(lambda: build_answer(prepared, finish())),
-                    answered,
+                    request, lambda: request.answer(lambda: prepared.complete(finish())), answered
                 )
             case _:
                 assert_never(result)
-
-    def _accept(self, request: HookRequest, received: Received) -> HookAnswer:
-        """Accept a request, and wake the workers once all that share its commit are answered.
-
-        A worker that wakes up may take this processor, and the senders would wait for it.
-        """
-        self._loop.call_soon(request.wake_workers, received)
-        return request.accept(received)
 
     def _refuse(self, request: HookRequest, error: Exception, answered: Answered) -> None:
         """Refuse a request; in a thread where a copy of it may be stored."""
