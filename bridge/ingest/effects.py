@@ -1,12 +1,12 @@
-"""Side effects of `receive`: store events and files, fetch keys, check submissions. Pure.
+"""Side effects of preparing a request: store files, fetch keys, check submissions. Pure.
 
-`receive` decides; an implementation of `Effects` acts. A receiver, a dry run and a readmitted
+`prepare` decides; an implementation of `Effects` acts. A receiver, a dry run and a readmitted
 reject each have one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -17,7 +17,7 @@ from bridge.ingest.forms.attachments import digest
 from bridge.ingest.forms.parser import Sent
 from bridge.ingest.forms.spam.check import CheckedSubmission
 from bridge.ingest.forms.spam.dedup import SubmissionMarks
-from bridge.ingest.ports import Arrivals, Replan, StoredEvent, StoreEvents
+from bridge.ingest.ports import Arrivals, Replan
 from bridge.providers.signatures.key_source import NO_KEYS, DocumentRequest, KeySource
 from bridge.routing.form import Form
 from bridge.routing.model import Source
@@ -47,12 +47,12 @@ class PreparedRequest:
 
 
 class Effects(Protocol):
-    """The side effects that `receive` needs.
+    """The side effects that `prepare` needs.
 
-    Only `keys`, `confirm`, `check_submission`, `store_file` and `store` may wait for a network, a
-    disk or a database; the others return at once. Before the first of those nothing lasting has
-    happened, so a caller whose effects may not wait can give up there and call `prepare` again
-    elsewhere, with effects that may.
+    Only `keys`, `confirm`, `check_submission` and `store_file` may wait for a network, a disk or a
+    database; the others return at once. Before the first of those nothing lasting has happened, so
+    a caller whose effects may not wait can give up there and call `prepare` again elsewhere, with
+    effects that may.
     """
 
     @property
@@ -86,18 +86,11 @@ class Effects(Protocol):
     def new_id(self, now: float) -> str:
         """Return the id of a new event."""
 
-    def store(self, prepared: PreparedRequest) -> Sequence[StoredEvent]:
-        """Store the events of a request in one transaction, and return once it is on disk.
-
-        Raises `Refused` or `StoreError`; then none of them is stored.
-        """
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfflineEffects:
-    """Effects that only store events, for a readmitted reject."""
+    """Effects that fetch at most keys and store nothing, for a readmitted reject."""
 
-    keep: StoreEvents
     make_id: Callable[[], str]
     keys: KeySource = NO_KEYS
 
@@ -121,7 +114,3 @@ class OfflineEffects:
     def new_id(self, _now: float) -> str:
         """Return a new id."""
         return self.make_id()
-
-    def store(self, prepared: PreparedRequest) -> Sequence[StoredEvent]:
-        """Store the events."""
-        return self.keep(prepared.arrivals, prepared.replan)

@@ -37,7 +37,6 @@ class StoredEvent(Protocol):
 
 Arrivals = Sequence[tuple[Event, Sequence[Delivery]]]
 Replan = Callable[[Event, str], Sequence[Delivery]]
-StoreEvents = Callable[[Arrivals, Replan], Sequence[StoredEvent]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,7 @@
-"""Receive one request: verify, read, identify, plan, store, answer. Pure: see `effects`.
+"""Receive one request: verify, read, identify, plan, answer. Pure: see `effects`.
 
-This is the first half of the product, top to bottom. `prepare` turns a request into events that are
-not stored yet, or into a ready answer; `Effects.store` returns once they are on disk;
-`build_answer` reports the result.
+This is the first half of the product, top to bottom. `prepare` turns a request into events, which
+its caller stores, or into a ready answer; `build_answer` reports the result.
 """
 
 from __future__ import annotations
@@ -44,28 +43,16 @@ class Received:
     place: int | None = None
 
 
-def receive(
-    request: Request, source: Source, config: Config, effects: Effects, now: float
-) -> Received:
-    """Turn a request into stored events, nearly always one, and return its answer.
-
-    The files of a form are on disk before its event is. Raises `BadSignature` (401), `Refused` (its
-    own status) and what `effects` raise where nothing could be stored (503).
-    """
-    prepared = prepare(request, source, config, effects, now)
-    if isinstance(prepared, Received):
-        return prepared
-    return build_answer(prepared, effects.store(prepared))
-
-
 def prepare(
     request: Request, source: Source, config: Config, effects: Effects, now: float
 ) -> Received | PreparedRequest:
-    """Return the events of a request, planned and not stored yet, or an answer that is ready.
+    """Return the events of a request, nearly always one, planned and not stored yet, or an answer
+    that is ready.
 
     Ready are the answers to a handshake and to a submission that repeats a stored one. It waits
     only in `effects`, and only for senders that publish their keys, for confirmations and for
-    forms. Raises what `receive` raises.
+    forms, whose files are on disk when it returns. Raises `BadSignature` (401), `Refused` (its own
+    status) and what `effects` raise where a file could not be stored (503).
     """
     verified = _verify(request, source, effects, now)
     if isinstance(verified, Received):

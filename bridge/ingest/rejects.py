@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from bridge.core.errors import BadSignature
@@ -11,7 +11,6 @@ from bridge.core.locators import compile_locator
 from bridge.core.masking import MASK, is_body_locator, mask_request
 from bridge.core.model import Reject
 from bridge.ingest.effects import OfflineEffects, PreparedRequest
-from bridge.ingest.ports import Arrivals, Replan, StoredEvent
 from bridge.ingest.receive import Received, prepare
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.signatures.key_source import NO_KEYS, KeySource
@@ -142,18 +141,14 @@ def prepare_readmission(
     """Verify a reject with the current configuration at its time of receipt, and return its events,
     planned and not stored yet; None for a test of the URL, which is no event.
 
-    Raises `BadSignature` with the present reason if it still fails, and what `receive` raises.
+    Raises `BadSignature` with the present reason if it still fails, and what `prepare` raises.
     """
     if readmission_obstacle(reject, config):
         raise BadSignature(reject.reason)
     source = config.sources[reject.source]
-    effects = OfflineEffects(keep=_store_nothing, make_id=new_id, keys=keys)
+    effects = OfflineEffects(make_id=new_id, keys=keys)
     prepared = prepare(rebuild_request(reject), source, config, effects, reject.received_at)
     return None if isinstance(prepared, Received) else prepared
-
-
-def _store_nothing(_arrivals: Arrivals, _replan: Replan) -> Sequence[StoredEvent]:
-    return ()
 
 
 def describe_cut(reject: Reject) -> str:

@@ -33,7 +33,7 @@ log = get_logger()
 
 
 class HookEffects(Effects, Protocol):
-    """The effects of a request, beyond those that `receive` needs."""
+    """The effects of a request, beyond those that preparing it needs."""
 
     @property
     def counts(self) -> Counts:
@@ -46,6 +46,12 @@ class HookEffects(Effects, Protocol):
     @property
     def submission(self) -> Sent | None:
         """Return the submission that `note_submission` recorded."""
+
+    def store(self, prepared: PreparedRequest) -> Sequence[StoredEvent]:
+        """Store the events of a request in one transaction, and return once it is on disk.
+
+        Raises `Refused` or `StoreError`; then none of them is stored.
+        """
 
     def wait_for_rate(self, source: Source, client: str | None, now: float) -> float:
         """Count a request and return 0, or the seconds to wait where its source has too many."""

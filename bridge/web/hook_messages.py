@@ -45,7 +45,7 @@ class HookAnswer:
 
 
 def make_request(head: RequestHead, body: bytes, public_url: str, client: str | None) -> Request:
-    """Return the request that `receive` gets.
+    """Return the request that `prepare` gets.
 
     Its path is unchanged, so that a signature over the URL can be verified.
     """

@@ -16,7 +16,7 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from receiving import receive_request
+from receiving import StoringEffects, receive, receive_request
 from records import NOW
 from senders import ALL, CONFIG
 from signing import NOW as SIGNED_AT
@@ -29,11 +29,11 @@ from bridge.core.locators import query_value
 from bridge.core.model import Delivery, Event, Status
 from bridge.ingest import event_builder
 from bridge.ingest import receive as receive_module
-from bridge.ingest.effects import OfflineEffects, PreparedRequest
+from bridge.ingest.effects import PreparedRequest
 from bridge.ingest.event_builder import PLANNING_FAILED
 from bridge.ingest.forms.spam.check import CheckedSubmission
 from bridge.ingest.forms.spam.dedup import SubmissionMarks
-from bridge.ingest.receive import Received, receive, replan
+from bridge.ingest.receive import Received, replan
 from bridge.ingest.source_bodies import MAX_BATCH_EVENTS
 from bridge.providers.model import EventBatch, Handshake, Probe, Reply
 from bridge.providers.signatures.scheme import Secret
@@ -914,7 +914,7 @@ def test_the_files_of_a_form_are_kept_before_its_event(bench: Bench) -> None:
     )
     source = bench.config.sources["jobs"]
 
-    class Effects(OfflineEffects):
+    class Effects(StoringEffects):
         def store_file(self, content: memoryview) -> str:
             return keep_file(content)
 
@@ -949,7 +949,7 @@ def test_the_spam_check_decides_what_is_stored_of_a_form(
     known = Kept("evt_known", (), duplicate=True)
     marks = SubmissionMarks(now=NOW, digest="d")
 
-    class Effects(OfflineEffects):
+    class Effects(StoringEffects):
         def check_submission(
             self, request: Request, _body: Any, source: Source, form: Any, now: float, _size: int
         ) -> CheckedSubmission:  # type: ignore[override]
@@ -1110,7 +1110,7 @@ class MustWaitError(BaseException):
     """An effect would wait."""
 
 
-class Impatient(OfflineEffects):
+class Impatient(StoringEffects):
     """Effects for an event loop: what would wait gives up instead."""
 
     def _give_up(self, *_: object, **__: object) -> Any:
@@ -1142,7 +1142,7 @@ def test_a_request_that_would_wait_can_be_prepared_again_elsewhere(bench: Bench)
     fields = b"name=Ann&age=3"
     request = Request(method="POST", path="/hooks/contact", headers=FORM, body=fields)
     source = bench.config.sources["contact"]
-    patient = OfflineEffects(keep=bench.store.keep, make_id=lambda: "evt_1")
+    patient = StoringEffects(keep=bench.store.keep, make_id=lambda: "evt_1")
     with pytest.raises(MustWaitError):
         receive_module.prepare(
             request,
@@ -1162,7 +1162,7 @@ def test_a_request_that_would_wait_can_be_prepared_again_elsewhere(bench: Bench)
             request,
             source,
             bench.config,
-            OfflineEffects(keep=Store().keep, make_id=lambda: "evt_1"),
+            StoringEffects(keep=Store().keep, make_id=lambda: "evt_1"),
             NOW,
         ).reply
     )

@@ -16,8 +16,8 @@ from bridge.core.rate_limits import Rate
 from bridge.ingest.effects import OfflineEffects, PreparedRequest
 from bridge.ingest.forms.attachments import digest
 from bridge.ingest.forms.spam.check import SpamCheck
-from bridge.ingest.ports import StoredEvent, StoreEvents
-from bridge.ingest.receive import Received, receive
+from bridge.ingest.ports import Arrivals, Replan, StoredEvent
+from bridge.ingest.receive import Received, build_answer, prepare
 from bridge.providers.model import Reply
 from bridge.providers.signatures.key_source import NO_KEYS
 from bridge.routing.model import Config, Source
@@ -35,6 +35,8 @@ from bridge.web.rate_limiter import RateLimiter
 from bridge.web.refusal_counter import RefusalCounter
 from bridge.web.reject_recorder import RejectRecorder
 
+StoreEvents = Callable[[Arrivals, Replan], Sequence[StoredEvent]]
+
 
 def receive_request(
     request: Request,
@@ -45,8 +47,28 @@ def receive_request(
     new_id: Callable[[], str] | None = None,
 ) -> Received:
     """Return what the core makes of a request, its events stored by `keep`."""
-    effects = OfflineEffects(keep=keep, make_id=new_id or partial(event_id, now))
+    effects = StoringEffects(keep=keep, make_id=new_id or partial(event_id, now))
     return receive(request, source, config, effects, now)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoringEffects(OfflineEffects):
+    """Effects that store events by a function of the test's."""
+
+    keep: StoreEvents
+
+    def store(self, prepared: PreparedRequest) -> Sequence[StoredEvent]:
+        return self.keep(prepared.arrivals, prepared.replan)
+
+
+def receive(
+    request: Request, source: Source, config: Config, effects: StoringEffects, now: float
+) -> Received:
+    """Turn a request into stored events, and return its answer."""
+    prepared = prepare(request, source, config, effects, now)
+    if isinstance(prepared, Received):
+        return prepared
+    return build_answer(prepared, effects.store(prepared))
 
 
 def keep_nothing(arrivals: Any, _replan: object) -> list[AddedEvent]:

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
-from receiving import hooks_of, keep_nothing
+from receiving import StoreEvents, hooks_of, keep_nothing
 from senders import ALL, PROVEN, Sender, stranger
 from servers import Misbehaving, Reply, cut_off, drop, garbage, redirect, respond
 from serving import until
@@ -30,7 +30,6 @@ from bridge.core.model import Status
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.delivery.polling import Polling
 from bridge.flows import flow
-from bridge.ingest.ports import StoreEvents
 from bridge.routing.model import Config, Source
 from bridge.store.db.database import Database
 from bridge.store.inbound.arrivals import AddedEvent

@@ -10,7 +10,6 @@ from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import pytest
-from receiving import keep_nothing
 
 from bridge.core.errors import Refused, StoreError
 from bridge.ingest.effects import OfflineEffects
@@ -33,7 +32,7 @@ class Request:
     def __init__(self, number: int, log: list[object]) -> None:
         self.source = WEBHOOK
         self.answers = WebhookAnswers(WEBHOOK)  # type: ignore[arg-type]  # a stand-in
-        self.effects = OfflineEffects(keep=keep_nothing, make_id=str)
+        self.effects = OfflineEffects(make_id=str)
         self._number = number
         self._log = log
 

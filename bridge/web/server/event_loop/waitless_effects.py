@@ -40,4 +40,4 @@ class WaitlessEffects:
     def _wait(self, *_: object) -> NoReturn:
         raise NeedsThread
 
-    confirm = check_submission = store_file = store = _wait
+    confirm = check_submission = store_file = _wait
