@@ -89,9 +89,9 @@ class Effects(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfflineEffects:
-    """Effects that fetch at most keys and store nothing, for a readmitted reject."""
+    """Effects that fetch at most keys and store nothing, for a readmitted reject and a dry run."""
 
-    make_id: Callable[[], str]
+    new_id: Callable[[float], str]
     keys: KeySource = NO_KEYS
 
     def confirm(self, _request: DocumentRequest, _answer: bytes) -> str:
@@ -110,7 +110,3 @@ class OfflineEffects:
 
     def mark_verified(self) -> None:
         """Do nothing."""
-
-    def new_id(self, _now: float) -> str:
-        """Return a new id."""
-        return self.make_id()

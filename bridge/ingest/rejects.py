@@ -136,7 +136,7 @@ def _is_masked(reject: Reject, source: Source) -> bool:
 
 
 def prepare_readmission(
-    reject: Reject, config: Config, *, new_id: Callable[[], str], keys: KeySource = NO_KEYS
+    reject: Reject, config: Config, *, new_id: Callable[[float], str], keys: KeySource = NO_KEYS
 ) -> PreparedRequest | None:
     """Verify a reject with the current configuration at its time of receipt, and return its events,
     planned and not stored yet; None for a test of the URL, which is no event.
@@ -146,7 +146,7 @@ def prepare_readmission(
     if readmission_obstacle(reject, config):
         raise BadSignature(reject.reason)
     source = config.sources[reject.source]
-    effects = OfflineEffects(make_id=new_id, keys=keys)
+    effects = OfflineEffects(new_id=new_id, keys=keys)
     prepared = prepare(rebuild_request(reject), source, config, effects, reject.received_at)
     return None if isinstance(prepared, Received) else prepared
 

@@ -84,7 +84,7 @@ def create_app(context: AppContext) -> Flask:
         settings=settings,
         config=config,
         effects=partial(make_effects, resources),
-        dry_run=lambda: DryRunEffects(resources.keys, resources.learning),
+        dry_run=lambda: DryRunEffects(keys=resources.keys, learning=resources.learning),
         parts=parts,
     )
     credentials = settings.local_api_key, settings.local_user_id

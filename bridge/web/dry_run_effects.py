@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bridge.core.http_messages import Request
 from bridge.core.model import JSON
-from bridge.ingest.effects import NOTHING_FETCHED, PreparedRequest
-from bridge.ingest.forms.attachments import digest
-from bridge.ingest.forms.parser import Sent
+from bridge.ingest.effects import OfflineEffects, PreparedRequest
 from bridge.ingest.ports import StoredEvent
 from bridge.ingest.receive import Received
 from bridge.monitoring.counters import Counts
 from bridge.providers.model import Reply
-from bridge.providers.signatures.key_source import DocumentRequest, KeySource
 from bridge.routing.model import Source
 from bridge.store.inbound.arrivals import AddedEvent
 from bridge.system.ids import event_id
@@ -26,15 +23,15 @@ from bridge.web.learned_secrets import SecretEnrolment
 log = get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class DryRunEffects:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DryRunEffects(OfflineEffects):
     """Store nothing, count nothing, notify nothing, confirm nothing.
 
     Keys are fetched, and learned secrets are read: without them nothing could be verified. `said`
     gets a description of a request that fails verification, for its sender.
     """
 
-    keys: KeySource
+    new_id: Callable[[float], str] = event_id
     learning: SecretEnrolment
     said: dict[str, JSON] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
@@ -43,27 +40,6 @@ class DryRunEffects:
     @property
     def submission(self) -> None:
         """Return None: forms have no dry run."""
-
-    def confirm(self, _request: DocumentRequest, _answer: bytes) -> str:
-        """Fetch nothing."""
-        return NOTHING_FETCHED
-
-    def note_submission(self, sent: Sent) -> None:
-        """Do nothing."""
-
-    def check_submission(self, *_submission: object) -> None:
-        """Check nothing: forms have no dry run."""
-
-    def store_file(self, content: memoryview) -> str:
-        """Return the SHA-256, and store nothing."""
-        return digest(content)
-
-    def mark_verified(self) -> None:
-        """Do nothing: a dry run is not traced."""
-
-    def new_id(self, now: float) -> str:
-        """Return the id that an event would have."""
-        return event_id(now)
 
     def store(self, prepared: PreparedRequest) -> Sequence[StoredEvent]:
         """Return what would be stored of new events."""

@@ -301,7 +301,7 @@ def test_a_cut_body_a_masked_credential_and_a_source_that_is_gone_are_obstacles(
     assert diagnose(gone, config) == ["routes.yaml no longer has the source 'gone'"]
     for reject in (big, token, gone):
         with pytest.raises(BadSignature):
-            prepare_readmission(reject, config, new_id=lambda: "")
+            prepare_readmission(reject, config, new_id=lambda _: "")
 
 
 SHOWN: dict[str, tuple[str, dict[str, str], bytes, str]] = {
@@ -354,7 +354,7 @@ def test_what_was_shown_in_place_of_the_secret_is_not_kept_and_that_is_said(
             and NOT_KEPT in diagnose(reject, config)
         )
     with pytest.raises(BadSignature):
-        prepare_readmission(reject, config, new_id=lambda: "")
+        prepare_readmission(reject, config, new_id=lambda _: "")
 
 
 def test_a_body_that_is_signed_is_kept_whole_since_it_may_verify_later(config: Config) -> None:
@@ -367,7 +367,7 @@ def test_a_body_that_is_signed_is_kept_whole_since_it_may_verify_later(config: C
     )
     reject = build_reject(request, source, "mismatch", NOW, "rej_x")
     assert reject.body == body and readmission_obstacle(reject, config) is None
-    prepared = prepare_readmission(reject, config, new_id=lambda: "evt_x")
+    prepared = prepare_readmission(reject, config, new_id=lambda _: "evt_x")
     assert prepared is not None
     ((event, _),) = prepared.arrivals
     assert b"deprecated" not in event.body
@@ -523,7 +523,7 @@ def test_a_reject_that_verifies_is_planned_as_of_its_arrival(config: Config) -> 
         github(config, {}),
         headers={"x-github-event": "push", "x-github-delivery": "d-1", **signed(NEW)},
     )
-    prepared = prepare_readmission(right, config, new_id=lambda: event_id(right.received_at))
+    prepared = prepare_readmission(right, config, new_id=event_id)
     assert prepared is not None
     ((event, deliveries),) = prepared.arrivals
     assert (event.received_at, len(deliveries)) == (NOW, 1)

@@ -918,7 +918,7 @@ def test_the_files_of_a_form_are_kept_before_its_event(bench: Bench) -> None:
         def store_file(self, content: memoryview) -> str:
             return keep_file(content)
 
-    receive(request, source, bench.config, Effects(keep=keep, make_id=lambda: event_id(NOW)), NOW)
+    receive(request, source, bench.config, Effects(keep=keep, new_id=event_id), NOW)
     assert steps == ["file %PDF-0", "file %PDF-1", "event"]
     (event,) = bench.store.events
     assert [file.field for file in event.files] == ["cv", "cv"]
@@ -978,7 +978,7 @@ def test_the_spam_check_decides_what_is_stored_of_a_form(
         body=body,
     )
     source = bench.config.sources["jobs"]
-    effects = Effects(keep=bench.store.keep, make_id=lambda: event_id(NOW))
+    effects = Effects(keep=bench.store.keep, new_id=event_id)
     prepared = receive_module.prepare(request, source, bench.config, effects, NOW)
     assert asked == [("jobs", source.form, NOW)]
     assert bench.store == Store(), "nothing is stored before its time"
@@ -1124,7 +1124,7 @@ class Impatient(StoringEffects):
 def test_most_requests_are_prepared_without_waiting(name: str) -> None:
     one = ALL[name]
     kept = list[Any]()
-    impatient = Impatient(keep=lambda *_: kept, make_id=lambda: "evt_1")
+    impatient = Impatient(keep=lambda *_: kept, new_id=lambda _: "evt_1")
     impatient = replace(impatient, keys=impatient)
     if one.row.name == "form":
         with pytest.raises(MustWaitError):
@@ -1142,13 +1142,13 @@ def test_a_request_that_would_wait_can_be_prepared_again_elsewhere(bench: Bench)
     fields = b"name=Ann&age=3"
     request = Request(method="POST", path="/hooks/contact", headers=FORM, body=fields)
     source = bench.config.sources["contact"]
-    patient = StoringEffects(keep=bench.store.keep, make_id=lambda: "evt_1")
+    patient = StoringEffects(keep=bench.store.keep, new_id=lambda _: "evt_1")
     with pytest.raises(MustWaitError):
         receive_module.prepare(
             request,
             source,
             bench.config,
-            Impatient(keep=bench.store.keep, make_id=lambda: "evt_1"),
+            Impatient(keep=bench.store.keep, new_id=lambda _: "evt_1"),
             NOW,
         )
     assert bench.store == Store()
@@ -1162,7 +1162,7 @@ def test_a_request_that_would_wait_can_be_prepared_again_elsewhere(bench: Bench)
             request,
             source,
             bench.config,
-            StoringEffects(keep=Store().keep, make_id=lambda: "evt_1"),
+            StoringEffects(keep=Store().keep, new_id=lambda _: "evt_1"),
             NOW,
         ).reply
     )

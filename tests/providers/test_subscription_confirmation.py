@@ -349,7 +349,9 @@ def test_a_dry_request_and_a_readmitted_reject_confirm_nothing(bench: Bench) -> 
     answer = bench.send(bench.message(), X_Flowbridge_Dry=token)
     assert (answer.status_code, answer.headers[dry_run.HEADER]) == (202, dry_run.DONE)
     reject = build_reject(bench.message(), bench.source, "no_key", time(), "rej_1")
-    prepared = prepare_readmission(reject, bench.config, new_id=lambda: "evt_1", keys=bench.keyring)
+    prepared = prepare_readmission(
+        reject, bench.config, new_id=lambda _: "evt_1", keys=bench.keyring
+    )
     assert prepared is not None
     assert "a readmitted reject" in (prepared.arrivals[0][0].problem or "")
     assert bench.asked == []

@@ -47,7 +47,7 @@ def receive_request(
     new_id: Callable[[], str] | None = None,
 ) -> Received:
     """Return what the core makes of a request, its events stored by `keep`."""
-    effects = StoringEffects(keep=keep, make_id=new_id or partial(event_id, now))
+    effects = StoringEffects(keep=keep, new_id=lambda at: new_id() if new_id else event_id(at))
     return receive(request, source, config, effects, now)
 
 
@@ -147,6 +147,6 @@ def hooks_of(
         settings=settings,
         config=config,
         effects=partial(make_effects, resources),
-        dry_run=lambda: DryRunEffects(resources.keys, resources.learning),
+        dry_run=lambda: DryRunEffects(keys=resources.keys, learning=resources.learning),
         intake=intake or BodyReader(),
     )

@@ -32,7 +32,7 @@ class Request:
     def __init__(self, number: int, log: list[object]) -> None:
         self.source = WEBHOOK
         self.answers = WebhookAnswers(WEBHOOK)  # type: ignore[arg-type]  # a stand-in
-        self.effects = OfflineEffects(make_id=str)
+        self.effects = OfflineEffects(new_id=str)
         self._number = number
         self._log = log
 

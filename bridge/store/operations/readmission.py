@@ -77,9 +77,7 @@ class ReadmitHandler:
         if one.event_ids:
             return ReadmissionPlan(id=one.id, problem=ALREADY_READMITTED)
         try:
-            prepared = prepare_readmission(
-                one, self.config, new_id=lambda: self.new_id(one.received_at), keys=self.keys
-            )
+            prepared = prepare_readmission(one, self.config, new_id=self.new_id, keys=self.keys)
         except BadSignature:
             problem = explain_failure(one, self.config, self.keys)
             return ReadmissionPlan(id=one.id, problem=problem)
