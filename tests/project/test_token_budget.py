@@ -24,7 +24,7 @@ BUDGET = {
     "core": 21300,
     "delivery": 18400,
     "flows": 19800,
-    "ingest": 34300,
+    "ingest": 34200,
     "monitoring": 20500,
     "providers": 46800,
     "routing": 35800,
