@@ -15,7 +15,7 @@ from bridge.store.db.commit_queue import LockedKeys
 from bridge.store.encryption import Sealer
 from bridge.store.inbound import deleted_ids, lock_order
 from bridge.store.inbound.postgres_arrivals import insert_arrivals
-from bridge.store.tables.rows import delivery_row, event_row
+from bridge.store.tables.rows import EVENT_COLUMNS, delivery_row, event_row
 
 SAME_BODY_SECONDS = 7 * 86400.0  # for which an equal body under another id is noted
 
@@ -141,26 +141,7 @@ class _ArrivalBatch:
 ARRIVAL_BATCH = _ArrivalBatch()
 
 
-ARRIVAL_COLUMNS = (
-    "id",
-    "source",
-    "provider",
-    "type",
-    "provider_id",
-    "received_at",
-    "config_hash",
-    "problem",
-    "body_sha256",
-    "headers",
-    "query_string",
-    "body",
-    "sender_retry",
-    "files",
-    "spam",
-    "client",
-    "since",
-    "erased_id",
-)
+ARRIVAL_COLUMNS = (*EVENT_COLUMNS, "since", "erased_id")
 
 
 def _deliveries(rows: Sequence[dict[str, Any]]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, fields
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -28,6 +29,14 @@ from bridge.store.encryption import Sealer
 from bridge.store.tables.encrypted import COLUMNS_BY_TABLE, encrypt_row, row_name
 
 _OPEN = (Status.SENDING.value, Status.UNKNOWN.value)
+# Columns of an event: those that are encrypted or encoded, those that the database fills in, and
+# the others, which have the value of the field.
+_ENCODED = ("headers", "query_string", "body", "files", "client")
+_FILLED_IN = ("same_body_as", "duplicates")
+_COPIED = tuple(field.name for field in fields(Event) if field.name not in (*_ENCODED, *_FILLED_IN))
+_read_copied = attrgetter(*_COPIED)
+#: Of the row of a new event, in the order of `event_row`.
+EVENT_COLUMNS = (*_COPIED, *_ENCODED)
 
 
 def to_json(value: JSON) -> str | None:
@@ -59,25 +68,13 @@ def from_json(text: str | None) -> JSON:
 
 
 def event_row(event: Event, sealer: Sealer) -> dict[str, Any]:
-    """Return the row of an event, without the columns that the database fills in."""
-    values = {
-        "id": event.id,
-        "source": event.source,
-        "provider": event.provider,
-        "type": event.type,
-        "provider_id": event.provider_id,
-        "received_at": event.received_at,
-        "config_hash": event.config_hash,
-        "problem": event.problem,
-        "body_sha256": event.body_sha256,
-        "headers": to_json(event.headers),
-        "query_string": event.query_string,
-        "body": event.body,
-        "sender_retry": event.sender_retry,
-        "files": to_json([asdict(file) for file in event.files]) if event.files else None,
-        "spam": event.spam,
-        "client": event.client,
-    }
+    """Return the row of an event by `EVENT_COLUMNS`, without those that the database fills in."""
+    values = dict(zip(_COPIED, _read_copied(event), strict=True))
+    values["headers"] = to_json(event.headers)
+    values["query_string"] = event.query_string
+    values["body"] = event.body
+    values["files"] = to_json([asdict(file) for file in event.files]) if event.files else None
+    values["client"] = event.client
     return encrypt_row(sealer, "event", event.id, values)
 
 
@@ -86,23 +83,11 @@ def to_event(row: Row[Any], sealer: Sealer) -> Event:
     values = row._mapping
     id_ = values["id"]
     return Event(
-        id=id_,
-        source=values["source"],
-        provider=values["provider"],
-        type=values["type"],
-        provider_id=values["provider_id"],
-        received_at=values["received_at"],
+        **{name: values[name] for name in (*_COPIED, *_FILLED_IN)},
         headers=from_json(sealer.open(values["headers"], "event", "headers", id_)),
         query_string=sealer.open(values["query_string"], "event", "query_string", id_),
         body=sealer.open(values["body"], "event", "body", id_),
-        body_sha256=values["body_sha256"],
-        config_hash=values["config_hash"],
-        problem=values["problem"],
-        same_body_as=values["same_body_as"],
-        duplicates=values["duplicates"],
-        sender_retry=values["sender_retry"],
         files=files_of(values["files"], id_, sealer),
-        spam=values["spam"],
         client=sealer.open(values["client"], "event", "client", id_),
     )
 
