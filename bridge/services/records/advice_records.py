@@ -18,8 +18,9 @@ from bridge.services.records.json_record import (
 
 #: The sentence of an advice; its commands are not in it.
 SENTENCE: Final = public(ValueType(OWN_TEXT.schema, str, Advice))
+#: A command in a sentence, and the operation that it carries out, as in `POST /operations`.
 COMMAND: Final = JsonRecord(
-    "",
+    "Advice",
     Command,
     Key("command", OWN_TEXT, "line"),
     Key("operation", NAME_OR_NULL),

@@ -26,7 +26,7 @@ from bridge.core.status import (
 )
 from bridge.monitoring.conditions import find_notes
 from bridge.monitoring.refused_submissions import find_next_step
-from bridge.services.records.advice_records import SENTENCE
+from bridge.services.records.advice_records import COMMAND, SENTENCE
 from bridge.services.records.json_record import (
     COUNT,
     COUNT_BY_NAME,
@@ -245,6 +245,7 @@ CONDITION: Final[JsonRecord[Any]] = JsonRecord(
     Key("severity", word_of(str, ("warning", "critical"))),
     Key("what", OWN_TEXT),
     Key("do", SENTENCE),
+    Key("advice", list_of(COMMAND.type), get=attrgetter("do.commands")),
 )
 STUCK: Final = JsonRecord(
     "",

@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 
 from bridge.core.status import ClockStep, Overview, RunCounts
 from bridge.monitoring.conditions import find_problems
+from bridge.services.records.advice_records import COMMAND
 from bridge.services.records.status_records import CONDITION, STATUS
 from bridge.services.status_report import StatusReport
 
@@ -32,7 +33,10 @@ def make_report(overview: Overview) -> StatusReport:
 
 @each_overview
 def test_what_is_written_fits_the_schema(overview: Overview) -> None:
-    schema = {**STATUS.schema, "components": {"schemas": {"Condition": CONDITION.schema}}}
+    schema = {
+        **STATUS.schema,
+        "components": {"schemas": {"Condition": CONDITION.schema, "Advice": COMMAND.schema}},
+    }
     shape = orjson.loads(orjson.dumps(STATUS.write(make_report(overview))))
     errors = Draft202012Validator(schema).iter_errors(shape)
     assert [(error.json_path, error.message) for error in errors] == []
