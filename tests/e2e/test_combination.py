@@ -21,6 +21,7 @@ from combination_names import API, Names, list_api_targets, list_commands, list_
 from folders import ROOT
 from golden_files import check_golden, check_same
 from golden_values import Placeholders
+from page_text import collect_text
 from used_keys import find_unused
 
 #: Answers by name of their file, and by what was asked.
@@ -147,6 +148,7 @@ def open_pages(combination: Combination, pages: Sequence[str]) -> list[str]:
     waiting = deque(pages)
     opened: dict[str, int] = {}
     commands: dict[str, str] = {}
+    unmarked: dict[str, str] = {}  # a page by its text with a backtick
     while waiting and len(opened) < MAX_PAGES:
         target = waiting.popleft()
         if target in opened:
@@ -158,6 +160,8 @@ def open_pages(combination: Combination, pages: Sequence[str]) -> list[str]:
             waiting += [link for link in map(unescape, LINK.findall(html)) if is_new(link, opened)]
             for command in map(unescape, COPIED.findall(html)):
                 commands.setdefault(ID.sub("", command), command)
+            unmarked |= {text: target for text in collect_text(html) if "`" in text}
+    assert unmarked == {}
     wrong = {target: status for target, status in opened.items() if status >= 400}
     # the operation that erased an event links to it
     assert [*wrong.values()] in ([], [404]) and all("/events/evt_" in target for target in wrong), (

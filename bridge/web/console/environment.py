@@ -84,9 +84,9 @@ def _clean(value: Any) -> Any:
     return "" if value is None else value
 
 
-def mark_code(text: str) -> Markup:
+def mark_code(text: str | None) -> Markup:
     """Return a text whose parts in backticks are shown as code."""
-    parts = escape_unprintable(text).split("`")
+    parts = str(_clean(text)).split("`")
     if len(parts) % 2 == 0:  # a backtick of a payload
         return escape("`".join(parts))
     return escape("").join(

@@ -32,7 +32,7 @@ from bridge.store.inbound import events
 from bridge.store.queue import hold
 from bridge.web.console.application import Console
 from bridge.web.console.assets import asset_url
-from bridge.web.console.environment import make_environment, mark_code
+from bridge.web.console.environment import format_lines, make_environment, mark_code
 from bridge.web.console.failures import as_sentence
 from bridge.web.console.pages import PAGES
 
@@ -328,4 +328,6 @@ sources:
 def test_parts_in_backticks_are_code() -> None:
     assert mark_code("raise `daily_bytes` <b>") == "raise <code>daily_bytes</code> &lt;b&gt;"
     assert mark_code("a ` of a payload") == "a ` of a payload"
+    assert mark_code(format_lines("`a`\nb")) == "<code>a</code>\nb"
+    assert mark_code(None) == ""
     assert mark_code("`<b>`") == "<code>&lt;b&gt;</code>"

@@ -233,7 +233,9 @@ def test_runs_that_cannot_be_shown_are_errors(
 
 
 def test_an_unknown_platform_is_refused_once_with_the_nearest(console: ConsoleClient) -> None:
-    assert console.get("/runs?platform=gumlop").text.count("did you mean `gumloop`?") == 1
+    assert (
+        console.get("/runs?platform=gumlop").text.count("did you mean <code>gumloop</code>?") == 1
+    )
 
 
 def test_a_run_is_ended(console: ConsoleClient, platform: FakePlatform) -> None:

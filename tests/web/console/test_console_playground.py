@@ -165,7 +165,7 @@ def test_an_expression_has_its_value_or_an_error_with_its_place(console: Console
     assert found is not None and found[1] == "&#34;A TITLE&#34;"
     assert "string" in evaluate("a ${body.action}")
     assert "At character 8." in evaluate("body.a b")
-    assert "did you mean `floor`" in evaluate("foo(body.a)")
+    assert "did you mean <code>floor</code>" in evaluate("foo(body.a)")
 
 
 @pytest.mark.parametrize(

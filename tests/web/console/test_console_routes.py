@@ -83,7 +83,7 @@ def test_a_route_shows_its_rule_and_its_day(console: ConsoleClient) -> None:
     assert 'href="/console/routes/triage/misses"' in html
     console.log_in(READ)
     assert "/misses" not in console.html("/routes/triage")
-    assert "did you mean `triage`?" in console.get("/routes/triagge").text
+    assert "did you mean <code>triage</code>?" in console.get("/routes/triagge").text
 
 
 @pytest.mark.usefixtures("_timeless")

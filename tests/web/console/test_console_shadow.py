@@ -100,4 +100,4 @@ def test_nothing_to_compare_and_wrong_requests(
     )
     for query in ("?live=triagge", "?since=soon", "?before=x", "?nope=1", "?live=triage-new"):
         assert console.get(PATH + query).status_code == 400, query
-    assert "did you mean `triage-new`?" in console.get("/routes/triage-nwe/shadow").text
+    assert "did you mean <code>triage-new</code>?" in console.get("/routes/triage-nwe/shadow").text

@@ -46,8 +46,8 @@ def test_a_source_that_was_removed_is_added_again_by_its_command(console: Consol
 
 
 def test_the_steps_of_a_source_name_it(console: ConsoleClient) -> None:
-    assert "`flowbridge learn asana`" in console.html("/sources/asana")
-    assert "`flowbridge form contact`" in console.html("/sources/contact")
+    assert "<code>flowbridge learn asana</code>" in console.html("/sources/asana")
+    assert "<code>flowbridge form contact</code>" in console.html("/sources/contact")
 
 
 def test_without_a_source_the_next_command_is_named(database: Database, tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_a_source_of_a_new_bridge_says_when_its_first_numbers_come(console: Cons
 def test_an_unknown_source_is_an_error_with_the_near_one(console: ConsoleClient) -> None:
     answer = console.get("/sources/gihub")
     assert answer.status_code == 404
-    assert "did you mean `github`?" in answer.text
+    assert "did you mean <code>github</code>?" in answer.text
     assert console.get("/sources/" + "x" * 3000).status_code == 404
 
 
