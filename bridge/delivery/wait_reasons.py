@@ -102,7 +102,7 @@ def _unknown_wait(one: Delivery, around: WaitContext, now: float) -> Wait:
             until=until,
             obstacle=obstacle,
         )
-    when = "now" if until is None else "then"
+    when = "now" if until is None else "later"
     detail = (
         f"{UNCONFIRMED_START}; flowbridge searches the platform's list of runs {when}. Use"
         f" {name_command('resolve')} only if it stays unknown"
@@ -166,7 +166,7 @@ def _add_step(reason: str, *step: str | Command | Advice) -> str:
 
 def _unauthorized(one: Delivery, known: Circuit) -> Wait:
     why = f" ({known.reason})" if known.reason else ""
-    do = "correct them in .env; until then flowbridge tries one start now and then"
+    do = "correct them in .env, which flowbridge tests with one start from time to time"
     return Wait(
         kind="credentials",
         detail=f"{one.platform} refused the credentials{why}; next step: {do}",
@@ -218,7 +218,7 @@ def _platform_wait(one: Delivery, around: WaitContext, now: float) -> Wait | Non
     if known is not None and now < known.not_before:
         return Wait(
             kind="circuit",
-            detail=f"{one.platform} asked not to be called until then",
+            detail=f"{one.platform} asked not to be called for a while",
             until=known.not_before,
         )
     if (
@@ -241,7 +241,7 @@ def _platform_wait(one: Delivery, around: WaitContext, now: float) -> Wait | Non
     until = known.raise_at if known is not None else None
     full = (
         f"{one.platform} reported that it is full at {pluralize(around.used, 'run')}; flowbridge"
-        " tries one more then"
+        " tries one more later"
     )
     return Wait(kind="allowance", detail=full, until=until)
 
