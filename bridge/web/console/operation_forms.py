@@ -22,7 +22,6 @@ from werkzeug.datastructures import MultiDict
 
 from bridge.core.scopes import Scope
 from bridge.web.console.console_request import ConsoleRequest
-from bridge.web.console.failures import refuse
 from bridge.web.console.links import make_link
 from bridge.web.console.lists import PAGE_PARAMETERS, ConsoleList
 from bridge.web.console.operation_words import OUTCOME_MARK
@@ -30,7 +29,8 @@ from bridge.web.console.operation_words import OUTCOME_MARK
 FILTER_PREFIX: Final = "filter."
 OPTION_PREFIX: Final = "how."
 FLAGS: Final = ("force",)
-NOTHING_CHOSEN: Final = "Tick the rows to act on, or choose all that match the filters."
+#: The id of the sentence in the bar of a list that only a URL with this fragment shows.
+NOTHING_TICKED: Final = "nothing-ticked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +90,11 @@ def read_filters(form: MultiDict[str, str]) -> dict[str, list[str]]:
     return {name: texts for name, texts in filters.items() if texts}
 
 
+def lacks_records(form: MultiDict[str, str]) -> bool:
+    """Return whether a form of a list names no record: no row was ticked."""
+    return form.get("which") != "all" and not any(form.getlist("id"))
+
+
 def read_proposal(form: MultiDict[str, str]) -> dict[str, Any]:
     """Return the body of the same request to the admin API, not yet validated."""
     command, _, outcome = form.get("command", "").partition(OUTCOME_MARK)
@@ -110,8 +115,6 @@ def read_proposal(form: MultiDict[str, str]) -> dict[str, Any]:
         }
         if form.get("list"):
             body["list"] = form["list"]
-    elif ids:
-        body["ids"] = ids
     else:
-        raise refuse(400, NOTHING_CHOSEN)
+        body["ids"] = ids
     return body | ({"how": how} if how else {})

@@ -85,6 +85,11 @@ def test_it_works_without_javascript(served: ServedConsole, launched: LaunchedBr
         page = context.new_page()
         served.log_in(page, "/events?source=github")
         assert page.locator("[data-zone]").is_hidden()  # a script would show it
+        advice = page.get_by_text("Tick the rows to act on")
+        assert advice.is_hidden()
+        follow(page.get_by_role("button", name="Replay").first)
+        page.wait_for_url(f"{served.url}/events?source=github#nothing-ticked")
+        assert advice.is_visible()
         page.get_by_label("type").focus()
         page.keyboard.type("issues")
         page.keyboard.press("Enter")

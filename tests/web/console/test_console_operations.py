@@ -200,7 +200,6 @@ def test_an_expired_proposal_cannot_be_agreed_to(operator: ConsoleOperator) -> N
 @pytest.mark.parametrize(
     ("form", "text"),
     [
-        ({"command": "retry"}, "Tick the rows"),
         ({"command": "retry", "which": "all"}, "select by a filter"),
         ({"command": "explode", "id": "x"}, "is not one of"),
         ({"command": "retry", "which": "all", "filter.stauts": "dead"}, "no such key"),
@@ -222,6 +221,18 @@ def test_wrong_forms_are_refused_in_the_frame(
     assert operator.operations() == []
 
 
+def test_a_form_without_a_ticked_row_leads_back_to_its_list(operator: ConsoleOperator) -> None:
+    operator.add_dead(1)
+    page = "/console/deliveries?status=dead"
+    form = {"command": "retry", "which": "ticked", "next": page}
+    answer = operator.console.post("/operations", form)
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"{page}#nothing-ticked")
+    html = operator.console.html("/deliveries?status=dead")
+    sentence = "Tick the rows to act on, or choose all that match the filters."
+    assert f'id="nothing-ticked" tabindex="-1">{sentence}' in html
+    assert operator.operations() == []
+
+
 def test_a_refused_form_leads_back_to_its_page(operator: ConsoleOperator) -> None:
     operator.add_dead(1)
     page = operator.propose(command="retry", which="all", filter__status="dead")
@@ -232,11 +243,11 @@ def test_a_refused_form_leads_back_to_its_page(operator: ConsoleOperator) -> Non
         (f"/console{path}", f"{path}/agree", 409),
     ):
         headers = OWN_PAGE | {"Referer": f"http://localhost{sender}"}
-        answer = operator.console.post(form_path, headers=headers)
+        answer = operator.console.post(form_path, {"id": "x"}, headers=headers)
         assert answer.status_code == status
         assert f'href="{sender.replace("&", "&amp;")}">Go back</a>' in answer.text
     elsewhere = OWN_PAGE | {"Referer": "http://other.example/console/events"}
-    answer = operator.console.post("/operations", headers=elsewhere)
+    answer = operator.console.post("/operations", {"id": "x"}, headers=elsewhere)
     assert answer.status_code == 400
     assert "Go back" not in answer.text
 

@@ -152,7 +152,7 @@ if (account) {
   form?.addEventListener("submit", (event) => {
     if (which.value !== "ticked" || document.querySelector('input[form="act"]:checked')) return;
     event.preventDefault();
-    which.setCustomValidity("Tick the rows to act on, or choose all that match the filters.");
+    which.setCustomValidity(document.getElementById("nothing-ticked").textContent);
     which.reportValidity();
   });
   document.addEventListener("change", () => which?.setCustomValidity(""));

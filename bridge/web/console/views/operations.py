@@ -29,7 +29,7 @@ from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.links import make_link
 from bridge.web.console.lists import ListKind, read_list
 from bridge.web.console.login import find_next_page
-from bridge.web.console.operation_forms import read_proposal
+from bridge.web.console.operation_forms import NOTHING_TICKED, lacks_records, read_proposal
 from bridge.web.console.operation_words import (
     describe_request,
     list_names,
@@ -62,8 +62,14 @@ def list_operations(asked: ConsoleRequest) -> Screen | Response:
 
 
 def propose(asked: ConsoleRequest) -> Response:
-    """Count and store the items of an operation, and lead to the page that asks about it."""
-    return propose_operation(asked, read_proposal(asked.http.form))
+    """Count and store the items of an operation, and lead to the page that asks about it.
+
+    Where no row was ticked, lead back to the list, which says so.
+    """
+    form = asked.http.form
+    if lacks_records(form):
+        return redirect(f"{find_next_page(asked.http)}#{NOTHING_TICKED}", 303)
+    return propose_operation(asked, read_proposal(form))
 
 
 def propose_operation(asked: ConsoleRequest, body: Mapping[str, Any]) -> Response:
