@@ -516,7 +516,11 @@ SILENT = SourceStatus(name="g", last_at=WELL.at - 7 * 3600)
         (replace(SILENT, rejected_lately=9), None),
         (replace(SILENT, rejected_lately=10, rejected_usually=4.0), None),
         (replace(SILENT, rejected_lately=10, is_configured=False), None),
-        (replace(SILENT, rejected_today=20), None),
+        (replace(SILENT, rejected_today=10), "rejects:g"),
+        (replace(SILENT, rejected_today=9), None),
+        (replace(SILENT, rejected_today=10, today=1), None),
+        (replace(SILENT, rejected_today=70, rejected_usually=1.0), None),
+        (replace(SILENT, rejected_today=10, is_configured=False), None),
         (replace(SILENT, last_at=None, rejected_today=3), "rejects:g"),
         (replace(SILENT, last_at=None, rejected_today=2), None),
         (replace(SILENT, last_at=None, rejected_today=3, is_configured=False), None),
@@ -664,3 +668,10 @@ def test_the_runbook_has_each_condition() -> None:
 def test_a_source_of_which_nothing_is_verified_any_more_is_named() -> None:
     (problem,) = find_problems(replace(WELL, sources=[replace(SILENT, rejected_lately=12)]))
     assert problem.what == "all 12 requests to source g within an hour failed verification"
+    rare = replace(SILENT, rejected_today=12, rejected_lately=1)
+    (problem,) = find_problems(replace(WELL, sources=[rare]))
+    assert problem.what == "all 12 requests to source g today failed verification"
+    assert problem.do.sentence == (
+        "flowbridge rejects --source g says what is wrong, such as the secret; correct it, then"
+        " flowbridge rejects readmit --source g"
+    )

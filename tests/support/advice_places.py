@@ -56,8 +56,8 @@ ACTED_OUT: Final = {
     "monitoring/checks/machine:find_missed_backups db backup": CONDITION,
     "monitoring/checks/platforms:find_full_platforms show": SHOWN,
     "monitoring/checks/sources:_advise_on_secret rejects": CONDITION,
+    "monitoring/checks/sources:_advise_on_secret rejects readmit": CONDITION,
     "monitoring/checks/sources:find_full_days events": SHOWN,
-    "monitoring/checks/sources:find_rejects rejects": CONDITION,
     "monitoring/conditions:find_notes alerts": f"{PRINTED}::test_the_help_of_alerts_shows_a_route",
     "monitoring/conditions:find_notes events": (
         "cli/test_advice_on_late_ends.py"

@@ -8,49 +8,58 @@ from typing import Final
 
 from bridge.core.advice import Advice, advise, name_command
 from bridge.core.status import Overview, SourceStatus
-from bridge.core.times import HOUR
+from bridge.core.times import DAY, HOUR
 from bridge.ingest.silence import MIN_SILENCE_SECONDS
 from bridge.monitoring.checks.occurrence import Occurrence, format_bytes
 
 FEW_REJECTS: Final = 20  # in an hour, which are no problem
 REJECTS_RATIO: Final = 3.0  # to the usual number; more are a problem
 FIRST_REJECTS: Final = 3  # today, of a source without an event: no accident
-ONLY_REJECTS: Final = 10  # in an hour in which no request was verified: no accident
+ONLY_REJECTS: Final = 10  # in an hour or day in which no request was verified: no accident
 QUOTA_SHARE: Final = 0.9  # of the bytes that a source may store
 
 
 def find_rejects(now: Overview) -> Iterator[Occurrence]:
-    """Report sources of which more requests fail verification than usual."""
+    """Report sources of which more requests fail verification than usual, or all."""
     for one in now.sources:
-        if one.is_configured and one.last_at is None and one.rejected_today >= FIRST_REJECTS:
-            yield Occurrence(
-                f"source {one.name} has no event, and {one.rejected_today} requests to it failed"
-                " verification today",
-                _advise_on_secret(one.name),
-                one.name,
-            )
-        elif (
-            one.is_configured
-            and (one.last_at is None or one.last_at < now.at - HOUR)
-            and one.rejected_lately > max(ONLY_REJECTS - 1, REJECTS_RATIO * one.rejected_usually)
+        failure = _describe_failure_of_all(one, now.at) if one.is_configured else None
+        if failure is None and one.rejected_lately > max(
+            FEW_REJECTS, REJECTS_RATIO * one.rejected_usually
         ):
-            yield Occurrence(
-                f"all {one.rejected_lately} requests to source {one.name} within an hour failed"
-                " verification",
-                _advise_on_secret(one.name),
-                one.name,
-            )
-        elif one.rejected_lately > max(FEW_REJECTS, REJECTS_RATIO * one.rejected_usually):
-            yield Occurrence(
+            failure = (
                 f"{one.rejected_lately} requests to source {one.name} failed verification within"
-                " an hour, more than usual",
-                advise(name_command("rejects", source=one.name)),
-                one.name,
+                " an hour, more than usual"
             )
+        if failure is not None:
+            yield Occurrence(failure, _advise_on_secret(one.name), one.name)
+
+
+def _describe_failure_of_all(one: SourceStatus, at: float) -> str | None:
+    """Return that no request to a source is verified any more; None where that is not certain."""
+    usual = REJECTS_RATIO * one.rejected_usually
+    if one.last_at is None and one.rejected_today >= FIRST_REJECTS:
+        return (
+            f"source {one.name} has no event, and {one.rejected_today} requests to it failed"
+            " verification today"
+        )
+    is_quiet = one.last_at is None or one.last_at < at - HOUR
+    if is_quiet and one.rejected_lately >= ONLY_REJECTS and one.rejected_lately > usual:
+        return (
+            f"all {one.rejected_lately} requests to source {one.name} within an hour failed"
+            " verification"
+        )
+    of_day = usual * DAY / HOUR
+    if not one.today and one.rejected_today >= ONLY_REJECTS and one.rejected_today > of_day:
+        return f"all {one.rejected_today} requests to source {one.name} today failed verification"
+    return None
 
 
 def _advise_on_secret(source: str) -> Advice:
-    return advise(name_command("rejects", source=source), " says what is wrong, such as the secret")
+    return advise(
+        name_command("rejects", source=source),
+        " says what is wrong, such as the secret; correct it, then ",
+        name_command("rejects readmit", source=source),
+    )
 
 
 def find_full_forms(now: Overview) -> Iterator[Occurrence]:
