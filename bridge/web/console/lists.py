@@ -10,9 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from werkzeug.utils import redirect
-from werkzeug.wrappers import Response
-
 from bridge.api.context import Answer, ApiContext, ApiRequest
 from bridge.api.parameters import Parameter
 from bridge.api.problems import ApiProblem
@@ -25,6 +22,9 @@ from bridge.web.console.sample_commands import suggest_first_step
 
 #: Parameters that are no filters.
 PAGE_PARAMETERS: Final = ("before", "limit", "screen")
+NO_SUCH_PLACE: Final = (
+    "`before` is no place of this list with these filters. Begin with the newest."
+)
 #: The id of the first row of a page, of the URL that counts the rows above it.
 NEWER: Final = "newer"
 #: Examples in the fields.
@@ -133,16 +133,15 @@ class ListKind:
     is_of_rejects: bool = False
 
 
-def read_list(asked: ConsoleRequest, kind: ListKind) -> ConsoleList | Response:
-    """Return a page of a list; wrong filters are named in it.
-
-    A cursor of other filters is dropped, so the list starts at the newest.
-    """
+def read_list(asked: ConsoleRequest, kind: ListKind) -> ConsoleList:
+    """Return a page of a list; wrong filters, and a cursor of other filters, are named in it."""
     given = asked.given
     url = make_link(kind.path)
     shown = [one for one in kind.parameters if asked.may_read_contents or not one.reads_contents]
+    newest_url = make_link(kind.path, _without(given, "before"))
     frame: dict[str, Any] = {
         "url": url,
+        "newest_url": newest_url if "before" in given else None,
         "fields": [
             make_field(one, text, asked, is_rare=one.name in kind.rare)
             for one in shown
@@ -160,7 +159,7 @@ def read_list(asked: ConsoleRequest, kind: ListKind) -> ConsoleList | Response:
         answer = asked.read(kind.answer, kind.parameters, {**given, **kind.fixed})
     except ApiProblem as error:
         if error.type.word == "cursor_of_another_list":
-            return redirect(make_link(kind.path, _without(given, "before")), 303)
+            return ConsoleList(items=(), errors=[NO_SUCH_PLACE], **frame)
         if error.type.word != "invalid_parameter":
             raise
         return ConsoleList(items=(), errors=describe_errors(error), **frame)
@@ -172,7 +171,6 @@ def read_list(asked: ConsoleRequest, kind: ListKind) -> ConsoleList | Response:
     return ConsoleList(
         items=items,
         next_url=make_link(kind.path, {**given, "before": [next_]}) if next_ else None,
-        newest_url=make_link(kind.path, _without(given, "before")) if "before" in given else None,
         poll_url=make_link(kind.path, {**given, NEWER: [items[0]["id"] if items else ""]})
         if kind.is_live and "before" not in given
         else None,

@@ -243,8 +243,11 @@ def test_a_list_goes_on_by_a_cursor(console: ConsoleClient) -> None:
     rows = [re.findall(r'href="/console/events/(evt_\w+)"', html) for html in (first, second)]
     assert [len(one) for one in rows] == [50, 3]
     assert not set(rows[0]) & set(rows[1])
-    lost = console.get(path.replace("source=github", "type=other"))
-    assert (lost.status_code, lost.headers["Location"]) == (303, "/console/events?type=other")
+    for lost in (path.replace("source=github", "type=other"), "/events?type=other&before=x"):
+        answer = console.get(lost)
+        assert answer.status_code == 400
+        assert "<code>before</code> is no place of this list" in answer.text
+        assert '<a class="button" href="/console/events?type=other">Newest</a>' in answer.text
 
 
 def test_a_list_says_how_far_it_looked(console: ConsoleClient) -> None:

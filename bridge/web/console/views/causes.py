@@ -34,7 +34,7 @@ COMMANDS: Final[Mapping[DeadKind | None, Sequence[str]]] = {DeadKind.OURS: ("rep
 ALL_COMMANDS: Final = ("retry", "replay")
 
 
-def list_causes(asked: ConsoleRequest) -> Screen | Response:
+def list_causes(asked: ConsoleRequest) -> Screen:
     """Return the causes of dead deliveries, the most frequent first."""
     report = CauseReport(())
 
@@ -51,8 +51,6 @@ def list_causes(asked: ConsoleRequest) -> Screen | Response:
         presets=(("today", {"since": "1d"}), ("parked by routing", {"dead_kind": "config"})),
     )
     found = read_list(asked, kind)
-    if isinstance(found, Response):
-        return found
     return Screen(
         template="causes.html",
         title="Causes",

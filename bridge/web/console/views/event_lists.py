@@ -84,8 +84,6 @@ def list_events(asked: ConsoleRequest) -> Screen | Response:
     if asked.wants_part:
         return count_new_rows(asked, EVENTS)
     found = read_list(asked, EVENTS)
-    if isinstance(found, Response):
-        return found
     outcomes = {one["id"]: _count_statuses(one) for one in found.items}
     status = asked.given.get("status", [""])[0]
     is_spam = asked.given.get("spam") == ["true"]
@@ -120,8 +118,6 @@ def list_deliveries(asked: ConsoleRequest) -> Screen | Response:
     if asked.wants_part:
         return count_new_rows(asked, DELIVERIES)
     found = read_list(asked, DELIVERIES)
-    if isinstance(found, Response):
-        return found
     records = {one["id"]: DELIVERY.parse(one) for one in found.items}
     status = asked.given.get("status", [""])[0]
     commands = DELIVERY_COMMANDS_BY_STATUS.get(status, DELIVERY_COMMANDS)
@@ -140,8 +136,6 @@ def list_deliveries(asked: ConsoleRequest) -> Screen | Response:
 def tail_events(asked: ConsoleRequest) -> Screen | Response:
     """Return the newest events, each with the state of its deliveries."""
     found = read_list(asked, TAIL)
-    if isinstance(found, Response):
-        return found
     tag = make_tag(orjson.dumps(found.items))
     if is_known(asked, tag) and not found.errors:
         return Response(status=304, headers={"ETag": tag})

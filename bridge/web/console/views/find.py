@@ -23,8 +23,6 @@ def find_records(asked: ConsoleRequest) -> Screen | Response:
     if "q" not in asked.given:
         return redirect(make_link("/events"), 303)
     found = read_list(asked, FOUND)
-    if isinstance(found, Response):
-        return found
     is_only = len(found.items) == 1 and found.next_url is None and found.newest_url is None
     if is_only and (url := link_record(found.items[0]["id"])) is not None:
         return redirect(url, 303)

@@ -9,8 +9,6 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
 
-from werkzeug.wrappers import Response
-
 from bridge.api.context import Answer, ApiContext, ApiRequest
 from bridge.api.parameters import BEFORE, SUBMISSION_LIMIT, Parameter, filter_parameters
 from bridge.api.problems import ApiProblem
@@ -71,12 +69,12 @@ def list_forms(asked: ConsoleRequest) -> Screen:
     )
 
 
-def show_inbox(asked: ConsoleRequest) -> Screen | Response:
+def show_inbox(asked: ConsoleRequest) -> Screen:
     """Return a page of the submissions of a form."""
     return _show(asked, is_spam=False)
 
 
-def show_spam(asked: ConsoleRequest) -> Screen | Response:
+def show_spam(asked: ConsoleRequest) -> Screen:
     """Return a page of the submissions of a form that are marked as spam."""
     return _show(asked, is_spam=True)
 
@@ -114,7 +112,7 @@ def make_inbox_filters(
     return replace(wanted, where=test)
 
 
-def _show(asked: ConsoleRequest, *, is_spam: bool) -> Screen | Response:
+def _show(asked: ConsoleRequest, *, is_spam: bool) -> Screen:
     name = read_form_name(asked)
     path = f"/forms/{name}/spam" if is_spam else f"/forms/{name}"
 
@@ -136,8 +134,6 @@ def _show(asked: ConsoleRequest, *, is_spam: bool) -> Screen | Response:
         presets=() if is_spam else (("today", {"since": "1d"}), ("no flow", {"status": "none"})),
     )
     found = read_list(asked, kind)
-    if isinstance(found, Response):
-        return found
     return Screen(
         template="form_inbox.html",
         title=name,

@@ -48,11 +48,9 @@ MAX_RATE_CHARS: Final = 20
 PROPOSED: Final = ("proposed", "expired")
 
 
-def list_operations(asked: ConsoleRequest) -> Screen | Response:
+def list_operations(asked: ConsoleRequest) -> Screen:
     """Return a page of operations."""
     found = read_list(asked, OPERATIONS)
-    if isinstance(found, Response):
-        return found
     return Screen(
         template="operations.html",
         title="Operations",
@@ -201,17 +199,13 @@ def _describe_examples(asked: ConsoleRequest, shape: Mapping[str, Any]) -> list[
 # -- what was done
 
 
-def _show_progress(
-    asked: ConsoleRequest, one: Operation, shape: Mapping[str, Any]
-) -> Screen | Response:
+def _show_progress(asked: ConsoleRequest, one: Operation, shape: Mapping[str, Any]) -> Screen:
     kind = ListKind(
         path=f"/operations/{one.id}",
         answer=operations.list_operation_items,
         parameters=(OUTCOME, LIMIT, BEFORE),
     )
     found = read_list(asked, kind)
-    if isinstance(found, Response):
-        return found
     is_ours = one.command in COMMANDS
     return Screen(
         template="operation.html",

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from werkzeug.wrappers import Response
-
 from bridge.api.parameters import BEFORE, REJECT_LIMIT, SINCE, SOURCE
 from bridge.api.resources import rejects
 from bridge.web.console.console_request import ConsoleRequest, Screen
@@ -26,11 +24,9 @@ COMMANDS: Final = (("readmit", "Readmit"),)
 MAX_BODY_CHARS: Final = 64 * 1024  # of the stored copy that are shown
 
 
-def list_rejects(asked: ConsoleRequest) -> Screen | Response:
+def list_rejects(asked: ConsoleRequest) -> Screen:
     """Return a page of rejects."""
     found = read_list(asked, REJECTS)
-    if isinstance(found, Response):
-        return found
     return Screen(
         template="rejects.html",
         title="Rejects",

@@ -46,11 +46,9 @@ UNKNOWN: Final = ListKind(
 )
 
 
-def list_unknown(asked: ConsoleRequest) -> Screen | Response:
+def list_unknown(asked: ConsoleRequest) -> Screen:
     """Return the deliveries with an unknown outcome, each with the evidence."""
     found = read_list(asked, UNKNOWN)
-    if isinstance(found, Response):
-        return found
     known = read_unknown_deliveries(
         asked.context.database, [one["id"] for one in found.items], asked.context.config()
     )
