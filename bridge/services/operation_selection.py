@@ -34,6 +34,7 @@ SEARCHED_FOR: Final = (
     "flowbridge is searching for the run: flowbridge resolve shows when, and any obstacle"
 )
 NOT_VALID: Final = "it does not verify with the current routes.yaml"
+IS_SPAM: Final = "it is marked as spam: flowbridge spam release starts it"
 REJECTED: Final = "routing rejected it: fix routes.yaml, then flowbridge replay --dead-kind config"
 
 
@@ -204,7 +205,7 @@ def _select_replay(
     request: SelectionRequest,
     check: Callable[[], None],
 ) -> OperationSelection:
-    from bridge.store.queries.events import count_started
+    from bridge.store.queries.events import count_started, event_ids
     from bridge.store.queries.replay_routes import choose_routes
 
     through = request.how.get("through")
@@ -216,21 +217,20 @@ def _select_replay(
             check_route(through, config)
         except InvalidRequest as error:
             raise OptionError("through", str(error)) from None
-    chosen = (
-        selection.select_named_replay(database, request.ids, through, check)
-        if request.filters is None
-        else _find_events(
-            database,
-            support,
-            request,
-            replace(selection.replay_filters(request.filters, through), spam=False),
-            check,
-        )
-    )
+    spam: Sequence[str] = ()
+    if request.filters is None:
+        chosen = selection.select_named_replay(database, request.ids, through, check)
+    else:
+        filters = selection.replay_filters(request.filters, through)
+        chosen = _find_events(database, support, request, replace(filters, spam=False), check)
+        if not request.limit:
+            spam = event_ids(database, replace(filters, spam=True), support.most, check)
+    is_spam = {IS_SPAM: len(spam)} if spam else {}
     if support.is_bounded and len(chosen.ids) > MAX_FORECAST_EVENTS:
         return OperationSelection(
             ids=chosen.ids,
             count=len(chosen.ids),
+            left_out=is_spam,
             problems=chosen.problems,
             went_already=count_started(database, chosen.ids, routes),
         )
@@ -255,7 +255,7 @@ def _select_replay(
         count=found.count,
         by_route=found.by_route,
         by_status=found.by_status,
-        left_out={**found.left_out, **found.refused},
+        left_out={**found.left_out, **found.refused, **is_spam},
         refusals=found.refused,
         skipped=found.skipped,
         problems=chosen.problems,

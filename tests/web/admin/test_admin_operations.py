@@ -331,6 +331,18 @@ def test_a_large_replay_is_not_planned_to_be_counted(
     assert (one["count"], one["by_route"], one["left_out"]) == (3, {}, {})
 
 
+@pytest.mark.parametrize("most", [0, 2000])
+def test_a_replay_of_all_counts_the_spam_that_it_leaves_out(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(operation_selection, "MAX_FORECAST_EVENTS", most)
+    add_unrouted(operator, 2)
+    spam = make_event(spam="too fast")
+    events.add(operator.database, spam, (), lambda *_: [])
+    one = operator.propose("replay", filters={"source": "github"})
+    assert (one["count"], one["left_out"]) == (2, {operation_selection.IS_SPAM: 1})
+
+
 def test_spam_is_marked_and_released(operator: Operator) -> None:
     sent = make_event(source="contact", provider="form")
     events.add(operator.database, sent, (), lambda *_: [])
