@@ -177,8 +177,17 @@ def test_a_platform_that_dates_a_run_wrongly_teaches_no_length_of_runs() -> None
     assert _took(one, right, NOW + 7) == 5.0
 
 
-def test_a_run_that_ends_in_the_future_ended_now(database: Database) -> None:
-    """Else its event would count as recent for thousands of years, and never be deleted."""
+@pytest.mark.parametrize(
+    ("reported", "stored"),
+    [
+        (LATEST_TIME, NOW + 9),  # else its event would never get old, and never be deleted
+        (NOW + 5, NOW + 5),
+        (NOW - 30, NOW),  # the clock of the platform is behind
+    ],
+)
+def test_a_run_ends_between_its_delivery_and_now(
+    database: Database, reported: float, stored: float
+) -> None:
     event = make_event("1")
     events.add(database, event, [make_delivery(event)], lambda *_: [])
     [claim] = database.write(
@@ -192,12 +201,12 @@ def test_a_run_that_ends_in_the_future_ended_now(database: Database) -> None:
         )
     )
     [followed] = events.deliveries_of(database, [event.id])[event.id]
-    report = RunReport(state=RunState.DONE, finished_at=LATEST_TIME)
+    report = RunReport(state=RunState.DONE, finished_at=reported)
     database.write(
         lambda connection: run_tracking.record_run(
             connection, followed, report, NOW + 9, next_poll=1.0
         )
     )
     [known] = events.deliveries_of(database, [event.id])[event.id]
-    assert known.finished_at == NOW + 9
-    assert DELIVERY.write(known)["finished_at"] == iso(NOW + 9)
+    assert known.created_at == NOW and known.finished_at == stored
+    assert DELIVERY.write(known)["finished_at"] == iso(stored)

@@ -161,7 +161,7 @@ def record_run(
     if over:
         values |= {
             "outputs": to_json(report.outputs),
-            "finished_at": _ended_at(report, now),
+            "finished_at": _ended_at(followed, report, now),
             "poll_at": None,
             "slot": False,
         }
@@ -198,7 +198,7 @@ def record_run(
         ended = replace(
             followed,
             run_state=report.state,
-            finished_at=_ended_at(report, now),
+            finished_at=_ended_at(followed, report, now),
             outputs=report.outputs,
             log=report.log or followed.log,
         )
@@ -222,11 +222,14 @@ def _is_timed_out(connection: Connection, followed: Delivery, now: float) -> boo
     return at is None or now > at + followed.run_timeout
 
 
-def _ended_at(report: RunReport, now: float) -> float:
-    """Return when a run ended by its platform, but not later than now: else its event never gets
-    old.
+def _ended_at(followed: Delivery, report: RunReport, now: float) -> float:
+    """Return when a run ended by its platform, whose clock may differ from ours.
+
+    That is not later than now, else its event never gets old, and not before its delivery was
+    planned.
     """
-    return now if report.finished_at is None else min(report.finished_at, now)
+    ended = now if report.finished_at is None else min(report.finished_at, now)
+    return max(ended, followed.created_at)
 
 
 def _rerun_values(followed: Delivery, due_at: float) -> dict[str, Any]:
