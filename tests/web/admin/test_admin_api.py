@@ -509,7 +509,7 @@ def test_find_knows_the_ids_of_senders(database: Database, tmp_path: Path, one_s
     admin = AdminClient(database, tmp_path, one_source)
     event = make_event("gh-1")
     events.add(database, event, (), lambda *_: [])
-    (found,) = admin.items("/find", q="gh-1")
+    (found,) = admin.items("/find", q=" gh-1\t")  # as it is pasted
     assert (found["id"], found["found_by"]) == (event.id, "provider_id")
 
 

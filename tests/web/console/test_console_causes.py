@@ -40,6 +40,14 @@ def test_each_cause_has_its_count_advice_routes_and_examples(operator: ConsoleOp
     assert made[3].id in html
 
 
+def test_a_cause_names_what_the_platform_said(operator: ConsoleOperator) -> None:
+    operator.add_dead(1, "HTTP 401: invalid api key")
+    reason = '<p class="reason">The newest: HTTP 401: invalid api key</p>'
+    assert reason in operator.console.html("/causes")
+    operator.console.log_in((Scope.READ,))
+    assert "invalid api key" not in operator.console.html("/causes")
+
+
 def test_all_of_a_cause_is_retried(operator: ConsoleOperator) -> None:
     wanted = operator.add_dead(2, "HTTP 401: no") + operator.add_dead(1, "HTTP 401", route="paid")
     operator.add_dead(1, "HTTP 500: an error")

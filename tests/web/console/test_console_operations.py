@@ -354,6 +354,8 @@ def test_the_list_shows_who_did_what(operator: ConsoleOperator) -> None:
     assert "someone@here@console" in html and '<span class="dim">route</span> triage' in html
     html = operator.console.html("/operations?unfinished=true")
     assert "Retry 2 deliveries" not in html
+    assert "<span>with items left</span>" in html
+    assert '<option value="true" selected>yes</option><option value="false">no</option>' in html
     assert operator.console.get("/operations?since=x").status_code == 400
     for missing in ("/operations/act_zzz", "/operations/%00"):
         assert operator.console.get(missing).status_code == 404

@@ -67,6 +67,20 @@ def test_a_source_shows_how_to_set_it_up(console: ConsoleClient) -> None:
     assert "learn" not in html
 
 
+def test_the_setup_of_any_sender_reads_as_that_of_a_named_one(
+    database: Database, tmp_path: Path
+) -> None:
+    text = """
+version: 1
+sources:
+  crm: {provider: hmac, secret: "%(literal)s", verify: {header: X-Signature}}
+"""
+    console = ConsoleClient(database, tmp_path, write_config(tmp_path, text=text))
+    console.log_in(READ)
+    html = console.html("/sources/crm")
+    assert "Set up the sender</h2>" in html and html.count("Any sender that") == 1  # its title
+
+
 def test_no_sample_is_offered_that_cannot_be_signed(database: Database, tmp_path: Path) -> None:
     text = """
 version: 1

@@ -21,6 +21,10 @@ from bridge.services import platform_queries
 from bridge.store.db.database import Database
 from bridge.store.operations import operation_records
 from bridge.store.tables import schema
+from bridge.web.console.lists import ConsoleList
+from bridge.web.console.views import unknown
+
+ERASE = schema.delivery.delete()
 
 EVIDENCE = {
     "attempt": 1,
@@ -276,3 +280,23 @@ def test_the_steps_are_sentences(operator: ConsoleOperator) -> None:
     html = operator.console.html("/unknown")
     assert "routes.yaml no longer has the platform &#39;gone&#39;:" in html
     assert "Add it again, and start a worker" in html
+
+
+@pytest.mark.parametrize("is_erased", [False, True])
+def test_a_delivery_that_is_gone_meanwhile_has_no_card(
+    operator: ConsoleOperator, monkeypatch: pytest.MonkeyPatch, is_erased: bool
+) -> None:
+    delivery = add_unknown(operator)
+    read = unknown.read_list
+
+    def read_then_settle(*arguments: Any) -> ConsoleList:
+        page = read(*arguments)
+        if is_erased:
+            operator.database.write(lambda connection: connection.execute(ERASE))
+        else:
+            put(operator.database, delivery.id, status="delivered")
+        return page
+
+    monkeypatch.setattr(unknown, "read_list", read_then_settle)
+    html = operator.console.html("/unknown")
+    assert "Nothing is unknown" in html and delivery.id not in html
