@@ -8,6 +8,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import browsers
@@ -20,7 +22,7 @@ from records import make_delivery, make_event
 from served_console import ServedConsole, add_gumloop, serve_console
 
 from bridge.core.errors import StoreError
-from bridge.core.model import Event
+from bridge.core.model import DeadKind, Delivery, Event, Status
 from bridge.core.scopes import Scope
 from bridge.store.inbound import events
 
@@ -201,6 +203,30 @@ def test_a_value_of_a_payload_is_copied_and_becomes_a_clause(
         browsers.take_picture(page, "console-header-360")
     finally:
         context.close()
+
+
+def test_a_large_count_of_a_cause_stays_on_one_line(
+    tmp_path: Path, launched: LaunchedBrowser
+) -> None:
+    with serve_console(tmp_path) as served:
+        dead = [make_dead(number) for number in range(1000)]
+        events.add_all(served.database, dead, lambda *_: [])
+        context = launched.open_context(PHONE_WIDTH)
+        page = context.new_page()
+        served.log_in(page, "/causes")
+        count = page.locator(".cause-head .count")
+        assert count.inner_text() == "1,000"
+        box, line = count.bounding_box(), count.evaluate("one => getComputedStyle(one).lineHeight")
+        assert box is not None and box["height"] < 1.5 * float(line.removesuffix("px"))
+        assert browsers.measure_overflow(page) == []
+        context.close()
+
+
+def make_dead(number: int) -> tuple[Event, tuple[Delivery, ...]]:
+    """Return an event with a delivery whose platform refused it."""
+    event = make_event(f"dead-{number}", now=time.time(), source="github")
+    dead = make_delivery(event, status=Status.DEAD, dead_kind=DeadKind.PLATFORM)
+    return event, (replace(dead, reason="HTTP 500: no", finished_at=time.time()),)
 
 
 @pytest.fixture
