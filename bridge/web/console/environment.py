@@ -63,6 +63,7 @@ def make_environment() -> Environment:
         "bytes": format_bytes,
         "lines": format_lines,
         "marked": mark_code,
+        "options": keep_options,
         "sentence": as_sentence,
         "short_id": shorten_id,
         "scopes": list_scopes,
@@ -92,6 +93,14 @@ def mark_code(text: str | None) -> Markup:
     return escape("").join(
         Markup("<code>{}</code>").format(part) if index % 2 else escape(part)
         for index, part in enumerate(parts)
+    )
+
+
+def keep_options(command: str) -> Markup:
+    """Return a command whose options stay in one piece where its line breaks."""
+    return escape(" ").join(
+        Markup('<span class="option">{}</span>').format(word) if word.startswith("-") else word
+        for word in escape_unprintable(command).split(" ")
     )
 
 

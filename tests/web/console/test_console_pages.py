@@ -32,7 +32,12 @@ from bridge.store.inbound import events
 from bridge.store.queue import hold
 from bridge.web.console.application import Console
 from bridge.web.console.assets import asset_url
-from bridge.web.console.environment import format_lines, make_environment, mark_code
+from bridge.web.console.environment import (
+    format_lines,
+    keep_options,
+    make_environment,
+    mark_code,
+)
 from bridge.web.console.failures import as_sentence
 from bridge.web.console.pages import PAGES
 
@@ -334,3 +339,8 @@ def test_parts_in_backticks_are_code() -> None:
     assert mark_code(format_lines("`a`\nb")) == "<code>a</code>\nb"
     assert mark_code(None) == ""
     assert mark_code("`<b>`") == "<code>&lt;b&gt;</code>"
+
+
+def test_options_of_a_command_stay_in_one_piece() -> None:
+    option = '<span class="option">--to</span>'
+    assert keep_options("flowbridge sample a --to <b>") == f"flowbridge sample a {option} &lt;b&gt;"

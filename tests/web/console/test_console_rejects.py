@@ -55,10 +55,13 @@ def test_all_that_verify_are_readmitted_by_filter(operator: ConsoleOperator) -> 
 
 def test_bodies_that_are_no_text_or_empty(operator: ConsoleOperator) -> None:
     for number, body in ((1, b"\xff\xfe"), (2, b"")):
-        rejects.add(operator.database, make_reject(number, "x", body=body, size=number))
+        rejects.add(operator.database, make_reject(number, "x", body=body, size=len(body)))
     html = operator.console.html(f"/rejects/{make_reject(1).id}")
     assert "no characters of a text" in html and "No variant of the secret" in html
     assert "It was empty." in operator.console.html(f"/rejects/{make_reject(2).id}")
+    rejects.add(operator.database, make_reject(3, "x", body=b"", size=20, cut=True))  # redacted
+    html = operator.console.html(f"/rejects/{make_reject(3).id}")
+    assert "20 bytes, of which nothing is stored" in html and "It was empty." not in html
 
 
 def test_without_bodies_only_the_kind_of_failure_is_shown(operator: ConsoleOperator) -> None:

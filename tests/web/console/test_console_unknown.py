@@ -221,7 +221,8 @@ def test_ids_of_nothing_and_of_events_are_refused(operator: ConsoleOperator) -> 
 
 def test_a_route_that_is_held_says_so(operator: ConsoleOperator) -> None:
     add_unknown(operator, None, on_unknown="hold")
-    assert "No: its route says on_unknown: hold." in operator.console.html("/unknown")
+    html = operator.console.html("/unknown")
+    assert "<dt>Looked</dt><dd>No: its route says on_unknown: hold.</dd>" in html
 
 
 def test_many_are_decided_at_once(operator: ConsoleOperator) -> None:
