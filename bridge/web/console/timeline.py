@@ -151,7 +151,7 @@ def _about_operation(one: ShownOperation) -> TimelineEntry:
     changed = f"{item.was} → {item.became}" if item.became else item.was or ""
     return TimelineEntry(
         at=item.at,
-        title=f"{one.command} by {one.actor}",
+        title=f"{one.command.capitalize()} by {one.actor}",
         detail=f"refused: {item.problem}" if item.problem else changed,
         kind="warn" if item.problem else "off",
     )

@@ -268,7 +268,7 @@ def test_a_timeline_has_the_failed_runs_that_others_followed() -> None:
     assert [one.title for one in entries[2:]] == [
         "Attempt 1: started",
         "Run failed: KeyError: 'no such customer'",
-        "retry by ana",
+        "Retry by ana",
         "Attempt 2: started",
         "Run done",
     ]

@@ -198,7 +198,7 @@ def test_a_run_of_a_delivery_is_asked_for(console: ConsoleClient, platform: Fake
     assert "running" in html and SECRET in html
     assert f'href="/console/deliveries/{delivery.id}"' in html
     platform.runs.clear()
-    assert "has this run no more" in console.html("/runs?run_id=run-1")
+    assert "no longer has this run" in console.html("/runs?run_id=run-1")
     console.log_in(READ)
     assert SECRET not in console.html("/runs?run_id=run-1")
 

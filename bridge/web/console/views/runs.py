@@ -211,7 +211,7 @@ def _ask_platform(
         return _describe_stored(run_id, delivery, error.detail)
     if report.gone:
         if delivery is not None:
-            return _describe_stored(run_id, delivery, "The platform has this run no more.")
+            return _describe_stored(run_id, delivery, "The platform no longer has this run.")
         raise refuse(404, f"The platform {platform.name} has no run {run_id[:100]!r}.")
     return ShownRun(
         id=run_id,
