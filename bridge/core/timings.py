@@ -47,7 +47,8 @@ class Timings:
     playground_seconds: float = 20.0  # for one trial or check that a request waits for
     trial_result_seconds: float = 3600.0  # for which the result of a trial is stored
 
-    # Event types and shadow routes over the admin API.
+    # Lists, event types and shadow routes over the admin API.
+    list_page_seconds: float = 0.03  # for which rows are looked at for one page of a list
     type_search_seconds: float = 5.0  # for a count of types, and for a schema
     #: For which events are looked for, and then compared, for one page of a shadow route.
     shadow_page_seconds: float = 0.25

@@ -23,5 +23,6 @@ def test_names_are_found_in_the_store(database: Database, monkeypatch: pytest.Mo
         assert [look(database, "source", name) for name in ("github", "none")] == [True, False]
         assert [look(database, "platform", name) for name in ("local", "none")] == [True, False]
     monkeypatch.setattr(row_walk, "FIRST_CHUNK_ROWS", 1)
-    assert may_have_records(database, "route", "none", Budget(rows=1))
-    assert may_have_records(database, "platform", "none", Budget(rows=1))
+    one_row = Budget(seconds=60, rows=1)
+    assert may_have_records(database, "route", "none", one_row)
+    assert may_have_records(database, "platform", "none", one_row)

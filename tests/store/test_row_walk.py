@@ -137,6 +137,13 @@ def test_an_answer_ends_when_its_time_is_over(database: Database) -> None:
     assert next(ticks) == 2  # it looked at one chunk
 
 
+@pytest.mark.timings(list_page_seconds=0.0)
+def test_the_timings_say_when_an_answer_ends(database: Database) -> None:
+    fill(database, 1200)
+    page = walk.read_page(database, event_queries.event_walk(database, Filters(type="nothing")), 50)
+    assert page.before is not None
+
+
 @pytest.mark.usefixtures("small_chunks")
 def test_a_test_of_the_whole_event_counts_as_reading_its_body(database: Database) -> None:
     fill(database, 60)

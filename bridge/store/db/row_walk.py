@@ -203,16 +203,16 @@ def _limit(chunk: Chunk, most: int) -> Chunk:
 # -- one answer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """The limits of one answer: rows looked at, bodies read, and seconds.
+    """The limits of one answer: seconds, rows looked at, and bodies read.
 
     The first chunk is always read, so that each answer makes progress.
     """
 
+    seconds: float
     rows: int = 20_000
     bodies: int = 200
-    seconds: float = 0.03
     clock: Callable[[], float] = field(default=time.monotonic, repr=False)
 
 
@@ -233,7 +233,7 @@ def read_page(
     budget: Budget | None = None,
 ) -> RowPage:
     """Return at most `limit` rows below the number `before`, within a budget."""
-    limits = budget or Budget()
+    limits = budget or Budget(seconds=database.timings.list_page_seconds)
     until = limits.clock() + limits.seconds
     rows: list[Row[Any]] = []
     row_count = 0

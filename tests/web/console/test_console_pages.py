@@ -255,6 +255,7 @@ def test_a_list_goes_on_by_a_cursor(console: ConsoleClient) -> None:
         assert '<a class="button" href="/console/events?type=other">Newest</a>' in answer.text
 
 
+@pytest.mark.timings(list_page_seconds=60.0)
 def test_a_list_says_how_far_it_looked(console: ConsoleClient) -> None:
     arrivals = [(make_event(), ()) for _ in range(205)]  # more bodies than one page reads
     events.add_all(console.database, arrivals, lambda *_: [])
