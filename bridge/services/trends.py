@@ -42,7 +42,8 @@ class TrendPoint:
 class TrendPoints:
     """The points of a trend, oldest first, without gaps. `step`: seconds from one to the next.
 
-    `first_at`: of a new bridge, when it stores its first numbers; None once it counts.
+    `first_at`: of a new bridge, when it stores its first numbers; None once it counts, and while no
+    worker runs.
     """
 
     trend: Trend
@@ -100,11 +101,11 @@ def read_trends(
     found: dict[int, list[Series]] = defaultdict(list)
     first_at = None
     if database is not None:
-        from bridge.store.queries.trends import has_counted, read_rows
+        from bridge.store.queries.trends import has_first_numbers_ahead, read_rows
 
         for at, series in read_rows(database, name, begin, until):
             found[trends.step_of(at, wide)].append(_select(series, trend, labels))
-        if not (found or has_counted(database, until - trends.MINUTE_SECONDS)):
+        if not found and has_first_numbers_ahead(database, until - trends.MINUTE_SECONDS, now):
             first_at = until + trends.MINUTE_SECONDS
     return TrendPoints(
         trend,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
 from command_line import lines, run
-from records import NOW
+from records import NOW, beat_at
 from serving import Bridge, until
 
 from bridge.core import trends
@@ -109,7 +110,10 @@ def test_a_new_bridge_says_when_its_first_numbers_come(database: Database) -> No
     def read(now: float) -> float | None:
         return read_trends(database, "events", BEGIN, now).first_at
 
+    assert read(BEGIN + 7) is None  # no worker runs
+    beat_at(database, BEGIN + 7)
     assert read(BEGIN + 7) == BEGIN + 60
+    beat_at(database, BEGIN + 67)
     # as `TrendWriter` writes in the minute after `BEGIN`: what the counters are
     database.write(lambda connection: trend_rows.add_counts(connection, "n1", BEGIN, {}))
     assert read(BEGIN + 67) == BEGIN + 120
@@ -131,8 +135,14 @@ def test_the_command_prints_no_list_of_zeros(store: Database) -> None:
         assert printed.stderr == "No number is above 0.\n"
 
 
-@pytest.mark.usefixtures("store")
-def test_the_command_says_when_the_first_numbers_come() -> None:
+def test_the_command_promises_no_numbers_without_a_worker(store: Database) -> None:
+    assert run("trends", "events").stderr == "No number is above 0.\n"
+    beat_at(store, time.time())
+    assert "the first numbers come at" in run("trends", "events").stderr
+
+
+def test_the_command_says_when_the_first_numbers_come(store: Database) -> None:
+    beat_at(store, time.time())
     for arguments in (("trends", "events"), ("trends", "ack", "--json")):
         said = run(*arguments).stderr
         assert re.search(r"Counted once a minute; the first numbers come at \d\d:\d\d UTC\.", said)

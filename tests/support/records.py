@@ -14,6 +14,7 @@ from bridge.delivery.reconcile import Window, window_by_clocks
 from bridge.flows.ids import new_run_id
 from bridge.routing.planner import delivery_id
 from bridge.store.db.database import Database
+from bridge.store.queue import heartbeats
 from bridge.store.tables import schema
 from bridge.system.ids import event_id
 
@@ -31,6 +32,11 @@ def put(database: Database, delivery_id: str, **columns: object) -> None:
         ).one()
         connection.execute(schema.delivery.delete().where(schema.delivery.c.id == delivery_id))
         connection.execute(schema.delivery.insert().values({**row._mapping, **columns}))
+
+
+def beat_at(database: Database, now: float) -> None:
+    """Store the heartbeat of a worker."""
+    database.write(lambda connection: heartbeats.beat(connection, "w", "here", 1, now))
 
 
 def make_event(

@@ -8,6 +8,7 @@ from sqlalchemy import exists, or_, select
 
 from bridge.core.trends import read_series
 from bridge.store.db.database import Database
+from bridge.store.queue.heartbeats import count_alive
 from bridge.store.tables.schema import trend, trend_node
 
 
@@ -25,12 +26,15 @@ def read_rows(
             yield row.at, read_series(row.value)
 
 
-def has_counted(database: Database, last_minute: int) -> bool:
-    """Return whether any number is stored, or could be: a node counts since before `last_minute`.
+def has_first_numbers_ahead(database: Database, last_minute: int, now: float) -> bool:
+    """Return whether a worker runs, no number is stored and none could be.
 
-    A node first stores what its counters are; how much they have grown, a minute later.
+    One could be if a node counts since before `last_minute`: it first stores what its counters are;
+    how much they have grown, a minute later.
     """
     stored = exists(select(trend.c.at))
     counting = exists(select(trend_node.c.at).where(trend_node.c.at < last_minute))
     with database.read() as connection:
-        return bool(connection.execute(select(or_(stored, counting))).scalar())
+        if connection.execute(select(or_(stored, counting))).scalar():
+            return False
+        return count_alive(connection, now) > 0

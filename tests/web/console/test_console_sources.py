@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from console_client import ConsoleClient
 from console_config import LITERAL, write_config
-from records import make_event
+from records import beat_at, make_event
 from sqlalchemy import insert
 
 from bridge.core.scopes import Scope
@@ -138,6 +138,7 @@ def test_what_it_sent_is_counted_by_hour_and_type(console: ConsoleClient) -> Non
 
 
 def test_a_source_of_a_new_bridge_says_when_its_first_numbers_come(console: ConsoleClient) -> None:
+    beat_at(console.database, time.time())
     html = console.html("/sources/github")
     assert "Counted once a minute; the first numbers come at " in html
     assert "No events in 24 hours" not in html and "None in 24 hours" not in html
