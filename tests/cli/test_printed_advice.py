@@ -325,8 +325,9 @@ def test_a_replay_by_changed_routes_ends_the_steps(
     [("delivered", "delivered"), ("queued", "queued"), ("dead", "dead")],
 )
 def test_a_decision_ends_its_advice(
-    store: Database, folder: Path, outcome: str, status: str
+    store: Database, folder: Path, outcome: str, status: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("FLOWBRIDGE_BIND", "127.0.0.1:1")
     write_routes(folder)
     delivery = add_delivery(store, status="unknown", attempts=1, reason="no answer")
     (step,) = read_next_steps(store, delivery.id)

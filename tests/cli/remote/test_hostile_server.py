@@ -9,6 +9,7 @@ import random
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from admin_client import lift_rates
 from click.testing import CliRunner, Result
 from fake_platform import FakePlatform
 from remote_records import ACT, add_records
-from servers import Misbehaving, Reply, chunked, garbage, redirect, respond
+from servers import Misbehaving, Reply, chunked, garbage, redirect, refusing, respond
 from trials_here import evaluate_here
 
 from bridge.cli.main import group
@@ -151,11 +152,13 @@ def wire(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path) -> Itera
     shutil.copy(migrated_file, folder / "flowbridge.db")
     database = Database(f"sqlite:///{folder / 'flowbridge.db'}")
     add_records(database)
-    with FakePlatform() as platform, pytest.MonkeyPatch.context() as patch:
+    with refusing() as port, FakePlatform() as platform, pytest.MonkeyPatch.context() as patch:
         platform.run_seconds = 0.0
         routes = ROUTES.replace("platforms: {", PLATFORMS.format(url=platform.base_url))
         (folder / "used.yaml").write_text(routes)
         config = load(folder / "used.yaml", {}, strict_secrets=False)
+        local = replace(config.platforms["local"], base_url=f"http://127.0.0.1:{port}/api/v1")
+        config = replace(config, platforms={**config.platforms, "local": local})
         lift_rates(patch)
         evaluate_here(patch)
         yield HostileWire(Api(database, folder, config))
