@@ -125,6 +125,9 @@ class CommandGroup(click.Group):
                     error.ctx,
                 ) from None
             raise
+        except click.BadOptionUsage as error:
+            invoked = self.get_command(ctx, ctx.invoked_subcommand or "")
+            raise _explain_no_value(invoked, error.option_name) or error from None
         except ConfigError as error:
             _complain(_no_routes(ctx) or str(error))
             sys.exit(2)
@@ -162,6 +165,19 @@ def _end_without_output() -> Iterator[None]:
         _drop_output()
         _complain(f"Error: cannot write: {error.strerror}")
         sys.exit(1)
+
+
+def _explain_no_value(command: click.Command | None, option_name: str) -> click.UsageError | None:
+    """Return an error that says which value an option takes, with an example from the help."""
+    params = command.params if command else ()
+    option = next((param for param in params if option_name in param.opts), None)
+    if command is None or option is None or getattr(option, "is_flag", False):
+        return None
+    # an example of the help may have a comment behind two blanks
+    lines = [line.strip().partition("  ")[0] for line in (command.help or "").splitlines()]
+    examples = [line for line in lines if line.startswith("flowbridge ") and option_name in line]
+    example = f", as in: {examples[0]}" if examples else ""
+    return click.UsageError(f"{option_name} needs {option.metavar or 'a value'}{example}")
 
 
 def _drop_output() -> None:

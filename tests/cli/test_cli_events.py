@@ -70,6 +70,23 @@ def test_config_after_the_command_is_told_where_it_goes(command: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "command, said",
+    [
+        (
+            "import --write",
+            "--write needs DIR, as in: flowbridge import hooks.json --write my-hooks",
+        ),
+        ("test --save", "--save needs DIR, as in: flowbridge test --save cases/ evt_01jd2x"),
+        ("serve --bind", "--bind needs HOST:PORT"),
+        ("events --json=3", "Option '--json' does not take a value."),
+    ],
+)
+def test_an_option_without_its_value_is_shown_with_an_example(command: str, said: str) -> None:
+    refused = run(*command.split())
+    assert (refused.exit_code, refused.stdout, refused.stderr) == (2, "", f"Error: {said}\n")
+
+
 def test_a_folder_without_a_project_is_wrong_usage(folder: Path) -> None:
     commands = (
         "events",
