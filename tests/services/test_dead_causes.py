@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from command_line import lines, run
 from query_plans import record_plans
-from records import NOW, make_delivery, make_event
+from records import NOW, make_delivery, make_event, put
 
 from bridge.core.model import DeadKind, Delivery, Event, Status
 from bridge.services.dead_causes import group_by_cause
@@ -220,3 +220,20 @@ def test_no_dead_deliveries_are_no_error(folder: Path) -> None:
     assert (unknown.exit_code, unknown.stdout) == (2, "") and "no route 'nothing'" in unknown.stderr
     assert run("causes", "--status", "dead").exit_code == 2
     assert not (folder / "data" / "flowbridge.db").exists()
+
+
+def test_without_dead_deliveries_failed_runs_are_named(store: Database) -> None:
+    event = make_event(now=NOW, source="github")
+    [delivery] = keep(store, event, make_delivery(event, now=NOW))
+    put(store, delivery.id, status="delivered", run_state="failed")
+    said = "Deliveries whose runs failed are not dead: flowbridge events --run failed"
+    assert run("causes").stderr == f"No dead deliveries.\n{said}\n"
+    assert delivery.event_id[-8:] in run("events", "--run", "failed").stdout
+    since = "2025-11-24T00:00:00.000000Z"
+    for options, advice in (
+        (["--source", "github"], f"{said} --source github\n"),
+        (["--since", since], f"{said} --since {since}\n"),
+        (["--since", "2025-11-25"], "Without filters: flowbridge causes\n"),
+        (["--dead-kind", "config"], "Without filters: flowbridge causes\n"),
+    ):
+        assert run("causes", *options).stderr.endswith(advice), options

@@ -20,6 +20,9 @@ SHOWN: Final = f"{PRINTED}::test_a_command_that_only_shows_says_what_the_advice_
 
 #: The test that runs the command in a situation that prints it.
 ACTED_OUT: Final = {
+    "cli/commands/causes:_find_failed_runs events": (
+        "services/test_dead_causes.py::test_without_dead_deliveries_failed_runs_are_named"
+    ),
     "cli/actions/run:OutcomePrinter.stop operations resume": (
         "cli/test_cli_operations.py::test_a_full_disk_stops_an_act_which_goes_on_once_there_is_room"
     ),

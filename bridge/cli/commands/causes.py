@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bridge.cli.bridge.access import open_bridge
+from bridge.cli.bridge.request_parts import write_filters
 from bridge.cli.options import AS_JSON, FilteredCommand, filter_options
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
+from bridge.core.advice import Advice, advise, name_command
+from bridge.core.model import RunState
 from bridge.services.records.json_record import expect_shape, parse_time, require_time
 
 if TYPE_CHECKING:
+    from bridge.cli.bridge.client import Bridge
     from bridge.cli.bridge.transport import Shape
 
 MAX_ROUTES_SHOWN = 3
@@ -44,6 +49,7 @@ def causes(config: str | None, /, *, as_json: bool, **chosen: Any) -> None:
     """
     with open_bridge(config) as bridge:
         report = bridge.read_causes(chosen)
+        advice = None if as_json or report.items else _find_failed_runs(bridge, chosen)
     if as_json:
         for group in report.items:
             output.json_line(group)
@@ -54,11 +60,27 @@ def causes(config: str | None, /, *, as_json: bool, **chosen: Any) -> None:
             if is_filtered
             else "No dead deliveries."
         )
+        if advice is not None:
+            output.say(str(advice))
     if report.looked_until is not None:
         output.say(
             "There are more dead deliveries: only those planned since"
             f" {output.utc(require_time(report.looked_until))} were read."
         )
+
+
+def _find_failed_runs(bridge: Bridge, chosen: Mapping[str, Any]) -> Advice | None:
+    """Return the command that lists events with failed runs, if there are any.
+
+    A delivery stays delivered when its run fails, unless its route says otherwise.
+    """
+    if chosen["dead_kind"] is not None:
+        return None
+    failed = {"run": RunState.FAILED.value, **chosen}
+    if next(bridge.list_events(failed, 1), None) is None:
+        return None
+    command = name_command("events", **dict(write_filters(failed)))
+    return advise("Deliveries whose runs failed are not dead: ", command)
 
 
 def _row(group: Shape) -> tuple[str, ...]:
