@@ -171,7 +171,7 @@ def _explain_no_value(command: click.Command | None, option_name: str) -> click.
     """Return an error that says which value an option takes, with an example from the help."""
     params = command.params if command else ()
     option = next((param for param in params if option_name in param.opts), None)
-    if command is None or option is None or getattr(option, "is_flag", False):
+    if command is None or option is None or option.nargs != 1 or getattr(option, "is_flag", 0):
         return None
     # an example of the help may have a comment behind two blanks
     lines = [line.strip().partition("  ")[0] for line in (command.help or "").splitlines()]
