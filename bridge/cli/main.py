@@ -169,9 +169,9 @@ def _end_without_output() -> Iterator[None]:
 
 def _explain_no_value(command: click.Command | None, option_name: str) -> click.UsageError | None:
     """Return an error that says which value an option takes, with an example from the help."""
-    params = command.params if command else ()
-    option = next((param for param in params if option_name in param.opts), None)
-    if command is None or option is None or option.nargs != 1 or getattr(option, "is_flag", 0):
+    options = [one for one in command.params if isinstance(one, click.Option)] if command else []
+    option = next((option for option in options if option_name in option.opts), None)
+    if command is None or option is None or option.is_flag or option.nargs != 1:
         return None
     # an example of the help may have a comment behind two blanks
     lines = [line.strip().partition("  ")[0] for line in (command.help or "").splitlines()]
