@@ -284,6 +284,56 @@ def test_a_form_whose_sender_chooses_too_much_is_a_warning(
     )
 
 
+TAKES_NUMBERS = """
+from typing import Optional
+from bridge.flows import flow
+
+@flow
+def order(number: int, price: Optional[float] = None, gift: bool = False, note: str = ""): ...
+"""
+SCHEMA = "schema: {properties: {number: {type: integer}}}"
+TO_NUMBER = ", or with `${to_number(form.%s)}` here"
+
+
+@pytest.mark.usefixtures("new_processes")
+@pytest.mark.parametrize(
+    ("source", "inputs", "said"),
+    [
+        ("", "", ["number int integer", "price Optional[float] number", "gift bool boolean"]),
+        (
+            "",
+            'inputs: "${form}"',
+            ["number int integer", "price Optional[float] number", "gift bool boolean"],
+        ),
+        ("", 'inputs: {number: "${form.number}"}', ["number int integer"]),
+        ("", 'inputs: {number: "${to_number(form.number)}", note: "${form.note}"}', []),
+        ("", "inputs: {number: 3}", []),
+        (SCHEMA, 'inputs: {number: "${form.number}"}', []),
+        (
+            SCHEMA.replace("integer", "string"),
+            'inputs: {number: "${body.number}"}',
+            ["number int integer"],
+        ),
+    ],
+)
+def test_a_field_of_a_form_that_stays_text_is_a_warning(
+    folder: Path, source: str, inputs: str, said: Sequence[str]
+) -> None:
+    text = HEAD.replace(
+        "provider: form", f"provider: form, {source}" if source else "provider: form"
+    )
+    route = ", ".join(filter(None, ["name: one", "on: contact", inputs, "flow: local/order"]))
+    expected = []
+    for name, annotation, kind in (line.split() for line in said):
+        is_listed = "form." in inputs or "body." in inputs
+        expected.append(
+            f"the flow `order` takes `{name}` as {annotation}, but a form sends text: convert it with"
+            f" `schema: {{properties: {{{name}: {{type: {kind}}}}}}}` in the source `contact`"
+            + (TO_NUMBER % name if is_listed else "")
+        )
+    assert messages(f"{text}routes:\n- {{{route}}}\n", TAKES_NUMBERS) == sorted(expected)
+
+
 def test_what_is_said_of_forms_is_true_of_the_flows() -> None:
     for flow, names in SENDER_CHOICES.items():
         assert set(names) <= {one.name for one in READY_FLOWS[flow].inputs}

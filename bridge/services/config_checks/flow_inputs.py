@@ -35,6 +35,14 @@ REQUIRED_SETTINGS = {
     "send_email": (("FLOWBRIDGE_SMTP_URL", ""), ("FLOWBRIDGE_SMTP_FROM", "from_")),
     "slack_message": (("FLOWBRIDGE_SLACK_WEBHOOK_URL", "webhook_url"),),
 }
+#: Annotations that the text of a form's field does not fit, each with the type of a schema that
+#: converts the text.
+CONVERTED_TYPES = {
+    f"{before}{annotation}{after}": kind
+    for annotation, kind in (("int", "integer"), ("float", "number"), ("bool", "boolean"))
+    for before, after in (("", ""), ("", " | None"), ("Optional[", "]"))
+}
+_FIELD = re.compile(r"\s*\$\{\s*(?:form|body)\.(\w+)\s*\}\s*")
 _WHOLE = re.compile(r"\s*\$\{\s*(?:form|body)\s*\}\s*")  # of a form, the two are the same object
 
 
@@ -68,7 +76,8 @@ def warn_of_misfits(
     """Report an error for each route whose flow is missing, and warnings for misfits.
 
     Misfits are inputs that a local flow does not have or does not get, inputs that the sender of a
-    form may choose, and settings of a ready-made flow that are not in `environ`.
+    form may choose, settings of a ready-made flow that are not in `environ`, and numbers that a
+    form sends as text.
     """
     report = written.report
     routes = _local_routes(config, written)
@@ -85,6 +94,8 @@ def warn_of_misfits(
             _check_form(each, flow, config, report)
         if flow.workbook == READY_MADE:
             _check_settings(each, flow, environ, report)
+        else:
+            _check_field_types(each, flow, config, report)
 
 
 def _check_flows(
@@ -258,6 +269,46 @@ def _check_form(written: _LocalRoute, flow: LocalFlow, config: Config, report: R
         )
         where = "flow" if written.inputs is None else "inputs"
         report.add((*written.path, where), message, level="warning")
+
+
+def _check_field_types(
+    written: _LocalRoute, flow: LocalFlow, config: Config, report: Report
+) -> None:
+    """Warn of inputs that are annotated as numbers or booleans, and get the text of a field."""
+    source = config.sources[written.route.source]
+    if source.provider.name != "form":
+        return
+    schema = source.form.schema_document if source.form is not None else None
+    listed = written.inputs if isinstance(written.inputs, Mapping) else None
+    for node in flow.inputs:
+        kind = CONVERTED_TYPES.get(node.type)
+        field = node.name if listed is None else _read_field(listed.get(node.name))
+        if kind is None or field is None or not _is_text(field, schema):
+            continue
+        is_number = listed is not None and kind != "boolean"
+        message = (
+            f"the flow `{flow.id}` takes `{node.name}` as {node.type}, but a form sends text:"
+            f" convert it with `schema: {{properties: {{{field}: {{type: {kind}}}}}}}` in the"
+            f" source `{source.name}`"
+            + (f", or with `${{to_number(form.{field})}}` here" if is_number else "")
+        )
+        where = ("flow",) if written.inputs is None else ("inputs", node.name)[: 1 + bool(listed)]
+        report.add((*written.path, *where), message, level="warning")
+
+
+def _read_field(value: Any) -> str | None:
+    """Return the field of a form that is the whole value, else None."""
+    match = _FIELD.fullmatch(value) if isinstance(value, str) else None
+    return None if match is None else match[1]
+
+
+def _is_text(field: str, schema: Mapping[str, Any] | None) -> bool:
+    """Return whether a form's field certainly stays text."""
+    properties = schema.get("properties") if schema is not None else None
+    if not isinstance(properties, Mapping) or field not in properties:
+        return True
+    described = properties[field]
+    return isinstance(described, Mapping) and described.get("type") == "string"
 
 
 def _may_be_sent(name: str, schema: Mapping[str, Any] | None) -> bool:
