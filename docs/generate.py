@@ -858,28 +858,56 @@ def metrics_table() -> str:
 # -- the admin API
 
 
-def admin_endpoints_table() -> str:
-    """The endpoints of the admin API, in a table for each scope."""
-    tables = (
-        table(
-            (f"with {code(scope)}", "answers"),
+#: What the page says once about the summaries of all endpoints.
+SAID_ONCE = re.compile(r", (?:newest|oldest) first|, the most frequent first")
+#: The command whose output an answer has, with the word that its path has too.
+SAME_COMMAND = re.compile(r", as `(?:flowbridge )?(?:db )?(\w+)[^`]*`")
+
+
+def admin_endpoints_list() -> str:
+    """The endpoints of the admin API, in a list for each scope.
+
+    One record of a list is in the line of the list.
+    """
+    paths = {(one.scope, one.path) for one in ADMIN_ENDPOINTS if one.method == "GET"}
+    lines: dict[Scope, dict[str, str]] = {scope: {} for scope in Scope}
+    for one in ADMIN_ENDPOINTS:
+        if one.successor:
+            continue
+        parent, _, last = one.path.rpartition("/")
+        summaries = lines[one.scope]
+        if one.method != "GET":
+            summaries[f"{one.method} {one.path}"] = one.summary
+        elif one.summary.startswith("One ") and (one.scope, parent) in paths:
+            summaries[f"{parent}[/{last}]"] = summaries.pop(parent)
+        else:
+            summaries[one.path] = one.summary
+    return "\n\n".join(
+        "\n".join(
             (
-                (code(f"{one.method} {one.path}"), one.summary)
-                for one in ADMIN_ENDPOINTS
-                if one.scope == scope and not one.successor
-            ),
+                f"With {code(scope)}:\n",
+                *(f"- {code(path)}: {_shorten(path, text)}" for path, text in lines[scope].items()),
+            )
         )
         for scope in Scope
     )
-    return "\n".join(tables)
 
 
-def admin_problems_table() -> str:
+def _shorten(path: str, summary: str) -> str:
+    """Return a summary without what the page or the path says."""
+    command = SAME_COMMAND.search(summary)
+    if command is not None and command[1] in path:
+        summary = summary.replace(command[0], "")
+    text = SAID_ONCE.sub("", summary).removesuffix(".")
+    return text[0].lower() + text[1:]
+
+
+def admin_problems_list() -> str:
     """The words of the errors of the admin API, by status."""
     words: dict[int, list[str]] = {}
     for one in PROBLEMS.values():
         words.setdefault(one.status, []).append(code(one.word))
-    return table(("status", "words"), ((status, ", ".join(row)) for status, row in words.items()))
+    return "\n".join(f"- {status}: {', '.join(row)}" for status, row in words.items())
 
 
 # -- agents
@@ -1207,8 +1235,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "statuses": statuses_table,
     "transitions": transitions_table,
     "metrics": metrics_table,
-    "admin endpoints": admin_endpoints_table,
-    "admin problems": admin_problems_table,
+    "admin endpoints": admin_endpoints_list,
+    "admin problems": admin_problems_list,
     "agent tools": agent_tools_table,
     "limits": limits_table,
     "faults": faults_table,

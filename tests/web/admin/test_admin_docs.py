@@ -12,7 +12,7 @@ from bridge.web.admin.endpoints import ENDPOINTS
 
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NEW_TOKEN = re.compile(r"^TOKEN=\$\(flowbridge token add \S+ --scope (\S+)")
-CALL = re.compile(r"curl (.*)127\.0\.0\.1:8081/admin/v1(/[^\s'?]*)")
+CALL = re.compile(r"\badmin '?(/[^\s'?]*)(.*)")
 METHOD = re.compile(r"-X (\w+)")
 
 
@@ -24,7 +24,7 @@ def examples() -> Iterator[tuple[str, str, frozenset[Scope]]]:
         for line in block.replace("\\\n", " ").splitlines():
             if made := NEW_TOKEN.match(line):
                 scopes = expand_scopes(parse_scopes(made[1]))
-            for options, path in CALL.findall(line):
+            for path, options in CALL.findall(line):
                 given = METHOD.search(options)
                 posts = "POST" if " -d " in options else "GET"
                 yield given[1] if given else posts, path, scopes
