@@ -216,7 +216,7 @@ GIVEN = {
     "loose, inputs: {names: 1, name: 2}": [],
     "whole, inputs: {a: 1, b: 2}": [],
     "nothing, inputs: {a: 1}": [
-        "the flow `nothing` has no input `a`, so it is left out; it has none"
+        "the flow `nothing` has no input `a`, so it is left out; it takes no inputs"
     ],
 }
 

@@ -179,7 +179,7 @@ def _check_inputs(
             else _describe_fate(name, flow, written.inputs)
         )
         if becomes is not None:
-            has = f"it has: {', '.join(names)}" if names else "it has none"
+            has = f"it has: {', '.join(names)}" if names else "it takes no inputs"
             message = (
                 f"the flow `{flow.id}` has no input `{name}`, so it {becomes};"
                 f" {_near(name, names)}{has}"

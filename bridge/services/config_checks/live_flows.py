@@ -145,7 +145,7 @@ def _check_names(
             and find_typo(name, [each for each in names if each not in given]) is None
         ):
             continue
-        has = f"it has: {', '.join(names)}" if names else "it has none"
+        has = f"it has: {', '.join(names)}" if names else "it takes no inputs"
         message = f"the flow `{flow.name}` has no input `{name}`; {suggest(name, names)}{has}"
         report.add((*written.path, "inputs", name), message, key=True, level="warning")
     lacking = [f"`{one.name}`" for one in nodes if one.required and one.name not in given]
