@@ -81,6 +81,7 @@ def test_once_as_json_is_one_line_with_every_event_run_to_its_end(
     assert left(temp) == [] and sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.usefixtures("folder")
 def test_a_failure_is_explained_on_stderr_beside_json(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
