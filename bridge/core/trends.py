@@ -67,7 +67,12 @@ TRENDS: Final[Mapping[str, Trend]] = {
             "calls that start a flow, by outcome",
             ("platform", "outcome"),
         ),
-        Trend("runs", TrendKind.COUNT, "ended runs, by state", ("route", "state")),
+        Trend(
+            "runs",
+            TrendKind.COUNT,
+            "ended runs, by state; a delivery that is retried may have several",
+            ("route", "state"),
+        ),
         Trend("deaths", TrendKind.COUNT, "deliveries given up after a call", ("route",)),
         Trend("queued", TrendKind.HIGHEST, "deliveries that wait", ("route", "platform")),
         Trend(

@@ -14,6 +14,7 @@ from records import make_delivery, make_event
 
 from bridge.core.model import JSON, DeadKind, Event, Status
 from bridge.core.scopes import Scope
+from bridge.core.trends import step_of
 from bridge.services import near_misses
 from bridge.services.lists import WalkedList
 from bridge.services.project.config_text import write_yaml
@@ -22,6 +23,7 @@ from bridge.store.db.database import Database
 from bridge.store.db.row_walk import FIRST_CHUNK_ROWS, Budget
 from bridge.store.encryption import Sealer
 from bridge.store.inbound import events
+from bridge.store.operations import trend_rows
 from bridge.web.console.views import routes
 
 READ = (Scope.READ,)
@@ -84,6 +86,20 @@ def test_a_route_shows_its_rule_and_its_day(console: ConsoleClient) -> None:
     console.log_in(READ)
     assert "/misses" not in console.html("/routes/triage")
     assert "did you mean <code>triage</code>?" in console.get("/routes/triagge").text
+
+
+def test_a_route_says_that_its_chart_counts_runs_that_were_retried(console: ConsoleClient) -> None:
+    note = "the last of each delivery; the chart counts every run"
+    assert note not in console.html("/routes/triage")
+    minute = step_of(time.time() - 120)
+    for counts in ({}, {"runs": {("triage", "failed"): 1.0, ("triage", "done"): 1.0}}):
+        console.database.write(
+            lambda connection, counts=counts: trend_rows.add_counts(
+                connection, "n1", minute, counts
+            )
+        )
+    html = console.html("/routes/triage")
+    assert "2 runs ended in 24 hours" in html and note in html
 
 
 @pytest.mark.usefixtures("_timeless")
