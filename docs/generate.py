@@ -428,13 +428,14 @@ def _uncovered(scheme: Any, places: Iterable[Any]) -> list[str]:
     return [text for text in texts if not covers(scheme, compile_locator(text))]
 
 
-def scopes_table() -> str:
+def scopes_list() -> str:
     """What each scope of an access token permits, and the presets."""
-    rows = [(code(scope), summary) for scope, summary in SCOPE_SUMMARIES.items()]
-    presets = [
-        (code(name), ", ".join(map(code, list_scopes(of)))) for name, of in SCOPE_PRESETS.items()
-    ]
-    return table(("scope", "permits to"), rows) + "\n" + table(("preset", "scopes"), presets)
+    lines = [f"- {code(scope)}: {summary}" for scope, summary in SCOPE_SUMMARIES.items()]
+    presets = (
+        f"{code(name)} ({', '.join(map(code, list_scopes(of)))})"
+        for name, of in SCOPE_PRESETS.items()
+    )
+    return "\n".join((*lines, "", f"Presets: {', '.join(presets)}."))
 
 
 # -- commands
@@ -1226,7 +1227,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "providers": providers_table,
     "command choices": command_choices_table,
     "commands": commands_table,
-    "scopes": scopes_table,
+    "scopes": scopes_list,
     "common options": common_options_table,
     "filters": filters_table,
     "operators": operators_table,
