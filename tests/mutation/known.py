@@ -948,13 +948,13 @@ KNOWN: list[dict[str, Any]] = [
         "name": "F4-over",
         "file": "bridge/store/queue/run_tracking.py",
         "old": (
-            '            "finished_at": _ended_at(report, now),\n'
+            '            "finished_at": _ended_at(followed, report, now),\n'
             '            "poll_at": None,\n'
             '            "slot": False,\n'
             "        }\n"
         ),
         "new": (
-            '            "finished_at": _ended_at(report, now),\n'
+            '            "finished_at": _ended_at(followed, report, now),\n'
             '            "poll_at": None,\n'
             "        }\n"
         ),

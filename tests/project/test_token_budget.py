@@ -19,7 +19,7 @@ ROOT = Path(bridge.__file__).parent
 BUDGET = {
     "api": 23000,
     "bridge": 1300,
-    "cli": 82000,
+    "cli": 82300,
     "config": 29700,
     "core": 21300,
     "delivery": 18400,
@@ -29,7 +29,7 @@ BUDGET = {
     "providers": 46800,
     "routing": 35800,
     "runtime": 12700,
-    "services": 131300,
+    "services": 131800,
     "store": 113200,
     "system": 14800,
     "torture": 23200,

@@ -186,7 +186,7 @@ def remove(config: str | None, /, token: str, as_json: bool, dry_run: bool, yes:
 def _find(bridge: Bridge, text: str) -> Shape:
     """Return the token with this name or id. A name may have letters that no path has."""
     tokens: Sequence[Shape] = bridge.get("/tokens")["items"]
-    named = next((token for token in tokens if token["name"] == text), None)
+    named = next((row for row in tokens if row["name"] == text), None)
     return named or bridge.get(f"/tokens/{quote_id(text)}")
 
 

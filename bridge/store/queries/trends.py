@@ -8,8 +8,8 @@ from sqlalchemy import exists, or_, select
 
 from bridge.core.trends import read_series
 from bridge.store.db.database import Database
-from bridge.store.queue.heartbeats import count_alive
-from bridge.store.tables.schema import trend, trend_node
+from bridge.store.queue.heartbeats import is_alive
+from bridge.store.tables.schema import trend, trend_node, worker
 
 
 def read_rows(
@@ -34,7 +34,6 @@ def has_first_numbers_ahead(database: Database, last_minute: int, now: float) ->
     """
     stored = exists(select(trend.c.at))
     counting = exists(select(trend_node.c.at).where(trend_node.c.at < last_minute))
+    runs = exists(select(worker.c.id).where(is_alive(now, database.timings)))
     with database.read() as connection:
-        if connection.execute(select(or_(stored, counting))).scalar():
-            return False
-        return count_alive(connection, now) > 0
+        return bool(connection.execute(select(runs & ~or_(stored, counting))).scalar())
