@@ -5,11 +5,14 @@ A body has no keys but those of its schema. References to other schemas are not 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
+
+import orjson
 
 from bridge.api.parameters import MAX_NAME_CHARS, Parameter
 from bridge.api.problems import MAX_SHOWN_CHARS, InvalidValue, body_error, invalid_body, to_pointer
@@ -25,7 +28,8 @@ MAX_DEPTH: Final = 20
 MAX_FILTER_CHARS: Final = 1000
 MAX_ERRORS: Final = 100  # of a body in an answer
 MAX_CONFIG_FILES: Final = 50
-
+#: Headers of the answer to a request that was sent before with its `Idempotency-Key`.
+REPLAYED: Final = {"Idempotent-Replayed": "true"}
 
 #: The other files of a routes.yaml that is sent.
 CONFIG_FILES: Final[Schema] = {
@@ -88,6 +92,11 @@ def check_body(value: Any, body: RequestBody) -> None:
     errors = find_errors(value, body.schema, _compile(body))
     if errors:
         raise invalid_body(errors)
+
+
+def digest_body(body: Any) -> str:
+    """Return a digest of a body, the same for each order of its keys."""
+    return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def find_errors(

@@ -40,7 +40,7 @@ def ask_platform(context: ApiContext, send: Callable[[], T], *, with_contents: b
             raise ApiProblem("not_found", str(error)) from None
         except BridgeError as error:
             text = describe_failure(error, with_contents=with_contents)
-            raise ApiProblem("platform_failed", text) from None
+            raise ApiProblem("platform_failed", text) from error
 
 
 @contextmanager

@@ -58,6 +58,7 @@ PROBLEM_TYPES: Final = {
         ProblemType("operation_conflict", 409, "The state of the operation does not allow this"),
         ProblemType("count_changed", 409, "Another number of items matches"),
         ProblemType("idempotency_key_reused", 409, "The key belongs to another request"),
+        ProblemType("outcome_unknown", 409, "Whether the first request did anything is not known"),
         ProblemType("too_large", 413, "The body is too large"),
         ProblemType("unsupported_media_type", 415, "The body has another media type"),
         ProblemType("rate_limited", 429, "There were too many requests"),

@@ -38,6 +38,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
             ("bridge/store/operations/rekey.py", "digest != EMPTY_SHA256"),
             ("bridge/store/operations/rekey.py", "keyed != digest"),
             ("bridge/api/resources/operations.py", "operation.request_digest != digest"),
+            ("bridge/api/resources/runs.py", "sent.digest != digest_body(request.body)"),
             ("bridge/worker/maintenance/jobs.py", "known.lock == digest"),
             (
                 "bridge/store/blobs.py",
@@ -60,6 +61,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
             ("bridge/services/operation_control.py", "one.token != token"),
             ("bridge/store/operations/control.py", "act.c.token == token"),
             ("bridge/store/operations/operation_records.py", "act.c.token == token"),
+            ("bridge/store/operations/run_requests.py", "run_request.c.token == token"),
             ("bridge/web/console/views/operations.py", "one.token == asked.session.key"),
         ),
         "an id",

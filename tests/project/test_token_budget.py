@@ -17,7 +17,7 @@ import bridge
 ROOT = Path(bridge.__file__).parent
 #: Of a package, in tokens. The modules of `bridge` itself are under its name.
 BUDGET = {
-    "api": 23000,
+    "api": 23300,
     "bridge": 1300,
     "cli": 82300,
     "config": 29700,
@@ -30,7 +30,7 @@ BUDGET = {
     "routing": 35800,
     "runtime": 12700,
     "services": 131800,
-    "store": 113200,
+    "store": 114000,
     "system": 14800,
     "torture": 23200,
     "web": 109900,

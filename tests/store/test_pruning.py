@@ -611,6 +611,17 @@ def test_a_session_that_ended_goes(database: Database) -> None:
     assert column(database, "name FROM console_session") == ["open"]
 
 
+def test_a_request_of_a_run_is_known_again_for_a_day(database: Database) -> None:
+    with database.engine.begin() as connection:
+        for key, age in (("old", DAY + 1), ("new", DAY - 1)):
+            row = insert(schema.run_request).values(
+                token="tok_1", key=key, digest="d", at=NOW - age
+            )
+            connection.execute(row)
+    assert prune(database) == {"run_request": 1}
+    assert column(database, "key FROM run_request") == ["new"]
+
+
 def test_a_token_that_ended_goes_after_thirty_days(database: Database) -> None:
     ends = {"old": NOW - 30 * DAY - 1, "ended": NOW - 30 * DAY + 1, "valid": NOW + 1, "ever": None}
     for name, at in ends.items():

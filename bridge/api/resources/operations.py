@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -10,9 +9,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import orjson
-
-from bridge.api.bodies import RequestBody, body_schema, filters_schema, text, texts
+from bridge.api.bodies import (
+    REPLAYED,
+    RequestBody,
+    body_schema,
+    digest_body,
+    filters_schema,
+    text,
+    texts,
+)
 from bridge.api.context import API_PATH, Answer, ApiContext, ApiRequest, StatusAnswer
 from bridge.api.endpoint import Endpoint, ListAnswer, OpenedList, ReadingTool
 from bridge.api.parameters import BEFORE, LIMIT, OPERATION_FILTERS, OUTCOME, SINCE, UNFINISHED
@@ -59,7 +64,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 STATUS_BY_MODE: Final = {"propose": 201, "do": 202}
 MODES: Final = ("dry_run", "propose", "do")
-REPLAYED: Final = {"Idempotent-Replayed": "true"}
 OPERATION_BODY: Final = RequestBody(
     "OperationRequest",
     body_schema(
@@ -202,7 +206,7 @@ def store_request(context: ApiContext, request: ApiRequest, counted: CountedRequ
     body = request.body
     _check_run(request, counted.items)
     _check_count(body, counted.items.count)
-    digest = _digest(body)
+    digest = digest_body(body)
     operation = operations.begin_operation(
         context.database,
         counted.command.name,
@@ -228,7 +232,7 @@ def repeat_operation(context: ApiContext, request: ApiRequest) -> Answer | None:
         return None
     try:
         found = find_repeated(
-            context.database, request.token_id, request.idempotency_key, _digest(request.body)
+            context.database, request.token_id, request.idempotency_key, digest_body(request.body)
         )
     except KeyReused as error:
         raise ApiProblem("idempotency_key_reused", str(error)) from None
@@ -287,10 +291,6 @@ def _answer(
 
 def _proposed_until(context: ApiContext) -> float:
     return time.time() + context.database.timings.proposal_seconds
-
-
-def _digest(body: Any) -> str:
-    return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _check_request(

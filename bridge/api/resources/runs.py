@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote
 
-from bridge.api.bodies import RequestBody, body_schema, text
+from bridge.api.bodies import REPLAYED, RequestBody, body_schema, digest_body, text
 from bridge.api.context import API_PATH, Answer, ApiContext, ApiRequest, StatusAnswer
 from bridge.api.endpoint import Endpoint, ReadingTool, write_list
 from bridge.api.parameters import FLOW, NAMED_FLOW, PLATFORM
@@ -13,7 +15,7 @@ from bridge.api.platform_calls import ask_platform, find_platform
 from bridge.api.problems import ApiProblem
 from bridge.api.selection import check_known_names
 from bridge.core.audit import AuditAction
-from bridge.core.errors import InvalidRequest
+from bridge.core.errors import InvalidRequest, StartUnanswered
 from bridge.core.model import JSON, Delivery
 from bridge.core.outcomes import OutcomeKind, RunReport
 from bridge.core.scopes import Scope
@@ -22,7 +24,8 @@ from bridge.services import platform_names, platform_queries
 from bridge.services.audit import record_done
 from bridge.services.records.flow_records import RUN, RUN_REPORT
 from bridge.services.run_owners import describe_owned_runs
-from bridge.services.runs_by_hand import Record, end_run, start_flow
+from bridge.services.runs_by_hand import RECORDED, Record, end_run, start_flow
+from bridge.store.operations import run_requests
 from bridge.store.queries.runs_in_flight import list_runs_in_flight
 
 MAX_LISTED_RUNS: Final = 500
@@ -78,14 +81,69 @@ def _describe_in_flight(delivery: Delivery) -> dict[str, JSON]:
 
 
 def start_run(context: ApiContext, request: ApiRequest) -> Answer:
-    """Start a flow by hand, as `flows run --json`, with `notes` on its inputs and a `hint`."""
+    """Start a flow by hand, as `flows run --json`, with `notes` on its inputs and a `hint`.
+
+    With an `Idempotency-Key`, the same request starts no second run.
+    """
+    if request.idempotency_key is None:
+        return _answer_start(_start(context, request))
+    named = (context.database, request.token_id, request.idempotency_key)
+    if not run_requests.begin(*named, digest_body(request.body), time.time()):
+        raise _report_unanswered()  # a rival with the same key
+    try:
+        started = _start(context, request)
+    except ApiProblem as problem:
+        if not isinstance(problem.__cause__, StartUnanswered):
+            run_requests.withdraw(*named)
+        raise
+    if started["outcome"] in RECORDED:
+        run_requests.finish(*named, started)
+    else:  # certainly not started
+        run_requests.withdraw(*named)
+    return _answer_start(started)
+
+
+def repeat_run(context: ApiContext, request: ApiRequest) -> Answer | None:
+    """Return the answer to a request that was sent before with the same key; null for a new one."""
+    if request.idempotency_key is None:
+        return None
+    sent = run_requests.find(context.database, request.token_id, request.idempotency_key)
+    if sent is None:
+        return None
+    if sent.digest != digest_body(request.body):
+        raise ApiProblem("idempotency_key_reused", "this Idempotency-Key began another request")
+    if not isinstance(sent.answer, dict):
+        raise _report_unanswered()
+    return _answer_start(sent.answer, REPLAYED)
+
+
+def _report_unanswered() -> ApiProblem:
+    return ApiProblem(
+        "outcome_unknown",
+        "the platform has not answered the first request with this Idempotency-Key, so a run may"
+        " exist: look at the runs of the flow",
+    )
+
+
+def _answer_start(started: Mapping[str, JSON], headers: Mapping[str, str] | None = None) -> Answer:
+    """Return the answer: 201 where the flow was started, with the URL of its run if it has one."""
+    headers = dict(headers or {})
+    if started["outcome"] != OutcomeKind.STARTED:
+        return StatusAnswer(started, 200, headers)
+    if started["run_id"]:
+        parts = (quote(str(started[name]), safe="") for name in ("platform", "run_id"))
+        headers["Location"] = f"{API_PATH}/runs/{'/'.join(parts)}"
+    return StatusAnswer(started, 201, headers)
+
+
+def _start(context: ApiContext, request: ApiRequest) -> Mapping[str, JSON]:
     inputs = request.body.get("inputs", {})
     record = _make_recorder(context, request)
     try:
         platform, saved_item_id = platform_names.find_flow(
             context.load_platforms(), request.body["flow"]
         )
-        started = ask_platform(
+        return ask_platform(
             context,
             lambda: start_flow(
                 platform,
@@ -98,11 +156,6 @@ def start_run(context: ApiContext, request: ApiRequest) -> Answer:
         )
     except InvalidRequest as error:
         raise ApiProblem("invalid_body", str(error)) from None
-    if started["outcome"] != OutcomeKind.STARTED:
-        return StatusAnswer(started, 200)
-    run_id = quote(str(started["run_id"] or ""), safe="")
-    location = {"Location": f"{API_PATH}/runs/{quote(platform.name, safe='')}/{run_id}"}
-    return StatusAnswer(started, 201, location if run_id else {})
 
 
 def show_run(context: ApiContext, request: ApiRequest) -> Answer:
@@ -167,6 +220,7 @@ ENDPOINTS: Final = (
         more_answers={200: "StartedRun"},
         scope=Scope.ACT,
         more_problems=(404,),
+        repeat=repeat_run,
     ),
     Endpoint(
         path="/runs/{platform}/{id}",

@@ -31,6 +31,7 @@ from bridge.routing.model import Config
 from bridge.store.db.database import Database, Work
 from bridge.store.inbound import removal
 from bridge.store.inbound.removal import UNFINISHED, Counts
+from bridge.store.operations.run_requests import REQUEST_SECONDS
 from bridge.store.operations.sessions import IDLE_SECONDS, SESSION_SECONDS
 from bridge.store.tables.rows import from_json
 from bridge.store.tables.schema import act, delivery
@@ -212,6 +213,7 @@ _STALE_STATE: Final = {
     "refused_submission": "refused_submission WHERE hour < :hour",
     "token": "token WHERE ends_at < :ended",
     "audit": "audit WHERE at < :audited",
+    "run_request": "run_request WHERE at < :requested",
     "console_session": "console_session WHERE used_at < :idle OR began_at < :begun",
 }
 
@@ -220,7 +222,7 @@ def stale_state(
     database: Database, _config: Config, now: float, _of: RetentionOf
 ) -> Iterator[Work[Counts]]:
     """Yield deletions of rate limit state, closed enrolment windows, counts of refusals, ended
-    access tokens and sessions, and old entries of the audit log.
+    access tokens and sessions, old requests of runs, and old entries of the audit log.
     """
     values = {
         "before": now - STALE_STATE_SECONDS,
@@ -228,6 +230,7 @@ def stale_state(
         "hour": hour_of(now - STALE_STATE_SECONDS),
         "ended": now - ENDED_TOKEN_SECONDS,
         "audited": now - AUDIT_SECONDS,
+        "requested": now - REQUEST_SECONDS,
         "idle": now - IDLE_SECONDS,
         "begun": now - SESSION_SECONDS,
     }

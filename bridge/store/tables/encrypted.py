@@ -24,6 +24,7 @@ from bridge.store.tables.schema import (
     local_file,
     local_run,
     reject,
+    run_request,
 )
 
 
@@ -93,6 +94,9 @@ ENCRYPTED_COLUMNS: Final = (
     EncryptedColumns(
         act,
         {"asked": "the request of the operation", "counted": "the count that was agreed to"},
+    ),
+    EncryptedColumns(
+        run_request, {"answer": "the platform's answer to a start by hand"}, ("token", "key")
     ),
     EncryptedColumns(audit, {"client": "the address of a client"}),
     EncryptedColumns(learned, {"sealed": "the secret from the sender"}, ("source",), always=True),

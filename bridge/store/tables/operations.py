@@ -1,4 +1,4 @@
-"""Tables of operations by users, and of the items in each."""
+"""Tables of operations by users, of the items in each, and of runs started by hand."""
 
 from __future__ import annotations
 
@@ -48,5 +48,16 @@ act_item = Table(
     Column("at", Float),
     Index("ix_act_item_item", "item_id"),
     partial("ix_act_item_open", "act", "number", where="outcome IS NULL"),
+    sqlite_with_rowid=False,
+)
+
+run_request = Table(
+    "run_request",
+    metadata,
+    Column("token", Text, primary_key=True),  # id of the token that sent it
+    Column("key", Text, primary_key=True),  # its Idempotency-Key
+    Column("digest", Text, nullable=False),  # SHA-256 of its body
+    Column("at", Float, nullable=False),
+    Column("answer", Text),  # null until the platform answered
     sqlite_with_rowid=False,
 )

@@ -38,7 +38,7 @@ from bridge.store.tables.forms import (
     refused_submission,
 )
 from bridge.store.tables.local_platform import local_file, local_flow, local_run
-from bridge.store.tables.operations import act, act_item
+from bridge.store.tables.operations import act, act_item, run_request
 from bridge.store.tables.tokens import console_session, token
 from bridge.store.tables.trends import trend, trend_node
 
@@ -71,6 +71,7 @@ __all__ = [
     "recent",
     "refused_submission",
     "reject",
+    "run_request",
     "store_clock",
     "token",
     "trend",
@@ -78,7 +79,7 @@ __all__ = [
     "worker",
 ]
 # The newest migration, as a constant: a start without migrations need not import Alembic.
-HEAD = "0035"
+HEAD = "0036"
 #: The revision of each release, and its version.
 RELEASED_SCHEMAS: Final = {"0022": "0.1.0", "0026": "0.2.0"}
 BYTE_INDEXES = ("ix_event_id_bytes", "ix_delivery_id_bytes", "ix_delivery_run_bytes")

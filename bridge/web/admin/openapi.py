@@ -49,7 +49,7 @@ REQUEST_HEADERS: Final = (
 )
 IDEMPOTENCY_KEY: Final = (
     "Idempotency-Key",
-    "The same key and body of a token begin one operation, and get it as the answer.",
+    "The same key and body of a token begin one operation or run, and get it as the answer.",
 )
 #: Problems that an endpoint with a method other than GET may answer too.
 CHANGE_STATUSES: Final = (409, 413, 415)

@@ -203,6 +203,60 @@ def test_a_run_is_started_by_hand_and_read(database: Database, tmp_path: Path) -
         assert (gone["run_state"], gone["gone"]) == (None, True)
 
 
+def test_a_request_that_is_repeated_starts_no_second_run(
+    database: Database, tmp_path: Path
+) -> None:
+    key = {"Idempotency-Key": "night-1"}
+    body = {"flow": "gumloop/echo", "inputs": {"title": "hi"}}
+    with FakePlatform() as platform:
+        admin = admin_of(database, tmp_path, platform)
+        first, again = (admin.send("POST", "/runs", body=body, headers=key) for _ in range(2))
+        assert (first.status_code, again.status_code) == (201, 201)
+        assert (again.get_json(), again.headers["Location"]) == (
+            first.get_json(),
+            first.headers["Location"],
+        )
+        assert "Idempotent-Replayed" not in first.headers
+        assert again.headers["Idempotent-Replayed"] == "true"
+        assert len(platform.runs) == 1
+        other = {"flow": "gumloop/echo", "inputs": {"title": "bye"}}
+        reused = admin.send("POST", "/runs", body=other, headers=key)
+        assert problem_of(reused) == "idempotency_key_reused"
+        assert admin.send("POST", "/runs", body=body).status_code == 201
+        assert len(platform.runs) == 2
+
+
+def test_a_request_whose_outcome_is_not_known_starts_no_second_run(
+    database: Database, tmp_path: Path
+) -> None:
+    body = {"flow": "gumloop/echo"}
+    key = {"Idempotency-Key": "night-2"}
+    with FakePlatform() as platform:
+        platform.faults = ["drop"]
+        admin = admin_of(database, tmp_path, platform)
+        lost, again = (admin.send("POST", "/runs", body=body, headers=key) for _ in range(2))
+    assert (problem_of(lost), problem_of(again)) == ("platform_failed", "outcome_unknown")
+    assert len(platform.starts) == 1
+
+
+def test_a_request_that_started_nothing_may_be_sent_again(
+    database: Database, tmp_path: Path
+) -> None:
+    key = {"Idempotency-Key": "night-3"}
+
+    def start(flow: str) -> Any:
+        return admin.send("POST", "/runs", body={"flow": flow}, headers=key)
+
+    with FakePlatform() as platform:
+        admin = admin_of(database, tmp_path, platform)
+        assert problem_of(start("gumlop/echo")) == "invalid_body"
+        platform.faults = [429]
+        assert start("gumloop/echo").get_json()["outcome"] == "throttled"
+        started = start("gumloop/echo")
+    assert started.status_code == 201
+    assert "Idempotent-Replayed" not in started.headers
+
+
 def test_a_start_without_an_answer_is_recorded(database: Database, tmp_path: Path) -> None:
     with FakePlatform() as platform:
         platform.faults = ["drop"]
