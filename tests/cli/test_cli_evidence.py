@@ -87,6 +87,13 @@ def test_a_platform_that_is_never_asked_is_not_said_to_be_asked_later(store: Dat
     assert "looked        no: its route says on_unknown: hold" in run("resolve").stdout
 
 
+def test_show_says_of_an_unknown_start_what_resolve_says(store: Database) -> None:
+    looked_for = unknown(store)
+    assert "looked        attempt 1: not looked yet" in run("show", looked_for).stdout
+    held = unknown(store, on_unknown="hold")
+    assert "looked        no: its route says on_unknown: hold" in run("show", held).stdout
+
+
 def test_all_that_is_unknown_is_shown_with_the_call_and_the_commands(store: Database) -> None:
     first = unknown(store)
     second = unknown(store, evidence=SEEN)

@@ -34,7 +34,7 @@ from bridge.store.db.database import Database
 from bridge.store.encryption import NO_ENCRYPTION, Sealer, sealer_for_secrets
 from bridge.store.inbound import events, learned_secrets, rejects
 from bridge.store.local import files, runs
-from bridge.store.operations import log
+from bridge.store.operations import log, run_requests
 from bridge.store.operations.rekey import Rekeying
 from bridge.store.queue import claims, heartbeats, ledger
 from bridge.store.queue.claim_round import ClaimLimits
@@ -140,6 +140,8 @@ def fill(database: Database, name: str) -> None:
         )
 
     database.write(ran)
+    run_requests.begin(database, "tok_1", name, "digest", NOW)
+    run_requests.finish(database, "tok_1", name, {"detail": f"the platform answered {name}"})
 
 
 def everything(database: Database) -> dict[str, list[Any]]:

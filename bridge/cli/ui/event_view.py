@@ -240,7 +240,8 @@ def _print_attempt(attempt: Attempt, *, is_folded: bool) -> None:
         else f" after {(attempt.finished_at - attempt.started_at) * 1000:.0f} ms"
     )
     outcome = attempt.outcome or "in progress"
-    code = f" (HTTP {attempt.status_code})" if attempt.status_code else ""
+    is_said = (attempt.detail or "").startswith("HTTP ")
+    code = f" (HTTP {attempt.status_code})" if attempt.status_code and not is_said else ""
     detail = f": {attempt.detail}" if attempt.detail else ""
     after = _took(attempt.finished_at, attempt.run_finished_at)
     ran = f"; its run {attempt.run_id} {attempt.run_state}{after}" if attempt.run_state else ""

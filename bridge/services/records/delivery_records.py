@@ -139,7 +139,9 @@ DELIVERY_DETAILS: Final = DELIVERY.extend(
     Key("inputs", ANY, hide=to_null),
     Key("log", TEXTS, hide=to_empty),
     Key("attempt_list", list_of(ATTEMPT.type), is_given=True),
+    Key("on_unknown", word_of(str, ("reconcile", "hold", "retry"))),
     Key("evidence", _EVIDENCE, hide=to_null),
+    Key("look_at", TIME_OR_NULL),
     Key("waits_for", WAIT.type.or_null(), is_given=True),
     rest={"saved_item_id": "", "config_hash": ""},
 )
