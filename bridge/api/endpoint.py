@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import update_wrapper
@@ -35,14 +35,6 @@ class OpenedList(Generic[T]):
     add_keys: Callable[[Sequence[T]], Mapping[str, JSON]] = lambda _: {}
 
 
-def write_list(
-    items: Iterable[JSON], *, is_complete: bool = True, next_: str | None = None, **more: JSON
-) -> dict[str, JSON]:
-    """Return the JSON of a list that is read as a whole. `more`: further keys."""
-    envelope = {"items": [*items], "next": next_, "complete": is_complete, "looked_until": None}
-    return {**envelope, **more}
-
-
 class ListAnswer(Generic[T]):
     """Answers a list, a page at a time or whole. Decorate the function that opens it."""
 
@@ -56,10 +48,7 @@ class ListAnswer(Generic[T]):
         """Return a page."""
         opened = self._open(context, request)
         page = opened.items.read_page(read_page_request(context, opened.name, request))
-        return {
-            **page.as_json_of(opened.describe(page.items)),
-            **opened.add_keys(page.items),
-        }
+        return page.as_json_of(opened.describe(page.items), **opened.add_keys(page.items))
 
     def stream(self, context: ApiContext, request: ApiRequest) -> Chunks:
         """Yield all items by chunks, at most `limit`; 0 is no limit."""

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.endpoint import write_list
 from bridge.api.problems import ApiProblem, parameter_error
 from bridge.api.selection import find_event, look_up
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON
+from bridge.services.lists import write_list
 
 if TYPE_CHECKING:
     from bridge.services.explanations import EventExplanation, RouteChoice

@@ -125,6 +125,24 @@ def _is_item_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= MAX_ITEM_DIGITS
 
 
+def write_list(
+    items: Iterable[JSON],
+    *,
+    is_complete: bool = True,
+    next_: str | None = None,
+    looked_until: float | None = None,
+    **more: JSON,
+) -> dict[str, JSON]:
+    """Return the JSON of a list, or of a page of it. `more`: further keys."""
+    return {
+        "items": [*items],
+        "next": next_,
+        "complete": is_complete,
+        "looked_until": iso(looked_until),
+        **more,
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class ListPage(Generic[T]):
     """One page of a list, newest first.
@@ -139,16 +157,17 @@ class ListPage(Generic[T]):
 
     def as_json(self, describe: Callable[[T], JSON]) -> dict[str, JSON]:
         """Return the page in the shape of the admin API; `describe` returns the JSON of an item."""
-        return self.as_json_of([describe(one) for one in self.items])
+        return self.as_json_of(map(describe, self.items))
 
-    def as_json_of(self, items: list[JSON]) -> dict[str, JSON]:
+    def as_json_of(self, items: Iterable[JSON], **more: JSON) -> dict[str, JSON]:
         """Return the page in the shape of the admin API, with the JSON of its items."""
-        return {
-            "items": items,
-            "next": self.next,
-            "complete": self.next is None,
-            "looked_until": iso(self.looked_until),
-        }
+        return write_list(
+            items,
+            is_complete=self.next is None,
+            next_=self.next,
+            looked_until=self.looked_until,
+            **more,
+        )
 
 
 class ItemList(Protocol[T]):

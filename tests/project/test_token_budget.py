@@ -29,7 +29,7 @@ BUDGET = {
     "providers": 46800,
     "routing": 35800,
     "runtime": 12700,
-    "services": 131800,
+    "services": 131900,
     "store": 114000,
     "system": 14800,
     "torture": 23200,

@@ -8,12 +8,13 @@ import orjson
 
 from bridge.api.bodies import CONFIG_FILES, RequestBody, body_schema
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.endpoint import Endpoint, ReadingTool, write_list
+from bridge.api.endpoint import Endpoint, ReadingTool
 from bridge.api.problems import ApiProblem, body_error, invalid_body, report_busy
 from bridge.api.selection import look_up
 from bridge.core.model import JSON
 from bridge.core.scopes import Scope
 from bridge.services.config_views import compare_configs, mask_config
+from bridge.services.lists import write_list
 from bridge.services.records.config_records import CONFIG, CONFIG_DETAILS, CONFIG_DIFF
 from bridge.services.trials.runner import TrialFailed, TrialTooLarge
 from bridge.services.trials.text_check import check_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.endpoint import Endpoint, ReadingTool, write_list
+from bridge.api.endpoint import Endpoint, ReadingTool
 from bridge.api.parameters import NAMED_FLOW, PLATFORM
 from bridge.api.platform_calls import (
     ask_platform,
@@ -15,6 +15,7 @@ from bridge.api.platform_calls import (
 )
 from bridge.routing.model import Platform
 from bridge.services import platform_names, platform_queries
+from bridge.services.lists import write_list
 from bridge.services.records.flow_records import FLOW, FLOW_INPUT
 from bridge.services.records.json_schema import TEXT, list_of
 
@@ -34,13 +35,13 @@ def list_flows(context: ApiContext, request: ApiRequest) -> Answer:
     most_platforms, most_flows = (
         (MAX_ASKED_PLATFORMS, MAX_LISTED_FLOWS) if context.is_bounded else (None, None)
     )
-    asked = platforms[:most_platforms]
+    called = platforms[:most_platforms]
     with wait_for_platform(context):
-        listed, problems = platform_queries.list_all_flows(asked)
-    shown = listed[:most_flows]
+        listed, problems = platform_queries.list_all_flows(called)
+    flows = listed[:most_flows]
     return write_list(
-        (FLOW.write(flow, platform=platform.name) for platform, flow in shown),
-        is_complete=len(asked) == len(platforms) and len(shown) == len(listed),
+        (FLOW.write(flow, platform=platform.name) for platform, flow in flows),
+        is_complete=len(called) == len(platforms) and len(flows) == len(listed),
         problems=[
             describe_failure(problem, with_contents=request.with_contents) for problem in problems
         ],

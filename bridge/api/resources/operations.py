@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from bridge.api.bodies import (
     REPLAYED,
@@ -57,9 +57,6 @@ from bridge.services.records.operation_records import OPERATION, OPERATION_COUNT
 from bridge.store.operations import operation_records
 from bridge.store.queries.filters import DELIVERIES, EVENTS, NONE
 from bridge.store.queries.selection_counts import read_deliveries
-
-if TYPE_CHECKING:
-    pass
 
 T = TypeVar("T")
 STATUS_BY_MODE: Final = {"propose": 201, "do": 202}

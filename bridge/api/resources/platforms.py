@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.endpoint import Endpoint, ReadingTool, write_list
+from bridge.api.endpoint import Endpoint, ReadingTool
 from bridge.api.selection import find_name
 from bridge.core.model import JSON
 from bridge.core.status import PlatformStatus
 from bridge.routing.model import Config, Platform
 from bridge.services.config_views import mask_path
+from bridge.services.lists import write_list
 from bridge.services.records.status_records import PLATFORM, find_circuit_state
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.endpoint import Endpoint, ReadingTool, write_list
+from bridge.api.endpoint import Endpoint, ReadingTool
 from bridge.api.parameters import BEFORE, LIMIT, SINCE, SOURCE, TIME_DOC, UNTIL
 from bridge.api.problems import ApiProblem, parameter_error
 from bridge.api.selection import find_name, read_page_request
@@ -18,6 +18,7 @@ from bridge.core.model import JSON
 from bridge.core.status import Overview
 from bridge.routing.model import Config
 from bridge.services.config_views import mask_config
+from bridge.services.lists import write_list
 from bridge.services.records.comparison_records import SHADOW_PAGE
 from bridge.services.records.status_records import ROUTE, ROUTE_DETAILS
 from bridge.services.shadow_comparison import ShadowComparison

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from bridge.api.bodies import REPLAYED, RequestBody, body_schema, digest_body, text
 from bridge.api.context import API_PATH, Answer, ApiContext, ApiRequest, StatusAnswer
-from bridge.api.endpoint import Endpoint, ReadingTool, write_list
+from bridge.api.endpoint import Endpoint, ReadingTool
 from bridge.api.parameters import FLOW, NAMED_FLOW, PLATFORM
 from bridge.api.platform_calls import ask_platform, find_platform
 from bridge.api.problems import ApiProblem
@@ -22,6 +22,7 @@ from bridge.core.scopes import Scope
 from bridge.delivery.platforms.model import ListedRun
 from bridge.services import platform_names, platform_queries
 from bridge.services.audit import record_done
+from bridge.services.lists import write_list
 from bridge.services.records.flow_records import RUN, RUN_REPORT
 from bridge.services.run_owners import describe_owned_runs
 from bridge.services.runs_by_hand import RECORDED, Record, end_run, start_flow
@@ -52,10 +53,10 @@ def list_runs(context: ApiContext, request: ApiRequest) -> Answer:
         lambda: platform_queries.list_runs(platform, saved_item_id),
         with_contents=request.with_contents,
     )
-    shown = describe_owned_runs(
+    runs = describe_owned_runs(
         context.store, platform.name, listed, with_contents=request.with_contents
     )
-    return write_list(shown, is_complete=len(listed) < platform_queries.MAX_LISTED_RUNS)
+    return write_list(runs, is_complete=len(listed) < platform_queries.MAX_LISTED_RUNS)
 
 
 def _list_in_flight(context: ApiContext, request: ApiRequest) -> Answer:

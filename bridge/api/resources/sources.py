@@ -8,7 +8,7 @@ from typing import Final
 
 from bridge.api.bodies import RequestBody, body_schema
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.endpoint import Endpoint, ReadingTool, write_list
+from bridge.api.endpoint import Endpoint, ReadingTool
 from bridge.api.parameters import MAX_NAME_CHARS
 from bridge.api.problems import ApiProblem
 from bridge.api.selection import find_name
@@ -20,6 +20,7 @@ from bridge.core.typos import suggest
 from bridge.providers.model import SecretDelivery
 from bridge.services.audit import new_entry
 from bridge.services.bridge_checks.secret_use import SecretUse, list_secret_use
+from bridge.services.lists import write_list
 from bridge.services.records.bridge_records import LEARNING
 from bridge.services.records.status_records import SOURCE
 from bridge.services.rejects import complete_config
@@ -85,7 +86,7 @@ def allow_learning(context: ApiContext, request: ApiRequest) -> Answer:
         )
     seconds = request.body.get("seconds", LEARN_SECONDS)
     if not seconds:
-        return end_learning(context, request)
+        return _change_learning(context, request, delivery, AuditAction.LEARNING_ENDED, None)
     until = time.time() + seconds
     return _change_learning(context, request, delivery, AuditAction.LEARNING_ALLOWED, until)
 

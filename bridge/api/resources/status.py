@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.endpoint import Endpoint, ReadingTool, write_list
+from bridge.api.endpoint import Endpoint, ReadingTool
+from bridge.services.lists import write_list
 from bridge.services.status_report import StatusReport, read_status
 
 

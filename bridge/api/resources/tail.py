@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.endpoint import Endpoint, write_list
+from bridge.api.endpoint import Endpoint
 from bridge.api.parameters import AFTER, IN_FLIGHT, WAIT, filter_parameters
 from bridge.api.selection import read_filters, wrong_cursor
 from bridge.core.model import JSON, Delivery, Event
 from bridge.services.change_tail import decode_tail_cursor, read_tail, start_tail
-from bridge.services.lists import WrongCursor
+from bridge.services.lists import WrongCursor, write_list
 from bridge.services.records.delivery_records import DELIVERY
 from bridge.services.records.event_records import CHANGE, EVENT
 from bridge.store.inbound import events

@@ -7,13 +7,14 @@ from typing import Final
 
 from bridge.api.bodies import RequestBody, body_schema, text
 from bridge.api.context import Answer, ApiContext, ApiRequest
-from bridge.api.endpoint import NO_CONTENT, Endpoint, write_list
+from bridge.api.endpoint import NO_CONTENT, Endpoint
 from bridge.api.problems import ApiProblem
 from bridge.api.selection import look_up
 from bridge.core.audit import AuditAction
 from bridge.core.errors import InvalidRequest
 from bridge.core.scopes import Scope
 from bridge.services.access_tokens import create_token, remove_token
+from bridge.services.lists import write_list
 from bridge.services.records.bridge_records import NEW_TOKEN, TOKEN
 from bridge.services.records.json_schema import word
 from bridge.store.operations import tokens

@@ -14,6 +14,8 @@ from bridge.services.records.json_record import (
     FLAG,
     NAME,
     NAME_OR_NULL,
+    NO_LIMIT,
+    NO_NEXT,
     OBJECT,
     OWN_TEXT_OR_NULL,
     OWN_TEXTS,
@@ -88,9 +90,9 @@ CONFIG_DIFF: Final[JsonRecord[Any]] = JsonRecord(
     Key("before", NAME, is_given=True),
     Key("after", NAME, is_given=True),
     Key("items", list_of(CONFIG_CHANGE.type), get=tuple),
-    Key("next", NAME_OR_NULL, get=lambda _: None),
+    NO_NEXT,
     Key("complete", FLAG, is_given=True),
-    Key("looked_until", TIME_OR_NULL, get=lambda _: None),
+    NO_LIMIT,
 )
 _RESULT: Final[JsonRecord[Any]] = JsonRecord(
     "",

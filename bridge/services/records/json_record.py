@@ -224,6 +224,9 @@ class Key:
 
 
 #: What the command line shows, beside the JSON of some answers.
+#: Of a list that has no further page, and of one that no search limits.
+NO_NEXT: Final = Key("next", NAME_OR_NULL, get=lambda _: None)
+NO_LIMIT: Final = Key("looked_until", TIME_OR_NULL, get=lambda _: None)
 SCREEN: Final = Key("screen", public(OBJECT), is_given=True, is_optional=True)
 
 

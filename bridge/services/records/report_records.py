@@ -15,6 +15,8 @@ from bridge.services.records.json_record import (
     NAME,
     NAME_OR_NULL,
     NAMES,
+    NO_LIMIT,
+    NO_NEXT,
     NUMBER,
     OBJECT,
     OWN_TEXT,
@@ -44,14 +46,6 @@ _NUMBER_OR_NULL: Final = NUMBER.or_null()
 EXTENT: Final = (
     Key("complete", FLAG, get=lambda report: report.read_until is None),
     Key("looked_until", TIME_OR_NULL, get=attrgetter("read_until")),
-)
-#: Of a list that has no further page.
-NO_NEXT: Final = Key("next", NAME_OR_NULL, get=lambda _: None)
-#: The same where nothing limits the list.
-WHOLE: Final = (
-    NO_NEXT,
-    Key("complete", FLAG, get=lambda _: True),
-    Key("looked_until", TIME_OR_NULL, get=lambda _: None),
 )
 
 CAUSE_EXAMPLE: Final[JsonRecord[CauseGroup]] = JsonRecord(
@@ -100,7 +94,9 @@ TREND_PAGE: Final[JsonRecord[Any]] = JsonRecord(
     "TrendPointList",
     unparsed,
     Key("items", as_written(list_of(TREND_POINT.type)), get=lambda trend: trend.list_points()),
-    *WHOLE,
+    NO_NEXT,
+    Key("complete", FLAG, get=lambda _: True),
+    NO_LIMIT,
     Key("step", COUNT),
     Key("first_at", TIME_OR_NULL),
 )

@@ -18,11 +18,11 @@ from bridge.services.records.json_record import JsonRecord
 from bridge.services.records.json_schema import Schema, page_of, with_screen
 from bridge.web.admin import endpoints
 
-_RECORD_MODULES: Final = (
+_RECORD_MODULES: Final = [
     import_module(f"{records.__name__}.{module.name}")
     for module in iter_modules(records.__path__)
     if module.name.endswith("_records")
-)
+]
 RECORDS: Final[dict[str, JsonRecord[object]]] = {
     value.name: value
     for module in (endpoints, problems, *_RECORD_MODULES)
