@@ -90,7 +90,7 @@ def start_run(context: ApiContext, request: ApiRequest) -> Answer:
         return _answer_start(_start(context, request))
     named = (context.database, request.token_id, request.idempotency_key)
     if not run_requests.begin(*named, digest_body(request.body), time.time()):
-        raise _report_unanswered()  # a rival with the same key
+        return repeat_run(context, request) or start_run(context, request)  # a rival's
     try:
         started = _start(context, request)
     except ApiProblem as problem:

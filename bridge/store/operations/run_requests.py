@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import ColumnElement, Connection, and_, delete, select, update
 
 from bridge.core.model import JSON
 from bridge.store.db.database import Database
+from bridge.store.db.upsert import dialect_insert
 from bridge.store.tables.encrypted import row_name
 from bridge.store.tables.rows import from_json, to_json
 from bridge.store.tables.schema import run_request
@@ -31,12 +31,10 @@ class RunRequest:
 
 def begin(database: Database, token: str, key: str, digest: str, now: float) -> bool:
     """Store a request before its run is started; False where there is one with the same key."""
+    insert = dialect_insert(database.engine.dialect.name)
     row = insert(run_request).values(token=token, key=key, digest=digest, at=now)
-    try:
-        database.write(lambda connection: connection.execute(row))
-    except IntegrityError:
-        return False
-    return True
+    statement = row.on_conflict_do_nothing().returning(run_request.c.key)
+    return database.write(lambda connection: connection.execute(statement).first() is not None)
 
 
 def find(database: Database, token: str, key: str) -> RunRequest | None:

@@ -22,6 +22,7 @@ from bridge.services import given_inputs, platform_queries
 from bridge.store import audit
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
+from bridge.store.operations import run_requests
 
 OPERATOR = (Scope.READ, Scope.BODIES, Scope.ACT)
 ADMIN = (Scope.ADMIN,)
@@ -224,6 +225,24 @@ def test_a_request_that_is_repeated_starts_no_second_run(
         assert problem_of(reused) == "idempotency_key_reused"
         assert admin.send("POST", "/runs", body=body).status_code == 201
         assert len(platform.runs) == 2
+
+
+def test_a_request_that_a_rival_overtakes_gets_the_answer_of_the_rival(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = {"Idempotency-Key": "night-4"}
+    find = run_requests.find
+    with FakePlatform() as platform:
+        admin = admin_of(database, tmp_path, platform)
+        admin.send("POST", "/runs", body={"flow": "gumloop/echo"}, headers=key)
+        for flow, status in (("gumloop/echo", 201), ("gumloop/always-fails", 409)):
+            seen_late = iter([None])  # the rival came after the first look
+            monkeypatch.setattr(
+                run_requests, "find", lambda *named, late=seen_late: next(late, find(*named))
+            )
+            again = admin.send("POST", "/runs", body={"flow": flow}, headers=key)
+            assert again.status_code == status
+        assert len(platform.runs) == 1
 
 
 def test_a_request_whose_outcome_is_not_known_starts_no_second_run(
