@@ -243,7 +243,6 @@ AREAS: dict[str, Area] = {
     ),
     "bridge/web/server/event_loop/": Area(
         (
-            "asgi_app",
             "body_decoder",
             "commit_gatherer",
             "connection_limit",

@@ -19,17 +19,16 @@ from bridge.system.shared_memory import freeze_memory
 log = get_logger()
 
 
-def start(settings: Settings, board: SharedConfig, loaded: LoadedConfig) -> int:
-    """Fork the reader process, and return its id. It ends when this process ends, not when a
-    process forked later ends.
+def start(settings: Settings, board: SharedConfig, loaded: LoadedConfig) -> None:
+    """Fork the reader process. It ends when this process ends, not when a process forked later
+    ends.
 
     Freeze the memory that this process shares with its children: no supervisor has done so.
     """
     freeze_memory()
     parent = os.getpid()
     sys.stderr.flush()
-    reader = os.fork()
-    if reader == 0:
+    if os.fork() == 0:
         code = 1
         try:
             signal.set_wakeup_fd(-1)  # else its signals would reach an event loop of the parent
@@ -42,7 +41,6 @@ def start(settings: Settings, board: SharedConfig, loaded: LoadedConfig) -> int:
             log.error("process_failed", exc_info=error)
         finally:
             os._exit(code)
-    return reader
 
 
 def _reload_forever(reloader: Reloader, board: SharedConfig) -> None:

@@ -1,4 +1,4 @@
-"""Creates the receiving edge of a process, for flowbridge's own server and for any ASGI server."""
+"""Creates the receiving edge of a process."""
 
 from __future__ import annotations
 
