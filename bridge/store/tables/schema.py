@@ -11,36 +11,264 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Float,
-    Index,
-    Integer,
-    LargeBinary,
-    Table,
-    Text,
-)
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, Table, Text
 
 import bridge
 from bridge.core.advice import name_command
 from bridge.store.tables._common import SEQ, metadata, partial
-from bridge.store.tables.audit import audit
-from bridge.store.tables.clock import store_clock
 from bridge.store.tables.deliveries import attempt, delivery
-from bridge.store.tables.forms import (
-    daily_bytes,
-    daily_events,
-    form_files,
-    network_bytes,
-    recent,
-    refused_submission,
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", SEQ, primary_key=True, autoincrement=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("at", Float, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text),
+    Column("client", Text),  # the address of the client; null for a command
 )
-from bridge.store.tables.local_platform import local_file, local_flow, local_run
-from bridge.store.tables.operations import act, act_item, run_request
-from bridge.store.tables.tokens import console_session, token
-from bridge.store.tables.trends import trend, trend_node
+
+
+token = Table(
+    "token",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("hash", Text, nullable=False, unique=True),  # SHA-256 of the secret, which is random
+    Column("scopes", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("used_at", Float),
+    Column("ends_at", Float),
+    sqlite_with_rowid=False,
+)
+
+console_session = Table(
+    "console_session",
+    metadata,
+    Column("hash", Text, primary_key=True),  # SHA-256 of the cookie's value, which is random
+    Column("kind", Text, nullable=False),  # of its login: `admin`, `token` or `ticket`
+    Column(
+        "of", Text, nullable=False
+    ),  # id of the token, proof of FLOWBRIDGE_ADMIN_TOKEN, or empty
+    Column("name", Text, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("began_at", Float, nullable=False),
+    Column("used_at", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+
+store_clock = Table(
+    # one row: the latest clock readings, and the last step of the wall clock
+    "store_clock",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("at", Float, nullable=False),
+    Column("boot_clock", Float),
+    Column("boot_id", Text),
+    Column("host", Text),
+    Column("step", Float),  # seconds, forward
+    Column("stepped_at", Float),  # time of the clock after the step
+    sqlite_with_rowid=False,
+)
+
+
+trend = Table(
+    "trend",
+    metadata,
+    Column("key", Text, primary_key=True),  # the name of the trend
+    Column("at", BigInteger, primary_key=True),  # the beginning of the minute, since 1970
+    # the data folder whose counters grew; empty for numbers of the store, and after a day
+    Column("node", Text, primary_key=True),
+    Column("value", Text, nullable=False),  # label values and numbers, as JSON
+    Index("ix_trend_at", "at"),
+    sqlite_with_rowid=False,
+)
+
+trend_node = Table(
+    "trend_node",
+    metadata,
+    Column("node", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),  # the minute of the last rows in `trend`
+    Column("counters", Text, nullable=False),  # their values then, by trend, as JSON
+    sqlite_with_rowid=False,
+)
+
+
+act = Table(
+    "act",
+    metadata,
+    Column("seq", SEQ, primary_key=True, autoincrement=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("command", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("asked", Text, nullable=False),
+    Column("chosen", Integer),  # null until all its items are stored
+    Column("done", Integer, nullable=False, server_default="0"),
+    Column("refused", Integer, nullable=False, server_default="0"),
+    Column("worked_at", Float),
+    Column("finished_at", Float),
+    Column("resumed", Text),
+    Column("driver", Text),  # null for a command, which does its own items
+    Column("token", Text),  # id of the token that began it
+    Column("request_key", Text),  # the Idempotency-Key of the request
+    Column("request_digest", Text),
+    Column("counted", Text),  # the count that a person agrees to
+    Column("proposed_until", Float),  # null for an operation that needs no agreement
+    Column("agreed_at", Float),
+    Column("stopped_at", Float),
+    partial("ix_act_request", "token", "request_key", where="request_key IS NOT NULL", unique=True),
+    partial("ix_act_driver", "seq", where="driver IS NOT NULL AND finished_at IS NULL"),
+    partial("ix_act_unfinished", "seq", where="finished_at IS NULL"),
+)
+
+act_item = Table(
+    "act_item",
+    metadata,
+    Column("act", BigInteger, primary_key=True, autoincrement=False),  # seq of the act
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("item_id", Text, nullable=False),
+    Column("outcome", Text),  # null until it was processed
+    Column("problem", Text),
+    Column("was", Text),
+    Column("became", Text),
+    Column("made", Text),
+    Column("at", Float),
+    Index("ix_act_item_item", "item_id"),
+    partial("ix_act_item_open", "act", "number", where="outcome IS NULL"),
+    sqlite_with_rowid=False,
+)
+
+run_request = Table(
+    "run_request",
+    metadata,
+    Column("token", Text, primary_key=True),  # id of the token that sent it
+    Column("key", Text, primary_key=True),  # its Idempotency-Key
+    Column("digest", Text, nullable=False),  # SHA-256 of its body
+    Column("at", Float, nullable=False),
+    Column("answer", Text),  # null until the platform answered
+    sqlite_with_rowid=False,
+)
+
+
+recent = Table(
+    # recent submissions of forms, tickets of the console; a row has no effect after `until`
+    "recent",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("until", Float, nullable=False),  # for a rate: when its bucket is empty again
+    Column("digest", Text),
+    Column("event_id", Text),
+    Index("ix_recent_until", "until"),
+    sqlite_with_rowid=False,
+)
+
+form_files = Table(
+    "form_files",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("bytes", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+daily_bytes = Table(
+    "daily_bytes",  # size of the bodies that a source stored on its newest day
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("day", Integer, nullable=False),  # since 1970
+    Column("bytes", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+network_bytes = Table(
+    # what the networks of a form's senders have stored: files, and bodies on the newest day
+    "network_bytes",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("network", Integer, primary_key=True),  # the number of its group
+    Column("files", BigInteger, nullable=False),
+    Column("day", Integer, nullable=False),  # since 1970
+    Column("today", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+daily_events = Table(
+    "daily_events",  # number of events that a source received on its newest day
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("day", Integer, nullable=False),  # since 1970
+    Column("events", BigInteger, nullable=False),
+    Column("counted_to", Float, nullable=False),  # events that arrived later are not counted yet
+    sqlite_with_rowid=False,
+)
+
+refused_submission = Table(
+    # number of submissions that a form refused in an hour, by response code
+    "refused_submission",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("hour", Integer, primary_key=True),  # since 1970
+    Column("code", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+
+local_run = Table(
+    "local_run",
+    metadata,
+    Column("seq", SEQ, primary_key=True, autoincrement=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("saved_item_id", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("idempotency_key", Text),
+    Column("state", Text, nullable=False),  # a LocalState
+    Column("created_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("finished_at", Float),
+    Column("lease", Text),
+    Column("lease_until", Float),
+    Column("inputs", Text, nullable=False),
+    Column("outputs", Text),
+    Column("log", Text),
+    Column("body", Text),
+    partial(
+        "ix_local_run_key", "idempotency_key", where="idempotency_key IS NOT NULL", unique=True
+    ),
+    partial(
+        "ix_local_run_open", "state", "seq", where="state IN ('QUEUED', 'RUNNING', 'TERMINATING')"
+    ),
+    Index("ix_local_run_flow", "saved_item_id", "seq"),
+)
+
+
+local_flow = Table(
+    "local_flow",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("workbook", Text, nullable=False),
+    Column("described", Text, nullable=False),  # a LocalFlow as JSON
+    Column("created_at", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+
+local_file = Table(
+    "local_file",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("run_id", Text, primary_key=True),  # empty: uploaded
+    Column("name", Text, primary_key=True),
+    Column("sha256", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Index("ix_local_file_blob", "sha256"),
+    sqlite_with_rowid=False,
+)
+
 
 __all__ = [
     "BYTE_INDEXES",
