@@ -92,14 +92,12 @@ from bridge.torture import certificate, plan, records  # noqa: E402
 from bridge.web import body_reader, fault_injection  # noqa: E402
 from bridge.web.admin.endpoints import ENDPOINTS as ADMIN_ENDPOINTS  # noqa: E402
 from bridge.web.forms import captcha_widgets as widgets  # noqa: E402
-from bridge.web.server.event_loop import (  # noqa: E402
-    body_decoder,
+from bridge.web.server.event_loop import (
     commit_gatherer,
     connection,
-    edge_threads,
     hook_calls,
     loop_edge,
-    unproven_bodies,
+    request_body,
 )
 from bridge.web.server.event_loop import worker as loop_worker  # noqa: E402
 from bridge.worker import form_files as worker_form_files  # noqa: E402
@@ -939,15 +937,15 @@ def _connection_limits() -> tuple[tuple[str, object], ...]:
         ),
         (
             "threads of a receiver",
-            f"{edge_threads.HOOK_THREADS} for webhooks that wait or take long, such as bodies over"
+            f"{loop_edge.HOOK_THREADS} for webhooks that wait or take long, such as bodies over"
             f" {hook_calls.MAX_LOOP_BODY_BYTES // 1024} KiB, forms and repeats; one for commits"
             f" on PostgreSQL and slow ones on SQLite; {DEFAULT_POOL} for all else"
             " (`FLOWBRIDGE_POOL`)",
         ),
         (
-            f"bodies over {unproven_bodies.LARGE_BODY_BYTES // 1024} KiB that a receiver verifies"
+            f"bodies over {hook_calls.LARGE_BODY_BYTES // 1024} KiB that a receiver verifies"
             " at a time",
-            f"{unproven_bodies.MAX_UNPROVEN}; {unproven_bodies.MAX_WAITING} more wait"
+            f"{hook_calls.MAX_UNPROVEN}; {hook_calls.MAX_WAITING} more wait"
             f" {TIMINGS.unproven_wait_seconds:g} s at most; then 503",
         ),
         (
@@ -963,9 +961,9 @@ def _connection_limits() -> tuple[tuple[str, object], ...]:
         ),
         (
             "the line of a chunk; all lines of chunks; the trailers of a body",
-            f"{body_decoder.MAX_SIZE_LINE_BYTES} bytes; as many bytes as the body, and"
-            f" {body_decoder.MAX_FRAMING_BYTES // 1024} KiB;"
-            f" {body_decoder.MAX_TRAILERS}, {body_decoder.MAX_TRAILER_BYTES // 1024} KiB",
+            f"{request_body.MAX_SIZE_LINE_BYTES} bytes; as many bytes as the body, and"
+            f" {request_body.MAX_FRAMING_BYTES // 1024} KiB;"
+            f" {request_body.MAX_TRAILERS}, {request_body.MAX_TRAILER_BYTES // 1024} KiB",
         ),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.web.server.event_loop.body_decoder import (
+from bridge.web.server.event_loop.request_body import (
     MAX_FRAMING_BYTES,
     BodyDecoder,
     ChunkDecoder,

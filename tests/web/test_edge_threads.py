@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import pytest
 
-from bridge.web.server.event_loop.edge_threads import EdgePool, EdgeThreads
+from bridge.web.server.event_loop.loop_edge import EdgePool, EdgeThreads
 
 
 def refuse(_thread: threading.Thread) -> NoReturn:

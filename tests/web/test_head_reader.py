@@ -10,8 +10,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bridge.web.server.event_loop import http_parser
-from bridge.web.server.event_loop.http_parser import HeadReader, MalformedRequest, ParsedHead
-from bridge.web.server.event_loop.plain_head import read_plain_head
+from bridge.web.server.event_loop.http_parser import (
+    HeadReader,
+    MalformedRequest,
+    ParsedHead,
+    read_plain_head,
+)
 
 #: The parser in C comes with an extra, and is tested where that is installed.
 PARSERS = ["python", *(["c"] if find_spec("gunicorn_h1c") else [])]

@@ -8,8 +8,8 @@ import pytest
 
 from bridge.monitoring.counters import COUNTS
 from bridge.monitoring.metrics import COMMIT, LOOP_LAG
-from bridge.web.server.event_loop import lag_observer
-from bridge.web.server.event_loop.lag_observer import SAMPLE_SECONDS, LagObserver
+from bridge.web.server.event_loop import loop_edge
+from bridge.web.server.event_loop.loop_edge import SAMPLE_SECONDS, LagObserver
 
 
 class Loop:
@@ -33,7 +33,7 @@ def test_commits_that_delay_a_sample_are_no_lag(
 ) -> None:
     now = [0.0]
     observed: list[tuple[Any, float]] = []
-    monkeypatch.setattr(lag_observer, "monotonic", lambda: now[0])
+    monkeypatch.setattr(loop_edge, "monotonic", lambda: now[0])
     monkeypatch.setattr(COUNTS, "observe", lambda *each: observed.append(each))
     loop = Loop()
     observer = LagObserver(loop)  # type: ignore[arg-type]  # a stand-in

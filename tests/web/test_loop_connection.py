@@ -18,10 +18,9 @@ from bridge.web.body_reader import BodyReader
 from bridge.web.hook_messages import answer_refusal
 from bridge.web.hook_receiver import HookRequest
 from bridge.web.server.answer_limits import AnswerLimits
+from bridge.web.server.event_loop.answers import LoopThreadWriter
 from bridge.web.server.event_loop.connection import MAX_HELD_PAGE_BYTES, LoopConnection
-from bridge.web.server.event_loop.request_body import RequestBody
-from bridge.web.server.event_loop.streamed_body import MAX_UNREAD_BYTES, StreamedBody
-from bridge.web.server.event_loop.thread_writer import LoopThreadWriter
+from bridge.web.server.event_loop.request_body import MAX_UNREAD_BYTES, RequestBody, StreamedBody
 from bridge.web.server.http_limits import LINGER_BYTES
 
 SERVER = ("127.0.0.1", 8080)

@@ -10,8 +10,8 @@ from bridge.core.errors import Refused
 from bridge.core.timings import TIMINGS
 from bridge.web.hook_messages import RequestHead
 from bridge.web.server.answer_limits import AnswerLimits
+from bridge.web.server.event_loop.connection import PageCall
 from bridge.web.server.event_loop.loop_edge import LoopEdge
-from bridge.web.server.event_loop.page_call import PageCall
 
 HEAD = RequestHead(
     method="POST",

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from bridge.web.server.event_loop.thread_writer import LoopThreadWriter
-from bridge.web.server.event_loop.wsgi_calls import call_application
+from bridge.web.server.event_loop.answers import LoopThreadWriter, call_application
 
 
 class Loop:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bridge.web.server.answer_limits import AnswerLimits
-from bridge.web.server.event_loop.timed_connection import TimedConnection
+from bridge.web.server.event_loop.connection import TimedConnection
 
 
 class Timer:

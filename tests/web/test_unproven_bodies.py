@@ -12,11 +12,11 @@ import pytest
 
 from bridge.core.errors import Refused
 from bridge.web.server.event_loop.commit_gatherer import CommitGatherer
-from bridge.web.server.event_loop.hook_calls import HookCalls
-from bridge.web.server.event_loop.unproven_bodies import (
+from bridge.web.server.event_loop.hook_calls import (
     LARGE_BODY_BYTES,
     MAX_UNPROVEN,
     MAX_WAITING,
+    HookCalls,
 )
 
 LARGE = b" " * (LARGE_BODY_BYTES + 1)

@@ -16,7 +16,7 @@ from bridge.system.logs import get_logger
 from bridge.system.priority import lower_priority
 from bridge.web.hook_messages import answer_refusal
 from bridge.web.reader_seats import READER_SEATS, ReaderSeats
-from bridge.web.server.event_loop.answer_bytes import answer_bytes
+from bridge.web.server.event_loop.answers import answer_bytes
 from bridge.web.server.event_loop.loop_edge import refuse_busy
 from bridge.web.server.event_loop.worker import LoopReceiver
 from bridge.web.server.passed_connections import PassedConnections

@@ -19,7 +19,7 @@ from bridge.core.timings import TIMINGS
 from bridge.system.linux_process import unblock_signals
 from bridge.system.logs import get_logger
 from bridge.web.server.answer_limits import AnswerLimits
-from bridge.web.server.event_loop.answer_bytes import answer_malformed
+from bridge.web.server.event_loop.answers import answer_malformed
 from bridge.web.server.http_limits import PARSE_ERROR_STATUSES
 from bridge.web.server.request_target import read_target
 

@@ -1,7 +1,7 @@
-"""Reads request heads: plain ones by `plain_head`, all others with gunicorn's parsers.
+"""Reads request heads: plain ones by a pattern, all others with gunicorn's parsers.
 
 The parser is the one in C where it is installed, else the one in Python. They get heads only: the
-body is decoded by `body_decoder`, which is the same for both, and stricter.
+body is decoded by `request_body`, which is the same for both, and stricter.
 """
 
 from __future__ import annotations
@@ -19,9 +19,53 @@ from gunicorn.http import errors as http_errors
 
 from bridge.core.records import record
 from bridge.web.hook_messages import RequestHead
-from bridge.web.server.event_loop.plain_head import PlainHead, read_plain_head
 from bridge.web.server.http_limits import HEAD_LIMITS, PARSE_ERROR_STATUSES
 from bridge.web.server.request_target import read_target
+
+MAX_FIELDS: Final = HEAD_LIMITS["limit_request_fields"]
+#: A head that is no longer than this has no line that is too long.
+MAX_BYTES: Final = min(HEAD_LIMITS["limit_request_line"], HEAD_LIMITS["limit_request_field_size"])
+#: Fields that the parser reads, whatever their values.
+PARSER_FIELDS: Final = frozenset({"expect", "transfer-encoding", "upgrade"})
+#: Values of Connection -> whether the client lets the connection be used again.
+CONNECTIONS: Final = {"keep-alive": True, "close": False}
+# Possessive: each byte is read once, whatever the bytes are.
+_FIELD: Final = r"[A-Za-z0-9-]++:[ \t]*+[!-~][\t -~]*+\r\n"
+_HEAD: Final = re.compile(
+    rb"(GET|POST) (/[!-~]*+) HTTP/1\.1\r\n((?:%b){1,%d}+)\r\n" % (_FIELD.encode(), MAX_FIELDS)
+)
+_NAME_AND_VALUE: Final = re.compile(r"([^:]+):[ \t]*([^\r]+)\r\n")
+
+
+@record
+class PlainHead:
+    """A plain head, and its `size` in bytes. `headers` have lower-case names."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    size: int
+    keeps_alive: bool
+
+
+def read_plain_head(data: bytes) -> PlainHead | None:
+    """Return the plain head that bytes begin with; None if the parser has to read them."""
+    match = _HEAD.match(data, 0, MAX_BYTES)
+    if match is None:
+        return None
+    fields = _NAME_AND_VALUE.findall(match[3].decode("ascii"))
+    headers = {name.lower(): value.rstrip(" \t") for name, value in fields}
+    keeps_alive = CONNECTIONS.get(headers.get("connection", "keep-alive").lower())
+    if keeps_alive is None or len(headers) < len(fields) or not PARSER_FIELDS.isdisjoint(headers):
+        return None
+    return PlainHead(
+        method=match[1].decode("ascii"),
+        target=match[2].decode("ascii"),
+        headers=headers,
+        size=match.end(),
+        keeps_alive=keeps_alive,
+    )
+
 
 try:
     c_parser: Any = import_module("gunicorn_h1c")

@@ -1,36 +1,41 @@
-"""The parts of the receiving edge that the connections of an event loop share."""
+"""The receiving edge of a process: what its connections share, its threads, its loop's lag."""
 
 from __future__ import annotations
 
 import asyncio
 import io
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from time import monotonic
 from typing import Any, Final
+
+from flask import Flask
 
 from bridge.core.errors import Refused
 from bridge.core.timings import Timings
+from bridge.monitoring.counters import COUNTS
+from bridge.monitoring.metrics import COMMIT, LOOP_LAG
 from bridge.providers.model import Reply
 from bridge.system.logs import get_logger
 from bridge.web.body_reader import BodyReader
-from bridge.web.edge_parts import EdgeParts
+from bridge.web.edge_parts import EXTENSION, EdgeParts
 from bridge.web.hook_messages import HookAnswer, RequestHead, answer_reply
 from bridge.web.hook_receiver import PREFIX, HookRequest
 from bridge.web.listeners import NOT_FOUND_BODY
 from bridge.web.mount_paths import is_reader_path
 from bridge.web.server.answer_limits import AnswerLimits
-from bridge.web.server.event_loop.edge_threads import EdgeThreads
-from bridge.web.server.event_loop.hook_calls import HookCalls
-from bridge.web.server.event_loop.request_body import RequestBody
-from bridge.web.server.event_loop.streamed_body import StreamedBody
-from bridge.web.server.event_loop.wsgi_calls import (
+from bridge.web.server.event_loop.answers import (
     PageWriter,
     RequestSocket,
     WsgiApp,
     call_application,
     make_environ,
 )
+from bridge.web.server.event_loop.commit_gatherer import CommitGatherer
+from bridge.web.server.event_loop.hook_calls import HookCalls
+from bridge.web.server.event_loop.request_body import RequestBody, StreamedBody
 from bridge.web.server.passed_connections import PassedConnections, find_reader_path
 
 PAGE_BODY_BYTES: Final = 32 * 1024 * 1024  # of bodies for Flask that each listener holds at once
@@ -175,3 +180,123 @@ def stream_body(edge: LoopEdge, body: RequestBody, drained: Callable[[], None]) 
 def refuse_busy(message: str) -> Refused:
     """Return the refusal of a request for which something is short for now."""
     return Refused(503, "busy", message, headers={"Retry-After": "5"})
+
+
+HOOK_THREADS: Final = 8  # requests under /hooks that wait or take long
+
+
+class EdgePool(ThreadPoolExecutor):
+    """A pool whose tasks wait for one of its threads where the machine refuses a further one.
+
+    Where it has none, `submit` raises RuntimeError, and the task never runs. The library's pool
+    raises it in both cases, and runs the task later all the same.
+    """
+
+    def _adjust_thread_count(self) -> None:
+        try:
+            super()._adjust_thread_count()
+        except RuntimeError:
+            if self._threads:
+                return
+            self._work_queue.get_nowait()  # the task of this call: no thread has taken any
+            raise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeThreads:
+    """The pools: for requests under /hooks that wait, for commits, and for what Flask answers.
+
+    One commit at a time waits for the disk, so `commits` has one thread; `flask` has as many as
+    `flask_places` says.
+    """
+
+    hooks: EdgePool
+    commits: EdgePool
+    flask: EdgePool
+    flask_places: int
+
+    @classmethod
+    def create(cls, flask_places: int) -> EdgeThreads:
+        """Return the pools, which start a thread when they need it."""
+        return cls(
+            hooks=EdgePool(HOOK_THREADS, "hooks"),
+            commits=EdgePool(1, "commit"),
+            flask=EdgePool(flask_places, "flask"),
+            flask_places=flask_places,
+        )
+
+    def shut_down(self) -> None:
+        """Take no more work, and let the threads end after what they have; do not wait for them."""
+        for pool in (self.hooks, self.commits, self.flask):
+            pool.shutdown(wait=False)
+
+
+SAMPLE_SECONDS: Final = 0.5  # between two measurements of the lag
+
+
+class LagObserver:
+    """Counts the histograms of a receiver on an event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._due = 0.0
+        self._committed = 0.0  # seconds of commits on the loop since the sample was due
+
+    def begin(self) -> None:
+        """Measure the lag until the loop ends."""
+        self._due = monotonic() + SAMPLE_SECONDS
+        self._committed = 0.0
+        self._loop.call_later(SAMPLE_SECONDS, self._observe_lag)
+
+    def observe_commit(self, seconds: float, *, on_loop: bool) -> None:
+        """Record the duration of a commit; the next lag leaves out one on the loop."""
+        COUNTS.observe(COMMIT, seconds)
+        if on_loop:
+            self._committed += min(seconds, max(0.0, monotonic() - self._due))
+
+    def _observe_lag(self) -> None:
+        COUNTS.observe(LOOP_LAG, max(0.0, monotonic() - self._due - self._committed))
+        self.begin()
+
+
+def make_edge(
+    loop: asyncio.AbstractEventLoop,
+    app: Flask,
+    *,
+    timings: Timings,
+    answers: AnswerLimits,
+    flask_places: int,
+    keep_alive_seconds: float,
+    passed: PassedConnections | None = None,
+    keeps_for_readers: bool = False,
+) -> LoopEdge:
+    """Return the edge of this process for an application of `create_app`, and measure its loop.
+
+    Call it after the fork: it creates the thread pools. `LoopEdge` says what the arguments mean.
+    """
+    parts: EdgeParts = app.extensions[EXTENSION]
+    threads = EdgeThreads.create(flask_places)
+    lag = LagObserver(loop)
+    lag.begin()
+    on_server = not parts.storage.database.is_sqlite
+    gatherer = CommitGatherer(
+        loop,
+        parts.storage.add_each,
+        threads.commits,
+        lag.observe_commit,
+        waits_for_server=on_server,
+        retry_seconds=timings.commit_retry_seconds,
+        pause_seconds=timings.commit_pause_seconds if on_server else 0.0,
+    )
+    return LoopEdge(
+        loop=loop,
+        parts=parts,
+        app=app,
+        calls=HookCalls(loop, gatherer, threads.hooks, timings.unproven_wait_seconds),
+        timings=timings,
+        answers=answers,
+        keep_alive_seconds=keep_alive_seconds,
+        threads=threads,
+        passed=passed,
+        keeps_for_readers=keeps_for_readers,
+    )

@@ -20,8 +20,7 @@ from bridge.web.late_app import LATE_USE, LateUse
 from bridge.web.server.answer_limits import AnswerLimits
 from bridge.web.server.balance import YIELD_SECONDS, Balance
 from bridge.web.server.event_loop.connection import LoopConnection
-from bridge.web.server.event_loop.edge_setup import make_edge
-from bridge.web.server.event_loop.loop_edge import LoopEdge
+from bridge.web.server.event_loop.loop_edge import LoopEdge, make_edge
 from bridge.web.server.http_limits import HEARTBEAT_SECONDS
 from bridge.web.server.passed_connections import PassedConnections
 
