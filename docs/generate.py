@@ -31,7 +31,7 @@ from bridge.cli.main import group  # noqa: E402
 from bridge.cli.options import FilterOption  # noqa: E402
 from bridge.config import interpolation  # noqa: E402
 from bridge.config.build import forms as form_source  # noqa: E402
-from bridge.config.build import platforms, sources, verification  # noqa: E402
+from bridge.config.build import platforms, sources
 from bridge.config.schema import document  # noqa: E402
 from bridge.config.schema import units as amounts  # noqa: E402
 from bridge.config.schema.json_schema import schema_text  # noqa: E402
@@ -1038,7 +1038,7 @@ def limits_table() -> str:
             ("a file read by `${file:…}`", f"{interpolation.MAX_SECRET_FILE_BYTES // 1024} KiB"),
             (
                 "a secret that draws a warning",
-                f"shorter than {verification.MIN_SECRET_LENGTH} characters",
+                f"shorter than {sources.MIN_SECRET_LENGTH} characters",
             ),
             ("text made by a function", f"{signature.MAX_TEXT // MIB} MiB"),
             ("elements of an array made by a function", signature.MAX_ITEMS),

@@ -22,7 +22,7 @@ from bridge.core.timings import Timings
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
 from bridge.store.migrations import upgrade
-from bridge.system.log_limits import LINES
+from bridge.system.logs import LINES
 from bridge.web import rate_limiter
 
 #: Many tests import these from here.

@@ -18,14 +18,15 @@ from bridge.core.status import (
     RunCounts,
     RunningProcess,
     SourceStatus,
+    UnresolvedDeliveries,
 )
 from bridge.core.times import DAY
+from bridge.delivery.obstacles import PlatformState, failing_since, find_obstacle
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.monitoring import certificate
 from bridge.monitoring.active_config import find_current_config, parse_time
 from bridge.monitoring.alerts import has_alert_route
 from bridge.monitoring.flow_changes import list_flow_changes
-from bridge.monitoring.stuck_deliveries import find_stuck
 from bridge.routing.idle_routes import find_idle_routes
 from bridge.routing.model import AbsentFlows
 from bridge.store.backup import age
@@ -35,6 +36,50 @@ if TYPE_CHECKING:
     from bridge.routing.model import Config, Source
     from bridge.store.db.database import Database
     from bridge.store.queries.status import StoreStatus
+
+
+def find_stuck(
+    config: Config | None, standing: StoreStatus, at: float
+) -> list[UnresolvedDeliveries]:
+    """Return the unknown deliveries whose run cannot be determined for now.
+
+    They are grouped by platform and obstacle.
+    """
+    found: dict[tuple[str, str], UnresolvedDeliveries] = {}
+    for one in standing.unsettled:
+        obstacle = find_obstacle(
+            one.platform, one.evidence, _setting(one.platform, config, standing), at
+        )
+        if obstacle is None:
+            continue
+        before = found.get((one.platform, obstacle.kind))
+        since = failing_since(one.evidence)
+        known = [
+            each
+            for each in (since, before.since if before is not None else None)
+            if each is not None
+        ]
+        found[one.platform, obstacle.kind] = UnresolvedDeliveries(
+            platform=one.platform,
+            kind=obstacle.kind,
+            count=1 if before is None else before.count + 1,
+            problem=obstacle.problem if before is None else before.problem,
+            fix=obstacle.fix,
+            needs_decision=obstacle.needs_decision,
+            since=min(known, default=None),
+        )
+    return list(found.values())
+
+
+def _setting(name: str, config: Config | None, standing: StoreStatus) -> PlatformState:
+    platform = config.platforms.get(name) if config is not None else None
+    return PlatformState(
+        is_configured=config is not None,
+        has_platform=platform is not None,
+        missing=platform.missing if platform is not None else None,
+        circuit=standing.circuits.get(name),
+        workers=len(standing.workers),
+    )
 
 
 def read_overview(

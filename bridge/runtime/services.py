@@ -1,4 +1,4 @@
-"""The processes of a command: receivers and a worker.
+"""The processes of a command, receivers and a worker, and the preparation of the store for all.
 
 Modules are imported once, before the fork; each process opens the store for itself, after it.
 """
@@ -9,29 +9,32 @@ import errno
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
 from bridge.config.addresses import Address
-from bridge.config.settings import Settings
+from bridge.config.settings import Settings, take_environ
 from bridge.core.errors import BridgeError, SettingsError, StoreError
+from bridge.flows.loader import FlowLibrary, load_library
 from bridge.flows.process.forkserver import start_forkserver
-from bridge.flows.registry import load_library
 from bridge.monitoring import prometheus
 from bridge.monitoring.tracing import exporter
 from bridge.monitoring.trend_writer import start_trend_writer
+from bridge.routing.model import Config
 from bridge.runtime.handover import Replacement
 from bridge.runtime.loaded_config import LoadedConfig
 from bridge.runtime.reload.follower import ConfigFollower
 from bridge.runtime.reload.reloader import Reloader
 from bridge.runtime.reload.shared_config import describe
-from bridge.runtime.startup import prepare_store
 from bridge.runtime.supervisor import HANDOVER_SIGNAL, Child, Supervisor, run_and_exit
 from bridge.runtime.watchdog import Watchdog
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
+from bridge.store.local import flows as local_flows
 from bridge.store.migrations import upgrade
+from bridge.store.queries import configs
 from bridge.store.queue import heartbeats
 from bridge.store.tables import key_usage
 from bridge.system.cpu_affinity import lengthen_switch_interval, pin_process
@@ -47,6 +50,40 @@ from bridge.worker.cycle import MAX_CALLS
 from bridge.worker.form_files import FileDeliverer
 from bridge.worker.tracing import make_observer
 from bridge.worker.worker import Worker
+
+
+def load_flows(config: Config) -> FlowLibrary | None:
+    """Run flows.py and return the flows of the local platform, None without one.
+
+    Raises `FlowError` for a problem in flows.py. The file can do anything, so call this only in a
+    process that may crash.
+    """
+    platform = config.local_platform
+    return None if platform is None else load_library(platform.flows)
+
+
+def prepare_store(settings: Settings, config: Config) -> None:
+    """Migrate the schema, store the configuration and the flows, and close the store.
+
+    Call it in a process of its own: it runs flows.py, in the environment of flows.
+    """
+    database = Database.of(settings)
+    try:
+        upgrade.upgrade(database)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot store the database in {database.path.parent}: {error.strerror}"
+        ) from error
+    key_usage.check_keys(database)
+    configs.remember_config(database, config.hash, config.canonical, time.time())
+    database.close()  # processes that flows.py starts must not inherit it
+    take_environ(settings.flow_environ)
+    library = load_flows(config)
+    flows = [] if library is None else library.described()
+    database = Database.of(settings)
+    database.write(lambda connection: local_flows.replace(connection, flows, time.time()))
+    database.close()
+
 
 PREPARED = "prepared"
 _OTHER_ADDRESS: Final = (

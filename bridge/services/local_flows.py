@@ -35,7 +35,7 @@ def list_local_flows(config: Config, environ: Mapping[str, str]) -> dict[str, Lo
     `environ` is the environment of flows.py. Its output goes to stderr. `FlowError` says why the
     file cannot be loaded.
     """
-    from bridge.flows.registry import load_library
+    from bridge.flows.loader import load_library
 
     platform = config.local_platform
     if platform is None:
@@ -100,7 +100,7 @@ def run_child(path: str, descriptor: int) -> None:
     Threads that flows.py has started do not delay the exit.
     """
     from bridge.flows.context import error_line
-    from bridge.flows.registry import load_library
+    from bridge.flows.loader import load_library
 
     said: dict[str, Any]
     try:

@@ -15,7 +15,8 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,10 +25,60 @@ from typing import Any, Final, TextIO
 
 import orjson
 
+from bridge.core.rate_limits import Rate
 from bridge.system import log_lines
-from bridge.system.log_limits import LINES
 from bridge.system.log_text import colour, quote_value
 from bridge.system.redacted_traceback import format_traceback
+
+LINE_RATE: Final = Rate(count=30, per=60.0)  # of each kind of line, in each process
+MAX_KINDS: Final = 1000  # that are counted separately; all others share one limit
+OTHER_KINDS: Final = ()
+
+
+@dataclass(slots=True)
+class _Window:
+    """The lines of a kind since `began_at`, and those left out since the last one written."""
+
+    began_at: float
+    written: int = 0
+    omitted: int = 0
+
+
+class LineLimiter:
+    """Counts of limited log lines. Thread-safe."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._windows: dict[tuple[str, ...], _Window] = {}
+        self._mutex = threading.Lock()
+
+    def count(self, kind: tuple[str, ...]) -> int | None:
+        """Count a line, and return how many were left out since the last one that was written.
+
+        None: leave out this one too.
+        """
+        now = self._clock()
+        with self._mutex:
+            if kind not in self._windows and len(self._windows) >= MAX_KINDS:
+                kind = OTHER_KINDS
+            window = self._windows.setdefault(kind, _Window(now))
+            if now - window.began_at >= LINE_RATE.per:
+                window.began_at, window.written = now, 0
+            if window.written >= LINE_RATE.count:
+                window.omitted += 1
+                return None
+            window.written += 1
+            omitted, window.omitted = window.omitted, 0
+            return omitted
+
+    def clear(self) -> None:
+        """Forget all lines."""
+        with self._mutex:
+            self._windows.clear()
+
+
+LINES = LineLimiter()  # of this process
+
 
 LOGGER: Final = logging.getLogger("flowbridge")
 MAX_LIBRARY_TEXT_CHARS: Final = 200  # of a message of a library

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import re
 import statistics
 import time
 from collections import Counter
@@ -17,9 +20,47 @@ import bridge
 from bridge.core.times import iso
 from bridge.store.db.database import Database
 from bridge.store.operations import checkup
-from bridge.torture import machine
 from bridge.torture.clock import LARGE_STEPS
 from bridge.torture.environment import Environment
+
+
+def describe_machine(folder: Path) -> dict[str, Any]:
+    """Return the processor, cores, memory, kernel and Python, and the file system of `folder`."""
+    return {
+        "cpu": (
+            _search_file(Path("/proc/cpuinfo"), r"(?:model name|Model|Hardware)\s*: (.+)")
+            or platform.machine()
+        ),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "kernel": f"{platform.system()} {platform.release()}",
+        "system": _search_file(Path("/etc/os-release"), r'PRETTY_NAME="?([^"\n]+)')
+        or platform.system(),
+        "filesystem": find_filesystem(folder, Path("/proc/self/mounts").read_text()),
+        "python": platform.python_version(),
+    }
+
+
+def find_filesystem(folder: Path, mounts: str) -> str:
+    """Return the type of a folder's file system, from the text of /proc/mounts."""
+    best = -1
+    found = "unknown"
+    for line in mounts.splitlines():
+        _, at, kind, *_ = line.split(" ")
+        place = Path(at.replace("\\040", " "))
+        if folder.is_relative_to(place) and len(place.parts) >= best:
+            best = len(place.parts)
+            found = kind
+    return found
+
+
+def _search_file(file: Path, pattern: str) -> str:
+    try:
+        found = re.search(pattern, file.read_text("utf-8", "replace"))
+    except OSError:
+        return ""
+    return found[1].strip() if found else ""
+
 
 #: details of faults; they are not faults of their own
 DETAIL_COUNTS = ("disk_refusals", "overtaken", "broker_emptied", "messages_lost", *LARGE_STEPS)
@@ -46,7 +87,7 @@ def collect_facts(
         "flowbridge": bridge.__version__,
         "code": env.code,
         "made_at": iso(time.time()),
-        "machine": machine.describe_machine(env.folder.path),
+        "machine": describe_machine(env.folder.path),
         "database": {"kind": "postgresql" if plan.database_url else "sqlite", "version": version},
         "engine": plan.engine,
         "nodes": plan.nodes,

@@ -1,4 +1,6 @@
-"""Create the folder, the database and the processes of a crash test, and remove them afterwards."""
+"""Create the folder with its routes.yaml and flows.py, the database and the processes of a crash
+test, and remove them afterwards.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +9,18 @@ import secrets
 import shutil
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Any, Final
 
 import orjson
 
 from bridge.store.db import scratch_schema
 from bridge.system.linux_process import adopt_orphans
-from bridge.torture import clock, disk, project_files
+from bridge.torture import clock, disk
 from bridge.torture.broker import Broker
 from bridge.torture.clock import NodeClock
 from bridge.torture.environment import Environment, ReportProgress
@@ -26,6 +29,148 @@ from bridge.torture.load import LoadGenerator
 from bridge.torture.nodes import PORT_RANGE, Node, find_free_port
 from bridge.torture.plan import Plan
 from bridge.torture.processes import Process
+from bridge.torture.scenarios import (
+    CALL_TIMEOUT_SECONDS,
+    DEBOUNCE_MAX_SECONDS,
+    RETRY_MAX_SECONDS,
+    RUN_TIMEOUT_SECONDS,
+    SCENARIOS,
+    SIGNATURE_HEADER,
+    SOURCE_NAME,
+    TYPE_HEADER,
+    Scenario,
+)
+
+MAX_RUNS: Final = 64  # of the platform
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSecrets:
+    """The temporary secrets of one run."""
+
+    source: str = field(repr=False)
+    api_key: str = field(repr=False)
+    user_id: str
+
+
+def render_routes_yaml(
+    platform_url: str, secrets: RunSecrets, scenarios: Sequence[Scenario] = SCENARIOS
+) -> str:
+    """Return the routes.yaml for a platform at `platform_url`, as JSON, which is valid YAML."""
+    platforms: dict[str, dict[str, Any]] = {
+        "gumloop": {
+            "type": "gumloop",
+            "base_url": f"{platform_url}/api/v1",
+            "api_key": secrets.api_key,
+            "user_id": secrets.user_id,
+            "max_concurrent_runs": MAX_RUNS,
+        },
+        "http": {
+            "type": "http",
+            "url": f"{platform_url}/post",
+            "max_concurrent_runs": MAX_RUNS // 2,
+        },
+        "local": {"type": "local", "flows": "flows.py", "max_concurrent_runs": MAX_RUNS // 4},
+    }
+    for each in platforms.values():
+        each["timeout"] = f"{CALL_TIMEOUT_SECONDS:g}s"
+    source = {
+        "provider": "hmac",
+        "secret": secrets.source,
+        "verify": {"header": SIGNATURE_HEADER, "prefix": "sha256="},
+        "event_type": f"header:{TYPE_HEADER}",
+        "event_id": "body:id",
+    }
+    flows = {
+        scenario.flow: {
+            "platform": scenario.platform,
+            "saved_item_id": scenario.flow,
+            "exclusive": True,
+        }
+        for scenario in scenarios
+        if scenario.exclusive
+    }
+    written = {
+        "version": 1,
+        "platforms": platforms,
+        "sources": {SOURCE_NAME: source},
+        "flows": flows,
+        "routes": [_render_route(scenario) for scenario in scenarios],
+    }
+    return orjson.dumps(written, option=orjson.OPT_INDENT_2).decode()
+
+
+def _render_route(scenario: Scenario) -> dict[str, Any]:
+    inputs = {
+        "route": scenario.route,
+        "event": "${event.id}",
+        "id": "${body.id}",
+        "key": "${body.key}",
+    }
+    route = {
+        "name": scenario.route,
+        "on": f"{SOURCE_NAME} {', '.join(scenario.types)}",
+        "inputs": inputs,
+        "flow": f"{scenario.platform}/{scenario.flow}",
+        "run_timeout": f"{RUN_TIMEOUT_SECONDS:g}s",
+        "retry": {"attempts": 40, "first": "200ms", "max": f"{RETRY_MAX_SECONDS:g}s"},
+    }
+    written: dict[str, Any] = {
+        "mode": "shadow" if scenario.mode == "shadow" else "live",
+        "on_unknown": scenario.on_unknown,
+    }
+    written |= {"order_by": "body.key"} if scenario.ordered else {}
+    written |= {"max_concurrent_runs": scenario.cap} if scenario.cap is not None else {}
+    written |= {"on_run_failed": {"retry": scenario.reruns}} if scenario.reruns else {}
+    written |= (
+        {
+            "debounce": {
+                "wait": "700ms",
+                "max": f"{DEBOUNCE_MAX_SECONDS:g}s",
+                "key": "body.key",
+            }
+        }
+        if scenario.merges
+        else {}
+    )
+    return route | written | dict(scenario.extra)
+
+
+def render_flows_py(record: str) -> str:
+    """Return the flows.py. The only effect of each run is a line in the file `record`."""
+    return f'''import json
+import os
+import time
+
+from bridge.flows import flow
+
+RECORD = {record!r}
+
+
+def _append(**line):
+    """Append one line in one write, so that a kill leaves no partial line."""
+    file = os.open(RECORD, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(file, json.dumps(dict(line, at=time.time())).encode() + b"\\n")
+    finally:
+        os.close(file)
+
+
+@flow(idempotent=True)
+def again(route: str, event: str, id: str, key: str):
+    """An interrupted run is repeated."""
+    _append(route=route, event=event, id=id)
+    time.sleep(0.05)
+    return {{"id": id}}
+
+
+@flow
+def once(route: str, event: str, id: str, key: str):
+    """An interrupted run has failed and is not repeated."""
+    _append(route=route, event=event, id=id)
+    time.sleep(0.05)
+    return {{"id": id}}
+'''
 
 
 @dataclass(slots=True)
@@ -87,14 +232,14 @@ def open_environment(
     """Yield the environment, not yet started, and end all of its processes afterwards."""
     adopt_orphans()
     random = seed_generator(plan)
-    run_secrets = project_files.RunSecrets(
+    run_secrets = RunSecrets(
         source=secrets.token_hex(24), api_key=secrets.token_hex(16), user_id="torture"
     )
     port = find_free_port()
     (folder.path / "routes.yaml").write_text(
-        project_files.render_routes_yaml(f"http://127.0.0.1:{port}", run_secrets)
+        render_routes_yaml(f"http://127.0.0.1:{port}", run_secrets)
     )
-    (folder.path / "flows.py").write_text(project_files.render_flows_py(str(folder.local_file)))
+    (folder.path / "flows.py").write_text(render_flows_py(str(folder.local_file)))
     base_environ = {
         name: value for name, value in environ.items() if not name.startswith("FLOWBRIDGE_")
     }

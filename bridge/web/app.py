@@ -1,10 +1,15 @@
-"""The WSGI application: one app behind a public and a private listener."""
+"""The WSGI application: one app behind a public and a private listener.
+
+`/hooks/<source>` is a WSGI application in front of Flask: nearly all requests come there, and none
+needs what Flask prepares for a view.
+"""
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -22,10 +27,10 @@ from bridge.store.db.disk_space import DiskSpaceGuard
 from bridge.store.db.notify import WakeupNotifier
 from bridge.store.local.platform_store import LocalPlatformStore
 from bridge.system.logs import get_logger
-from bridge.web import hooks
 from bridge.web.admin.context import ReaderContext
 from bridge.web.admin.entry import admin_app
 from bridge.web.app_context import AppContext
+from bridge.web.body_reader import BodyReader
 from bridge.web.console.entry import console_app
 from bridge.web.downloads import downloads
 from bridge.web.dry_run_effects import DryRunEffects
@@ -37,14 +42,66 @@ from bridge.web.flow_api.routes import flow_api
 from bridge.web.forms.challenges import challenge_pages, make_page_fields
 from bridge.web.forms.hidden_fields import AntiSpamFields
 from bridge.web.forms.views import form_pages
-from bridge.web.health import health_pages
+from bridge.web.health import health_pages, metrics_page
+from bridge.web.hook_messages import HookAnswer, RequestHead
+from bridge.web.hook_receiver import PREFIX, HookReceiver, HookRequest, ReceivedHook
 from bridge.web.late_app import LATE_USE, WsgiApp
 from bridge.web.listeners import NOT_FOUND_BODY, ListenerPaths
-from bridge.web.metrics import metrics_page
 from bridge.web.mount_paths import CONSOLE_PATH, is_admin_path, is_console_path
 from bridge.web.process_resources import ProcessResources
 from bridge.web.rate_limiter import RateLimiter
 from bridge.web.reader_seats import READER_SEATS
+
+__all__ = ["PREFIX", "Hooks"]
+StartResponse = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks(HookReceiver):
+    """The WSGI application that receives webhooks and forms under `/hooks/`."""
+
+    intake: BodyReader = field(default_factory=lambda: BodyReader(is_shared=True))
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request under `/hooks/`."""
+        return _write_answer(self._answer(environ), start_response)
+
+    def _answer(self, environ: Mapping[str, Any]) -> HookAnswer:
+        request = self.begin(_read_head(environ))
+        if isinstance(request, HookAnswer):
+            return request
+        return request.answer(partial(self._receive, request, environ))
+
+    def _receive(self, request: HookRequest, environ: Mapping[str, Any]) -> ReceivedHook:
+        with self.intake.body(environ, request.max_body, request.network) as body:
+            return request.receive(body)
+
+
+def _read_head(environ: Mapping[str, Any]) -> RequestHead:
+    headers = {
+        name[5:].replace("_", "-").lower(): value
+        for name, value in environ.items()
+        if name[:5] == "HTTP_"
+    }
+    if content_type := environ.get("CONTENT_TYPE"):
+        headers["content-type"] = content_type
+    path = environ["PATH_INFO"]
+    raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or path
+    return RequestHead(
+        method=environ["REQUEST_METHOD"],
+        path=path,
+        target=raw if raw.startswith("/") else path,
+        query_string=environ.get("QUERY_STRING", ""),
+        headers=headers,
+        scheme=environ["wsgi.url_scheme"],
+        address=environ.get("REMOTE_ADDR") or None,
+    )
+
+
+def _write_answer(answer: HookAnswer, start_response: StartResponse) -> Iterable[bytes]:
+    start_response(f"{answer.status} {answer.reason}", list(answer.headers))
+    return [answer.body]
+
 
 log = get_logger()
 PAGE_METHODS = frozenset({"GET", "HEAD"})
@@ -80,7 +137,7 @@ def create_app(context: AppContext) -> Flask:
     def parts(source: Source, came: Mapping[str, JSON] | None) -> AntiSpamFields:
         return make_page_fields(source, secret_key, time.time(), came)
 
-    receiving = hooks.Hooks(
+    receiving = Hooks(
         settings=settings,
         config=config,
         effects=partial(make_effects, resources),
@@ -133,7 +190,7 @@ def _not_with_this_method(error: MethodNotAllowed) -> Response:
     return response
 
 
-def _by_path(receiving: hooks.Hooks, parts: PartsByPath, inner: Any, faces: ListenerPaths) -> Any:
+def _by_path(receiving: Hooks, parts: PartsByPath, inner: Any, faces: ListenerPaths) -> Any:
     def wsgi(environ: dict[str, Any], start_response: Any) -> Any:
         path = environ["PATH_INFO"]
         if (
@@ -146,7 +203,7 @@ def _by_path(receiving: hooks.Hooks, parts: PartsByPath, inner: Any, faces: List
             return _json(404, NOT_FOUND_BODY)(environ, start_response)
         if not faces.knows_host(path, environ):
             return _json(421, MISDIRECTED_BODY)(environ, start_response)
-        if path.startswith(hooks.PREFIX):
+        if path.startswith(PREFIX):
             return receiving(environ, start_response)
         _replace_spoiled_bytes(environ)
         for is_own_path, part in parts:

@@ -17,6 +17,7 @@ from bridge.ingest.receive import Received
 from bridge.monitoring import spans
 from bridge.monitoring.counters import COUNTS, Counts
 from bridge.monitoring.metrics import FORM_REFUSALS
+from bridge.monitoring.spans import Stage
 from bridge.monitoring.tracing.exporter import Tracer
 from bridge.providers.model import Reply
 from bridge.providers.signatures.key_source import DocumentRequest, KeySource
@@ -27,7 +28,28 @@ from bridge.system.logs import get_logger
 from bridge.web.hook_messages import RequestHead
 from bridge.web.process_resources import ProcessResources
 from bridge.web.rate_limiter import wait_for_rate
-from bridge.web.stage_timer import StageTimes
+
+
+@dataclass(slots=True)
+class StageTimes:
+    """The times of the stages, in nanoseconds since 1970; 0 for one that was not reached."""
+
+    began: int = field(default_factory=time.time_ns)
+    verified: int = 0
+    planned: int = 0
+    stored: int = 0
+
+    def stages(self) -> list[Stage]:
+        """Return the stages of a request that has ended; a duplicate is not stored."""
+        now = time.time_ns()
+        verified = self.verified or now
+        planned = self.planned or now
+        return [
+            Stage("verify", self.began, verified),
+            Stage("plan", verified, planned),
+            Stage("keep", planned, self.stored or now),
+        ]
+
 
 log = get_logger()
 

@@ -1,4 +1,6 @@
-"""`/healthz`: the process is alive. `/readyz`: it would store an event, and a worker is alive."""
+"""`/healthz`: the process is alive. `/readyz`: it would store an event, and a worker is alive.
+`/metrics`: for Prometheus, on the private listener.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,7 @@ from bridge import __version__
 from bridge.config.settings import Settings
 from bridge.core.errors import BridgeError
 from bridge.core.timings import TIMINGS, Timings
+from bridge.monitoring.prometheus import CONTENT_TYPE, Exposition
 from bridge.routing.model import Config
 from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database
@@ -23,6 +26,18 @@ from bridge.store.local import flows
 from bridge.store.queries.overdue import count_overdue
 from bridge.store.queue import heartbeats
 from bridge.web.bearer import is_admin_token, read_bearer
+
+
+def metrics_page(exposition: Exposition) -> Blueprint:
+    """Return the page."""
+    pages = Blueprint("metrics", __name__)
+
+    @pages.get("/metrics")
+    def metrics() -> Response:
+        return Response(exposition.text(), content_type=CONTENT_TYPE)
+
+    return pages
+
 
 Details = Callable[[], dict[str, Any]]
 # whether the store can be written to, the number of workers alive, the error

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from functools import partial
+from queue import Empty, SimpleQueue
 from typing import Final, assert_never, cast
 
 from bridge.config.settings import Settings
@@ -28,7 +30,6 @@ from bridge.worker.clock_skew import HostClocks
 from bridge.worker.form_files import FileDeliverer
 from bridge.worker.local.runs import LocalRuns
 from bridge.worker.reconciler import Reconciler
-from bridge.worker.result_queue import ResultQueue
 from bridge.worker.results import (
     AttemptEnded,
     FlowsBroken,
@@ -48,6 +49,44 @@ from bridge.worker.thread_pool import ThreadPool
 from bridge.worker.tracing import DeliveryObserver
 from bridge.worker.turn import Turns
 from bridge.worker.turn_changes import TurnChanges
+
+
+class ResultQueue:
+    """Results that any thread puts and the worker takes; each put wakes the worker."""
+
+    def __init__(self, wake: Wake) -> None:
+        self._wake = wake
+        self._results: SimpleQueue[Result] = SimpleQueue()
+        self._enough = 1  # results that wake the worker
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether no result waits."""
+        return self._results.empty()
+
+    def put(self, result: Result) -> None:
+        """Add a result, from any thread."""
+        self._results.put(result)
+        if self._results.qsize() >= self._enough:
+            self._wake.notify()
+
+    def take_all(self) -> Iterator[Result]:
+        """Yield the results that wait, and those that come meanwhile."""
+        while True:
+            try:
+                result = self._results.get_nowait()
+            except Empty:
+                return
+            yield result
+
+    def gather(self, number: int, seconds: float) -> None:
+        """Wait until so many results are here, or for `seconds`."""
+        self._enough = number
+        until = time.monotonic() + seconds
+        while self._results.qsize() < number and (left := until - time.monotonic()) > 0:
+            self._wake.wait(left)
+        self._enough = 1
+
 
 log = get_logger()
 

@@ -21,7 +21,7 @@ from bridge.system.logs import get_logger
 from bridge.system.wakeup import Wake
 from bridge.worker.broker_relay import BrokerRelay
 from bridge.worker.cycle import Cycle
-from bridge.worker.maintenance.all_jobs import make_scheduler
+from bridge.worker.maintenance.jobs import make_scheduler
 from bridge.worker.results import AttemptEnded
 from bridge.worker.tracing import DeliveryObserver
 from bridge.worker.turn_changes import TurnChanges

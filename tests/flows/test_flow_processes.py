@@ -450,7 +450,7 @@ def test_a_run_takes_less_than_the_start_of_an_interpreter(served: Served) -> No
         do()
         return time.monotonic() - started
 
-    interpreter = [sys.executable, "-c", "import bridge.runtime.startup"]
+    interpreter = [sys.executable, "-c", "import bridge.runtime.services"]
     least = min(taken(lambda: subprocess.run(interpreter, check=True)) for _ in range(2))
     until(
         lambda: taken(lambda: served.run_flow("echo")) < least,

@@ -9,9 +9,9 @@ from typing import NoReturn
 
 import pytest
 
+from bridge.flows.loader import FlowLibrary
 from bridge.flows.process import protocol
 from bridge.flows.process.forkserver import FAILED, _ForkserverProcess
-from bridge.flows.registry import FlowLibrary
 
 
 def test_an_end_that_closes_without_reading_is_closed() -> None:

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from bridge.core.local_runs import LocalState
-from bridge.flows.process.run_report import read_run_end
+from bridge.flows.process.run_supervisor import read_run_end
 from bridge.flows.types import MAX_SAVED_FILES
 
 DONE = {"state": "DONE", "outputs": {"a": 1}}

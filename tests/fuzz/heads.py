@@ -19,8 +19,8 @@ from receiving import hooks_of
 from bridge.config.loader import load
 from bridge.config.settings import load_settings
 from bridge.core.model import Event
+from bridge.web.app import Hooks
 from bridge.web.body_reader import BodyReader
-from bridge.web.hooks import Hooks
 from bridge.web.server.app import options
 from fuzz.choices import Choices, Finding, bounded
 

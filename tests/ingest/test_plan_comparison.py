@@ -17,7 +17,7 @@ from bridge.core.json_differences import MAX_DIFFERENCES, Difference, find_diffe
 from bridge.core.json_pointers import MAX_POINTER_CHARS
 from bridge.core.model import Event
 from bridge.ingest import plan_comparison
-from bridge.ingest.plan_comparison import compare_event, plan_event
+from bridge.ingest.plan_comparison import SharedRoutes, compare_event, plan_event
 from bridge.ingest.planned_deliveries import (
     INCOMPARABLE_TEXTS,
     Incomparable,
@@ -25,7 +25,6 @@ from bridge.ingest.planned_deliveries import (
     PlannedDelivery,
     compare_plans,
 )
-from bridge.ingest.shared_routes import SharedRoutes
 from bridge.routing.model import Config
 
 HEAD = """

@@ -14,7 +14,7 @@ from records import NOW
 from bridge.config.loader import load
 from bridge.core.http_messages import Request
 from bridge.core.model import Reject
-from bridge.ingest import proxy_changes
+from bridge.ingest import diagnosis
 from bridge.ingest.diagnosis import diagnose
 from bridge.ingest.rejects import build_reject
 from bridge.providers.signatures.scheme import Secret
@@ -248,20 +248,20 @@ def test_a_token_in_the_query_is_not_kept_unless_the_query_is_signed(config: Con
 def test_no_headers_make_it_fail_and_what_is_there_stays_there(
     headers: dict[str, str], wanted: list[str]
 ) -> None:
-    for _, once, respelled in proxy_changes.original_headers(headers, wanted):
+    for _, once, respelled in diagnosis.original_headers(headers, wanted):
         assert {**respelled, **headers} == respelled | headers
         assert once in respelled
 
 
 def test_a_name_of_many_parts_has_few_spellings() -> None:
-    assert len(proxy_changes.original_names("a-" * 4000 + "b")) <= 2 * proxy_changes.MAX_NAME_PARTS
+    assert len(diagnosis.original_names("a-" * 4000 + "b")) <= 2 * diagnosis.MAX_NAME_PARTS
 
 
 @pytest.mark.parametrize("url", ["http://[", "", "x", "http://h:99999/p"])
 def test_no_url_makes_it_fail(url: str) -> None:
     assert all(
         isinstance(one, str)
-        for one in proxy_changes.original_urls(
+        for one in diagnosis.original_urls(
             Request(method="POST", path="/", headers={"host": "h"}, body=b"", url=url)
         )
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bridge.config.loader import load
-from bridge.ingest.shared_routes import SharedRoutes, find_shared_routes
+from bridge.ingest.plan_comparison import SharedRoutes, find_shared_routes
 from bridge.routing.model import Config
 
 TEXT = """version: 1

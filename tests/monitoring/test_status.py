@@ -28,15 +28,14 @@ from bridge.core.status import (
     UnresolvedDeliveries,
 )
 from bridge.monitoring.conditions import CONDITIONS, find_notes, find_problems
-from bridge.monitoring.status import read_overview
-from bridge.monitoring.stuck_deliveries import find_stuck
+from bridge.monitoring.status import find_stuck, read_overview
 from bridge.routing.model import Config, Platform
 from bridge.store.db.database import Database
 from bridge.store.encryption import NO_ENCRYPTION
 from bridge.store.inbound import daily_events, events
 from bridge.store.queries import baselines
 from bridge.store.queries import status as status_queries
-from bridge.store.queries.unsettled import unresolved_deliveries
+from bridge.store.queries.status import unresolved_deliveries
 from bridge.store.queue import heartbeats, throttling
 from bridge.store.tables import rows, schema
 from bridge.store.tables.rows import to_json

@@ -7,7 +7,7 @@ from typing import Any
 KNOWN: list[dict[str, Any]] = [
     {
         "name": "P1",
-        "file": "bridge/store/db/sqlite_engine.py",
+        "file": "bridge/store/db/database.py",
         "old": 'raw.execute("PRAGMA synchronous = FULL")',
         "new": 'raw.execute("PRAGMA synchronous = NORMAL")',
         "tests": ["tests/store/test_durability.py"],
@@ -28,14 +28,14 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "P1-wal",
-        "file": "bridge/store/db/sqlite_engine.py",
+        "file": "bridge/store/db/database.py",
         "old": 'raw.execute("PRAGMA journal_mode = WAL")',
         "new": "pass",
         "tests": ["tests/store/test_durability.py"],
     },
     {
         "name": "P1-secure-delete",
-        "file": "bridge/store/db/sqlite_engine.py",
+        "file": "bridge/store/db/database.py",
         "old": 'raw.execute("PRAGMA secure_delete = ON")',
         "new": 'raw.execute("PRAGMA secure_delete = OFF")',
         "tests": ["tests/store/test_durability.py"],
@@ -57,14 +57,8 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "O1-order",
         "file": "bridge/store/blobs.py",
-        "old": (
-            "                os.fsync(file.fileno())\n"
-            "            draft.rename(path)\n"
-        ),
-        "new": (
-            "                draft.rename(path)\n"
-            "                os.fsync(file.fileno())\n"
-        ),
+        "old": ("                os.fsync(file.fileno())\n            draft.rename(path)\n"),
+        "new": ("                draft.rename(path)\n                os.fsync(file.fileno())\n"),
         "tests": ["tests/store/test_durability.py"],
     },
     {
@@ -133,20 +127,14 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "P4",
         "file": "bridge/store/db/commit_queue.py",
-        "old": (
-            "            for job in batch:\n"
-            "                job.error = failure\n"
-        ),
+        "old": ("            for job in batch:\n                job.error = failure\n"),
         "new": "            batch[0].error = failure\n",
         "tests": ["tests/store/test_durability.py"],
     },
     {
         "name": "P4-nobody",
         "file": "bridge/store/db/commit_queue.py",
-        "old": (
-            "            for job in batch:\n"
-            "                job.error = failure\n"
-        ),
+        "old": ("            for job in batch:\n                job.error = failure\n"),
         "new": "",
         "tests": ["tests/store/test_durability.py"],
     },
@@ -192,8 +180,8 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "P-immediate",
         "file": "bridge/store/db/group_commit.py",
-        "old": '"BEGIN IMMEDIATE"',
-        "new": '"BEGIN"',
+        "old": 'raw.execute("BEGIN IMMEDIATE")',
+        "new": 'raw.execute("BEGIN")',
         "tests": ["tests/store/test_durability.py"],
     },
     {
@@ -311,14 +299,14 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "C-heads",
-        "file": "bridge/store/queue/heads.py",
+        "file": "bridge/store/queue/claim_round.py",
         "old": "    FOR UPDATE SKIP LOCKED) AS delivery",
         "new": ") AS delivery",
         "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "C-heads-wait",
-        "file": "bridge/store/queue/heads.py",
+        "file": "bridge/store/queue/claim_round.py",
         "old": "    FOR UPDATE SKIP LOCKED) AS delivery",
         "new": "    FOR UPDATE) AS delivery",
         "tests": ["tests/store/test_ledger_races.py"],
@@ -333,10 +321,7 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "G-held",
         "file": "bridge/store/queue/ledger.py",
-        "old": (
-            "    .order_by(delivery.c.id)\n"
-            "    .with_for_update()\n"
-        ),
+        "old": ("    .order_by(delivery.c.id)\n    .with_for_update()\n"),
         "new": "    .order_by(delivery.c.id)\n",
         "tests": ["tests/store/test_ledger_races.py"],
     },
@@ -346,12 +331,12 @@ KNOWN: list[dict[str, Any]] = [
         "old": (
             "    expired = (\n"
             "        select(delivery)\n"
-            '        .where(text("delivery.status = \'sending\' AND delivery.lease_until < :now"))\n'
+            "        .where(text(\"delivery.status = 'sending' AND delivery.lease_until < :now\"))\n"
             "        .with_for_update(skip_locked=True)\n"
         ),
         "new": (
             "    expired = select(delivery).where(\n"
-            '        text("delivery.status = \'sending\' AND delivery.lease_until < :now")\n'
+            "        text(\"delivery.status = 'sending' AND delivery.lease_until < :now\")\n"
         ),
         "tests": ["tests/store/test_ledger_races.py"],
     },
@@ -390,20 +375,14 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "R-start",
         "file": "bridge/store/local/runs.py",
-        "old": (
-            "        take_lock(connection, Lock.COUNT_RUNS)\n"
-            "        if run.idempotency_key"
-        ),
+        "old": ("        take_lock(connection, Lock.COUNT_RUNS)\n        if run.idempotency_key"),
         "new": "        if run.idempotency_key",
         "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "R-claim",
         "file": "bridge/store/local/runs.py",
-        "old": (
-            "        take_lock(connection, Lock.COUNT_RUNS)\n"
-            "        most ="
-        ),
+        "old": ("        take_lock(connection, Lock.COUNT_RUNS)\n        most ="),
         "new": "        most =",
         "tests": ["tests/store/test_ledger_races.py"],
     },
@@ -518,10 +497,7 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "C-begin-twice",
         "file": "bridge/store/queue/leases.py",
-        "old": (
-            "    if connection.execute(begun).first() is not None:\n"
-            "        return None\n"
-        ),
+        "old": ("    if connection.execute(begun).first() is not None:\n        return None\n"),
         "new": "",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
@@ -746,10 +722,10 @@ KNOWN: list[dict[str, Any]] = [
         "file": "bridge/store/queue/unknown_starts.py",
         "old": (
             "    is_open = both.where(\n"
-            '        text("delivery.status = \'sending\'"), attempt.c.outcome.is_(None), or_(*near)\n'
+            "        text(\"delivery.status = 'sending'\"), attempt.c.outcome.is_(None), or_(*near)\n"
             "    )\n"
         ),
-        "new": '    is_open = both.where(text("delivery.status = \'sending\'"), or_(*near))\n',
+        "new": "    is_open = both.where(text(\"delivery.status = 'sending'\"), or_(*near))\n",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
@@ -1018,10 +994,10 @@ KNOWN: list[dict[str, Any]] = [
         "name": "O4-head",
         "file": "bridge/store/inbound/removal.py",
         "old": (
-            '    "(d.status IN (\'queued\', \'sending\', \'unknown\', \'blocked\') OR d.slot OR d.poll_at IS NOT NULL OR"\n'
+            "    \"(d.status IN ('queued', 'sending', 'unknown', 'blocked') OR d.slot OR d.poll_at IS NOT NULL OR\"\n"
             '    " d.holds_key)"\n'
         ),
-        "new": '    "(d.status IN (\'queued\', \'sending\', \'unknown\', \'blocked\') OR d.slot OR d.poll_at IS NOT NULL)"\n',
+        "new": "    \"(d.status IN ('queued', 'sending', 'unknown', 'blocked') OR d.slot OR d.poll_at IS NOT NULL)\"\n",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
@@ -1080,10 +1056,7 @@ KNOWN: list[dict[str, Any]] = [
         "name": "S-suspend",
         "file": "bridge/system/deadline_sockets.py",
         "old": "    left = progress.deadline.left()\n",
-        "new": (
-            "    from time import monotonic\n"
-            "    left = progress.deadline.at - monotonic()\n"
-        ),
+        "new": ("    from time import monotonic\n    left = progress.deadline.at - monotonic()\n"),
         "tests": ["tests/system/test_http_client.py"],
     },
     {
@@ -1167,8 +1140,7 @@ KNOWN: list[dict[str, Any]] = [
         "name": "W13-not-let-go",
         "file": "bridge/worker/local/runs.py",
         "old": (
-            "            self._forget(run_id)\n"
-            "            self._executor.discard_run(run_id)\n"
+            "            self._forget(run_id)\n            self._executor.discard_run(run_id)\n"
         ),
         "new": "            self._executor.discard_run(run_id)\n",
         "tests": ["tests/worker/test_worker_turns.py"],
@@ -1211,10 +1183,7 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "W15-always",
         "file": "bridge/worker/claim_policy.py",
-        "old": (
-            '    if claim.delivery.on_unknown != "reconcile":\n'
-            "        return None\n"
-        ),
+        "old": ('    if claim.delivery.on_unknown != "reconcile":\n        return None\n'),
         "new": "",
         "tests": ["tests/worker/test_worker_turns.py"],
     },
@@ -1289,14 +1258,14 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "S2",
-        "file": "bridge/system/http_connections.py",
+        "file": "bridge/system/http_client.py",
         "old": "return is_fresh and bool(super().is_connected)",
         "new": "return bool(super().is_connected)",
         "tests": ["tests/system/test_http_client.py"],
     },
     {
         "name": "S2-once",
-        "file": "bridge/system/http_connections.py",
+        "file": "bridge/system/http_client.py",
         "old": "        self.idle_since = boot_seconds()\n",
         "new": "        self.idle_since = self.idle_since or boot_seconds()\n",
         "tests": ["tests/system/test_http_client.py"],
@@ -1310,7 +1279,7 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "S-late-rest",
-        "file": "bridge/system/http_connections.py",
+        "file": "bridge/system/http_client.py",
         "old": "        if answer.truncated:\n            connection.close()\n",
         "new": "",
         "tests": ["tests/system/test_http_client.py"],
@@ -1324,21 +1293,21 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "S-closing",
-        "file": "bridge/system/http_connections.py",
+        "file": "bridge/system/http_client.py",
         "old": "        if head.will_close:\n",
         "new": "        if False:\n",
         "tests": ["tests/system/test_http_client.py"],
     },
     {
         "name": "S-early-answer",
-        "file": "bridge/system/http_connections.py",
+        "file": "bridge/system/http_client.py",
         "old": "with suppress(BrokenPipeError, ConnectionResetError):",
         "new": "with suppress():",
         "tests": ["tests/system/test_http_client.py"],
     },
     {
         "name": "S-addresses",
-        "file": "bridge/system/http_connections.py",
+        "file": "bridge/system/http_client.py",
         "old": "sock.settimeout(remaining_seconds() / left)",
         "new": "sock.settimeout(remaining_seconds())",
         "tests": ["tests/system/test_http_client.py"],
@@ -1346,10 +1315,7 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "S4",
         "file": "bridge/system/http_client.py",
-        "old": (
-            "        if not complete:\n"
-            "            response.close()\n"
-        ),
+        "old": ("        if not complete:\n            response.close()\n"),
         "new": "        response.release_conn()\n",
         "tests": ["tests/system/test_http_client.py"],
     },
@@ -1407,35 +1373,35 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "P1-repair-lock",
-        "file": "bridge/store/db/log_sync.py",
+        "file": "bridge/store/db/group_commit.py",
         "old": '        connection.execute("BEGIN IMMEDIATE")  # no program writes the log meanwhile\n',
         "new": '        connection.execute("BEGIN")\n',
         "tests": ["tests/store/test_log_sync.py"],
     },
     {
         "name": "P1-repair-all",
-        "file": "bridge/store/db/log_sync.py",
+        "file": "bridge/store/db/group_commit.py",
         "old": "            while piece := os.pread(self._fd, _PIECE_BYTES, at):\n",
         "new": "            if piece := os.pread(self._fd, _PIECE_BYTES, at):\n",
         "tests": ["tests/store/test_log_sync.py"],
     },
     {
         "name": "P1-shared-closed",
-        "file": "bridge/store/db/shared_commit.py",
+        "file": "bridge/store/db/database.py",
         "old": " or raw.closed or ",
         "new": " or ",
         "tests": ["tests/store/test_shared_commit.py"],
     },
     {
         "name": "P1-shared-kinds",
-        "file": "bridge/store/db/shared_commit.py",
+        "file": "bridge/store/db/database.py",
         "old": "if keys or len(kinds) > 1 else",
         "new": "if keys else",
         "tests": ["tests/store/test_shared_commit.py"],
     },
     {
         "name": "P1-shared-alone",
-        "file": "bridge/store/db/shared_commit.py",
+        "file": "bridge/store/db/database.py",
         "old": "                lock_keys(raw, appending.keys(job.item))\n",
         "new": "",
         "tests": ["tests/store/test_shared_commit.py"],

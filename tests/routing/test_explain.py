@@ -18,10 +18,9 @@ from bridge.core.errors import ExpressionError
 from bridge.core.model import Event
 from bridge.ingest.bodies import decode
 from bridge.providers.samples.loader import sample, sample_types
-from bridge.routing.explain.clause_tree import explain_clauses
+from bridge.routing.explain.clause_tree import explain_clauses, find_near_values
 from bridge.routing.explain.explanation import Rank, RouteExplanation, explain_routes
 from bridge.routing.explain.near_paths import find_near_paths
-from bridge.routing.explain.near_values import find_near_values
 from bridge.routing.explain.shown_values import MAX_FOUND_CHARS, UNWRITABLE
 from bridge.routing.expressions.condition_tree import MAX_PARTS
 from bridge.routing.matching.clauses import AllOf

@@ -13,8 +13,8 @@ from bridge.routing.expressions.compile import (
     MAX_EXPRESSION_LENGTH,
     ExpressionParser,
     compile_expression,
+    scan,
 )
-from bridge.routing.expressions.scan import scan
 from bridge.routing.expressions.unparse import unparse
 
 BODY = {

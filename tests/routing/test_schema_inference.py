@@ -23,8 +23,7 @@ from bridge.routing.schemas.inference import (
     shape_of,
     write_schema,
 )
-from bridge.routing.schemas.validator import compile_schema
-from bridge.routing.schemas.walk import iterate_schemas
+from bridge.routing.schemas.validator import compile_schema, iterate_schemas
 
 KEYS = st.sampled_from(["a", "b", "$ref", "$id", "properties", "type", "x y", ""])
 BODIES = st.recursive(

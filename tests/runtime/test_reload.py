@@ -26,17 +26,18 @@ from bridge.config.settings import load_settings
 from bridge.core.errors import BridgeError, StoreError
 from bridge.monitoring.presence import Presence, find_addresses, list_bridges
 from bridge.runtime import loaded_config
-from bridge.runtime.reload import follower, watcher
+from bridge.runtime.reload import follower
 from bridge.runtime.reload import reloader as reloader_module
-from bridge.runtime.reload.reloader import Reloader
-from bridge.runtime.reload.shared_config import ConfigState, SharedConfig, describe
-from bridge.runtime.reload.watcher import (
+from bridge.runtime.reload import reloader as watcher
+from bridge.runtime.reload.reloader import (
     CALL_POLL_SECONDS,
     NICENESS,
     STEPS_PER_POLL,
+    Reloader,
     call_in_steps,
 )
-from bridge.runtime.startup import prepare_store
+from bridge.runtime.reload.shared_config import ConfigState, SharedConfig, describe
+from bridge.runtime.services import prepare_store
 from bridge.system.forked_call import begin_in_fork, call_in_fork, report_alive
 
 #: The bridge forks where there are no threads yet; the process of a test has some.

@@ -33,7 +33,7 @@ from bridge.core.errors import StoreError
 from bridge.core.local_runs import LocalFile
 from bridge.core.model import Event, Order
 from bridge.services.access_tokens import authenticate_token, create_token, remove_token
-from bridge.store.backup import age, archive, bounded_tar, extraction, files, scratch
+from bridge.store.backup import age, archive, extraction, files, scratch
 from bridge.store.backup import restore as restore_module
 from bridge.store.backup.manifest import FORMAT, MANIFEST
 from bridge.store.backup.restore import restore
@@ -301,7 +301,7 @@ def bomb(**entry: int) -> io.BytesIO:
 def test_what_unpacks_to_far_more_than_it_is_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bounded_tar, "MIN_LIMIT_BYTES", MIB)
+    monkeypatch.setattr(extraction, "MIN_LIMIT_BYTES", MIB)
     with (
         target(tmp_path) as (database, data),
         pytest.raises(StoreError, match="more than 1000 times its size"),
@@ -321,7 +321,7 @@ def test_what_stands_before_a_file_is_bounded_in_memory(tmp_path: Path) -> None:
 def test_more_files_than_a_backup_has_are_refused(
     packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bounded_tar, "MAX_FILES", 3)
+    monkeypatch.setattr(extraction, "MAX_FILES", 3)
     with target(tmp_path) as (database, data), pytest.raises(StoreError, match="more than 3 files"):
         put_back(packed, database, data)
 

@@ -18,7 +18,7 @@ from bridge.store.inbound import daily_events, events
 from bridge.store.inbound.daily_events import SETTLED_SECONDS, DailyCount
 from bridge.store.tables.schema import daily_events as table
 from bridge.store.tables.schema import event
-from bridge.worker.maintenance.daily_events import DailyEventsJob
+from bridge.worker.maintenance.jobs import DailyEventsJob
 
 MIDNIGHT = NOW - NOW % DAY
 NOON = MIDNIGHT + DAY / 2

@@ -27,7 +27,7 @@ from bridge.core.errors import StoreError
 from bridge.store.blobs import BlobStore
 from bridge.store.db import commit_queue, group_commit
 from bridge.store.db.database import Database
-from bridge.store.db.log_sync import SyncFailed
+from bridge.store.db.group_commit import SyncFailed
 from bridge.store.encryption import Sealer
 from bridge.store.inbound import events, submissions
 from bridge.store.inbound.arrivals import AddedEvent

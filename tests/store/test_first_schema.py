@@ -19,7 +19,7 @@ from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.local import runs
 from bridge.store.migrations import upgrade
-from bridge.store.operations import invariants
+from bridge.store.operations import checkup
 from bridge.store.queries import configs, event_lookup
 from bridge.store.queue import claims, ledger
 from bridge.store.queue.claim_round import ClaimLimits
@@ -200,7 +200,7 @@ def test_a_database_of_the_first_release_is_upgraded_with_all_that_is_in_it(
     before, after = upgraded(first)
     assert after == before
     with first.read() as connection:
-        assert invariants.find_violations(connection) == []
+        assert checkup.find_violations(connection) == []
     found = event_lookup.show(first, "evt_1")
     assert (found.event.body, found.event.headers, found.event.duplicates, found.event.files) == (
         BODY,

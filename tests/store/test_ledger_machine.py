@@ -34,7 +34,7 @@ from bridge.core.timings import TIMINGS
 from bridge.store.db.database import Database
 from bridge.store.encryption import NO_ENCRYPTION
 from bridge.store.inbound import events
-from bridge.store.operations import invariants
+from bridge.store.operations import checkup
 from bridge.store.queue import claims, leases, ledger, ordering, run_tracking, transitions
 from bridge.store.queue.claim_round import Claim, ClaimLimits
 from bridge.store.queue.ledger import EndedAttempt
@@ -448,7 +448,7 @@ class LedgerMachine(RuleBasedStateMachine):
         with self.database.read() as connection:
             assert [
                 each
-                for each in invariants.find_violations(connection)
+                for each in checkup.find_violations(connection)
                 if "without an event" not in each
             ] == []
 

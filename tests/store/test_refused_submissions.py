@@ -32,8 +32,8 @@ from bridge.store.db.database import Database
 from bridge.store.inbound import events, refused_submissions
 from bridge.store.inbound.refused_submissions import Counts
 from bridge.store.queries import status
-from bridge.web import effects, refusal_counter
-from bridge.web.refusal_counter import RefusalCounter
+from bridge.web import effects, process_resources
+from bridge.web.process_resources import RefusalCounter
 
 ROUTES = """
 version: 1
@@ -114,7 +114,7 @@ def stored() -> Stored:
 def test_a_flood_is_one_write_and_its_keys_are_bounded(
     stored: Stored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refusal_counter, "MAX_KEYS", 3)
+    monkeypatch.setattr(process_resources, "MAX_KEYS", 3)
     counter = RefusalCounter(stored, timings=WHEN_ASKED)
     for number in range(500):
         counter.add("contact", f"code{number % 5}", NOW)

@@ -17,7 +17,8 @@ from sqlalchemy import select, text
 
 from bridge.core.errors import StoreError
 from bridge.core.model import Debounce, Event, Order
-from bridge.store.db import commit_queue, postgres, shared_commit
+from bridge.store.db import commit_queue, postgres
+from bridge.store.db import database as shared_commit
 from bridge.store.db.advisory_locks import take_key_locks
 from bridge.store.db.commit_queue import WriteJob
 from bridge.store.db.database import Database

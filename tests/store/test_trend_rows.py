@@ -28,8 +28,8 @@ from bridge.store.inbound import events
 from bridge.store.operations import trend_rows
 from bridge.store.queries import status
 from bridge.store.queries.trends import read_rows
+from bridge.worker.maintenance.jobs import TrendJobs
 from bridge.worker.maintenance.scheduler import Scheduler
-from bridge.worker.maintenance.trends import TrendJobs
 
 MINUTE = trends.step_of(NOW)
 

@@ -25,15 +25,13 @@ from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
 from bridge.store.inbound.arrivals import AddedEvent
 from bridge.system.ids import event_id
+from bridge.web.app import Hooks
 from bridge.web.app_context import AppContext
 from bridge.web.body_reader import BodyReader
 from bridge.web.dry_run_effects import DryRunEffects
 from bridge.web.effects import make_effects
-from bridge.web.hooks import Hooks
-from bridge.web.process_resources import ProcessResources
+from bridge.web.process_resources import ProcessResources, RefusalCounter, RejectRecorder
 from bridge.web.rate_limiter import RateLimiter
-from bridge.web.refusal_counter import RefusalCounter
-from bridge.web.reject_recorder import RejectRecorder
 
 StoreEvents = Callable[[Arrivals, Replan], Sequence[StoredEvent]]
 

@@ -11,14 +11,14 @@ from bridge.core.errors import BridgeError, StoreError
 from bridge.core.timings import Timings
 from bridge.runtime.loaded_config import load_config
 from bridge.runtime.reload.follower import ConfigFollower
-from bridge.runtime.reload.shared_config import ConfigState
-from bridge.runtime.reload.watcher import (
+from bridge.runtime.reload.reloader import (
     CALL_POLL_SECONDS,
     STEPS_PER_POLL,
     ConfigReader,
     Steps,
     WatchedConfig,
 )
+from bridge.runtime.reload.shared_config import ConfigState
 
 QUICK = Timings(config_poll_seconds=0.04, config_quiet_seconds=0.03, config_retry_seconds=0.03)
 #: What `poll` returns while a process watches the files: nothing else is under way.

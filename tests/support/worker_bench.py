@@ -21,8 +21,8 @@ from sqlalchemy import select
 from bridge.config.settings import load_settings
 from bridge.core.model import Delivery, Retry
 from bridge.flows import flow
+from bridge.flows.loader import FlowLibrary
 from bridge.flows.process.forkserver import Forkserver, start_forkserver
-from bridge.flows.registry import FlowLibrary
 from bridge.routing.model import Config, Platform, Route
 from bridge.store.db.database import Database
 from bridge.store.inbound import events

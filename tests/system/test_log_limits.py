@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from bridge.system import logs
-from bridge.system.log_limits import LINE_RATE, LINES, MAX_KINDS, LineLimiter
-from bridge.system.logs import LogSetup, get_logger
+from bridge.system.logs import LINE_RATE, LINES, MAX_KINDS, LineLimiter, LogSetup, get_logger
 
 
 @pytest.fixture

@@ -27,7 +27,8 @@ from bridge.core.errors import SettingsError
 from bridge.delivery.reconcile import MAX_SKEW_SECONDS
 from bridge.store.db import scratch_schema
 from bridge.store.db.database import Database
-from bridge.torture import clock, disk, machine
+from bridge.torture import clock, disk
+from bridge.torture import facts as machine
 from bridge.torture.evidence import EvidenceFolder
 from bridge.torture.faults import FAULTS
 from bridge.torture.nodes import PORT_RANGE, find_free_port

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.torture import fingerprint
+from bridge.torture import environment
 
 pytestmark = pytest.mark.usefixtures("new_processes")
 
@@ -27,11 +27,11 @@ def test_the_digest_is_what_sha256sum_says_and_changes_with_a_file(package: Path
     by_hand = subprocess.run(
         ["sh", "-c", said], cwd=package, capture_output=True, text=True, check=True
     ).stdout.split()[0]
-    assert fingerprint.hash_package(package) == by_hand
+    assert environment.hash_package(package) == by_hand
     (package / "below" / "__pycache__" / "a.pyc").write_text("compiled again")
-    assert fingerprint.hash_package(package) == by_hand
+    assert environment.hash_package(package) == by_hand
     (package / "below" / "a.txt").write_text("changed")
-    assert fingerprint.hash_package(package) != by_hand
+    assert environment.hash_package(package) != by_hand
 
 
 def git(folder: Path, *command: str) -> str:
@@ -51,18 +51,18 @@ def git(folder: Path, *command: str) -> str:
 def test_the_commit_is_that_of_the_checkout_that_the_package_belongs_to(package: Path) -> None:
     if shutil.which("git") is None:
         pytest.skip("there is no git")
-    assert fingerprint.describe_code(package) == {
+    assert environment.describe_code(package) == {
         "commit": None,
         "changed": None,
-        "sha256": fingerprint.hash_package(package),
+        "sha256": environment.hash_package(package),
     }
     git(package.parent, "init", "--quiet")
     git(package.parent, "commit", "--quiet", "--allow-empty", "-m", "of another project")
     # installed below a checkout of another project
-    assert fingerprint.describe_code(package)["commit"] is None
+    assert environment.describe_code(package)["commit"] is None
     git(package.parent, "add", "package")
     git(package.parent, "commit", "--quiet", "-m", "x")
-    found = fingerprint.describe_code(package)
+    found = environment.describe_code(package)
     assert (found["commit"], found["changed"]) == (git(package, "rev-parse", "HEAD"), False)
     (package / "b.py").write_text("changed")
-    assert fingerprint.describe_code(package)["changed"] is True
+    assert environment.describe_code(package)["changed"] is True

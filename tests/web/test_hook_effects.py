@@ -31,11 +31,11 @@ from bridge.store.db.database import Database
 from bridge.store.inbound import learned_secrets
 from bridge.store.tables import schema
 from bridge.web import dry_run
+from bridge.web.app import Hooks
 from bridge.web.app_context import AppContext
 from bridge.web.dry_run_effects import DryRunEffects
 from bridge.web.effects import HookEffects, ReceiverEffects, TracedEffects, make_effects
 from bridge.web.event_storage import EventStorage
-from bridge.web.hooks import Hooks
 from bridge.web.process_resources import ProcessResources
 from bridge.web.rate_limiter import RateLimiter
 

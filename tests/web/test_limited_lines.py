@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from serving import Bridge, exchange, free_port, until
 
-from bridge.system.log_limits import LINE_RATE
+from bridge.system.logs import LINE_RATE
 
 RECEIVERS = 2  # at most; each has a limit of its own
 FLOOD = (RECEIVERS + 1) * LINE_RATE.count

@@ -19,10 +19,10 @@ import pytest
 from serving import is_alive, until
 
 from bridge.core.errors import BridgeError
+from bridge.flows.loader import FlowLibrary
 from bridge.flows.process import forkserver, protocol
 from bridge.flows.process.forkserver import FORKED, LOAD, LOADED, Forkserver, start_forkserver
 from bridge.flows.ready.catalog import READY_FLOWS
-from bridge.flows.registry import FlowLibrary
 from bridge.system.descriptors import wait_readable
 from bridge.worker.local.executor import Executor
 

@@ -13,7 +13,7 @@ import pytest
 from bridge.core.local_runs import LocalFlow
 from bridge.flows.process import protocol
 from bridge.flows.process.forkserver import BROKEN, FAILED, FORKED, LOADED, STOP, Forkserver
-from bridge.worker.local.flow_generations import DIED_LOADING, FlowGenerations
+from bridge.worker.local.executor import DIED_LOADING, FlowGenerations
 from bridge.worker.local.socket_poller import SocketPoller
 
 FLOW = {"id": "echo", "workbook": "w", "inputs": []}

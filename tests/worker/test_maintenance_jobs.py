@@ -41,7 +41,7 @@ from bridge.store.db import disk_space, vacuum
 from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.store.operations import checkup, invariants, sessions
+from bridge.store.operations import checkup, sessions
 from bridge.store.queries import configs
 from bridge.store.queue import heartbeats, hold
 from bridge.store.tables import schema
@@ -49,8 +49,7 @@ from bridge.system.http_client import HttpClient
 from bridge.system.wakeup import Wake
 from bridge.worker.clock_skew import HostClocks
 from bridge.worker.maintenance import jobs
-from bridge.worker.maintenance.all_jobs import make_scheduler
-from bridge.worker.maintenance.jobs import LONG_JOBS, JobContext, LongJob, LongJobs
+from bridge.worker.maintenance.jobs import LONG_JOBS, JobContext, LongJob, LongJobs, make_scheduler
 from bridge.worker.maintenance.scheduler import Scheduler
 from bridge.worker.worker import Worker
 
@@ -315,7 +314,7 @@ def test_the_write_ahead_log_does_not_stay_large(
     """A reader that takes long lets it grow; once it is gone, the log is cut when it is started
     afresh.
     """
-    monkeypatch.setattr("bridge.store.db.sqlite_engine.MAX_WAL_BYTES", 200_000)
+    monkeypatch.setattr("bridge.store.db.database.MAX_WAL_BYTES", 200_000)
     database = Database(f"sqlite:///{sqlite.path}")
     log = sqlite.path.with_name("flowbridge.db-wal")
     with database.read() as connection:
@@ -551,7 +550,7 @@ BREAKS: dict[str, Any] = {
 
 
 def test_every_invariant_is_tried() -> None:
-    assert [one.name for one in invariants.INVARIANTS if one.name not in BREAKS] == []
+    assert [one.name for one in checkup.INVARIANTS if one.name not in BREAKS] == []
 
 
 @pytest.mark.parametrize("name", BREAKS)
@@ -560,7 +559,7 @@ def test_what_does_not_hold_is_found_and_named(database: Database, name: str) ->
     delivery = make_delivery(event, order=Order(key="k") if "ordering key" in name else None)
     events.add(database, event, [delivery], lambda *_: [])
     with database.read() as connection:
-        assert invariants.find_violations(connection) == []
+        assert checkup.find_violations(connection) == []
     table, columns = BREAKS[name]
     if table == "delivery":
         put(database, delivery.id, **({"holds_key": False} | columns))
@@ -577,7 +576,7 @@ def test_what_does_not_hold_is_found_and_named(database: Database, name: str) ->
         with database.engine.begin() as connection:
             connection.execute(insert(schema.metadata.tables[table]).values(given | columns))
     with database.read() as connection:
-        found = invariants.find_violations(connection)
+        found = checkup.find_violations(connection)
     assert [line for line in found if line.startswith(f"1 {name} (")], found
     problems = checkup.check_database(database)["problems"]
     assert found == problems
@@ -590,7 +589,7 @@ def test_many_are_counted_and_a_few_named(sqlite: Database) -> None:
         events.add(sqlite, event, [delivery], lambda *_: [])
         put(sqlite, delivery.id, status="sending")
     with sqlite.read() as connection:
-        [line] = invariants.find_violations(connection)
+        [line] = checkup.find_violations(connection)
     assert line.startswith("5 deliveries") and line.count("dlv_") == 3 and ", …" in line
 
 
@@ -698,8 +697,8 @@ def test_rejects_are_not_kept_while_the_disk_is_nearly_full(sqlite: Database) ->
     from bridge.providers.registry import PROVIDERS
     from bridge.providers.signatures.shared_token import Unsigned
     from bridge.routing.model import Source
+    from bridge.web.process_resources import RejectRecorder
     from bridge.web.rate_limiter import RateLimiter
-    from bridge.web.reject_recorder import RejectRecorder
 
     kept: list[Any] = []
     source = Source(name="g", provider=PROVIDERS["github"], scheme=Unsigned())

@@ -13,7 +13,7 @@ from serving import Bridge, until
 
 from bridge.core.model import Delivery
 from bridge.routing.model import AbsentFlows, Config, Flow, Mode, Platform, Route
-from bridge.worker.local.missing_flows import MissingFlows
+from bridge.worker.local.loaded_flows import MissingFlows
 
 ROUTES = """
 version: 1

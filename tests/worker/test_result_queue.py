@@ -5,7 +5,7 @@ from __future__ import annotations
 from processes import PATIENCE
 
 from bridge.system.wakeup import Wake
-from bridge.worker.result_queue import ResultQueue
+from bridge.worker.cycle import ResultQueue
 from bridge.worker.results import RunLost
 
 

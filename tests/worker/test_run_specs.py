@@ -14,7 +14,7 @@ from bridge.config.settings import load_settings
 from bridge.core.local_runs import LocalFlow
 from bridge.routing.model import Flow, Platform
 from bridge.store.db.database import Database
-from bridge.worker.local.run_specs import (
+from bridge.worker.local.runs import (
     DEFAULT_MEMORY_BYTES,
     DEFAULT_TIME_LIMIT_SECONDS,
     RunSpecs,

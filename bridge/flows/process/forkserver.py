@@ -25,11 +25,11 @@ import orjson
 
 from bridge.config.settings import take_environ
 from bridge.core.errors import BridgeError
+from bridge.flows.loader import FlowLibrary
 from bridge.flows.process import protocol
 from bridge.flows.process.child import MAX_RUN_PROCESSES
 from bridge.flows.process.protocol import RunSpec
 from bridge.flows.process.run_supervisor import supervise_run
-from bridge.flows.registry import FlowLibrary
 from bridge.store.tables.rows import to_json
 from bridge.system.descriptors import wait_readable
 from bridge.system.linux_process import adopt_orphans, die_with_parent

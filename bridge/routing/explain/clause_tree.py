@@ -2,19 +2,213 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
+import orjson
+
+from bridge.core.locators import as_text
 from bridge.core.model import JSON
-from bridge.routing.explain.near_paths import MAX_NEAR, NearMiss, find_inside, find_near_paths
-from bridge.routing.explain.near_values import find_near_types, find_near_values
+from bridge.core.typos import find_typo
+from bridge.routing.explain.near_paths import (
+    MAX_KEYS,
+    MAX_NEAR,
+    NearMiss,
+    find_inside,
+    find_near_paths,
+)
 from bridge.routing.expressions.compile import Expression
 from bridge.routing.expressions.condition_tree import ConditionPart
+from bridge.routing.functions.signature import type_of
+from bridge.routing.functions.values import equal
 from bridge.routing.matching.clauses import ClauseResult
 from bridge.routing.matching.matcher import match_type, path_steps
-from bridge.routing.matching.operators import OPERATORS
+from bridge.routing.matching.operators import MAX_REGEX_TEXT, OPERATORS
 from bridge.routing.model import Context
+
+MAX_COMPARED_CHARS: Final = 200  # of a text that is compared with a similar one
+MAX_NUMBER_CHARS: Final = 40  # of a text that is read as a number
+MAX_SEARCHED_CHARS: Final = 100_000  # of a found text
+
+CASE_OR_BLANKS: Final = "it differs in case or blanks"
+SPELLING: Final = "it is spelt differently"
+_TYPE_NAMES: Final = {
+    "string": "a text",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "null",
+    "array": "a list",
+    "object": "an object",
+}
+_TYPE_SEPARATORS: Final = re.compile(r"[-_./: ]")
+
+Find = Callable[[JSON, JSON], Iterator[NearMiss]]
+
+
+def find_near_values(operator: str, expected: JSON, found: JSON) -> tuple[NearMiss, ...]:
+    """Return the values that a comparison nearly found: `100` for "100", `opened` for "Opened".
+
+    For a comparison that is false. An operator that refuses a value (`ne`) has none.
+    """
+    search = _SEARCHES.get(operator)
+    if isinstance(found, str):
+        found = found[:MAX_SEARCHED_CHARS]
+    return () if search is None else tuple(islice(search(expected, found), MAX_NEAR))
+
+
+def find_near_types(patterns: Sequence[str], event_type: str | None) -> tuple[NearMiss, ...]:
+    """Return the patterns of `on` that an event's type nearly matches."""
+    if event_type is None:
+        return ()
+    text = event_type[:MAX_COMPARED_CHARS]
+    near = (
+        NearMiss(pattern, note)
+        for pattern in patterns
+        if (note := _near_pattern(pattern[:MAX_COMPARED_CHARS], text)) is not None
+    )
+    return tuple(islice(near, MAX_NEAR))
+
+
+def _near_pattern(pattern: str, text: str) -> str | None:
+    """Return how a type differs from a pattern that it nearly matches, else None."""
+    if match_type((_fold_type(pattern),), _fold_type(text)):
+        return "it differs in case or separators"
+    if pattern.partition(".")[0] == text:
+        return f"the type is {text}; the body says the rest"
+    if match_type((f"{pattern}.*",), text):
+        return f"{pattern}.* matches it"
+    names = pattern.split(".")
+    others = text.split(".")
+    is_near = len(names) == len(others) and all(
+        name in ("*", other) or find_typo(other, [name]) is not None
+        for name, other in zip(names, others, strict=True)
+    )
+    return SPELLING if is_near else None
+
+
+def _fold_type(text: str) -> str:
+    return _TYPE_SEPARATORS.sub(".", text.strip()).casefold()
+
+
+def _fold(text: str) -> str:
+    return " ".join(text.split()).casefold()
+
+
+def _near_equal(expected: JSON, found: JSON) -> str | None:
+    """Return how a value differs from the one that it nearly is, else None."""
+    if isinstance(expected, str) and isinstance(found, str):
+        if max(len(expected), len(found)) > MAX_COMPARED_CHARS:
+            return None
+        if _fold(expected) == _fold(found):
+            return CASE_OR_BLANKS
+        return SPELLING if find_typo(found, [expected]) is not None else None
+    converted = _convert(found)
+    is_near = converted is not None and equal(converted[0], expected)
+    return _describe_type(found, expected) if is_near else None
+
+
+def _convert(found: JSON) -> tuple[JSON] | None:
+    """Return a value as the other type that it may be written as: a text for a number, or reverse.
+
+    None where there is no other.
+    """
+    if not isinstance(found, str):
+        text = as_text(found)
+        return None if text is None else (text,)
+    if len(found) > MAX_NUMBER_CHARS:
+        return None
+    try:
+        value = orjson.loads(found.strip())
+    except orjson.JSONDecodeError:
+        return None
+    return None if isinstance(value, (str, list, dict)) else (value,)
+
+
+def _describe_type(found: JSON, expected: JSON) -> str:
+    names = _TYPE_NAMES[type_of(found)], _TYPE_NAMES[type_of(expected)]
+    return f"the value is {names[0]}, not {names[1]}"
+
+
+def _search_equal(expected: JSON, found: JSON) -> Iterator[NearMiss]:
+    note = _near_equal(expected, found)
+    if note is not None:
+        yield NearMiss(expected, note)
+
+
+def _search_list(expected: JSON, found: JSON) -> Iterator[NearMiss]:
+    for each in islice(expected, MAX_KEYS):
+        yield from _search_equal(each, found)
+
+
+def _search_order(expected: JSON, found: JSON) -> Iterator[NearMiss]:
+    """Yield the value as the type that it is compared as."""
+    converted = _convert(found)
+    if converted is not None and type_of(converted[0]) == type_of(expected) != type_of(found):
+        yield NearMiss(converted[0], _describe_type(found, expected))
+
+
+def _search_text(operator: str) -> Find:
+    """Return the search for `starts_with` and `ends_with`."""
+
+    def search(expected: JSON, found: JSON) -> Iterator[NearMiss]:
+        if not isinstance(found, str):
+            yield from _search_as_text(operator, expected, found)
+        elif expected.strip() and OPERATORS[operator].test(_fold(expected))(_fold(found)):
+            length = len(expected.strip())
+            text = found.strip()
+            yield NearMiss(
+                text[:length] if operator == "starts_with" else text[-length:], CASE_OR_BLANKS
+            )
+
+    return search
+
+
+def _search_contains(expected: JSON, found: JSON) -> Iterator[NearMiss]:
+    if isinstance(found, list):
+        for each in islice(found, MAX_KEYS):
+            note = _near_equal(expected, each)
+            if note is not None:
+                yield NearMiss(each, note)
+    elif isinstance(found, str) and isinstance(expected, str):
+        text = expected.strip()
+        near = re.search(re.escape(text), found, re.IGNORECASE) if text else None
+        if near is not None:
+            yield NearMiss(near[0], CASE_OR_BLANKS)
+    elif isinstance(expected, str):
+        yield from _search_as_text("contains", expected, found)
+
+
+def _search_regex(expected: JSON, found: JSON) -> Iterator[NearMiss]:
+    test = OPERATORS["regex"].test(expected)
+    if not isinstance(found, str):
+        yield from _search_as_text("regex", expected, found)
+        return
+    start = found[:MAX_REGEX_TEXT]
+    for variant in (start.strip(), start.lower(), start.upper()):
+        if test(variant):
+            yield NearMiss(variant[:MAX_COMPARED_CHARS], CASE_OR_BLANKS)
+            return
+
+
+def _search_as_text(operator: str, expected: JSON, found: JSON) -> Iterator[NearMiss]:
+    """Yield a number, true or false as a text, if the comparison is true for that."""
+    text = as_text(found)
+    if text is not None and OPERATORS[operator].test(expected)(text):
+        yield NearMiss(text, _describe_type(found, ""))
+
+
+_SEARCHES: Final[dict[str, Find]] = {
+    "eq": _search_equal,
+    "in": _search_list,
+    **dict.fromkeys(("gt", "gte", "lt", "lte"), _search_order),
+    **{name: _search_text(name) for name in ("starts_with", "ends_with")},
+    "contains": _search_contains,
+    "regex": _search_regex,
+}
+
 
 TYPE_PATH: Final = "event.type"
 GROUPS: Final = ("any", "all", "not")

@@ -1,4 +1,5 @@
-"""Compile a JMESPath tree into nested functions, called once per event. Pure.
+"""Compile a JMESPath tree, with its calls and comparisons, into nested functions, called once per
+event. Pure.
 
 The library's own interpreter walks the tree for each event, reports a wrong type without its place,
 and evaluates `[1] == [true]` to true. All other values are the same, as a test checks.
@@ -6,19 +7,182 @@ and evaluates `[1] == [true]` to true. All other values are the same, as a test 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
-from bridge.core.errors import CompileError
+from bridge.core.errors import CompileError, ExpressionError
 from bridge.core.model import JSON
-from bridge.routing.expressions.calls import argument_types, call_function, find_function
-from bridge.routing.expressions.comparisons import compare_money, compare_values
+from bridge.core.typos import suggest
 from bridge.routing.expressions.roots import Node
 from bridge.routing.expressions.steps import Evaluation, Step
+from bridge.routing.expressions.unparse import unparse
+from bridge.routing.functions.numeric import Money, decimal
 from bridge.routing.functions.registry import FUNCTIONS
-from bridge.routing.functions.signature import ExpressionReference, Function
-from bridge.routing.functions.values import is_true
+from bridge.routing.functions.signature import (
+    ExpressionReference,
+    Function,
+    check_type,
+    shorten,
+    type_of,
+)
+from bridge.routing.functions.values import equal, is_true
+
+MAX_OUTPUT_SIZE = (
+    16 * 1024 * 1024
+)  # characters and elements made by the functions of one evaluation
+_PYTHON_TYPES: dict[str, frozenset[type]] = {
+    "string": frozenset({str}),
+    "number": frozenset({int, float}),
+    "boolean": frozenset({bool}),
+    "array": frozenset({list}),
+    "object": frozenset({dict}),
+    "null": frozenset({type(None)}),
+    "expression": frozenset({ExpressionReference}),
+    "any": frozenset({str, int, float, bool, list, dict, type(None)}),
+}
+
+
+def find_function(node: Node) -> Function:
+    """Return the function that a call names, or raise CompileError."""
+    name = node["value"]
+    row = FUNCTIONS.get(name)
+    if row is None:
+        hint = suggest(name, FUNCTIONS).rstrip() or f"allowed: {', '.join(sorted(FUNCTIONS))}"
+        raise CompileError(f"no function `{name}`; {hint}")
+    return row
+
+
+def argument_types(row: Function, node: Node) -> list[str]:
+    """Return the type that each argument of a call needs; CompileError where the call is wrong."""
+    name = node["value"]
+    arguments = node["children"]
+    if len(arguments) < row.min_arguments or (
+        row.max_arguments is not None and len(arguments) > row.max_arguments
+    ):
+        raise CompileError(
+            f"`{name}` is written {row.signature}, found {len(arguments)}"
+            f" argument{'s' * (len(arguments) != 1)}"
+        )
+    types = [row.types[min(index, len(row.types) - 1)] for index in range(len(arguments))]
+    for argument, wanted in zip(arguments, types, strict=True):
+        if (argument["type"] == "expref") != (wanted == "expression"):
+            slip = (
+                "needs an expression after &"
+                if wanted == "expression"
+                else "takes no expression after &"
+            )
+            raise CompileError(f"`{name}` {slip} there: {row.signature}")
+    return types
+
+
+def call_function(row: Function, node: Node, steps: Sequence[Step], types: Sequence[str]) -> Step:
+    """Return the call of a function, with its arguments and result checked."""
+    texts = map(unparse, node["children"])
+    known = tuple(
+        (
+            step,
+            frozenset().union(
+                *(_PYTHON_TYPES.get(name, frozenset()) for name in wanted.split("|"))
+            ),
+            wanted,
+            text,
+        )
+        for step, wanted, text in zip(steps, types, texts, strict=True)
+    )
+
+    def call(value: JSON, state: Evaluation) -> JSON:
+        values = []
+        for step, plain, wanted, text in known:
+            found = step(value, state)
+            if type(found) not in plain:
+                check_type(found, wanted, text)
+            values.append(found)
+        try:
+            result = row.call(state.roots, *values) if row.needs_roots else row.call(*values)
+        except ExpressionError as error:
+            raise ExpressionError(f"`{shorten(unparse(node))}`: {error}") from None
+        except (TypeError, ValueError, ArithmeticError, RecursionError, MemoryError):
+            raise ExpressionError(
+                f"`{shorten(unparse(node))}` cannot be evaluated on this value"
+            ) from None
+        if isinstance(result, (str, list)):
+            state.output_size += len(result)
+            if state.output_size > MAX_OUTPUT_SIZE:
+                raise ExpressionError(f"`{shorten(unparse(node))}` produces too much output")
+        return result
+
+    return call
+
+
+_ORDERS: dict[str, Callable[[Any, Any], bool]] = {
+    "lt": operator.lt,
+    "lte": operator.le,
+    "gt": operator.gt,
+    "gte": operator.ge,
+}
+
+
+def _convert_money(left: Any, right: Any, node: Node) -> tuple[Any, Any]:
+    """Convert the sides of a comparison with money to one type.
+
+    Beside a number, money is its amount; else it is its text.
+    """
+    if isinstance(left, Money) and isinstance(right, Money):
+        if left.currency == right.currency or node["value"] in ("eq", "ne"):
+            return (
+                (left.amount, right.amount)
+                if left.currency == right.currency
+                else (str(left), str(right))
+            )
+        raise ExpressionError(
+            f"cannot order amounts in two currencies (in `{shorten(unparse(node))}`)"
+        )
+    money, other = (left, right) if isinstance(left, Money) else (right, left)
+    is_number = type_of(other) == "number"
+    pair = (money.amount, decimal(other)) if is_number else (str(money), other)
+    return pair if money is left else pair[::-1]
+
+
+def compare_money(node: Node, left: Step, right: Step) -> Step:
+    """Return a comparison in currency units: `money(…) > 100` means 100 units, not cents."""
+    name = node["value"]
+
+    def compare(value: JSON, state: Evaluation) -> JSON:
+        a = left(value, state)
+        b = right(value, state)
+        if isinstance(a, Money) or isinstance(b, Money):
+            a, b = _convert_money(a, b, node)
+        if name in ("eq", "ne"):
+            return (type(a) is type(b) and a == b) is (name == "eq")
+        return _ORDERS[name](a, b) if type(a) is type(b) else None
+
+    return compare
+
+
+def compare_values(node: Node, left: Step, right: Step) -> Step:
+    """Return the comparison of two values."""
+    if node["value"] in ("eq", "ne"):
+        wanted = node["value"] == "eq"
+        return lambda value, state: equal(left(value, state), right(value, state)) is wanted
+    order = _ORDERS[node["value"]]
+
+    def compare(value: JSON, state: Evaluation) -> JSON:
+        a = left(value, state)
+        b = right(value, state)
+        kinds = {type_of(a), type_of(b)}
+        if kinds in ({"number"}, {"string"}):
+            return order(a, b)
+        if kinds != {"number", "string"}:  # JMESPath: ordering anything else gives null
+            return None
+        text = node["children"][0 if isinstance(a, str) else 1]
+        raise ExpressionError(
+            f"`{shorten(unparse(text))}` is string, needs number (in `{shorten(unparse(node))}`)"
+        )
+
+    return compare
 
 
 def build(node: Node) -> Step:

@@ -1,4 +1,4 @@
-"""Compile JSON Schemas into validators with bounded checks. Pure.
+"""Walk JSON Schemas, and compile them into validators with bounded checks. Pure.
 
 The draft is 2020-12; formats are checked, and references lead only to files. The caller reads the
 files: `resolve` gets the path of each one under the configuration's folder.
@@ -7,11 +7,11 @@ files: `resolve` gets the path of each one under the configuration's folder.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 from bridge.core.errors import CompileError
 from bridge.core.model import JSON
@@ -27,7 +27,78 @@ from bridge.routing.schemas.keywords import (
     load_jsonschema,
 )
 from bridge.routing.schemas.messages import MAX_MESSAGE, Failure, describe, json_path, to_failure
-from bridge.routing.schemas.walk import find_identifiers, iterate_references, iterate_schemas
+
+Path = tuple[str | int, ...]
+
+_ONE = frozenset(
+    [
+        "additionalItems",
+        "additionalProperties",
+        "contains",
+        "contentSchema",
+        "else",
+        "if",
+        "items",
+        "not",
+        "propertyNames",
+        "then",
+        "unevaluatedItems",
+        "unevaluatedProperties",
+    ]
+)
+_LIST = frozenset(["allOf", "anyOf", "items", "oneOf", "prefixItems"])
+_MAP = frozenset(
+    ["$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"]
+)
+REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+MAX_PARTS = 20_000  # schemas within one document
+MAX_DEPTH = 60
+
+
+def iterate_schemas(
+    document: Any, path: Path = (), base: str = ""
+) -> Iterator[tuple[Path, dict[str, Any], str]]:
+    """Yield (path, schema, base URI) of `document` and its subschemas.
+
+    Raises CompileError if it is too big.
+    """
+    stack: list[tuple[Path, Any, str]] = [(path, document, base)]
+    count = 0
+    while stack:
+        path, schema, base = stack.pop()
+        if not isinstance(schema, dict):
+            continue
+        count += 1
+        if count > MAX_PARTS or len(path) > 2 * MAX_DEPTH:
+            raise CompileError([(path[: 2 * MAX_DEPTH], "the schema is too big or nests too deep")])
+        if isinstance(schema.get("$id"), str):
+            base = urljoin(base, schema["$id"])
+        yield path, schema, base
+        for key, value in schema.items():
+            if key in _ONE and isinstance(value, dict):
+                stack.append(((*path, key), value, base))
+            elif key in _LIST and isinstance(value, list):
+                stack.extend(((*path, key, index), each, base) for index, each in enumerate(value))
+            elif key in _MAP and isinstance(value, dict):
+                stack.extend(((*path, key, name), each, base) for name, each in value.items())
+
+
+def iterate_references(document: Any, base: str) -> Iterator[tuple[Path, str, str]]:
+    """Yield (path, reference, absolute URI without fragment) of every reference."""
+    for path, schema, here in iterate_schemas(document, base=base):
+        for key in REFERENCES:
+            if isinstance(schema.get(key), str):
+                yield (*path, key), schema[key], urldefrag(urljoin(here, schema[key]))[0]
+
+
+def find_identifiers(document: Any, base: str) -> set[str]:
+    """Return the absolute URIs of the `$id`s in `document`."""
+    return {
+        urldefrag(here)[0]
+        for _, schema, here in iterate_schemas(document, base=base)
+        if isinstance(schema.get("$id"), str)
+    }
+
 
 Resolve = Callable[[str], JSON]
 

@@ -1,19 +1,25 @@
-"""Read a backup: unpack it, and check that it is complete and undamaged."""
+"""Read a backup: unpack it, and check that it is complete and undamaged.
+
+The tar file of a backup is not trusted: its members are read within limits on their size.
+"""
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import hashlib
+import lzma
 import os
 import shutil
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any, Final
 
 from bridge.core.errors import StoreError
-from bridge.store.backup import bounded_tar
 from bridge.store.backup.archive import CHUNK_BYTES, Advance
 from bridge.store.backup.manifest import (
     BLOB_NAME,
@@ -31,6 +37,76 @@ from bridge.store.operations import checkup
 from bridge.store.operations import copy as copy_operation
 from bridge.store.tables.schema import HEAD
 
+MAX_FILES: Final = 1_000_000
+MAX_HEADER_BYTES: Final = 1024 * 1024  # before a file; tarfile holds them in memory
+MIN_LIMIT_BYTES: Final = 1024 * 1024 * 1024  # any file may unpack to this size
+MAX_RATIO: Final = 1000  # beyond that, unpacked bytes for each byte: more is a zip bomb
+READ_ERRORS: Final = (tarfile.TarError, EOFError, OSError, lzma.LZMAError, zlib.error)
+_MAGIC: Final[dict[bytes, Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\0": lzma.open,
+}
+
+
+class _CountingReader:
+    """Reads the file as it is, and counts its bytes."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._source = source
+        self.count = 0
+        self.begins = self._ahead = source.read(6)
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._ahead[:size] if size >= 0 else self._ahead
+        self._ahead = self._ahead[size:] if size >= 0 else b""
+        piece = piece or self._source.read(size)
+        self.count += len(piece)
+        return piece
+
+
+class _BoundedReader:
+    """Reads the uncompressed tar file; raises `StoreError` beyond its limits."""
+
+    def __init__(self, packed: _CountingReader) -> None:
+        self._packed = packed
+        opened = next(
+            (each for magic, each in _MAGIC.items() if packed.begins.startswith(magic)), None
+        )
+        self._file: Any = packed if opened is None else opened(packed, "rb")
+        self._count = 0
+        self.left = MAX_HEADER_BYTES
+
+    def read(self, size: int) -> bytes:
+        piece: bytes = self._file.read(size)
+        self._count += len(piece)
+        self.left -= len(piece)
+        if self.left < 0:
+            raise StoreError("the header of one of its files is too long")
+        if self._count > MIN_LIMIT_BYTES + MAX_RATIO * self._packed.count:
+            raise StoreError(
+                f"it unpacks to more than {MAX_RATIO} times its size: it is not a backup"
+            )
+        return piece
+
+
+def read_entries(source: IO[bytes]) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+    """Yield the entries of a tar file one after another; each must be read before the next.
+
+    Raises `StoreError` or one of `READ_ERRORS`.
+    """
+    unpacked = _BoundedReader(_CountingReader(source))
+    with tarfile.open(fileobj=unpacked, mode="r|") as tar:  # type: ignore[call-overload]  # it only needs read()
+        for _ in range(MAX_FILES):
+            unpacked.left = MAX_HEADER_BYTES
+            entry = tar.next()
+            if entry is None:
+                return
+            tar.members.clear()  # otherwise it would hold all of them
+            unpacked.left += entry.size
+            yield tar, entry
+    raise StoreError(f"it has more than {MAX_FILES} files, the maximum")
+
 
 def unpack(source: IO[bytes], folder: Path, advance: Advance = lambda _: None) -> Manifest:
     """Unpack a backup into an empty folder, verify its contents, and return its manifest.
@@ -41,7 +117,7 @@ def unpack(source: IO[bytes], folder: Path, advance: Advance = lambda _: None) -
     blobs = 0
     text = None
     try:
-        for tar, entry in bounded_tar.read_entries(source):
+        for tar, entry in read_entries(source):
             if text is not None:
                 raise StoreError("it contains data after its manifest")
             if entry.name == MANIFEST and entry.isreg() and entry.size <= MAX_MANIFEST_BYTES:
@@ -53,7 +129,7 @@ def unpack(source: IO[bytes], folder: Path, advance: Advance = lambda _: None) -
             # a blob with another name is encrypted, and listed in the manifest
             if blob is None or digest != blob[2]:
                 found[entry.name] = size, digest
-    except bounded_tar.READ_ERRORS as error:
+    except READ_ERRORS as error:
         raise StoreError(f"it cannot be read: {error}") from error
     if text is None:
         raise StoreError("it has no manifest: it is not a flowbridge backup, or is truncated")

@@ -1,4 +1,5 @@
-"""The status of the store, in counts that cost the same with a million events.
+"""The status of the store, with the unknown deliveries whose run is searched for, in counts that
+cost the same with a million events.
 
 Each count walks an index of waiting rows, or stops at a bound.
 """
@@ -8,25 +9,79 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final
 
+import orjson
 from sqlalchemy import Connection, TextClause, select, text
 
 from bridge.core.circuit_state import Circuit
-from bridge.core.model import DeadKind, Status
+from bridge.core.errors import DecryptionError
+from bridge.core.model import JSON, DeadKind, Status
 from bridge.core.status import MAX_DEAD_TODAY, ClockStep, LateStart, OverdueWork, RouteQueue
+from bridge.delivery.reconcile import select_evidence
 from bridge.store import clock_steps
 from bridge.store.db.database import Database, timings_of
 from bridge.store.inbound import daily_bytes, daily_events, form_files, refused_submissions
 from bridge.store.queries.overdue import count_overdue
 from bridge.store.queries.replaced_deliveries import is_replaced
-from bridge.store.queries.unsettled import UnresolvedDelivery, unresolved_deliveries
 from bridge.store.queue import claims
 from bridge.store.queue import hold as start_hold
 from bridge.store.queue import throttling as circuits
 from bridge.store.queue.heartbeats import is_alive
 from bridge.store.queue.hold import Hold
+from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.schema import worker
+
+MAX_READ: Final = 1000  # deliveries read, those whose run is looked for next
+
+# The index of `poll_at` has the runs in flight besides them, but not the many that wait for a
+# person; the expression keeps both databases from an index of these.
+_UNRESOLVED = text("""
+SELECT seq, id, platform, poll_at, attempts + throttled AS attempt, evidence FROM delivery
+WHERE poll_at IS NOT NULL AND status || '' = 'unknown'
+    ORDER BY poll_at LIMIT :most
+""")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnresolvedDelivery:
+    """A delivery whose run flowbridge searches for, next at `look_at`.
+
+    `evidence`: the result of the last search, null before the first.
+    """
+
+    id: str
+    platform: str
+    look_at: float
+    evidence: JSON = None
+
+
+def unresolved_deliveries(connection: Connection, most: int = MAX_READ) -> list[UnresolvedDelivery]:
+    """Return deliveries whose run flowbridge searches for, the newest first.
+
+    If there are more than `most`, these are the next ones that it searches for.
+    """
+    sealer = sealer_of(connection)
+    rows = connection.execute(_UNRESOLVED, {"most": most}).all()
+    found = []
+    for row in sorted(rows, key=attrgetter("seq"), reverse=True):
+        evidence = None
+        if row.evidence is not None:
+            try:
+                evidence = orjson.loads(sealer.open(row.evidence, "delivery", "evidence", row.id))
+            except DecryptionError:
+                evidence = None
+        found.append(
+            UnresolvedDelivery(
+                id=row.id,
+                platform=row.platform,
+                look_at=row.poll_at,
+                evidence=select_evidence(evidence, row.attempt),
+            )
+        )
+    return found
+
 
 MAX_COUNTED: Final = 100_000  # rows that are counted
 MAX_DEAD_READ: Final = 5_000  # deliveries that died last, read to find those of a day

@@ -1,4 +1,5 @@
-"""Long maintenance jobs, run one after the other in a thread of their own.
+"""The maintenance jobs of a worker: short ones, alerts, numbers, operations, and the long ones,
+which run one after the other in a thread of their own.
 
 A new one is a row of `LONG_JOBS`.
 """
@@ -8,24 +9,143 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, TypeVar
+
+from sqlalchemy import Connection
 
 from bridge.config.settings import Settings
 from bridge.core.errors import BridgeError
 from bridge.core.times import DAY
+from bridge.core.trends import MINUTE_SECONDS, Series, step_of
 from bridge.monitoring import certificate, flow_changes
+from bridge.monitoring.trend_writer import TrendWriter
+from bridge.monitoring.trends import read_values
 from bridge.routing.model import Config
 from bridge.store.backup import age
 from bridge.store.blobs import BlobStore
 from bridge.store.db import vacuum
 from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database, Work
-from bridge.store.inbound import blob_owners, form_files
+from bridge.store.inbound import blob_owners, daily_events, form_files
+from bridge.store.inbound.daily_events import DailyCount
 from bridge.store.inbound.removal import Counts
 from bridge.store.operations import prune as prune_operation
+from bridge.store.operations import trend_rows
+from bridge.store.queries.status import read_waiting
 from bridge.system.logs import get_logger
+from bridge.worker.clock_skew import HostClocks
+from bridge.worker.maintenance.alerts import AlertJob, expected_sources_job
+from bridge.worker.maintenance.operations import OperationRunner
+from bridge.worker.maintenance.scheduler import Scheduler, ShortJob, short_jobs
+
+EVERY_SECONDS: Final = 60.0
+
+
+class DailyEventsJob:
+    """Counts the new events in a read of its own, so that no write waits for it."""
+
+    def __init__(self, clock: DatabaseClock) -> None:
+        self._clock = clock
+        self._counts: Sequence[DailyCount] = ()
+
+    def job(self) -> ShortJob:
+        """Return the job for the scheduler."""
+        return ShortJob("daily_events", EVERY_SECONDS, self.store, needed=self.count, quiet=True)
+
+    def count(self, connection: Connection) -> bool:
+        """Count the new events; return whether there are any."""
+        self._counts = daily_events.find_new_counts(connection, self._clock())
+        return bool(self._counts)
+
+    def store(self, connection: Connection, _: float) -> int:
+        """Store the counts, and return how many sources have a new one."""
+        return daily_events.store_counts(connection, self._counts)
+
+
+class TrendJobs:
+    """Writes the growth of this machine's counters, and the values of the store, for each minute.
+
+    Both jobs check at each beat whether a minute is over.
+    """
+
+    def __init__(self, data: Path, clock: DatabaseClock) -> None:
+        self.writer = TrendWriter(data, clock)
+        self._clock = clock
+        self._values: Mapping[str, Series] = {}
+        self._read_at = step_of(clock())
+        self._minute = 0  # of the write under way
+
+    def jobs(self) -> tuple[ShortJob, ...]:
+        """Return the jobs for the scheduler."""
+        return (
+            ShortJob(
+                "trend_counts",
+                0.0,
+                self.writer.write,
+                needed=lambda _: self.writer.read(),
+                at_start=True,
+                quiet=True,
+                everywhere=True,
+                commit=self.writer.commit,
+            ),
+            ShortJob(
+                "trend_values",
+                0.0,
+                self.store_values,
+                needed=self.read_store,
+                quiet=True,
+                commit=self.commit,
+            ),
+        )
+
+    def read_store(self, connection: Connection) -> bool:
+        """Read the values of the store once a minute; return whether there are any."""
+        now = self._clock()
+        minute = step_of(now)
+        if minute == self._read_at:
+            return False
+        self._values = read_values(read_waiting(connection), now)
+        if any(self._values.values()):
+            return True
+        self._read_at = minute
+        return False
+
+    def store_values(self, connection: Connection, now: float) -> int:
+        """Store the values of the store in the minute that is over."""
+        self._minute = step_of(now)
+        return trend_rows.add_highest(connection, self._minute - MINUTE_SECONDS, self._values)
+
+    def commit(self) -> None:
+        """Record that the values of a minute are on disk."""
+        self._read_at = self._minute
+
+
+def make_scheduler(
+    settings: Settings,
+    config: Callable[[], Config],
+    database: Database,
+    now: DatabaseClock,
+    clocks: HostClocks,
+    wake: Callable[[], None] = lambda: None,
+) -> Scheduler:
+    """Return the scheduler of all maintenance jobs, not started. `wake` wakes the worker."""
+    alerts = AlertJob(settings, config, database, clocks.seconds_ahead)
+    rows = (
+        *short_jobs(settings.timings),
+        expected_sources_job(config, settings.timings),
+        alerts.job(),
+        *TrendJobs(settings.data, now).jobs(),
+        DailyEventsJob(now).job(),
+    )
+    threads = (
+        LongJobs(settings, config, database, now),
+        OperationRunner(settings, config, database, now, wake),
+    )
+    return Scheduler(database, now, settings.timings.heartbeat_seconds, rows, threads)
+
 
 T = TypeVar("T")
 log = get_logger()

@@ -23,7 +23,7 @@ from bridge.flows import file_saver
 from bridge.store.blobs import SPARE
 from bridge.store.db.database import Database
 from bridge.web.flow_api import context as served
-from bridge.web.flow_api import files, queries, request, routes
+from bridge.web.flow_api import files, request, routes
 from bridge.web.flow_api import runs as flow_api_runs
 from bridge.web.flow_api.routes import ENDPOINTS
 
@@ -80,7 +80,7 @@ def test_the_document_says_the_limits_and_states_that_hold() -> None:
     runs = DOCUMENT["paths"]["/get_plrun_saved_item_map"]["get"]["responses"]["200"]["content"][
         "application/json"
     ]["schema"]
-    assert runs["additionalProperties"]["maxItems"] == queries.NEWEST_RUNS
+    assert runs["additionalProperties"]["maxItems"] == routes.NEWEST_RUNS
     key = next(
         one
         for one in DOCUMENT["paths"]["/start_pipeline"]["post"]["parameters"]

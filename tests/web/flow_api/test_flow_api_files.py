@@ -26,7 +26,7 @@ from bridge.core.sizes import MIB
 from bridge.store.blobs import SPARE, BlobStore
 from bridge.store.db.database import Database
 from bridge.web.flow_api import files
-from bridge.web.flow_api.zip_stream import READ_BYTES, stream_zip
+from bridge.web.flow_api.files import READ_BYTES, stream_zip
 
 
 def b64(data: bytes) -> str:

@@ -19,7 +19,7 @@ from serving import Answer, Bridge, head, read_answer, tree_of, until
 from bridge.core.errors import Refused, StoreError
 from bridge.core.timings import TIMINGS
 from bridge.store.blobs import SPARE, BlobStore
-from bridge.web import form_files
+from bridge.web import process_resources
 from bridge.web.server.http_limits import LINGER_BYTES
 
 MIB = 1024 * 1024
@@ -353,7 +353,7 @@ def test_what_is_malformed_is_refused_clearly(
 def test_a_disk_that_is_nearly_full_takes_no_more_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep = form_files.make_file_storer(BlobStore(tmp_path / "blobs"))
+    keep = process_resources.make_file_storer(BlobStore(tmp_path / "blobs"))
     monkeypatch.setattr(BlobStore, "free_bytes", lambda _: SPARE)
     with pytest.raises(Refused) as refused:
         keep(memoryview(PDF))

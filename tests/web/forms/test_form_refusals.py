@@ -17,7 +17,7 @@ from werkzeug.test import Client
 from bridge.config.loader import load
 from bridge.config.settings import load_settings
 from bridge.core.errors import StoreError
-from bridge.system.log_limits import LINE_RATE
+from bridge.system.logs import LINE_RATE
 from bridge.web import effects
 from bridge.web.rate_limiter import RateLimiter
 
