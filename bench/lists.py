@@ -17,7 +17,7 @@ import databases
 import rig
 import store_rows
 
-from bridge.core.times import DAY
+from bridge.core.units import DAY
 from bridge.services.dead_causes import group_by_cause
 from bridge.services.lists import (
     MAX_PAGE_REJECTS,

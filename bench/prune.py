@@ -24,7 +24,7 @@ import webhook_sample
 
 from bridge.cli.commands.db.prune import PAUSE_FACTOR
 from bridge.config.settings import load_settings
-from bridge.core.times import DAY
+from bridge.core.units import DAY
 from bridge.routing.model import Config
 from bridge.store.db.database import Database
 from bridge.store.migrations import upgrade

@@ -16,7 +16,7 @@ from typing import Any
 import databases
 from sqlalchemy import Table, insert
 
-from bridge.core.times import DAY
+from bridge.core.units import DAY
 from bridge.store.audit import MAX_AUDIT_ROWS
 from bridge.store.db.database import Database
 from bridge.store.inbound import daily_events

@@ -26,7 +26,7 @@ import orjson
 import pytest
 
 from bridge.core.http_messages import Call, NoAnswer
-from bridge.core.outcomes import RunReport
+from bridge.core.status import RunReport
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.routing.model import Platform
 from bridge.system.boot_clock import Deadline

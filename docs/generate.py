@@ -36,17 +36,20 @@ from bridge.config.schema import document  # noqa: E402
 from bridge.config.schema import units as amounts  # noqa: E402
 from bridge.config.schema.json_schema import schema_text  # noqa: E402
 from bridge.config.setting_values import DEFAULT_POOL  # noqa: E402
-from bridge.core import file_types, json_limits, multipart, retention  # noqa: E402
+from bridge.core import file_types, json_values, multipart, retention
 from bridge.core.locators import JoinedLocators, compile_locator  # noqa: E402
 from bridge.core.model import TRANSITIONS, Status  # noqa: E402
 from bridge.core.scopes import SCOPE_PRESETS, SCOPE_SUMMARIES, Scope, list_scopes  # noqa: E402
-from bridge.core.sizes import MIB  # noqa: E402
-from bridge.core.times import DAY  # noqa: E402
 from bridge.core.timings import TIMINGS  # noqa: E402
+from bridge.core.units import (
+    DAY,  # noqa: E402
+    MIB,  # noqa: E402
+)
 from bridge.delivery import circuit_breaker  # noqa: E402
 from bridge.delivery.platforms import gumloop  # noqa: E402
 from bridge.delivery.platforms.registry import PLATFORMS  # noqa: E402
 from bridge.delivery.retry import RETRY_AFTER_MAX_SECONDS  # noqa: E402
+from bridge.importers import document_reader, html_reader, kinds  # noqa: E402
 from bridge.ingest import bodies, ports  # noqa: E402
 from bridge.ingest.duplicates import MAX_NAME_CHARS  # noqa: E402
 from bridge.ingest.forms import custom_page, nesting, parser, room  # noqa: E402
@@ -84,14 +87,18 @@ from bridge.routing.functions import (  # noqa: E402
 from bridge.routing.matching.operators import MAX_REGEX_TEXT, OPERATORS  # noqa: E402
 from bridge.routing.schemas import validator  # noqa: E402
 from bridge.routing.templates import RESERVED_INPUTS  # noqa: E402
-from bridge.services.importers import document_reader, html_reader, kinds  # noqa: E402
 from bridge.store.blobs import SPARE  # noqa: E402
 from bridge.store.tables import encrypted  # noqa: E402
 from bridge.system.http_client import MAX_ANSWER_BYTES  # noqa: E402
-from bridge.torture import certificate, plan, records  # noqa: E402
-from bridge.web import body_reader, fault_injection  # noqa: E402
+from bridge.torture import (  # noqa: E402
+    certificate,
+    fault_injection,  # noqa: E402
+    plan,
+    records,
+)
 from bridge.web.admin.endpoints import ENDPOINTS as ADMIN_ENDPOINTS  # noqa: E402
 from bridge.web.forms import captcha_widgets as widgets  # noqa: E402
+from bridge.web.receiving import body_reader
 from bridge.web.server.event_loop import (
     commit_gatherer,
     connection,
@@ -995,14 +1002,14 @@ def limits_table() -> str:
             ),
             (
                 "a request that tests the URL or delivers a secret",
-                f"{json_limits.MAX_TEST_BYTES // 1024} KiB",
+                f"{json_values.MAX_TEST_BYTES // 1024} KiB",
             ),
         ),
         "Connections and threads": _connection_limits(),
         "Bodies": (
             ("a body (`max_body`)", "5 MiB; GitHub 25 MiB; a form without files 256 KiB"),
             ("JSON nesting (`max_depth`)", "100"),
-            ("values in JSON that is not verified, or not yet", json_limits.MAX_VALUES),
+            ("values in JSON that is not verified, or not yet", json_values.MAX_VALUES),
             ("an event's type and id", f"{MAX_NAME_CHARS} characters; a longer id is hashed"),
         ),
         "Forms and unsigned sources": (

@@ -23,7 +23,7 @@ from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
 from bridge.store.migrations import upgrade
 from bridge.system.logs import LINES
-from bridge.web import rate_limiter
+from bridge.web.receiving import rate_limiter
 
 #: Many tests import these from here.
 

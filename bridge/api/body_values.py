@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from bridge.api.problems import ApiProblem, parameter_error
-from bridge.core.json_pointers import MissingPlace, follow_pointer, write_pointer
+from bridge.core.json_values import MissingPlace, follow_pointer, write_pointer
 from bridge.core.model import JSON, Event
 from bridge.core.retention import is_content_deleted
 from bridge.core.typos import find_typo

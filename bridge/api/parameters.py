@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from bridge.api.problems import ApiProblem, InvalidValue, parameter_error
 from bridge.core.audit import AuditAction
-from bridge.core.json_pointers import MAX_POINTER_CHARS, parse_pointer
+from bridge.core.json_values import MAX_POINTER_CHARS, parse_pointer
 from bridge.core.model import JSON, RunState, Status
 from bridge.core.operations import NOW, OPEN_ITEMS, THEN, StepOutcome
 from bridge.core.trends import TRENDS

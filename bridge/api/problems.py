@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import Final
 
 from bridge.core.errors import BridgeError
-from bridge.core.json_pointers import escape_step
+from bridge.core.json_values import escape_step
 from bridge.core.model import JSON
 from bridge.core.scopes import Scope, explain_missing_scope
 from bridge.routing.functions.signature import shorten

@@ -20,7 +20,7 @@ from bridge.services.bridge_checks.secret_use import describe_secret_use, list_s
 from bridge.services.file_modes import find_exposed_files
 from bridge.services.usable_config import load_present
 from bridge.system.http_client import HttpClient
-from bridge.web import dry_run
+from bridge.web.receiving import dry_run
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings

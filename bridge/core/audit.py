@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from bridge.core.printable_text import replace_unprintable
+from bridge.core.text import replace_unprintable
 
 MAX_TEXT_CHARS: Final = 300  # of an actor and of a subject
 

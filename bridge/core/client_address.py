@@ -12,7 +12,7 @@ from hashlib import sha256
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from bridge.core.masking import MASK
-from bridge.core.times import DAY
+from bridge.core.units import DAY
 
 TRUNCATED_BITS = {4: 24, 6: 48}  # of a truncated address
 # of the network that is counted: one client has all 2**64 addresses of an IPv6 network

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from werkzeug.http import parse_options_header
 
-from bridge.core.unicode_text import normalize
+from bridge.core.text import normalize
 
 MAX_PART_HEADER_BYTES: Final = 2048  # of a part's headers
 MAX_PART_HEADERS: Final = 20  # of a part

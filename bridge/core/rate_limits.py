@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import floor
 from typing import Final
 
-from bridge.core.times import DAY, HOUR
+from bridge.core.units import DAY, HOUR
 
 RATE_CATCH_UP_SECONDS: Final = 0.1  # seconds
 

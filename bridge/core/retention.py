@@ -8,7 +8,7 @@ from typing import Final
 
 from bridge.core.fingerprints import EMPTY_SHA256
 from bridge.core.model import Event
-from bridge.core.times import DAY, HOUR
+from bridge.core.units import DAY, HOUR
 
 FOREVER: Final = math.inf
 DEDUP_SECONDS: Final = 400 * DAY  # for which provider ids are stored by default

@@ -1,7 +1,12 @@
-"""Records of the status of a bridge at one moment. Pure."""
+"""Records of the status of a bridge at one moment. Pure.
+
+A kind says what a word such as `dead` or `queued` means for whoever reads it: the terminal gives
+each kind a colour, and the console a colour and a symbol.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,8 +15,82 @@ from urllib.parse import urlsplit
 
 from bridge.core.advice import Advice
 from bridge.core.circuit_state import Circuit
-from bridge.core.model import Status
+from bridge.core.model import JSON, RunState, Status
 from bridge.core.rate_limits import Rate
+
+
+class OutcomeKind(StrEnum):
+    """Outcomes of an attempt."""
+
+    STARTED = "started"
+    REFUSED = "refused"  #: it certainly did not start, and a retry may help
+    #: it certainly did not start because the platform is full; spends no attempt
+    THROTTLED = "throttled"
+    #: it certainly did not start because the platform refused our credentials; spends no attempt
+    UNAUTHORIZED = "unauthorized"
+    REJECTED = "rejected"  #: it certainly did not start, and a retry cannot help
+    UNKNOWN = "unknown"  #: it may have started
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A platform's parsed answer to a start.
+
+    `run_id` and `run_url` are set only where the flow started and the platform has runs. `ours`:
+    the bridge itself ended the call, so the outcome says nothing about the platform. `made`:
+    whether a call was made; else no attempt is spent. `saved_item_id`: the flow that the platform
+    names as started, if it names one. `held`: only a person can find out whether a run started, so
+    the bridge neither repeats the start nor searches for its run.
+    """
+
+    kind: OutcomeKind
+    detail: str = ""
+    run_id: str | None = None
+    run_url: str | None = None
+    retry_after: float | None = None
+    status_code: int | None = None
+    ours: bool = False
+    made: bool = True
+    saved_item_id: str | None = None
+    held: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """A platform's parsed answer to a poll of a run. `state` is null where `detail` says why."""
+
+    state: RunState | None
+    raw_state: str | None = None
+    outputs: JSON = None
+    log: tuple[str, ...] = ()
+    created_at: float | None = None
+    finished_at: float | None = None
+    detail: str = ""
+    gone: bool = False  #: the platform says that it has no such run
+
+
+#: Kinds from the most urgent, with their words.
+STATUS_KINDS: Final = {
+    "bad": (
+        *("dead", "failed", "terminated", "rejected", "unauthorized"),
+        *("critical", "error", "open", "401"),
+    ),
+    "warn": (
+        *("unknown", "blocked", "throttled", "refused", "spam", "paused"),
+        *("warning", "problem", "waits", "proposed", "stopped"),
+    ),
+    "busy": ("queued", "sending", "running", "progress", "waiting"),
+    "ok": ("delivered", "done", "ok", "started", "live", "closed", "matches"),
+    "off": ("cancelled", "shadow", "none", "no", "expired", "configured", "left"),
+}
+_KIND_OF: Final = {word: kind for kind, words in STATUS_KINDS.items() for word in words}
+
+
+def find_kind(text: str) -> str | None:
+    """Return the most urgent kind of the words in a status such as `delivered, failed`."""
+    kinds = {_KIND_OF.get(word) for word in re.split(r"[^a-z0-9]+", text)}
+    return next((kind for kind in STATUS_KINDS if kind in kinds), None)
+
 
 RECENT_REJECTS_SECONDS: Final = 3600.0  # of rejects that are compared with earlier ones
 MAX_DEAD_TODAY: Final = 1_000  # up to which the deliveries that died within a day are counted

@@ -13,7 +13,7 @@ from typing import Final
 
 import orjson
 
-from bridge.core.times import DAY
+from bridge.core.units import DAY
 
 MINUTE_SECONDS: Final = 60
 MERGED_SECONDS: Final = 600  # the step after `MINUTES_SECONDS`

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from bridge.core.http_messages import NoAnswer
 from bridge.core.model import Delivery
-from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
+from bridge.core.status import Outcome, OutcomeKind, RunReport
 from bridge.delivery.file_transfer import FileTransfer, Send, transfer_files
 from bridge.delivery.platforms.model import NO_RUNS, ListedRun, Listing
 from bridge.delivery.platforms.registry import PLATFORMS

@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import Final
 
 from bridge.core.circuit_state import FAILURES_TO_OPEN, Circuit
-from bridge.core.outcomes import Outcome, OutcomeKind
+from bridge.core.status import Outcome, OutcomeKind
 from bridge.core.timings import TIMINGS, Timings
 from bridge.delivery.retry import RETRY_AFTER_MAX_SECONDS
 

@@ -17,9 +17,9 @@ from math import ceil
 from typing import Any, Final
 
 from bridge.core.http_messages import Answer, Call, NoAnswer
-from bridge.core.json_scalars import iterate_scalars
+from bridge.core.json_values import iterate_scalars
 from bridge.core.model import JSON, Delivery, FormFile
-from bridge.core.outcomes import Outcome, OutcomeKind
+from bridge.core.status import Outcome, OutcomeKind
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.routing.functions.files import MARK_PATTERN, MARK_PREFIX
 from bridge.routing.model import Platform

@@ -7,8 +7,8 @@ from typing import Final
 
 from bridge.core.clock_reading import ClockReading
 from bridge.core.model import Delivery
-from bridge.core.outcomes import RunReport
-from bridge.core.times import iso
+from bridge.core.status import RunReport
+from bridge.core.units import iso
 from bridge.delivery.platforms.model import ListedRun, Listing
 from bridge.delivery.reconcile import MAX_LISTED_RUNS, MAX_SKEW_SECONDS, find_echo
 

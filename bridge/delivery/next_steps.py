@@ -9,7 +9,7 @@ from typing import Final
 
 from bridge.core.advice import Advice, Command, advise, name_command
 from bridge.core.model import FAILED_RUN_STATES, DeadKind, Delivery, Status
-from bridge.core.times import write_time
+from bridge.core.units import write_time
 from bridge.delivery.obstacles import Obstacle, next_call
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bridge.core.model import Delivery, Retry, RunState, Status
-from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
-from bridge.core.plurals import pluralize
+from bridge.core.status import Outcome, OutcomeKind, RunReport
+from bridge.core.text import pluralize
 
 RETRY_AFTER_MAX_SECONDS = 3600.0  # a longer Retry-After is cut to this
 

@@ -7,9 +7,9 @@ from typing import Final
 from bridge.core.advice import Advice, Command, advise, name_command
 from bridge.core.circuit_state import Circuit
 from bridge.core.model import Delivery, Status
-from bridge.core.plurals import pluralize
 from bridge.core.rate_limits import allowed_starts, day_of
-from bridge.core.times import DAY, write_time
+from bridge.core.text import pluralize
+from bridge.core.units import DAY, write_time
 from bridge.delivery.circuit_breaker import count_free_slots
 from bridge.delivery.obstacles import (
     IN_ENV,

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-from bridge.core.json_limits import exceeds_depth
+from bridge.core.json_values import exceeds_depth
 from bridge.core.local_runs import LocalState, RunResult
 from bridge.core.model import JSON
 from bridge.flows.errors import FlowError

@@ -12,7 +12,7 @@ import orjson
 from werkzeug.http import parse_options_header
 
 from bridge.core import file_types
-from bridge.core.json_limits import exceeds_depth, exceeds_values
+from bridge.core.json_values import exceeds_depth, exceeds_values
 from bridge.core.locators import URLENCODED
 from bridge.core.model import JSON, Body, FormFile
 from bridge.core.multipart import MultipartError, Part, parse_parts, sanitize_file_name

@@ -10,7 +10,7 @@ import orjson
 
 from bridge.core.model import JSON, Body, Event, Reject
 from bridge.core.percent_encoding import decode_text
-from bridge.core.unicode_text import normalize
+from bridge.core.text import normalize
 
 # first parts of a field's path, as in routes.yaml
 ROOTS = ("body", "form", "fields", "query")

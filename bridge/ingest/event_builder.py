@@ -11,8 +11,8 @@ from bridge.core.fingerprints import keyed_sha256
 from bridge.core.http_messages import Request
 from bridge.core.locators import locate
 from bridge.core.model import JSON, Body, Delivery, Event, FormFile
-from bridge.core.printable_text import replace_unprintable
 from bridge.core.records import record
+from bridge.core.text import replace_unprintable
 from bridge.ingest.body_stages import StoredBody, mask_body
 from bridge.ingest.duplicates import MAX_NAME_CHARS, Digests, identify, signed_digest
 from bridge.ingest.forms.spam.check import CheckedSubmission

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Final
 
-from bridge.core.json_differences import MAX_DIFFERENCES, Difference, find_differences
+from bridge.core.json_values import MAX_DIFFERENCES, Difference, find_differences
 from bridge.core.model import JSON, Delivery, Status
 
 

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from bridge.core.errors import Refused
 from bridge.core.model import Delivery, Event
-from bridge.core.times import DAY
+from bridge.core.units import DAY
 
 # free disk space that is reserved for sources with signatures
 SIGNED_RESERVE_BYTES: Final = 256 * 1024 * 1024

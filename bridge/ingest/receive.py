@@ -14,7 +14,7 @@ import orjson
 
 from bridge.core.errors import Refused
 from bridge.core.http_messages import Request
-from bridge.core.json_limits import MAX_TEST_BYTES
+from bridge.core.json_values import MAX_TEST_BYTES
 from bridge.core.model import JSON, Body, Delivery, Event
 from bridge.ingest import forms
 from bridge.ingest.effects import Effects, PreparedRequest

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from typing import Final
 
-from bridge.core.times import DAY, HOUR
+from bridge.core.units import DAY, HOUR
 
 HISTORY_SECONDS: Final = 14 * DAY  # before the last event
 MIN_HISTORY_SECONDS: Final = 7 * DAY  # a week has a weekend

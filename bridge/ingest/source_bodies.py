@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from bridge.core.http_messages import Request
-from bridge.core.json_limits import MAX_VALUES
-from bridge.core.json_text import write_json
+from bridge.core.json_values import MAX_VALUES, write_json
 from bridge.core.locators import dig
 from bridge.core.model import JSON, Body, Event, FormFile
 from bridge.ingest import forms

@@ -20,8 +20,8 @@ import orjson
 from bridge.core.advice import advise, name_command
 from bridge.core.alert import Alert
 from bridge.core.model import OWN_SOURCE_NAME, Event
-from bridge.core.times import iso
 from bridge.core.timings import TIMINGS, Timings
+from bridge.core.units import iso
 from bridge.monitoring.conditions import CONDITIONS, CRITICAL, WARNING, HealthProblem
 from bridge.routing.matching.matcher import match_type
 from bridge.routing.model import Config, Mode

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from bridge.core.advice import Advice, advise, name_command
-from bridge.core.plurals import pluralize
 from bridge.core.status import Overview
+from bridge.core.text import pluralize
 from bridge.monitoring.checks import (
     certificate,
     configuration,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bridge.core.times import DAY
+from bridge.core.units import DAY
 from bridge.system.state_file import read_state, write_state
 
 STATE_FILE: Final = "flow_changes.json"

@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bridge.core.model import Delivery, Event, RunState, Status
-from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
+from bridge.core.status import Outcome, OutcomeKind, RunReport
 from bridge.delivery.platforms.responses import idempotency_key
 from bridge.ingest.ports import StoredEvent
 from bridge.monitoring.trace_ids import (

@@ -20,7 +20,7 @@ from bridge.core.status import (
     SourceStatus,
     UnresolvedDeliveries,
 )
-from bridge.core.times import DAY
+from bridge.core.units import DAY
 from bridge.delivery.obstacles import PlatformState, failing_since, find_obstacle
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.monitoring import certificate

@@ -9,7 +9,7 @@ from bridge.core.http_messages import Request
 from bridge.core.locators import AnyLocator
 from bridge.core.masking import locators_within_items
 from bridge.core.model import JSON
-from bridge.core.sizes import MIB
+from bridge.core.units import MIB
 from bridge.providers.confirmation import Confirmation
 from bridge.providers.signatures.scheme import Scheme
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bridge.core.plurals import pluralize
 from bridge.core.status import IdleKind, IdleRoute
+from bridge.core.text import pluralize
 from bridge.routing.model import Config, Mode
 
 

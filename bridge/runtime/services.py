@@ -40,10 +40,10 @@ from bridge.store.tables import key_usage
 from bridge.system.cpu_affinity import lengthen_switch_interval, pin_process
 from bridge.system.http_client import HttpClient
 from bridge.system.wakeup import Wake
+from bridge.torture.fault_actions import InjectedFault
+from bridge.torture.fault_injection import FaultInjector
 from bridge.web.app import create_app
 from bridge.web.app_context import AppContext
-from bridge.web.fault_actions import InjectedFault
-from bridge.web.fault_injection import FaultInjector
 from bridge.web.server.app import Receivers, options
 from bridge.worker.broker_relay import BrokerRelay
 from bridge.worker.cycle import MAX_CALLS

@@ -7,10 +7,18 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from bridge.core.access_token import ID_PREFIX, SECRET_BYTES, SECRET_PREFIX, AccessToken
 from bridge.core.audit import AuditAction
 from bridge.core.errors import InvalidRequest, NotFound, StoreError
-from bridge.core.scopes import Scope, list_scopes, parse_scopes, read_scopes
+from bridge.core.scopes import (
+    ID_PREFIX,
+    SECRET_BYTES,
+    SECRET_PREFIX,
+    AccessToken,
+    Scope,
+    list_scopes,
+    parse_scopes,
+    read_scopes,
+)
 from bridge.services.audit import new_entry
 from bridge.services.filter_values import parse_lifetime
 from bridge.store.operations import tokens

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bridge.core.model import JSON
-from bridge.core.times import iso
+from bridge.core.units import iso
 from bridge.monitoring.alerts import find_resolve_time, has_ended, list_open
 from bridge.monitoring.conditions import find_problems
 from bridge.services.records.bridge_records import ALERT

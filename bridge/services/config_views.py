@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
-from bridge.core.json_pointers import escape_step
+from bridge.core.json_values import escape_step
 from bridge.core.masking import MASK
 from bridge.core.model import JSON
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON
-from bridge.core.times import iso
+from bridge.core.units import iso
 from bridge.services.usable_config import body_reader
 
 if TYPE_CHECKING:

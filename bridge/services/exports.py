@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON, Event
 from bridge.core.retention import is_content_deleted
-from bridge.core.times import iso
+from bridge.core.units import iso
 from bridge.flows.ready.csv_format import format_cell, format_record
 from bridge.routing.planner import read_form_fields
 from bridge.services.lists import NEWEST, ListPage, PageRequest, list_events

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bridge.core.model import Delivery, RunState, Status
-from bridge.core.times import write_time
+from bridge.core.units import write_time
 from bridge.services.delivery_states import is_over
 
 if TYPE_CHECKING:

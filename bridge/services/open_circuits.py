@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bridge.core.errors import BridgeError
-from bridge.core.times import iso
+from bridge.core.units import iso
 from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:

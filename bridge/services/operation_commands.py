@@ -10,7 +10,7 @@ from typing import Any, Final
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import Status
 from bridge.core.operations import THEN, are_deliveries
-from bridge.core.plurals import choose_noun
+from bridge.core.text import choose_noun
 from bridge.services.pacing import parse_rate
 
 MAX_REASON_CHARS: Final = 200

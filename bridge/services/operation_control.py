@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bridge.core.advice import name_command
 from bridge.core.errors import BridgeError
 from bridge.core.operations import WORKER, Operation, OperationState
-from bridge.core.times import iso
+from bridge.core.units import iso
 from bridge.services.operation_commands import COMMANDS
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from bridge.core.errors import BridgeError, NotFound, PlatformRefused, StartUnanswered
 from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import JSON, Delivery, Status
-from bridge.core.outcomes import Outcome, RunReport
+from bridge.core.status import Outcome, RunReport
 
 if TYPE_CHECKING:
     from bridge.delivery.platforms.model import InputNode, KillReport, ListedRun, Listing, SavedFlow

@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from bridge.core.errors import BridgeError
-from bridge.core.plurals import pluralize
-from bridge.core.times import HOUR
+from bridge.core.text import pluralize
+from bridge.core.units import HOUR
 from bridge.services.traffic_comparison import compare_recorded, summarize
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import Final
 import orjson
 
 from bridge.core.model import JSON, Delivery, Status
-from bridge.core.plurals import pluralize
-from bridge.core.times import iso
+from bridge.core.text import pluralize
+from bridge.core.units import iso
 from bridge.delivery.obstacles import Obstacle, last_list_failure
 from bridge.services.records.delivery_records import evidence_json
 

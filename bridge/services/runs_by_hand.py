@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.core.audit import AuditAction
 from bridge.core.errors import InvalidRequest, StartUnanswered
 from bridge.core.model import JSON
-from bridge.core.outcomes import OutcomeKind, RunReport
+from bridge.core.status import OutcomeKind, RunReport
 from bridge.services import platform_queries
 from bridge.services.given_inputs import check_inputs
 from bridge.services.records.flow_records import KILLED_RUN, STARTED_RUN

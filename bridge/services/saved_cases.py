@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bridge.core.errors import BridgeError
 from bridge.core.model import JSON, Event, FormFile
 from bridge.core.retention import is_content_deleted
-from bridge.core.times import iso, parse_iso
+from bridge.core.units import iso, parse_iso
 from bridge.ingest.plan_comparison import plan_event
 from bridge.ingest.planned_deliveries import (
     EventComparison,

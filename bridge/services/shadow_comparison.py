@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from bridge.core.json_differences import Difference
-from bridge.core.json_text import write_json
+from bridge.core.json_values import Difference, write_json
 from bridge.core.model import DeadKind, Delivery, Status
 from bridge.ingest.planned_deliveries import PlanChange, PlannedDelivery, compare_plans
 from bridge.services.planned_configs import PlannedConfigs

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from bridge.core.errors import InvalidRequest
-from bridge.core.times import DAY
+from bridge.core.units import DAY
 from bridge.routing.model import Mode
 
 if TYPE_CHECKING:

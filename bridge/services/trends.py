@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from bridge.core import trends
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON
-from bridge.core.times import write_time
 from bridge.core.trends import TRENDS, Series, Trend, TrendKind
+from bridge.core.units import write_time
 from bridge.services.records.report_records import TREND_POINT
 
 if TYPE_CHECKING:

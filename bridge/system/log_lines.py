@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from bridge.core.plurals import pluralize
+from bridge.core.text import pluralize
 from bridge.system.log_text import (
     CYAN,
     DIM,

@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 import bridge
-from bridge.core.times import iso
+from bridge.core.units import iso
 from bridge.store.db.database import Database
 from bridge.store.operations import checkup
 from bridge.torture.clock import LARGE_STEPS

@@ -30,27 +30,27 @@ from bridge.system.logs import get_logger
 from bridge.web.admin.context import ReaderContext
 from bridge.web.admin.entry import admin_app
 from bridge.web.app_context import AppContext
-from bridge.web.body_reader import BodyReader
 from bridge.web.console.entry import console_app
 from bridge.web.downloads import downloads
-from bridge.web.dry_run_effects import DryRunEffects
-from bridge.web.edge_parts import EXTENSION, EdgeParts
-from bridge.web.effects import make_effects
-from bridge.web.event_storage import EventStorage
 from bridge.web.flow_api.context import FlowApiContext
 from bridge.web.flow_api.routes import flow_api
 from bridge.web.forms.challenges import challenge_pages, make_page_fields
 from bridge.web.forms.hidden_fields import AntiSpamFields
 from bridge.web.forms.views import form_pages
 from bridge.web.health import health_pages, metrics_page
-from bridge.web.hook_messages import HookAnswer, RequestHead
-from bridge.web.hook_receiver import PREFIX, HookReceiver, HookRequest, ReceivedHook
 from bridge.web.late_app import LATE_USE, WsgiApp
 from bridge.web.listeners import NOT_FOUND_BODY, ListenerPaths
 from bridge.web.mount_paths import CONSOLE_PATH, is_admin_path, is_console_path
-from bridge.web.process_resources import ProcessResources
-from bridge.web.rate_limiter import RateLimiter
 from bridge.web.reader_seats import READER_SEATS
+from bridge.web.receiving.body_reader import BodyReader
+from bridge.web.receiving.dry_run import DryRunEffects
+from bridge.web.receiving.edge_parts import EXTENSION, EdgeParts
+from bridge.web.receiving.effects import make_effects
+from bridge.web.receiving.event_storage import EventStorage
+from bridge.web.receiving.hook_messages import HookAnswer, RequestHead
+from bridge.web.receiving.hook_receiver import PREFIX, HookReceiver, HookRequest, ReceivedHook
+from bridge.web.receiving.process_resources import ProcessResources
+from bridge.web.receiving.rate_limiter import RateLimiter
 
 __all__ = ["PREFIX", "Hooks"]
 StartResponse = Callable[..., Any]

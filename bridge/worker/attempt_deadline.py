@@ -17,7 +17,7 @@ from typing import Final
 
 from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import Delivery
-from bridge.core.outcomes import Outcome, OutcomeKind
+from bridge.core.status import Outcome, OutcomeKind
 from bridge.delivery.file_transfer import Send
 from bridge.routing.model import Platform
 from bridge.store.db.clock import DatabaseClock

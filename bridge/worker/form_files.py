@@ -12,7 +12,7 @@ from bridge.config.settings import Settings
 from bridge.core.errors import StoreError
 from bridge.core.file_links import file_link
 from bridge.core.model import Delivery, FormFile
-from bridge.core.outcomes import Outcome, OutcomeKind
+from bridge.core.status import Outcome, OutcomeKind
 from bridge.delivery.attempt import Send, deliver
 from bridge.delivery.file_transfer import FileTransfer, find_referenced_files, may_refer_to_files
 from bridge.routing.model import Platform

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from bridge.core.clock_reading import ClockReading, compare_readings
 from bridge.core.model import RUN_ENDED, Delivery
-from bridge.core.outcomes import RunReport
+from bridge.core.status import RunReport
 from bridge.delivery.attempt import list_newest_runs, poll_run
 from bridge.delivery.platforms.model import ListedRun, Listing
 from bridge.delivery.platforms.registry import PLATFORMS

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from bridge.core.local_runs import LocalFlow, LocalRun
 from bridge.core.model import Delivery
-from bridge.core.outcomes import Outcome, RunReport
+from bridge.core.status import Outcome, RunReport
 from bridge.flows.process import protocol
 from bridge.routing.model import Platform
 from bridge.store.queue.claim_round import Claim

@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from bridge.core.model import RUN_ENDED, Delivery, RunState, Status
-from bridge.core.outcomes import RunReport
+from bridge.core.status import RunReport
 from bridge.delivery.attempt import list_newest_runs, poll_run
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.delivery.polling import (

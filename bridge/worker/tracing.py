@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from bridge.core.errors import StoreError
 from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import Delivery, Status
-from bridge.core.outcomes import Outcome, OutcomeKind
+from bridge.core.status import Outcome, OutcomeKind
 from bridge.delivery.attempt import Send
 from bridge.monitoring.spans import Span, make_attempt_span, make_run_span
 from bridge.monitoring.trace_ids import (

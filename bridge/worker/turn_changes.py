@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from bridge.core.local_runs import LocalFlow, LocalRun
 from bridge.core.model import Delivery, Status
-from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
+from bridge.core.status import Outcome, OutcomeKind, RunReport
 from bridge.flows.process.protocol import RunSpec
 from bridge.monitoring.counters import COUNTS
 from bridge.monitoring.metrics import ATTEMPTS, DEATHS, RUNS, TAKEN_OVER

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from bridge.config.settings import Settings
 from bridge.core.errors import BridgeError
-from bridge.core.outcomes import Outcome, OutcomeKind
+from bridge.core.status import Outcome, OutcomeKind
 from bridge.flows.process.forkserver import Forkserver
 from bridge.routing.model import Config
 from bridge.store.db import notify

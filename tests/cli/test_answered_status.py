@@ -18,9 +18,9 @@ from bridge.config.loader import load
 from bridge.config.settings import load_settings
 from bridge.store.inbound.arrivals import AddedEvent
 from bridge.system.logs import LINE_RATE
-from bridge.web import effects
 from bridge.web.forms import pages
-from bridge.web.rate_limiter import RateLimiter
+from bridge.web.receiving import effects
+from bridge.web.receiving.rate_limiter import RateLimiter
 
 ROUTES = """
 version: 1

@@ -17,8 +17,8 @@ from records import NOW, make_delivery, make_event, put
 from sqlalchemy import delete, insert
 
 from bridge.core.model import JSON, Status
-from bridge.core.times import write_time
 from bridge.core.timings import TIMINGS
+from bridge.core.units import write_time
 from bridge.services.records.delivery_records import evidence_json
 from bridge.services.run_evidence import describe_evidence
 from bridge.store.db.database import Database

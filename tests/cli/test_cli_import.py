@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from command_line import run
 
-from bridge.services.importers.kinds import IMPORT_KINDS, MAX_IMPORT_BYTES
+from bridge.importers.kinds import IMPORT_KINDS, MAX_IMPORT_BYTES
 
 CORPUS = Path(__file__).parents[1] / "data" / "hooks"
 SIGNED = CORPUS / "single-object.json"

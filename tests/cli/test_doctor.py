@@ -18,7 +18,7 @@ from serving import Bridge, github, until
 
 from bridge.services.bridge_checks.findings import CheckFinding, describe_result, sum_up
 from bridge.services.bridge_checks.reachability import check_certificate, check_clock
-from bridge.web import dry_run
+from bridge.web.receiving import dry_run
 
 ROUTES = """
 version: 1

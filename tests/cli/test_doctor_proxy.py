@@ -18,7 +18,7 @@ from processes import call_here
 from serving import SECRET, Bridge, github
 
 from bridge.core.http_messages import Request
-from bridge.web import dry_run
+from bridge.web.receiving import dry_run
 
 pytestmark = pytest.mark.usefixtures("new_processes")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bridge.core.json_pointers import (
+from bridge.core.json_values import (
     MAX_POINTER_CHARS,
     MissingPlace,
     escape_step,

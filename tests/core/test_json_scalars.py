@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.core.json_scalars import iterate_scalars
+from bridge.core.json_values import iterate_scalars
 from bridge.core.model import JSON
 
 

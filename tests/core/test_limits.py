@@ -16,11 +16,11 @@ from signing import post
 
 from bridge.core.errors import BadSignature, Refused
 from bridge.core.http_messages import Request
-from bridge.core.json_limits import MAX_TEST_BYTES, MAX_VALUES, exceeds_values
+from bridge.core.json_values import MAX_TEST_BYTES, MAX_VALUES, exceeds_values
 from bridge.ingest import receive
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.signatures.shared_token import Unsigned
-from bridge.web.learned_secrets import read_lesson
+from bridge.web.receiving.learned_secrets import read_lesson
 
 MIB = 1024 * 1024
 BOMB = b'{"":0},' * (5 * MIB // 7)  # read, it takes 170 MiB

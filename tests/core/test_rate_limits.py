@@ -13,7 +13,7 @@ from bridge.core.rate_limits import (
     allowed_starts,
     record_starts,
 )
-from bridge.core.times import DAY
+from bridge.core.units import DAY
 
 TODAY = 20_000
 NOON = (TODAY + 0.5) * DAY

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.core.access_token import AccessToken
 from bridge.core.scopes import (
     MAX_SCOPES_CHARACTERS,
     SCOPE_PRESETS,
     SCOPE_SUMMARIES,
     SCOPE_WORDS,
+    AccessToken,
     Scope,
     expand_scopes,
     explain_missing_scope,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from bridge.core.model import RunState, Status
 from bridge.core.operations import OperationState, StepOutcome
-from bridge.core.outcomes import OutcomeKind
-from bridge.core.status_kinds import STATUS_KINDS, find_kind
+from bridge.core.status import STATUS_KINDS, OutcomeKind, find_kind
 
 
 def test_each_status_has_one_kind() -> None:

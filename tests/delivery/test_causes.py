@@ -14,7 +14,7 @@ from records import NOW, make_delivery, make_event
 
 from bridge.core.http_messages import Answer
 from bridge.core.model import JSON, Body, DeadKind, Retry, RunState, Status
-from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
+from bridge.core.status import Outcome, OutcomeKind, RunReport
 from bridge.delivery.causes import Cause, find_cause
 from bridge.delivery.platforms import gumloop
 from bridge.delivery.platforms.responses import read_failure

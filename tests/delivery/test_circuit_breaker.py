@@ -14,7 +14,7 @@ from records import NOW
 
 from bridge.core.circuit_state import Circuit
 from bridge.core.model import Status
-from bridge.core.outcomes import Outcome, OutcomeKind
+from bridge.core.status import Outcome, OutcomeKind
 from bridge.core.timings import TIMINGS
 from bridge.delivery import circuit_breaker
 from bridge.delivery.circuit_breaker import (

@@ -9,7 +9,7 @@ from records import NOW, make_delivery, make_event
 
 from bridge.core.clock_reading import ClockReading
 from bridge.core.model import RunState
-from bridge.core.outcomes import RunReport
+from bridge.core.status import RunReport
 from bridge.delivery.named_run import find_run_mismatch
 from bridge.delivery.platforms.model import ListedRun, Listing
 

@@ -14,7 +14,7 @@ from platform_answers import RUN, answer
 import bridge
 from bridge.core.http_messages import Answer
 from bridge.core.model import Delivery, RunState, Status
-from bridge.core.outcomes import OutcomeKind
+from bridge.core.status import OutcomeKind
 from bridge.delivery.platforms import gumloop
 from bridge.delivery.platforms.model import Listing
 from bridge.delivery.platforms.registry import PLATFORMS

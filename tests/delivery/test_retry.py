@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from records import NOW, make_delivery, make_event
 
 from bridge.core.model import Retry, RunState, Status
-from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
+from bridge.core.status import Outcome, OutcomeKind, RunReport
 from bridge.delivery.retry import (
     RETRY_AFTER_MAX_SECONDS,
     backoff,

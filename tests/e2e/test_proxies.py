@@ -585,7 +585,7 @@ def test_bodies_of_one_network_leave_room_for_others(
     """nginx passes none of them on, Caddy all; flowbridge knows their network by its header."""
     needs(name)
     port = free_port()
-    timings = {"bridge.web.body_reader.IN_FLIGHT": 8 * MIB, "request_body_seconds": 600.0}
+    timings = {"bridge.web.receiving.body_reader.IN_FLIGHT": 8 * MIB, "request_body_seconds": 600.0}
     given = {"Host": HOST, "Content-Length": str(5 * MIB), **github(b"")}
     held = head("POST", "/hooks/github", given) + b"x" * (2 * MIB - 1024)
     good = b'"' + b"x" * 10_000 + b'"'

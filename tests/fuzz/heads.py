@@ -20,7 +20,7 @@ from bridge.config.loader import load
 from bridge.config.settings import load_settings
 from bridge.core.model import Event
 from bridge.web.app import Hooks
-from bridge.web.body_reader import BodyReader
+from bridge.web.receiving.body_reader import BodyReader
 from bridge.web.server.app import options
 from fuzz.choices import Choices, Finding, bounded
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from bridge.core import multipart
 from bridge.core.errors import Refused
-from bridge.core.json_limits import exceeds_depth, exceeds_values
+from bridge.core.json_values import exceeds_depth, exceeds_values
 from bridge.ingest import forms
 from bridge.ingest.bodies import decode, decode_token
 from bridge.providers.signatures.encodings import to_base64url

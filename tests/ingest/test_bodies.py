@@ -14,7 +14,7 @@ from growth import CACHED_BYTES, Work, check_growth
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.core.json_limits import exceeds_depth
+from bridge.core.json_values import exceeds_depth
 from bridge.core.model import Body, FormFile
 from bridge.ingest.bodies import MAX_FIELDS, decode
 

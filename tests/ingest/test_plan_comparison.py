@@ -13,8 +13,12 @@ from hypothesis import strategies as st
 from records import make_event
 
 from bridge.config.loader import load
-from bridge.core.json_differences import MAX_DIFFERENCES, Difference, find_differences
-from bridge.core.json_pointers import MAX_POINTER_CHARS
+from bridge.core.json_values import (
+    MAX_DIFFERENCES,
+    MAX_POINTER_CHARS,
+    Difference,
+    find_differences,
+)
 from bridge.core.model import Event
 from bridge.ingest import plan_comparison
 from bridge.ingest.plan_comparison import SharedRoutes, compare_event, plan_event

@@ -22,7 +22,7 @@ from records import make_delivery, make_event
 from serving import until
 
 from bridge.core.model import RunState, Status
-from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
+from bridge.core.status import Outcome, OutcomeKind, RunReport
 from bridge.monitoring import counter_files, metrics
 from bridge.monitoring import counters as counters_module
 from bridge.monitoring.counter_files import CountsFile, sum_counters

@@ -10,7 +10,7 @@ from trace_ids import GOOD, SPAN, TRACE
 
 from bridge.config.loader import load
 from bridge.core.model import Event, RunState, Status
-from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
+from bridge.core.status import Outcome, OutcomeKind, RunReport
 from bridge.delivery.platforms.responses import idempotency_key
 from bridge.monitoring.spans import (
     SpanKind,

@@ -1331,7 +1331,7 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "I10",
-        "file": "bridge/web/rate_limiter.py",
+        "file": "bridge/web/receiving/rate_limiter.py",
         "old": "            if longest <= 0:\n",
         "new": "            if True:\n",
         "tests": ["tests/web/test_source_rates.py"],

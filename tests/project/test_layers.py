@@ -32,9 +32,10 @@ LAYERS = [
     "worker",
     "api",
     "web",
-    "runtime",
     "torture",
+    "runtime",
     "testing",
+    "importers",
     "cli",
 ]
 PURE = LAYERS[:5]

@@ -37,7 +37,7 @@ from bridge.store.inbound import events
 from bridge.store.operations import replay
 from bridge.store.queries import events as event_queries
 from bridge.system.key_fetcher import Keyring
-from bridge.web import dry_run
+from bridge.web.receiving import dry_run
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:garden"
 TOKEN = "2336412f37fb687f5d51e6e2425f004a"

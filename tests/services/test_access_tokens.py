@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 from records import NOW
 
-from bridge.core.access_token import SECRET_PREFIX, AccessToken
 from bridge.core.errors import InvalidRequest, NotFound, StoreError
-from bridge.core.scopes import SCOPE_WORDS, Scope
-from bridge.core.times import DAY, iso
+from bridge.core.scopes import SCOPE_WORDS, SECRET_PREFIX, AccessToken, Scope
+from bridge.core.units import DAY, iso
 from bridge.services.access_tokens import authenticate_token, create_token, remove_token
 from bridge.services.records.bridge_records import TOKEN
 from bridge.store.db.database import Database

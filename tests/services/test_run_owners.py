@@ -6,7 +6,7 @@ from records import NOW, make_delivery, make_event, put
 from sqlalchemy import insert
 
 from bridge.core.model import RunState
-from bridge.core.outcomes import RunReport
+from bridge.core.status import RunReport
 from bridge.delivery.platforms.model import ListedRun
 from bridge.services.run_owners import describe_owned_runs
 from bridge.store.db.database import Database

@@ -13,8 +13,8 @@ from serving import Bridge, until
 
 from bridge.core import trends
 from bridge.core.errors import InvalidRequest
-from bridge.core.times import DAY
 from bridge.core.trends import TRENDS, Series
+from bridge.core.units import DAY
 from bridge.services.trends import MAX_POINTS, read_trends
 from bridge.store.db.database import Database
 from bridge.store.operations import trend_rows

@@ -25,8 +25,8 @@ from worker_bench import attempts, configured, ended, get, gumloop, is_in, made,
 from bridge.core.clock_reading import MIN_STEP_SECONDS
 from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import Debounce, Delivery, Order, Retry
-from bridge.core.outcomes import Outcome, OutcomeKind
 from bridge.core.rate_limits import Limits, Rate, RateState, allowed_starts, record_starts
+from bridge.core.status import Outcome, OutcomeKind
 from bridge.delivery import reconcile
 from bridge.delivery.circuit_breaker import PROBE_SECONDS, record_outcome
 from bridge.routing.model import Config, Flow, Route
@@ -750,7 +750,7 @@ def test_a_throttled_delivery_is_due_whatever_a_clock_that_was_ahead_said(
     sqlite: Database, clocks: Clocks
 ) -> None:
     from bridge.core.model import Status
-    from bridge.core.outcomes import Outcome, OutcomeKind
+    from bridge.core.status import Outcome, OutcomeKind
     from bridge.delivery.retry import decide_after_attempt
 
     event = make_event("1", now=clocks.time() + DAY)

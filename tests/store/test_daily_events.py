@@ -12,7 +12,7 @@ from records import NOW, make_event
 from sqlalchemy import delete
 
 from bridge.core.rate_limits import day_of
-from bridge.core.times import DAY, HOUR
+from bridge.core.units import DAY, HOUR
 from bridge.store.db.database import Database
 from bridge.store.inbound import daily_events, events
 from bridge.store.inbound.daily_events import SETTLED_SECONDS, DailyCount

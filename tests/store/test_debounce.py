@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from bridge.core.errors import ExpressionError
 from bridge.core.model import Body, Debounce, Delivery, Status
-from bridge.core.outcomes import Outcome, OutcomeKind
+from bridge.core.status import Outcome, OutcomeKind
 from bridge.routing.expressions.compile import compile_expression
 from bridge.routing.model import Debouncing, Flow, Ordering, Route
 from bridge.routing.planner import MAX_KEY_LENGTH, plan

@@ -18,7 +18,7 @@ from bridge.config.loader import load
 from bridge.core.fingerprints import KEYED_PREFIX, keyed_sha256
 from bridge.core.model import Delivery, Event, Status
 from bridge.core.retention import DEDUP_SECONDS
-from bridge.core.times import DAY
+from bridge.core.units import DAY
 from bridge.routing.model import Config, Source
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer

@@ -29,7 +29,7 @@ from bridge.core.errors import (
     StoreError,
 )
 from bridge.core.model import Status
-from bridge.core.outcomes import OutcomeKind
+from bridge.core.status import OutcomeKind
 from bridge.store.backup import extraction
 from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database

@@ -26,8 +26,8 @@ from sqlalchemy import Connection, update
 
 from bridge.core.errors import IllegalTransition
 from bridge.core.model import TRANSITIONS, DeadKind, Retry, RunState, Status
-from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
-from bridge.core.times import DAY
+from bridge.core.status import Outcome, OutcomeKind, RunReport
+from bridge.core.units import DAY
 from bridge.delivery.fair_share import FairShares
 from bridge.store.db.database import Database
 from bridge.store.queries import event_lookup

@@ -28,10 +28,10 @@ from sqlalchemy import insert, select, text, update
 from bridge.core.clock_reading import ClockReading
 from bridge.core.local_runs import LocalState, RunResult
 from bridge.core.model import Debounce, Order, Retry, RunState, Status
-from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
 from bridge.core.rate_limits import Limits, RateState, allowed_starts, day_of, record_starts
-from bridge.core.times import DAY
+from bridge.core.status import Outcome, OutcomeKind, RunReport
 from bridge.core.timings import TIMINGS
+from bridge.core.units import DAY
 from bridge.delivery import reconcile
 from bridge.store.db.database import Database
 from bridge.store.db.leader import Leadership

@@ -28,8 +28,8 @@ from records import NOW, make_delivery, make_event
 from sqlalchemy import select, text
 
 from bridge.core.model import TRANSITIONS, Debounce, Order, Retry, RunState, Status
-from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
 from bridge.core.rate_limits import Limits
+from bridge.core.status import Outcome, OutcomeKind, RunReport
 from bridge.core.timings import TIMINGS
 from bridge.store.db.database import Database
 from bridge.store.encryption import NO_ENCRYPTION

@@ -29,7 +29,7 @@ from sqlalchemy.event import listen
 from bridge.core.errors import IllegalTransition, RunLimitReached
 from bridge.core.local_runs import LocalRun
 from bridge.core.model import Debounce, Delivery, Order, RunState, Status
-from bridge.core.outcomes import Outcome, OutcomeKind
+from bridge.core.status import Outcome, OutcomeKind
 from bridge.delivery import reconcile
 from bridge.store.db.database import Database
 from bridge.store.inbound import events

@@ -9,7 +9,7 @@ from records import NOW, make_event
 
 from bridge.core.errors import Refused
 from bridge.core.model import FormFile
-from bridge.core.times import DAY
+from bridge.core.units import DAY
 from bridge.ingest.forms.room import StoredBytes
 from bridge.ingest.forms.spam.dedup import SubmissionMarks, UniqueMark
 from bridge.store.db.database import Database

@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
 from bridge.core.model import DeadKind, Delivery, Order, Retry, RunState, Status
-from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
+from bridge.core.status import Outcome, OutcomeKind, RunReport
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queue import ledger, ordering, run_tracking, transitions

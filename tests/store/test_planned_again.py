@@ -13,7 +13,7 @@ from records import NOW, make_delivery, make_event
 from sqlalchemy import select
 
 from bridge.core.model import Delivery, Event, Status
-from bridge.core.times import DAY
+from bridge.core.units import DAY
 from bridge.store.db.database import Database
 from bridge.store.encryption import NO_ENCRYPTION
 from bridge.store.inbound import events

@@ -20,14 +20,13 @@ from records import NOW, make_delivery, make_event, make_local_run, put
 from signed_rejects import make_reject
 from sqlalchemy import insert, select, text, update
 
-from bridge.core.access_token import AccessToken
 from bridge.core.local_runs import LocalFile
 from bridge.core.model import Delivery, Event, FormFile, Status
 from bridge.core.operations import Operation
 from bridge.core.rate_limits import hour_of
 from bridge.core.retention import FOREVER, MIN_RETENTION_SECONDS, Retention, is_content_deleted
-from bridge.core.scopes import Scope
-from bridge.core.times import DAY
+from bridge.core.scopes import AccessToken, Scope
+from bridge.core.units import DAY
 from bridge.delivery.file_transfer import uploaded_name
 from bridge.delivery.platforms.responses import start_key
 from bridge.routing.model import Config

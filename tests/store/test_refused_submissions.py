@@ -22,8 +22,8 @@ from bridge.config.loader import load
 from bridge.config.settings import load_settings
 from bridge.core.errors import StoreError
 from bridge.core.rate_limits import hour_of
-from bridge.core.times import DAY, HOUR
 from bridge.core.timings import TIMINGS
+from bridge.core.units import DAY, HOUR
 from bridge.ingest.forms.translations.en import TEXTS
 from bridge.monitoring.counters import Counts as Metrics
 from bridge.monitoring.metrics import FORM_REFUSALS
@@ -32,8 +32,8 @@ from bridge.store.db.database import Database
 from bridge.store.inbound import events, refused_submissions
 from bridge.store.inbound.refused_submissions import Counts
 from bridge.store.queries import status
-from bridge.web import effects, process_resources
-from bridge.web.process_resources import RefusalCounter
+from bridge.web.receiving import effects, process_resources
+from bridge.web.receiving.process_resources import RefusalCounter
 
 ROUTES = """
 version: 1

@@ -27,7 +27,7 @@ from bridge.core.fingerprints import keyed_sha256
 from bridge.core.local_runs import LocalFile, LocalState, RunResult
 from bridge.core.model import FormFile
 from bridge.core.operations import OperationRequest
-from bridge.core.outcomes import Outcome, OutcomeKind
+from bridge.core.status import Outcome, OutcomeKind
 from bridge.store import audit
 from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database

@@ -11,7 +11,6 @@ from ledger_steps import STARTED, add, claim, get, record
 from records import NOW
 
 from bridge.core.model import RunState, Status
-from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
 from bridge.core.rate_limits import (
     RATE_CATCH_UP_SECONDS,
     Limits,
@@ -21,7 +20,8 @@ from bridge.core.rate_limits import (
     day_of,
     record_starts,
 )
-from bridge.core.times import DAY
+from bridge.core.status import Outcome, OutcomeKind, RunReport
+from bridge.core.units import DAY
 from bridge.store.db.database import Database
 from bridge.store.queue import leases, run_tracking, transitions
 

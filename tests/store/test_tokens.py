@@ -13,9 +13,8 @@ import pytest
 from records import NOW
 from sqlalchemy import inspect, select, update
 
-from bridge.core.access_token import SECRET_PREFIX, AccessToken
 from bridge.core.errors import NotFound
-from bridge.core.scopes import Scope
+from bridge.core.scopes import SECRET_PREFIX, AccessToken, Scope
 from bridge.store.db.database import Database
 from bridge.store.operations import tokens
 from bridge.store.tables import schema

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, text
 
 from bridge.core import trends
 from bridge.core.errors import StoreError
-from bridge.core.times import DAY
 from bridge.core.trends import MINUTE_SECONDS, Series, TrendKind
+from bridge.core.units import DAY
 from bridge.monitoring import counter_files
 from bridge.monitoring.counter_files import COUNTERS_FOLDER, CountsFile
 from bridge.monitoring.counters import Counts

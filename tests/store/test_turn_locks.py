@@ -21,8 +21,8 @@ from worker_bench import configured, gumloop, made
 
 from bridge.core.clock_reading import ClockReading
 from bridge.core.model import Body, DeadKind, Delivery, Event, Order, RunState, Status
-from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
 from bridge.core.rate_limits import Limits
+from bridge.core.status import Outcome, OutcomeKind, RunReport
 from bridge.delivery.reconcile import Candidate, Echo, Look, ReconcileDecision, ReconcileVerdict
 from bridge.delivery.reconcile_verdict import judge_look
 from bridge.ingest.effects import PreparedRequest

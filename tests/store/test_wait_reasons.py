@@ -11,10 +11,10 @@ from sqlalchemy import event, insert, update
 
 from bridge.core.circuit_state import Circuit
 from bridge.core.model import DeadKind, Debounce, Delivery, Order, Status
-from bridge.core.outcomes import Outcome
-from bridge.core.outcomes import OutcomeKind as Came
 from bridge.core.rate_limits import Limits, Rate, RateState, day_of
-from bridge.core.times import DAY
+from bridge.core.status import Outcome
+from bridge.core.status import OutcomeKind as Came
+from bridge.core.units import DAY
 from bridge.delivery.wait_context import Wait, WaitContext
 from bridge.delivery.wait_reasons import MAX_COUNTED_AHEAD, find_wait_reason
 from bridge.routing.model import Config, Flow, Mode, Platform, Route

@@ -21,7 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from kinds import RSA_PRIVATE
 from signing import NOW
 
-from bridge.core.times import DAY
+from bridge.core.units import DAY
 
 
 def _builder(subject: str, key: Any, begins: float, ends: float) -> x509.CertificateBuilder:

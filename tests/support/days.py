@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from bridge.core.times import DAY
+from bridge.core.units import DAY
 
 
 def within_a_day(seconds: float = 120.0) -> None:

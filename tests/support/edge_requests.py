@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from forms import MULTIPART, PNG, URLENCODED, multipart, part
 from serving import SECRET, github, head, signature
 
-from bridge.web import dry_run
+from bridge.web.receiving import dry_run
 
 KEY = "k" * 40
 ENVIRON = {"FLOWBRIDGE_SECRET_KEY": KEY, "TOKEN": "a-long-random-token-of-ours"}

@@ -12,7 +12,7 @@ from records import make_delivery, make_event, make_local_run
 from signed_rejects import make_reject
 
 from bridge.core.model import DeadKind, FormFile, RunState, Status
-from bridge.core.sizes import MIB
+from bridge.core.units import MIB
 from bridge.services.access_tokens import create_token
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects

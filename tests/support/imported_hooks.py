@@ -16,10 +16,10 @@ from bridge.config.loader import check_files
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
 from bridge.core.model import Delivery
+from bridge.importers.kinds import import_files
+from bridge.importers.model import ImportResult
+from bridge.importers.routes_text import write_routes
 from bridge.routing.model import Config
-from bridge.services.importers.kinds import import_files
-from bridge.services.importers.model import ImportResult
-from bridge.services.importers.routes_text import write_routes
 from bridge.store.inbound.arrivals import AddedEvent
 
 NOW = 1_764_000_000.0

@@ -15,15 +15,15 @@ from typing import Any
 from bridge.cli.main import main
 from bridge.core.rate_limits import Rate
 from bridge.core.timings import Timings
-from bridge.web import rate_limiter
+from bridge.web.receiving import rate_limiter
 
 #: Constants that are no durations, and that a test of whole processes needs otherwise.
 SIZES = frozenset(
     {
         "bridge.monitoring.checks.machine.MIN_FREE_SHARE",  # a small disk is full long before
-        "bridge.web.body_reader.IN_FLIGHT",  # the memory of many bodies
+        "bridge.web.receiving.body_reader.IN_FLIGHT",  # the memory of many bodies
         "bridge.web.server.event_loop.worker.MAX_CONNECTIONS",  # 8,192 need as many descriptors
-        "bridge.web.rate_limiter.CELLS",  # two keys share none by chance
+        "bridge.web.receiving.rate_limiter.CELLS",  # two keys share none by chance
         "bridge.web.admin.limits.READ_RATE",  # one session reads many pages
         "bridge.web.admin.limits.OPERATION_RATE",  # and one token does much at once
     }

@@ -7,8 +7,8 @@ from sqlalchemy import select
 
 from bridge.core.clock_reading import ClockReading
 from bridge.core.model import Debounce, RunState
-from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
-from bridge.core.times import DAY
+from bridge.core.status import Outcome, OutcomeKind, RunReport
+from bridge.core.units import DAY
 from bridge.delivery.fair_share import FairShares
 from bridge.store.db.database import Database
 from bridge.store.inbound import events

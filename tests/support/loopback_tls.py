@@ -12,7 +12,7 @@ from authorities import Authority, certificate, private_pem
 from cryptography.hazmat.primitives.asymmetric import ec
 from servers import Misbehaving
 
-from bridge.core.times import DAY
+from bridge.core.units import DAY
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from records import NOW, make_delivery, make_event, put
 
 from bridge.core.model import Delivery, Event
-from bridge.core.times import DAY
+from bridge.core.units import DAY
 from bridge.routing.model import Config
 from bridge.store.db.database import Database
 from bridge.store.inbound import events

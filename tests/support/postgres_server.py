@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
-from bridge.core.sizes import MIB
+from bridge.core.units import MIB
 from bridge.store.db.database import Database
 
 MEMORY = Path("/dev/shm")

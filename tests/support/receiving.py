@@ -27,11 +27,11 @@ from bridge.store.inbound.arrivals import AddedEvent
 from bridge.system.ids import event_id
 from bridge.web.app import Hooks
 from bridge.web.app_context import AppContext
-from bridge.web.body_reader import BodyReader
-from bridge.web.dry_run_effects import DryRunEffects
-from bridge.web.effects import make_effects
-from bridge.web.process_resources import ProcessResources, RefusalCounter, RejectRecorder
-from bridge.web.rate_limiter import RateLimiter
+from bridge.web.receiving.body_reader import BodyReader
+from bridge.web.receiving.dry_run import DryRunEffects
+from bridge.web.receiving.effects import make_effects
+from bridge.web.receiving.process_resources import ProcessResources, RefusalCounter, RejectRecorder
+from bridge.web.receiving.rate_limiter import RateLimiter
 
 StoreEvents = Callable[[Arrivals, Replan], Sequence[StoredEvent]]
 

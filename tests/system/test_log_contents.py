@@ -35,7 +35,7 @@ from bridge.store.db.database import Database
 from bridge.store.inbound.arrivals import AddedEvent
 from bridge.system import logs
 from bridge.system.logs import configure, get_logger
-from bridge.web import dry_run, effects
+from bridge.web.receiving import dry_run, effects
 
 MARKER = "Pl4ntedM4rker"
 ADDRESS = "203.0.113.77"

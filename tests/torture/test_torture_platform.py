@@ -16,7 +16,7 @@ import pytest
 from processes import eventually, is_listening
 
 from bridge.core.http_messages import Answer, Call, NoAnswer
-from bridge.core.outcomes import OutcomeKind
+from bridge.core.status import OutcomeKind
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.system.boot_clock import Deadline
 from bridge.system.http_client import HttpClient

@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager, nullcontext
 import pytest
 
 from bridge.core.errors import Refused
-from bridge.core.sizes import MIB
-from bridge.web.body_reader import SMALL_BODY_BYTES, BodyReader
+from bridge.core.units import MIB
+from bridge.web.receiving.body_reader import SMALL_BODY_BYTES, BodyReader
 
 LIMIT = 12 * MIB
 A, B, C = "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"

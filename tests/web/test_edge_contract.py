@@ -24,7 +24,7 @@ from sqlalchemy import select
 
 from bridge.store.tables import schema
 from bridge.store.tables.rows import to_event
-from bridge.web import dry_run
+from bridge.web.receiving import dry_run
 
 ANSWERS = Path(__file__).parents[1] / "data" / "hook_answers.json"
 RECORDER = "flask"  # the edge whose answers are recorded

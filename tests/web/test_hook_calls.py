@@ -17,8 +17,8 @@ from bridge.ingest.ports import EventsStored
 from bridge.ingest.receive import Received, build_answer
 from bridge.providers.model import Reply
 from bridge.system.cpu_affinity import READING_SWITCH_SECONDS
-from bridge.web.hook_answers import WebhookAnswers
-from bridge.web.hook_receiver import PreparedHook, ReceivedHook
+from bridge.web.receiving.hook_answers import WebhookAnswers
+from bridge.web.receiving.hook_receiver import PreparedHook, ReceivedHook
 from bridge.web.server.event_loop import hook_calls
 from bridge.web.server.event_loop.commit_gatherer import CommitGatherer
 from bridge.web.server.event_loop.hook_calls import REQUESTS_PER_TURN, HookCalls

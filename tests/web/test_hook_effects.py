@@ -30,14 +30,14 @@ from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
 from bridge.store.inbound import learned_secrets
 from bridge.store.tables import schema
-from bridge.web import dry_run
 from bridge.web.app import Hooks
 from bridge.web.app_context import AppContext
-from bridge.web.dry_run_effects import DryRunEffects
-from bridge.web.effects import HookEffects, ReceiverEffects, TracedEffects, make_effects
-from bridge.web.event_storage import EventStorage
-from bridge.web.process_resources import ProcessResources
-from bridge.web.rate_limiter import RateLimiter
+from bridge.web.receiving import dry_run
+from bridge.web.receiving.dry_run import DryRunEffects
+from bridge.web.receiving.effects import HookEffects, ReceiverEffects, TracedEffects, make_effects
+from bridge.web.receiving.event_storage import EventStorage
+from bridge.web.receiving.process_resources import ProcessResources
+from bridge.web.receiving.rate_limiter import RateLimiter
 
 KEY = "k" * 40
 SECRET = "It's a Secret to Everybody"
@@ -235,7 +235,7 @@ def test_an_error_of_a_dry_run_does_not_mark_later_answers(
     def broken(*_: object) -> None:
         raise ValueError
 
-    monkeypatch.setattr("bridge.web.hook_receiver.prepare", broken)
+    monkeypatch.setattr("bridge.web.receiving.hook_receiver.prepare", broken)
     answers = [edge.send("github", dry=dry) for dry in (True, False)]
     assert [one.status_code for one in answers] == [500, 500]
     assert [one.headers.get(dry_run.HEADER) for one in answers] == [dry_run.DONE, None]

@@ -15,8 +15,8 @@ from bridge.config.settings import load_settings
 from bridge.core.errors import StoreError
 from bridge.core.model import Event
 from bridge.store.inbound.arrivals import AddedEvent
-from bridge.web.hook_messages import HookAnswer, RequestHead
-from bridge.web.hook_receiver import HookReceiver, HookRequest, PreparedHook, ReceivedHook
+from bridge.web.receiving.hook_messages import HookAnswer, RequestHead
+from bridge.web.receiving.hook_receiver import HookReceiver, HookRequest, PreparedHook, ReceivedHook
 
 ROUTES = f"""
 version: 1

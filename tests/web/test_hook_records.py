@@ -12,7 +12,7 @@ from werkzeug.test import Client
 
 from bridge.config.loader import load
 from bridge.config.settings import load_settings
-from bridge.web import effects
+from bridge.web.receiving import effects
 
 ROUTES = """
 version: 1

@@ -25,7 +25,7 @@ from serving import (
     until,
 )
 
-from bridge.core.sizes import MIB
+from bridge.core.units import MIB
 
 pytestmark = pytest.mark.usefixtures("new_processes")
 
@@ -628,7 +628,7 @@ def narrow(
     edge: dict[str, str], tmp_path_factory: pytest.TempPathFactory, new_processes: None
 ) -> Iterator[Bridge]:
     """Receivers with a small budget for bodies, which wait for longer than any test does."""
-    timings = {"bridge.web.body_reader.IN_FLIGHT": BUDGET, "request_body_seconds": 600.0}
+    timings = {"bridge.web.receiving.body_reader.IN_FLIGHT": BUDGET, "request_body_seconds": 600.0}
     environ = {"TOKEN": TOKEN, **edge}
     folder = tmp_path_factory.mktemp("narrow")
     with Bridge(folder, "web", routes=ROUTES, timings=timings, environ=environ) as bridge:

@@ -22,7 +22,7 @@ from bridge.core.errors import SettingsError
 from bridge.store.db.database import Database
 from bridge.store.encryption import sealer_for_secrets
 from bridge.store.inbound import learned_secrets
-from bridge.web import dry_run
+from bridge.web.receiving import dry_run
 
 pytestmark = pytest.mark.usefixtures("new_processes")
 

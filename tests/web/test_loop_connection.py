@@ -12,11 +12,11 @@ from typing import Any, cast
 import pytest
 
 from bridge.core.errors import Refused
-from bridge.core.sizes import MIB
 from bridge.core.timings import Timings
-from bridge.web.body_reader import BodyReader
-from bridge.web.hook_messages import answer_refusal
-from bridge.web.hook_receiver import HookRequest
+from bridge.core.units import MIB
+from bridge.web.receiving.body_reader import BodyReader
+from bridge.web.receiving.hook_messages import answer_refusal
+from bridge.web.receiving.hook_receiver import HookRequest
 from bridge.web.server.answer_limits import AnswerLimits
 from bridge.web.server.event_loop.answers import LoopThreadWriter
 from bridge.web.server.event_loop.connection import MAX_HELD_PAGE_BYTES, LoopConnection

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from bridge.core.timings import TIMINGS
-from bridge.web.body_reader import BodyReader
+from bridge.web.receiving.body_reader import BodyReader
 from bridge.web.server.answer_limits import AnswerLimits
 from bridge.web.server.event_loop.loop_edge import LoopEdge
 

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from bridge.core.errors import Refused
 from bridge.core.timings import TIMINGS
-from bridge.web.hook_messages import RequestHead
+from bridge.web.receiving.hook_messages import RequestHead
 from bridge.web.server.answer_limits import AnswerLimits
 from bridge.web.server.event_loop.connection import PageCall
 from bridge.web.server.event_loop.loop_edge import LoopEdge

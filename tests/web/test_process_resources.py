@@ -12,9 +12,9 @@ from bridge.routing.model import Config
 from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
 from bridge.web.app_context import AppContext
-from bridge.web.event_storage import EventStorage
-from bridge.web.process_resources import ProcessResources
-from bridge.web.rate_limiter import RateLimiter
+from bridge.web.receiving.event_storage import EventStorage
+from bridge.web.receiving.process_resources import ProcessResources
+from bridge.web.receiving.rate_limiter import RateLimiter
 
 KEY = "k" * 40
 

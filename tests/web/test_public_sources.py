@@ -20,7 +20,7 @@ from small_disk import SIZE
 
 from bridge.config.loader import load
 from bridge.core.errors import Refused
-from bridge.core.times import DAY
+from bridge.core.units import DAY
 from bridge.ingest.forms.spam.dedup import SubmissionMarks, UniqueMark
 from bridge.ingest.ports import signed_reserve
 from bridge.store.db.database import Database

@@ -18,7 +18,7 @@ from bridge.core import file_types
 from bridge.core.client_address import mask_addresses
 from bridge.core.errors import Refused
 from bridge.core.http_messages import Request
-from bridge.core.json_limits import exceeds_depth, exceeds_values
+from bridge.core.json_values import exceeds_depth, exceeds_values
 from bridge.core.locators import query_value
 from bridge.core.masking import Redaction, mask_request
 from bridge.core.model import JSON, Body
@@ -30,7 +30,7 @@ from bridge.core.multipart import (
     parse_parts,
     sanitize_file_name,
 )
-from bridge.core.unicode_text import normalize
+from bridge.core.text import normalize
 from bridge.ingest import forms
 from bridge.ingest.bodies import decode
 from bridge.ingest.body_stages import MaskedBody

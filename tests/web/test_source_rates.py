@@ -9,7 +9,7 @@ from records import NOW
 
 from bridge.config.loader import load
 from bridge.routing.model import Source
-from bridge.web.rate_limiter import RateLimiter, wait_for_rate
+from bridge.web.receiving.rate_limiter import RateLimiter, wait_for_rate
 
 ROUTES = """
 version: 1

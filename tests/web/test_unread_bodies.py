@@ -11,7 +11,7 @@ import pytest
 from edges import EDGES
 from serving import Bridge, children_of, exchange, free_port, head, read_answer, until
 
-from bridge.core.sizes import MIB
+from bridge.core.units import MIB
 from bridge.web.server.event_loop.connection import MAX_HELD_PAGE_BYTES
 from bridge.web.server.event_loop.loop_edge import PAGE_BODY_BYTES
 

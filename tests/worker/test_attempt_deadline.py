@@ -16,7 +16,7 @@ from stepped_clocks import Clocks, clocks
 from bridge.core.clock_reading import ClockReading
 from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import Delivery
-from bridge.core.outcomes import Outcome, OutcomeKind
+from bridge.core.status import Outcome, OutcomeKind
 from bridge.core.timings import TIMINGS
 from bridge.delivery.attempt import deliver
 from bridge.routing.model import Platform

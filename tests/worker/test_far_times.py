@@ -17,8 +17,8 @@ from bridge.cli.ui import output
 from bridge.config.schema.units import parse_moment
 from bridge.core.http_messages import Answer
 from bridge.core.model import RunState, Status
-from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
-from bridge.core.times import LATEST_TIME, iso, parse_iso
+from bridge.core.status import Outcome, OutcomeKind, RunReport
+from bridge.core.units import LATEST_TIME, iso, parse_iso
 from bridge.delivery.platforms import gumloop
 from bridge.delivery.platforms.responses import parse_time, read_date
 from bridge.monitoring.spans import make_run_span

@@ -27,7 +27,7 @@ from bridge.config.settings import load_settings
 from bridge.core.file_links import FILES_PATH, file_link, read_file_token
 from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import Delivery, Event, FormFile, Retry, Status
-from bridge.core.outcomes import Outcome, OutcomeKind
+from bridge.core.status import Outcome, OutcomeKind
 from bridge.delivery.attempt import deliver
 from bridge.delivery.file_transfer import (
     FileTransfer,

@@ -28,10 +28,9 @@ from bridge.config.loader import load
 from bridge.config.settings import Settings, load_settings
 from bridge.core.errors import Refused, StoreError
 from bridge.core.model import Order
-from bridge.core.sizes import MIB
 from bridge.core.status import BackupStatus
-from bridge.core.times import DAY
 from bridge.core.timings import Timings
+from bridge.core.units import DAY, MIB
 from bridge.monitoring.status import read_overview
 from bridge.routing.model import Config, Platform
 from bridge.store import clock_steps
@@ -697,8 +696,8 @@ def test_rejects_are_not_kept_while_the_disk_is_nearly_full(sqlite: Database) ->
     from bridge.providers.registry import PROVIDERS
     from bridge.providers.signatures.shared_token import Unsigned
     from bridge.routing.model import Source
-    from bridge.web.process_resources import RejectRecorder
-    from bridge.web.rate_limiter import RateLimiter
+    from bridge.web.receiving.process_resources import RejectRecorder
+    from bridge.web.receiving.rate_limiter import RateLimiter
 
     kept: list[Any] = []
     source = Source(name="g", provider=PROVIDERS["github"], scheme=Unsigned())

@@ -19,7 +19,7 @@ from sqlalchemy import func, select
 from worker_bench import add, configured, ended, get, gumloop, wait, working
 
 from bridge.core.model import Delivery, Order, RunState, Status
-from bridge.core.outcomes import RunReport
+from bridge.core.status import RunReport
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.delivery.polling import Polling
 from bridge.routing.model import Platform

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from records import NOW, make_delivery, make_event
 
-from bridge.core.outcomes import RunReport, RunState
+from bridge.core.status import RunReport, RunState
 from bridge.system import logs
 from bridge.worker.turn_changes import TurnChanges, log_changes
 

@@ -45,8 +45,8 @@ from bridge.core.clock_reading import ClockReading
 from bridge.core.errors import BridgeError, StoreError
 from bridge.core.local_runs import LocalFile, LocalFlow
 from bridge.core.model import Delivery, Retry
-from bridge.core.outcomes import OutcomeKind
 from bridge.core.rate_limits import Limits
+from bridge.core.status import OutcomeKind
 from bridge.core.timings import TIMINGS
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.delivery.polling import Polling

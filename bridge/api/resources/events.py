@@ -18,7 +18,7 @@ from bridge.api.parameters import (
 from bridge.api.problems import ApiProblem
 from bridge.api.selection import find_event, read_filters
 from bridge.core.audit import AuditAction
-from bridge.core.json_text import write_json
+from bridge.core.json_values import write_json
 from bridge.core.model import JSON, Delivery, Event
 from bridge.core.scopes import Scope
 from bridge.services import audit, lists

@@ -17,8 +17,8 @@ from bridge.api.selection import check_known_names
 from bridge.core.audit import AuditAction
 from bridge.core.errors import InvalidRequest, StartUnanswered
 from bridge.core.model import JSON, Delivery
-from bridge.core.outcomes import OutcomeKind, RunReport
 from bridge.core.scopes import Scope
+from bridge.core.status import OutcomeKind, RunReport
 from bridge.delivery.platforms.model import ListedRun
 from bridge.services import platform_names, platform_queries
 from bridge.services.audit import record_done

@@ -13,8 +13,8 @@ from bridge.cli.agents.tool_answers import ToolAnswer, mark_data
 from bridge.cli.bridge.client import Bridge
 from bridge.cli.remote.client import AdminClient
 from bridge.core.model import JSON
-from bridge.core.plurals import pluralize
 from bridge.core.scopes import Scope
+from bridge.core.text import pluralize
 from bridge.services.records.json_schema import Schema
 
 MAX_DATA_BYTES: Final = 40_000  # of JSON in an answer: some 10,000 tokens

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from bridge.core.json_text import write_json
+from bridge.core.json_values import write_json
 from bridge.core.model import JSON
-from bridge.core.printable_text import escape_lines
+from bridge.core.text import escape_lines
 
 ITEMS: Final = "items"
 MAX_KEY_CHARS: Final = 200

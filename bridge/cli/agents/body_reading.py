@@ -9,11 +9,11 @@ from bridge.cli.agents.agent_tool import MAX_DATA_BYTES, AgentTool, Effect, Tool
 from bridge.cli.agents.reading_tools import find_endpoint
 from bridge.cli.agents.tool_answers import ToolAnswer, mark_data
 from bridge.cli.agents.tool_schemas import build_schema, write_path, write_query
-from bridge.core.json_text import write_json
+from bridge.core.json_values import write_json
 from bridge.core.model import JSON
-from bridge.core.printable_text import escape_lines
 from bridge.core.scopes import Scope
-from bridge.core.sizes import MIB
+from bridge.core.text import escape_lines
+from bridge.core.units import MIB
 
 MAX_BODY_BYTES: Final = 64 * MIB
 MAX_PART_CHARS: Final = 8000

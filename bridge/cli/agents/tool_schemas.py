@@ -12,7 +12,7 @@ from bridge.api.problems import InvalidValue
 from bridge.cli.agents.proposals import RefusedCall
 from bridge.cli.bridge.request_parts import quote_id
 from bridge.cli.bridge.transport import Query
-from bridge.core.json_text import write_json
+from bridge.core.json_values import write_json
 from bridge.core.model import JSON
 from bridge.core.scopes import Scope
 from bridge.routing.schemas.validator import compile_schema

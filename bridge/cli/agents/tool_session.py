@@ -19,8 +19,8 @@ from bridge.cli.bridge.client import Bridge
 from bridge.cli.remote.client import AdminClient
 from bridge.core.errors import BridgeError
 from bridge.core.model import JSON
-from bridge.core.printable_text import escape_lines
 from bridge.core.scopes import Scope, expand_scopes, explain_missing_scope, list_scopes
+from bridge.core.text import escape_lines
 from bridge.core.typos import find_close_name
 from bridge.services.records.json_record import expect_shape
 

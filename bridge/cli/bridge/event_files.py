@@ -10,7 +10,7 @@ from bridge.cli.bridge.request_parts import quote_id
 from bridge.cli.bridge.transport import Transport
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.model import Event, FormFile
-from bridge.core.sizes import MIB
+from bridge.core.units import MIB
 from bridge.services.records.json_record import UNREADABLE, UnreadableAnswer
 from bridge.services.saved_files import EventFiles
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from bridge.cli.bridge.transport import Query
 from bridge.core.errors import NotFound
-from bridge.core.times import iso
+from bridge.core.units import iso
 
 LAST_TIME: Final = "9999-12-31T23:59:59Z"
 

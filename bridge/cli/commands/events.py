@@ -12,7 +12,7 @@ from bridge.cli.options import AS_JSON, FilteredCommand, filter_options
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 from bridge.core.model import OWN_SOURCE_NAME
-from bridge.core.plurals import pluralize
+from bridge.core.text import pluralize
 from bridge.services.delivery_rows import RUN_PREFIX, ListedDelivery, make_row
 from bridge.services.delivery_states import describe_outcome
 from bridge.services.records.delivery_records import DELIVERY

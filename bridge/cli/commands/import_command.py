@@ -68,11 +68,11 @@ def import_(
     flowbridge import filter.json --from hookdeck
     """
     from bridge.cli.commands.init import fixed_files
-    from bridge.services.importers.import_files import check_routes, read_texts, write_files
-    from bridge.services.importers.kinds import IMPORT_KINDS, import_files
-    from bridge.services.importers.model import Carried
-    from bridge.services.importers.report import finding_json, list_lines, summary_json
-    from bridge.services.importers.routes_text import write_environment, write_routes
+    from bridge.importers.import_files import check_routes, read_texts, write_files
+    from bridge.importers.kinds import IMPORT_KINDS, import_files
+    from bridge.importers.model import Carried
+    from bridge.importers.report import finding_json, list_lines, summary_json
+    from bridge.importers.routes_text import write_environment, write_routes
 
     if kind is not None and kind not in IMPORT_KINDS:
         raise click.UsageError(f"--from {kind!r} is not a kind; allowed: {', '.join(IMPORT_KINDS)}")

@@ -17,7 +17,7 @@ from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 from bridge.core.advice import name_command
 from bridge.core.operations import OPEN_ITEMS, Operation, OperationStep, StepOutcome
-from bridge.core.times import iso
+from bridge.core.units import iso
 from bridge.services.records.operation_records import OPERATION, STEP, read_state
 
 if TYPE_CHECKING:

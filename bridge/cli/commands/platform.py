@@ -21,7 +21,7 @@ from bridge.core.errors import SettingsError
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
-    from bridge.web.fault_actions import InjectedFault
+    from bridge.torture.fault_actions import InjectedFault
 
 #: The settings of flowbridge that are used; credentials are generated where they are not set.
 USED_SETTINGS = ("FLOWBRIDGE_LOCAL_API_KEY", "FLOWBRIDGE_LOCAL_USER_ID", "FLOWBRIDGE_LOG")
@@ -30,7 +30,7 @@ USED_SETTINGS = ("FLOWBRIDGE_LOCAL_API_KEY", "FLOWBRIDGE_LOCAL_USER_ID", "FLOWBR
 def _read_faults(
     _context: click.Context, _option: click.Parameter, texts: tuple[str, ...]
 ) -> list[InjectedFault]:
-    from bridge.web.fault_injection import FaultError, read_fault
+    from bridge.torture.fault_injection import FaultError, read_fault
 
     try:
         return [read_fault(text) for text in texts]
@@ -175,7 +175,7 @@ def _folder(data: Path | None) -> Iterator[Path]:
 
 
 def _say(settings: Settings, faults: list[InjectedFault], *, as_json: bool) -> None:
-    from bridge.web.fault_injection import describe_fault
+    from bridge.torture.fault_injection import describe_fault
 
     credentials = {
         "base_url": settings.local_base_url,

@@ -24,7 +24,7 @@ from bridge.cli.traffic_report import TrafficReport
 from bridge.cli.ui import output
 from bridge.core.errors import BridgeError, InvalidRequest, NotFound
 from bridge.core.operations import NOW
-from bridge.core.times import DAY
+from bridge.core.units import DAY
 from bridge.services.records.json_record import expect_shape
 from bridge.services.store_access import open_store
 

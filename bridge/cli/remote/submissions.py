@@ -16,7 +16,7 @@ from bridge.cli.bridge.transport import Query
 from bridge.cli.remote.server_problems import MAX_ANSWER_BYTES, ServerError
 from bridge.cli.remote.server_url import ServerUrl
 from bridge.core.errors import BridgeError
-from bridge.core.sizes import MIB
+from bridge.core.units import MIB
 from bridge.services.exports import ExportedSubmission
 from bridge.services.records.json_record import UNREADABLE, UnreadableAnswer
 from bridge.services.records.submission_records import SUBMISSION

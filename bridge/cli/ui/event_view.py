@@ -12,7 +12,7 @@ from bridge.cli.ui.request_view import print_event_request, print_hidden_request
 from bridge.cli.ui.text_blocks import OUTPUT_LINES, SHOW_ALL_HINT, print_block
 from bridge.core.advice import name_command
 from bridge.core.model import OWN_SOURCE_NAME, Attempt, Event, Reject, Status
-from bridge.core.times import iso_seconds
+from bridge.core.units import iso_seconds
 from bridge.services.delivery_states import describe_status
 from bridge.services.event_steps import (
     SUBSCRIBE,

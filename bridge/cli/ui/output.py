@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.core import plurals, printable_text
-from bridge.core.json_text import write_json
+from bridge.core import text as printable_text
+from bridge.core.json_values import write_json
 from bridge.core.model import JSON
-from bridge.core.status_kinds import find_kind
-from bridge.core.times import LATEST_TIME, in_utc, write_time
+from bridge.core.status import find_kind
+from bridge.core.units import LATEST_TIME, in_utc, write_time
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,7 +39,7 @@ KIND_COLOURS = {
 }
 
 
-number = plurals.pluralize
+number = printable_text.pluralize
 clean = printable_text.escape_unprintable
 clean_lines = printable_text.escape_lines
 

@@ -10,7 +10,7 @@ import orjson
 
 from bridge.cli.ui import output
 from bridge.cli.ui.text_blocks import SHOW_ALL_HINT, shorten
-from bridge.core.json_text import write_json
+from bridge.core.json_values import write_json
 from bridge.core.model import Event, Reject
 from bridge.core.retention import is_content_deleted
 

@@ -13,7 +13,7 @@ from bridge.cli.command_settings import command_timings
 from bridge.cli.ui import output
 from bridge.core.errors import BridgeError
 from bridge.core.model import RUN_ENDED
-from bridge.core.outcomes import RunReport
+from bridge.core.status import RunReport
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from bridge.cli.ui import output
-from bridge.core.json_text import write_json
+from bridge.core.json_values import write_json
 from bridge.core.model import JSON
 
 MAX_SHOWN_CHARS = 4000  # characters of a body or of outputs that are shown

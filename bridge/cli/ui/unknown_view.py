@@ -15,7 +15,7 @@ from bridge.cli.options import make_filters, require_existing, say_search_size
 from bridge.cli.ui import output
 from bridge.core.advice import name_command
 from bridge.core.errors import NotFound
-from bridge.core.times import iso_seconds
+from bridge.core.units import iso_seconds
 from bridge.services.delivery_states import describe_status
 from bridge.services.selection import Selection, select_unknown, unknown_states
 from bridge.services.store_access import open_store

@@ -16,8 +16,8 @@ from bridge.config.schema.units import MAX_SIZE_BYTES
 from bridge.core.errors import CompileError
 from bridge.core.file_types import FILE_GROUPS, FILE_TYPES
 from bridge.core.model import JSON
-from bridge.core.sizes import MIB
 from bridge.core.typos import suggest
+from bridge.core.units import MIB
 from bridge.ingest.forms.coercion import file_fields
 from bridge.ingest.forms.custom_page import compile_page
 from bridge.ingest.forms.redirects import origin_of, plain_origin, redirect_target

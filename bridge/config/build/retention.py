@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from bridge.config.problems import Path, Report
 from bridge.core.retention import Retention
-from bridge.core.times import DAY
+from bridge.core.units import DAY
 
 
 def build_retention(

@@ -7,7 +7,7 @@ from typing import Any
 
 from bridge.core.rate_limits import Rate
 from bridge.core.retention import FOREVER, MIN_RETENTION_SECONDS
-from bridge.core.times import parse_iso
+from bridge.core.units import parse_iso
 
 UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 PERIOD_SECONDS = {

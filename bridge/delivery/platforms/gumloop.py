@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from bridge.core.http_messages import Answer, Call
 from bridge.core.local_runs import TAKES_ANY
 from bridge.core.model import JSON, Delivery, RunState
-from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
+from bridge.core.status import Outcome, OutcomeKind, RunReport
 from bridge.delivery.platforms.model import InputNode, KillReport, ListedRun, Listing, SavedFlow
 from bridge.delivery.platforms.responses import (
     USER_AGENT,

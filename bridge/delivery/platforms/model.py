@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, ParamSpec, TypeVar
 
 from bridge.core.http_messages import Answer, Call
-from bridge.core.outcomes import Outcome, RunReport
+from bridge.core.status import Outcome, RunReport
 
 if TYPE_CHECKING:
     from bridge.routing.model import Platform

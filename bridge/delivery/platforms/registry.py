@@ -12,7 +12,7 @@ from typing import Final, Literal, Protocol
 
 from bridge.core.http_messages import Answer, Call
 from bridge.core.model import Delivery
-from bridge.core.outcomes import Outcome, RunReport
+from bridge.core.status import Outcome, RunReport
 from bridge.delivery.platforms import gumloop, http, local
 from bridge.delivery.platforms.model import (
     InputNode,

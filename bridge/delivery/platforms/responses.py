@@ -15,8 +15,8 @@ import orjson
 import bridge
 from bridge.core.http_messages import Answer
 from bridge.core.model import JSON, Delivery
-from bridge.core.outcomes import Outcome, OutcomeKind
-from bridge.core.times import parse_iso, within_years
+from bridge.core.status import Outcome, OutcomeKind
+from bridge.core.units import parse_iso, within_years
 from bridge.delivery.retry import RETRY_AFTER_MAX_SECONDS
 
 USER_AGENT: Final = f"flowbridge/{bridge.__version__}"

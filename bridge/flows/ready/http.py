@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlencode, urlunsplit
 
 from bridge.core.http_messages import Answer, Call
-from bridge.core.json_limits import exceeds_depth
+from bridge.core.json_values import exceeds_depth
 from bridge.core.model import JSON
 from bridge.delivery.platforms.responses import USER_AGENT, dump, error_text, load, printable
 from bridge.flows.context import MAX_RUN_OUTPUT_DEPTH, log

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bridge.core.model import JSON
-from bridge.core.sizes import MIB
+from bridge.core.units import MIB
 from bridge.flows.context import log
 from bridge.flows.errors import FlowError
 from bridge.flows.function import flow

@@ -11,7 +11,7 @@ from io import BytesIO
 from typing import Final
 
 from bridge.core.errors import FieldFault, Refused
-from bridge.core.json_limits import MAX_VALUES
+from bridge.core.json_values import MAX_VALUES
 from bridge.core.locators import URLENCODED
 from bridge.core.multipart import (
     DEFAULT_FILE_NAME,

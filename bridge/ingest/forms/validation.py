@@ -8,9 +8,9 @@ from typing import Any, Final
 from bridge.core import file_types
 from bridge.core.errors import FieldFault, Refused
 from bridge.core.file_types import FILE_GROUPS, FILE_TYPES, HTML, SVG, TEXT_TYPES, XML
-from bridge.core.json_scalars import iterate_scalars
+from bridge.core.json_values import iterate_scalars
 from bridge.core.model import JSON
-from bridge.core.sizes import MIB
+from bridge.core.units import MIB
 from bridge.ingest.forms.coercion import file_fields, type_fields
 from bridge.ingest.forms.control_fields import split_control_fields
 from bridge.ingest.forms.error_messages import field_faults

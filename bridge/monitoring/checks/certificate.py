@@ -7,7 +7,7 @@ from typing import Final
 
 from bridge.core.advice import advise, name_command
 from bridge.core.status import Overview, UrlCertificate
-from bridge.core.times import DAY
+from bridge.core.units import DAY
 from bridge.monitoring.checks.occurrence import Occurrence
 
 # seconds before its end in which a certificate should have been renewed

@@ -8,8 +8,8 @@ from typing import Final
 
 from bridge.core.advice import Advice, advise, join_advice, name_command
 from bridge.core.model import Status
-from bridge.core.plurals import pluralize
 from bridge.core.status import MAX_DEAD_TODAY, Overview
+from bridge.core.text import pluralize
 from bridge.delivery.next_steps import Need, find_common_steps, need_of_dead
 from bridge.monitoring.checks.occurrence import (
     Occurrence,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bridge.core.advice import Advice
-from bridge.core.times import DAY, write_time
+from bridge.core.units import DAY, write_time
 
 SEE_LOG = "or look at the log of its service"
 READING_SECONDS: Final = 3600.0  # until a person types the command that was read

@@ -7,8 +7,8 @@ from typing import Final
 
 from bridge.core.advice import Advice, advise, name_command
 from bridge.core.circuit_state import Circuit
-from bridge.core.plurals import pluralize
 from bridge.core.status import Overview, PlatformStatus
+from bridge.core.text import pluralize
 from bridge.monitoring.checks.occurrence import Occurrence, format_clock, format_deliveries
 
 # that a delivery waits for a platform that others have filled before that is a problem

@@ -8,7 +8,7 @@ from typing import Final
 
 from bridge.core.advice import Advice, advise, name_command
 from bridge.core.status import Overview, SourceStatus
-from bridge.core.times import DAY, HOUR
+from bridge.core.units import DAY, HOUR
 from bridge.ingest.silence import MIN_SILENCE_SECONDS
 from bridge.monitoring.checks.occurrence import Occurrence, format_bytes
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from bridge.core.locators import URLENCODED, JoinedLocators
-from bridge.core.sizes import MIB
+from bridge.core.units import MIB
 from bridge.providers.catalog._shared import (
     CREDENTIAL_IN_URL,
     NOTHING_SIGNED,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from bridge.core.errors import BadSignature
-from bridge.core.json_limits import exceeds_values
+from bridge.core.json_values import exceeds_values
 from bridge.core.model import JSON
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import orjson
 
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
-from bridge.core.json_limits import exceeds_values
+from bridge.core.json_values import exceeds_values
 from bridge.core.locators import MAX_QUERY_FIELDS, URLENCODED, Locator, as_text, dig
 from bridge.core.model import JSON
 from bridge.core.percent_encoding import exceeds_escapes, parse_pairs

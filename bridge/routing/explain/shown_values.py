@@ -7,7 +7,7 @@ from typing import Final
 import orjson
 
 from bridge.core.model import JSON
-from bridge.core.plurals import pluralize
+from bridge.core.text import pluralize
 
 MAX_FOUND_CHARS: Final = 1000  # of a value's JSON
 UNWRITABLE: Final = "a value that JSON cannot hold"

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import orjson
 
-from bridge.core.times import iso
+from bridge.core.units import iso
 from bridge.system.wakeup import Broadcast, Wake
 
 MAX_PROCESSES: Final = 64

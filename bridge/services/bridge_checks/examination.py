@@ -13,7 +13,7 @@ import orjson
 from bridge.core.advice import name_command
 from bridge.core.errors import BridgeError
 from bridge.core.http_messages import Answer, Call, Request
-from bridge.core.sizes import MIB
+from bridge.core.units import MIB
 from bridge.providers.signatures.locations import signs_url
 from bridge.providers.signatures.pairs import is_pair
 from bridge.services.bridge_checks.findings import FORGED, GOOD, CheckFinding, find_untried

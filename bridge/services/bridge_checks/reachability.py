@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from bridge.core.errors import BridgeError
 from bridge.core.http_messages import Answer, Call
-from bridge.core.times import DAY
+from bridge.core.units import DAY
 from bridge.monitoring import certificate
 from bridge.monitoring.checks.certificate import WARNING_SECONDS
 from bridge.services.bridge_calls import call_bridge

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bridge.core.advice import name_command
 from bridge.core.errors import BridgeError, ConfigProblem, SettingsError
 from bridge.core.status import IdleKind
-from bridge.core.times import write_time
+from bridge.core.units import write_time
 from bridge.routing.idle_routes import describe_idle_routes, find_idle_routes
 from bridge.services.records.config_records import CONFIG_CHECK, ENTRY_COUNTS, PROBLEM
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bridge.core.access_token import AccessToken
 from bridge.core.alert import Alert
 from bridge.core.audit import AuditEntry
 from bridge.core.model import JSON
-from bridge.core.scopes import Scope, list_scopes
+from bridge.core.scopes import AccessToken, Scope, list_scopes
 from bridge.services.records import json_schema
 from bridge.services.records.delivery_records import ANSWER
 from bridge.services.records.json_record import (

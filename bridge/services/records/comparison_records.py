@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from bridge.core.json_differences import Difference
+from bridge.core.json_values import Difference
 from bridge.core.model import JSON, DeadKind
 from bridge.ingest.planned_deliveries import PlanChange, RouteChange
 from bridge.routing.model import Mode

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from bridge.core.model import JSON, Attempt, DeadKind, Delivery, Order, RunState, Status
-from bridge.core.times import iso
+from bridge.core.units import iso
 from bridge.services.filter_values import DEAD_KINDS
 from bridge.services.records.json_record import (
     ANY,

@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import Final
 
 from bridge.core.model import JSON, DeadKind
-from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
+from bridge.core.status import Outcome, OutcomeKind, RunReport
 from bridge.delivery.platforms.model import InputNode, KillReport, ListedRun, SavedFlow
 from bridge.services.records.delivery_records import RUN_STATE, find_label
 from bridge.services.records.json_record import (

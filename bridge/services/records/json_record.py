@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from bridge.core.errors import BridgeError
 from bridge.core.model import JSON
-from bridge.core.times import iso, parse_iso
+from bridge.core.units import iso, parse_iso
 from bridge.services.records import json_schema
 from bridge.services.records.json_schema import Schema
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bridge.core.times import iso
+from bridge.core.units import iso
 from bridge.services.exports import ExportedSubmission
 from bridge.services.records.json_record import (
     NAME,

@@ -9,7 +9,7 @@ import orjson
 
 from bridge.core.model import JSON, Event
 from bridge.core.retention import is_content_deleted
-from bridge.core.sizes import MIB
+from bridge.core.units import MIB
 from bridge.ingest.planned_deliveries import (
     INCOMPARABLE_TEXTS,
     EventComparison,

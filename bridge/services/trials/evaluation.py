@@ -10,7 +10,7 @@ import orjson
 from bridge.config.given_files import GivenFiles
 from bridge.config.loader import check_files, load_canonical
 from bridge.core.errors import BridgeError, ConfigError, ConfigProblem
-from bridge.core.json_text import write_json
+from bridge.core.json_values import write_json
 from bridge.core.model import JSON, Event
 from bridge.ingest.plan_comparison import compare_event
 from bridge.ingest.planned_deliveries import EventComparison, Incomparable

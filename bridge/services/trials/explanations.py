@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import orjson
 
-from bridge.core.json_text import write_json
+from bridge.core.json_values import write_json
 from bridge.core.model import Event
 from bridge.core.retention import is_content_deleted
 from bridge.routing.model import Config

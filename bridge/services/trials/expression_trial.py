@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bridge.core.errors import CompileError, ExpressionError
-from bridge.core.json_text import TooDeepValue, write_json
+from bridge.core.json_values import TooDeepValue, write_json
 from bridge.core.model import JSON, Event
 from bridge.routing.explain.shown_values import UNWRITABLE
 from bridge.routing.expressions.compile import compile_expression

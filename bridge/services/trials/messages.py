@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 
 from bridge.config.given_files import SENT_FILES
 from bridge.core.model import Event
-from bridge.core.sizes import MIB
+from bridge.core.units import MIB
 from bridge.system.process_limits import ProcessLimits
 
 MAX_TRIAL_EVENTS: Final = 10_000

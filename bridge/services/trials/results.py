@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from bridge.core.errors import BridgeError, NotFound, StoreError
-from bridge.core.json_text import write_json
+from bridge.core.json_values import write_json
 from bridge.core.model import JSON
 from bridge.system.ids import TRIAL_PREFIX
 

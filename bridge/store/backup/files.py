@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from bridge.core.errors import StoreError
-from bridge.core.sizes import MIB
+from bridge.core.units import MIB
 from bridge.store.backup import archive, extraction
 from bridge.store.backup.age import list_backups
 from bridge.store.backup.archive import Advance

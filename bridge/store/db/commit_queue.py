@@ -12,8 +12,8 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Engine
 
 from bridge.core.errors import CommitWaits, StoreError
-from bridge.core.sizes import MIB
 from bridge.core.timings import Timings
+from bridge.core.units import MIB
 from bridge.store.db.error_text import describe_error
 
 Item = TypeVar("Item", contravariant=True)  # noqa: PLC0105 - named after what it stands for

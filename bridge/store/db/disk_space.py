@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from bridge.core.errors import StoreError
-from bridge.core.sizes import MIB
+from bridge.core.units import MIB
 from bridge.ingest.ports import disk_full, finishing_reserve, signed_reserve
 
 # An event's bytes are written up to four times: event and deliveries, each to the log as well.

@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from bridge.core.errors import StoreError
-from bridge.core.sizes import MIB
+from bridge.core.units import MIB
 from bridge.store.db import disk_space
 from bridge.store.db.database import Database, exclusive_connection
 

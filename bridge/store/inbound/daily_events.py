@@ -14,7 +14,7 @@ from typing import Final
 from sqlalchemy import Connection, select, text
 
 from bridge.core.rate_limits import day_of
-from bridge.core.times import DAY, HOUR
+from bridge.core.units import DAY, HOUR
 from bridge.store.tables.schema import daily_events
 
 MAX_COUNTED_TODAY: Final = 100_000  # events without a stored count that a reader counts

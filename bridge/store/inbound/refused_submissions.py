@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import Connection, func, select, text
 
 from bridge.core.rate_limits import hour_of
-from bridge.core.times import DAY
+from bridge.core.units import DAY
 from bridge.store.db.database import Database
 from bridge.store.tables.schema import refused_submission
 

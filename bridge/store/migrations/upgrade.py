@@ -10,7 +10,7 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from bridge.core.errors import StoreError
-from bridge.core.sizes import MIB
+from bridge.core.units import MIB
 from bridge.store.db import vacuum
 from bridge.store.db.advisory_locks import Lock, take_lock
 from bridge.store.db.database import Database

@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 
 from bridge.core.advice import name_command
-from bridge.core.sizes import MIB
+from bridge.core.units import MIB
 from bridge.store.db import clock, disk_space, session_check
 from bridge.store.db.database import Database
 from bridge.store.migrations import upgrade

@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from bridge.core.rate_limits import day_of, hour_of
 from bridge.core.retention import Retention
-from bridge.core.times import DAY, HOUR
+from bridge.core.units import DAY, HOUR
 from bridge.routing.model import Config
 from bridge.store.db.database import Database, Work
 from bridge.store.inbound import removal

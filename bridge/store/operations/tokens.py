@@ -12,10 +12,17 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, or_, select, update
 
-from bridge.core.access_token import ID_PREFIX, SECRET_PREFIX, AccessToken, is_token_secret
 from bridge.core.audit import AuditEntry
 from bridge.core.errors import NotFound
-from bridge.core.scopes import Scope, expand_scopes, list_scopes
+from bridge.core.scopes import (
+    ID_PREFIX,
+    SECRET_PREFIX,
+    AccessToken,
+    Scope,
+    expand_scopes,
+    is_token_secret,
+    list_scopes,
+)
 from bridge.core.typos import find_typo
 from bridge.store import audit
 from bridge.store.db.database import Database

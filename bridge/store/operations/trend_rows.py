@@ -11,8 +11,8 @@ import orjson
 from sqlalchemy import Connection, Table, TextClause, select, text
 
 from bridge.core import trends
-from bridge.core.times import DAY
 from bridge.core.trends import Series, TrendKind
+from bridge.core.units import DAY
 from bridge.store.db.database import Database, Work
 from bridge.store.inbound.removal import Counts
 from bridge.store.tables.schema import trend, trend_node

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from bridge.core.circuit_state import Circuit
 from bridge.core.model import Delivery
-from bridge.core.outcomes import OutcomeKind
+from bridge.core.status import OutcomeKind
 from bridge.delivery import circuit_breaker
 from bridge.delivery.circuit_breaker import drop_if_closed, record_outcome
 from bridge.store.db.advisory_locks import Lock, take_lock

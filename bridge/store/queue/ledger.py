@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import Connection, Float, bindparam, func, null, select, text, update
 
 from bridge.core.model import DeadKind, Delivery, RunState, Status
-from bridge.core.outcomes import Outcome, OutcomeKind
 from bridge.core.rate_limits import day_of
+from bridge.core.status import Outcome, OutcomeKind
 from bridge.delivery.retry import RetryDecision, decide_after_attempt
 from bridge.store.db.prepared import InJsonList, PreparedStatement, send_together, to_json_list
 from bridge.store.encryption import Sealer

@@ -12,9 +12,9 @@ from typing import Any, Final
 from sqlalchemy import Connection, select, update
 
 from bridge.core.model import DeadKind, RunState, Status
-from bridge.core.outcomes import OutcomeKind, RunReport
-from bridge.core.plurals import pluralize
 from bridge.core.rate_limits import day_of
+from bridge.core.status import OutcomeKind, RunReport
+from bridge.core.text import pluralize
 from bridge.delivery.reconcile import Evidence, Look, ReconcileVerdict
 from bridge.delivery.reconcile_verdict import judge_look
 from bridge.store.db.advisory_locks import FLOW_SEED, take_key_locks

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, exists, select, text, update
 
 from bridge.core.model import RUN_ENDED, DeadKind, Delivery, Status
-from bridge.core.outcomes import RunReport
+from bridge.core.status import RunReport
 from bridge.delivery.retry import decide_after_run
 from bridge.store.db.database import timings_of
 from bridge.store.db.prepared import InJsonList, PreparedStatement, to_json_list

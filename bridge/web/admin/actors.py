@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.core.printable_text import replace_unprintable
+from bridge.core.text import replace_unprintable
 from bridge.web.admin import limits
 
 

@@ -21,7 +21,7 @@ from bridge.api.parameters import read_parameters, stream_parameters
 from bridge.api.problems import MEDIA_TYPE, ApiProblem, report_busy, report_missing_scope
 from bridge.api.resources.audit import record_export
 from bridge.core.errors import InvalidRequest, StoreError
-from bridge.core.json_text import write_json
+from bridge.core.json_values import write_json
 from bridge.core.model import JSON
 from bridge.core.scopes import Scope
 from bridge.system.ids import request_id
@@ -38,8 +38,8 @@ from bridge.web.admin.bodies import IDEMPOTENCY_KEY, parse_body, read_key, recei
 from bridge.web.admin.context import ReaderContext
 from bridge.web.admin.endpoints import ENDPOINTS
 from bridge.web.admin.streams import StreamSeats, stream_response, wants_stream, write_lines
-from bridge.web.body_reader import BodyReader
 from bridge.web.client_ip import client_address
+from bridge.web.receiving.body_reader import BodyReader
 
 DOCUMENT_PATH: Final = "/openapi.json"
 

@@ -10,9 +10,9 @@ from werkzeug.wrappers import Request
 from bridge.api.bodies import RequestBody, check_body
 from bridge.api.problems import ApiProblem, parameter_error
 from bridge.core.errors import Refused
-from bridge.core.json_limits import exceeds_depth, exceeds_values
+from bridge.core.json_values import exceeds_depth, exceeds_values
 from bridge.web.admin import limits
-from bridge.web.body_reader import BodyReader
+from bridge.web.receiving.body_reader import BodyReader
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 MAX_KEY_CHARS: Final = 255

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from bridge.api.context import ApiContext
 from bridge.web.late_app import LateUse
 from bridge.web.process_locks import ProcessLocks
-from bridge.web.rate_limiter import RateLimiter
 from bridge.web.reader_seats import ReaderSeats
+from bridge.web.receiving.rate_limiter import RateLimiter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from bridge.core.rate_limits import Rate
-from bridge.core.sizes import MIB
+from bridge.core.units import MIB
 
 #: Requests at once, of the 16 threads of a receiver.
 MAX_REQUESTS: Final = 4

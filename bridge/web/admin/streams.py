@@ -14,7 +14,7 @@ from werkzeug.wrappers import Request, Response
 from bridge.api.context import ApiContext
 from bridge.api.endpoint import Chunks
 from bridge.api.problems import TOO_MANY_WAIT, ApiProblem, report_busy
-from bridge.core.json_text import write_json
+from bridge.core.json_values import write_json
 from bridge.core.model import JSON
 from bridge.system.cpu_affinity import switch_often
 from bridge.system.logs import get_logger

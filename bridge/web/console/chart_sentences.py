@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.core.times import DAY, HOUR
+from bridge.core.units import DAY, HOUR
 
 
 def describe_counts(total: float, highest: float, *, step: float, seconds: float = 0.0) -> str:

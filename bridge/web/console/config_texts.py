@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from bridge.core.json_text import write_json
+from bridge.core.json_values import write_json
 from bridge.core.model import JSON
 from bridge.services.project.config_text import write_yaml
 

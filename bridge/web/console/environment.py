@@ -11,11 +11,10 @@ import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from bridge.core.plurals import pluralize
-from bridge.core.printable_text import escape_lines, escape_unprintable
 from bridge.core.scopes import list_scopes
-from bridge.core.status_kinds import find_kind
-from bridge.core.times import in_utc, parse_iso
+from bridge.core.status import find_kind
+from bridge.core.text import escape_lines, escape_unprintable, pluralize
+from bridge.core.units import in_utc, parse_iso
 from bridge.web.console.assets import asset_url
 from bridge.web.console.failures import as_sentence
 from bridge.web.console.links import make_link

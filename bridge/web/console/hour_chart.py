@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bridge.core.plurals import choose_noun
-from bridge.core.times import DAY, iso
+from bridge.core.text import choose_noun
+from bridge.core.units import DAY, iso
 from bridge.web.console.chart_sentences import describe_counts
 
 HOUR_SECONDS: Final = 3600

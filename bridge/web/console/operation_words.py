@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from bridge.core.times import write_time
+from bridge.core.units import write_time
 
 #: Between a command and its outcome in a form, as in `resolve:queued`.
 OUTCOME_MARK: Final = ":"

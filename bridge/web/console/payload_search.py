@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bridge.core.json_pointers import write_pointer
+from bridge.core.json_values import write_pointer
 from bridge.core.model import JSON
 from bridge.web.console.payload_tree import MAX_PATH_CHARS, name_members, write_scalar
 

@@ -13,7 +13,7 @@ from typing import Final
 
 import orjson
 
-from bridge.core.json_pointers import escape_step
+from bridge.core.json_values import escape_step
 from bridge.core.model import JSON
 
 MAX_NODES: Final = 2000

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bridge.core.json_pointers import follow_pointer, parse_pointer
+from bridge.core.json_values import follow_pointer, parse_pointer
 from bridge.core.masking import MASK
 from bridge.core.model import JSON, Body, Event
 from bridge.routing.expressions.paths import Steps, write_path

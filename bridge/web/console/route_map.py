@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import log2
 from typing import Any, Final
 
-from bridge.core.plurals import pluralize
+from bridge.core.text import pluralize
 from bridge.web.console.links import make_link
 
 NODE_WIDTH: Final = 264

@@ -16,9 +16,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
 
-from bridge.core.access_token import AccessToken
 from bridge.core.errors import StoreError
-from bridge.core.scopes import Scope, expand_scopes, list_scopes
+from bridge.core.scopes import AccessToken, Scope, expand_scopes, list_scopes
 from bridge.services.console_tickets import UsedTicket
 from bridge.store.db.database import Database
 from bridge.store.operations import sessions, tokens

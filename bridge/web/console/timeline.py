@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bridge.core.model import FAILED_RUN_STATES, Attempt, Delivery, RunState, Status
-from bridge.core.plurals import pluralize
-from bridge.core.status_kinds import find_kind
+from bridge.core.status import find_kind
+from bridge.core.text import pluralize
 from bridge.services.delivery_states import describe_status
 from bridge.services.event_screen import EventScreen, ShownDelivery, ShownOperation
 from bridge.web.console.environment import format_bytes

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bridge.core.plurals import choose_noun
-from bridge.core.times import iso, parse_iso
+from bridge.core.text import choose_noun
+from bridge.core.units import iso, parse_iso
 from bridge.web.console.chart_sentences import describe_counts
 
 CHART_HEIGHT: Final = 96

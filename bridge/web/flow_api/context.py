@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from bridge.core.local_runs import LocalFile, LocalFlow, LocalRun
 from bridge.routing.model import Platform
 from bridge.store.blobs import BlobStore
-from bridge.web.body_reader import BodyReader
+from bridge.web.receiving.body_reader import BodyReader
 
 # bytes of bodies that a process reads at once; webhooks have a separate budget
 MAX_API_BYTES_IN_FLIGHT = 48 * 1024 * 1024

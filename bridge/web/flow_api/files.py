@@ -18,7 +18,7 @@ from werkzeug.wsgi import wrap_file
 from bridge.core.errors import Refused, StoreError
 from bridge.core.local_runs import EVENT_FILE_PREFIX, LocalFile
 from bridge.core.model import JSON
-from bridge.core.sizes import MIB
+from bridge.core.units import MIB
 from bridge.store.blobs import BlobStore
 from bridge.system.logs import get_logger
 from bridge.web.downloads import DOWNLOAD_HEADERS, content_disposition

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from bridge.core.errors import Refused
-from bridge.core.json_limits import exceeds_values
+from bridge.core.json_values import exceeds_values
 from bridge.core.model import JSON
 from bridge.routing.model import Platform
 from bridge.web.flow_api.auth import Caller

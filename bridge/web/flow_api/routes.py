@@ -14,10 +14,10 @@ from flask import Blueprint, Response, request
 from werkzeug.routing import Rule
 
 from bridge.core.errors import Refused, RunLimitReached, StoreError
-from bridge.core.json_limits import MAX_VALUES
+from bridge.core.json_values import MAX_VALUES
 from bridge.core.local_runs import READY_MADE, TAKES_ANY, LocalFlow
 from bridge.core.model import JSON
-from bridge.core.sizes import MIB
+from bridge.core.units import MIB
 from bridge.flows.ids import workbook_id
 from bridge.routing.model import Platform
 from bridge.system.logs import get_logger

@@ -27,7 +27,7 @@ from bridge.routing.model import Config, Source
 from bridge.web.client_ip import client_address
 from bridge.web.forms.captcha_widgets import scripts, widget
 from bridge.web.forms.hidden_fields import AntiSpamFields
-from bridge.web.rate_limiter import RateLimiter, wait_for_rate
+from bridge.web.receiving.rate_limiter import RateLimiter, wait_for_rate
 
 SCRIPT_URL = "/forms/altcha.js"
 

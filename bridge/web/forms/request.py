@@ -14,7 +14,7 @@ from bridge.ingest.forms.parser import Sent
 from bridge.ingest.forms.redirects import origin_of, plain_origin
 from bridge.ingest.forms.translations import texts
 from bridge.routing.form import Form
-from bridge.web.hook_messages import RequestHead
+from bridge.web.receiving.hook_messages import RequestHead
 
 PREFLIGHT_HEADERS = {
     "Access-Control-Allow-Methods": "POST",

@@ -16,7 +16,7 @@ from bridge.web.forms import pages
 from bridge.web.forms.hidden_fields import AntiSpamFields, MakeAntiSpamFields
 from bridge.web.forms.render import form_view
 from bridge.web.forms.request import FormRequest
-from bridge.web.rate_limiter import RateLimiter, wait_for_rate
+from bridge.web.receiving.rate_limiter import RateLimiter, wait_for_rate
 
 
 def form_pages(

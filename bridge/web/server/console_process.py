@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from bridge.system.logs import get_logger
 from bridge.system.priority import lower_priority
-from bridge.web.hook_messages import answer_refusal
 from bridge.web.reader_seats import READER_SEATS, ReaderSeats
+from bridge.web.receiving.hook_messages import answer_refusal
 from bridge.web.server.event_loop.answers import answer_bytes
 from bridge.web.server.event_loop.loop_edge import refuse_busy
 from bridge.web.server.event_loop.worker import LoopReceiver

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from bridge.core.errors import StoreError
 from bridge.core.model import Status
-from bridge.core.outcomes import Outcome
+from bridge.core.status import Outcome
 from bridge.delivery.attempt import deliver
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.delivery.polling import next_poll_delay

@@ -18,8 +18,8 @@ from sqlalchemy import Connection
 
 from bridge.config.settings import Settings
 from bridge.core.errors import BridgeError
-from bridge.core.times import DAY
 from bridge.core.trends import MINUTE_SECONDS, Series, step_of
+from bridge.core.units import DAY
 from bridge.monitoring import certificate, flow_changes
 from bridge.monitoring.trend_writer import TrendWriter
 from bridge.monitoring.trends import read_values

@@ -34,8 +34,8 @@ from bridge.config.loader import load
 from bridge.core.errors import SettingsError
 from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.scopes import Scope
-from bridge.core.sizes import MIB
 from bridge.core.timings import TIMINGS
+from bridge.core.units import MIB
 from bridge.store.db.database import Database
 from bridge.store.queries import events
 from bridge.store.queries.filters import Filters

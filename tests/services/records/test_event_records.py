@@ -9,7 +9,7 @@ from json_keys import DELIVERY_KEYS, EVENT_KEYS
 from records import NOW, make_delivery, make_event
 
 from bridge.core.model import Attempt, RunState, Status
-from bridge.core.times import iso
+from bridge.core.units import iso
 from bridge.services.records.delivery_records import DELIVERY, DELIVERY_DETAILS
 from bridge.services.records.event_records import EVENT, EVENT_DETAILS
 

@@ -24,7 +24,7 @@ from bridge.core.model import (
     Status,
 )
 from bridge.core.operations import Operation, OperationState, OperationStep, StepOutcome
-from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
+from bridge.core.status import Outcome, OutcomeKind, RunReport
 from bridge.delivery.platforms.model import KillReport, ListedRun
 from bridge.delivery.wait_context import Wait
 from bridge.services.records.bridge_records import ALERT, AUDIT_ENTRY

@@ -15,8 +15,8 @@ from bridge.api.problems import TYPE_PREFIX
 from bridge.config.loader import load
 from bridge.core.audit import AuditActor
 from bridge.core.errors import StoreError
-from bridge.core.outcomes import Outcome, OutcomeKind
 from bridge.core.scopes import Scope
+from bridge.core.status import Outcome, OutcomeKind
 from bridge.delivery.platforms.model import KillReport
 from bridge.services import platform_queries
 from bridge.services.audit import record_login

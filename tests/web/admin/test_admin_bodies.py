@@ -20,7 +20,7 @@ from bridge.web.admin import limits
 from bridge.web.admin.api import AdminApi
 from bridge.web.admin.context import ReaderContext
 from bridge.web.admin.openapi import describe_endpoints
-from bridge.web.rate_limiter import RateLimiter
+from bridge.web.receiving.rate_limiter import RateLimiter
 
 THING = RequestBody(
     "Thing",

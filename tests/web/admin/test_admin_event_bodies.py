@@ -16,7 +16,7 @@ from bridge.api.problems import MEDIA_TYPE, TYPE_PREFIX
 from bridge.config.loader import load
 from bridge.core.audit import AuditAction
 from bridge.core.errors import StoreError
-from bridge.core.json_pointers import MAX_POINTER_CHARS
+from bridge.core.json_values import MAX_POINTER_CHARS
 from bridge.core.model import Event, FormFile
 from bridge.core.scopes import Scope
 from bridge.store import audit

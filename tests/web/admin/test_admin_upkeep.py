@@ -15,8 +15,8 @@ from trials_here import evaluate_here
 
 from bridge.api.problems import TYPE_PREFIX
 from bridge.config.loader import load
-from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
 from bridge.core.scopes import Scope
+from bridge.core.status import Outcome, OutcomeKind, RunReport
 from bridge.delivery.platforms.model import InputNode, KillReport
 from bridge.services import given_inputs, platform_queries
 from bridge.store import audit

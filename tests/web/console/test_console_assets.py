@@ -13,7 +13,7 @@ from console_client import ConsoleClient
 
 import bridge.web.console
 from bridge.core.scopes import Scope
-from bridge.core.status_kinds import STATUS_KINDS
+from bridge.core.status import STATUS_KINDS
 from bridge.services.access_tokens import create_token
 from bridge.services.console_tickets import create_ticket
 from bridge.store.db.database import Database

@@ -11,7 +11,7 @@ from console_client import ConsoleClient
 from records import make_event
 
 from bridge.config.loader import load
-from bridge.core.json_pointers import MAX_POINTER_CHARS
+from bridge.core.json_values import MAX_POINTER_CHARS
 from bridge.core.model import JSON, Event
 from bridge.core.scopes import Scope
 from bridge.store.db.database import Database

@@ -15,8 +15,8 @@ from records import beat_at, make_delivery, make_event
 
 from bridge.core.model import DeadKind, Status
 from bridge.core.scopes import Scope
-from bridge.core.times import iso
 from bridge.core.trends import TRENDS, step_of
+from bridge.core.units import iso
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.operations import trend_rows

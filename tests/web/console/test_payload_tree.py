@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bridge.core.json_pointers import find_value
+from bridge.core.json_values import find_value
 from bridge.web.console.payload_tree import (
     MAX_CHARS,
     MAX_DEPTH,

@@ -18,7 +18,7 @@ from serving import Bridge
 
 import bridge as bridge_package
 from bridge.core.local_runs import LocalState
-from bridge.core.sizes import MIB
+from bridge.core.units import MIB
 from bridge.flows import file_saver
 from bridge.store.blobs import SPARE
 from bridge.store.db.database import Database

@@ -22,7 +22,7 @@ from werkzeug.http import parse_options_header
 
 from bridge.config.loader import load
 from bridge.core.local_runs import LocalFile
-from bridge.core.sizes import MIB
+from bridge.core.units import MIB
 from bridge.store.blobs import SPARE, BlobStore
 from bridge.store.db.database import Database
 from bridge.web.flow_api import files

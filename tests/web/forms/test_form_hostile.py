@@ -19,7 +19,7 @@ from serving import Answer, Bridge, head, read_answer, tree_of, until
 from bridge.core.errors import Refused, StoreError
 from bridge.core.timings import TIMINGS
 from bridge.store.blobs import SPARE, BlobStore
-from bridge.web import process_resources
+from bridge.web.receiving import process_resources
 from bridge.web.server.http_limits import LINGER_BYTES
 
 MIB = 1024 * 1024

@@ -82,7 +82,7 @@ def web(tmp_path_factory: pytest.TempPathFactory, new_processes: None) -> Iterat
     (folder / "pages" / "thanks.html").write_text(OWN)
     environ = {"FLOWBRIDGE_PUBLIC_URL": "https://hooks.example.net"}
     apart = {
-        "bridge.web.rate_limiter.CELLS": 2**24
+        "bridge.web.receiving.rate_limiter.CELLS": 2**24
         # by chance two of few limits would be one, and some form would be sent or looked at too
         # often
     }

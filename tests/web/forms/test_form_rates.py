@@ -10,7 +10,7 @@ from conftest import new_postgres_database
 from serving import Bridge
 
 from bridge.core.rate_limits import Rate
-from bridge.web.rate_limiter import RateLimiter
+from bridge.web.receiving.rate_limiter import RateLimiter
 
 ROUTES = """
 version: 1
@@ -35,7 +35,7 @@ def web(
         environ["FLOWBRIDGE_DATABASE_URL"] = new_postgres_database(
             request.getfixturevalue("postgres")
         )
-    apart = {"bridge.web.rate_limiter.CELLS": 2**24}  # no two keys share a cell by chance
+    apart = {"bridge.web.receiving.rate_limiter.CELLS": 2**24}  # no two keys share a cell by chance
     with Bridge(
         tmp_path_factory.mktemp("rates"), "web", routes=ROUTES, environ=environ, timings=apart
     ) as bridge:
@@ -84,7 +84,7 @@ def test_a_request_counts_under_all_its_keys_or_under_none() -> None:
 
 
 def test_two_keys_that_share_a_cell_both_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridge.web.rate_limiter.CELLS", 1)
+    monkeypatch.setattr("bridge.web.receiving.rate_limiter.CELLS", 1)
     limiter = RateLimiter()
     rate = Rate(count=4, per=60.0)
     assert [limiter.wait([("a", rate), ("b", rate)], NOW) for _ in range(3)] == [0.0, 0.0, 30.0]

@@ -21,8 +21,7 @@ from bridge.config.local_credentials import KEY_FILE, KEY_VARIABLE, find_secret_
 from bridge.core.audit import AuditAction
 from bridge.core.errors import StoreError
 from bridge.core.model import JSON
-from bridge.core.sizes import MIB
-from bridge.core.times import iso
+from bridge.core.units import MIB, iso
 from bridge.services.store_access import find_database
 
 if TYPE_CHECKING:

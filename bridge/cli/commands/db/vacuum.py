@@ -14,7 +14,7 @@ from bridge.cli.options import AS_JSON, RenamedFlag
 from bridge.cli.ui import output
 from bridge.cli.ui.progress import progress_bar
 from bridge.core.errors import NotFound, StoreError
-from bridge.core.sizes import MIB
+from bridge.core.units import MIB
 from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:

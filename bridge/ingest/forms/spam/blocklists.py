@@ -10,9 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 
-from bridge.core.json_scalars import iterate_scalars
+from bridge.core.json_values import iterate_scalars
 from bridge.core.model import JSON
-from bridge.core.unicode_text import normalize
+from bridge.core.text import normalize
 from bridge.routing.form import Blocklists
 
 MAX_ENTRIES = 10_000  # of a list

@@ -14,7 +14,7 @@ from bridge.api.context import Answer, ApiContext, ApiRequest
 from bridge.api.problems import ApiProblem
 from bridge.api.resources.causes import CAUSE_FILTERS
 from bridge.core.model import DeadKind
-from bridge.core.times import iso
+from bridge.core.units import iso
 from bridge.services.dead_causes import CauseGroup, CauseReport, group_by_cause
 from bridge.services.operation_selection import MAX_IDS
 from bridge.services.records.report_records import CAUSE

@@ -11,8 +11,8 @@ from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
 from bridge.api.resources import configs
-from bridge.core.plurals import pluralize
 from bridge.core.status import ROLE_NAMES
+from bridge.core.text import pluralize
 from bridge.web.console.config_texts import write_config, write_value
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.links import make_link

@@ -14,7 +14,7 @@ from bridge.api import explain, selection
 from bridge.api.context import RawAnswer
 from bridge.api.parameters import EXPLAINED_ROUTE, EXPLAINED_ROUTES, SCREEN
 from bridge.api.resources import events
-from bridge.core.json_pointers import find_value
+from bridge.core.json_values import find_value
 from bridge.core.masking import MASK
 from bridge.core.model import Body, Event
 from bridge.core.retention import is_content_deleted

@@ -9,7 +9,7 @@ from typing import Any, Final
 from bridge.api import selection
 from bridge.api.parameters import MAX_NAME_CHARS, filter_parameters
 from bridge.api.resources import events
-from bridge.core.json_differences import Difference, find_differences
+from bridge.core.json_values import Difference, find_differences
 from bridge.core.model import Event
 from bridge.core.retention import is_content_deleted
 from bridge.services.usable_config import body_reader

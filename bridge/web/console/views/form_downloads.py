@@ -13,8 +13,8 @@ from bridge.api.parameters import Parameter, filter_parameters
 from bridge.api.resources.audit import describe_export
 from bridge.api.selection import find_event
 from bridge.core.audit import AuditAction
-from bridge.core.json_text import write_json
-from bridge.core.sizes import MIB
+from bridge.core.json_values import write_json
+from bridge.core.units import MIB
 from bridge.services import audit
 from bridge.services.exports import SubmissionList, read_table
 from bridge.services.form_inbox import select_download

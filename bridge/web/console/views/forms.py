@@ -13,7 +13,7 @@ from bridge.api.context import Answer, ApiContext, ApiRequest
 from bridge.api.parameters import BEFORE, SUBMISSION_LIMIT, Parameter, filter_parameters
 from bridge.api.problems import ApiProblem
 from bridge.api.selection import check_known_names, read_filters, read_page_request
-from bridge.core.json_text import write_json
+from bridge.core.json_values import write_json
 from bridge.core.model import JSON, FormFile
 from bridge.core.status import SourceStatus
 from bridge.providers.model import Provider

@@ -10,8 +10,8 @@ from bridge.api.resources.platforms import list_platforms
 from bridge.api.resources.routes import list_routes
 from bridge.api.resources.sources import list_sources
 from bridge.api.resources.status import read_report
-from bridge.core.plurals import pluralize
 from bridge.core.status import MAX_DEAD_TODAY, ROLE_NAMES
+from bridge.core.text import pluralize
 from bridge.monitoring.conditions import CRITICAL, HealthProblem
 from bridge.web.console.advice import split_advice
 from bridge.web.console.condition_links import link_condition

@@ -11,7 +11,7 @@ import orjson
 from werkzeug.wrappers import Response
 
 from bridge.core.errors import NotFound
-from bridge.core.sizes import MIB
+from bridge.core.units import MIB
 from bridge.routing.functions.registry import FUNCTIONS
 from bridge.services.trials.foreground import evaluate_now
 from bridge.services.trials.messages import ROUTES_NAME, TrialDetails

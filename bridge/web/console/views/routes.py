@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 from bridge.api import selection
 from bridge.api.parameters import BEFORE
 from bridge.api.resources import routes
-from bridge.core.times import DAY
+from bridge.core.units import DAY
 from bridge.services.lists import MAX_PAGE_ITEMS, PageRequest, list_states
 from bridge.services.near_misses import find_near_misses
 from bridge.services.records.explanation_records import ROUTE_EXPLANATION

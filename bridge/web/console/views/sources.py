@@ -14,7 +14,7 @@ from bridge.api.resources import sources
 from bridge.core.advice import Command, name_command
 from bridge.core.scopes import Scope
 from bridge.core.status import SourceStatus
-from bridge.core.times import DAY
+from bridge.core.units import DAY
 from bridge.monitoring.checks.configuration import SET_IN_ENV
 from bridge.providers.signatures.pins import pins_of
 from bridge.routing.model import Source

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 from gunicorn import util
 
-from bridge.web.hook_messages import HookAnswer, RequestHead
+from bridge.web.receiving.hook_messages import HookAnswer, RequestHead
 from bridge.web.server.answer_limits import AnswerLimits
 from bridge.web.server.http_limits import MALFORMED_REQUEST
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from bridge.core.errors import Refused
 from bridge.system.logs import get_logger
-from bridge.web.hook_messages import HookAnswer, answer_refusal, refuse_unforeseen
-from bridge.web.hook_receiver import HookRequest
+from bridge.web.receiving.hook_messages import HookAnswer, answer_refusal, refuse_unforeseen
+from bridge.web.receiving.hook_receiver import HookRequest
 from bridge.web.server.answer_limits import ENDING_STALL_SECONDS, AnswerLimits
 from bridge.web.server.event_loop.answers import (
     LoopThreadWriter,

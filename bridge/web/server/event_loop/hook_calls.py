@@ -15,10 +15,10 @@ from bridge.ingest.ports import EventsStored, StoringFailed, StoringResult, Stor
 from bridge.store.db.commit_queue import MAX_BATCH_JOBS
 from bridge.system.cpu_affinity import switch_often
 from bridge.system.logs import get_logger
-from bridge.web.effects import TracedEffects
-from bridge.web.hook_answers import WebhookAnswers
-from bridge.web.hook_messages import HookAnswer
-from bridge.web.hook_receiver import HookRequest, PreparedHook, ReceivedHook
+from bridge.web.receiving.effects import TracedEffects
+from bridge.web.receiving.hook_answers import WebhookAnswers
+from bridge.web.receiving.hook_messages import HookAnswer
+from bridge.web.receiving.hook_receiver import HookRequest, PreparedHook, ReceivedHook
 from bridge.web.server.event_loop.commit_gatherer import CommitGatherer, Done
 
 

@@ -18,7 +18,7 @@ from gunicorn.asgi import parser as python_parser
 from gunicorn.http import errors as http_errors
 
 from bridge.core.records import record
-from bridge.web.hook_messages import RequestHead
+from bridge.web.receiving.hook_messages import RequestHead
 from bridge.web.server.http_limits import HEAD_LIMITS, PARSE_ERROR_STATUSES
 from bridge.web.server.request_target import read_target
 

@@ -19,12 +19,12 @@ from bridge.monitoring.counters import COUNTS
 from bridge.monitoring.metrics import COMMIT, LOOP_LAG
 from bridge.providers.model import Reply
 from bridge.system.logs import get_logger
-from bridge.web.body_reader import BodyReader
-from bridge.web.edge_parts import EXTENSION, EdgeParts
-from bridge.web.hook_messages import HookAnswer, RequestHead, answer_reply
-from bridge.web.hook_receiver import PREFIX, HookRequest
 from bridge.web.listeners import NOT_FOUND_BODY
 from bridge.web.mount_paths import is_reader_path
+from bridge.web.receiving.body_reader import BodyReader
+from bridge.web.receiving.edge_parts import EXTENSION, EdgeParts
+from bridge.web.receiving.hook_messages import HookAnswer, RequestHead, answer_reply
+from bridge.web.receiving.hook_receiver import PREFIX, HookRequest
 from bridge.web.server.answer_limits import AnswerLimits
 from bridge.web.server.event_loop.answers import (
     PageWriter,

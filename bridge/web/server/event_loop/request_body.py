@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 from bridge.core.errors import Refused
 from bridge.core.timings import Timings
-from bridge.web.body_reader import CUT_SHORT, BodyReader
+from bridge.web.receiving.body_reader import CUT_SHORT, BodyReader
 
 MAX_SIZE_LINE_BYTES: Final = 4096  # of a chunk: its size and extensions
 MAX_SIZE_DIGITS: Final = 16

@@ -1,0 +1,1 @@
+"""What receives webhooks and form submissions, under any HTTP server."""
