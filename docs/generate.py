@@ -22,60 +22,60 @@ DOCS = Path(__file__).resolve().parent
 if __name__ == "__main__":
     sys.path.insert(0, str(DOCS.parent))  # this tree, not an installed copy of it
 
-from bridge.api.problems import PROBLEM_TYPES as PROBLEMS  # noqa: E402
-from bridge.cli.agents.tool_session import build_tools  # noqa: E402
-from bridge.cli.command_choices import COMMAND_CHOICES  # noqa: E402
-from bridge.cli.command_list import SECTIONS  # noqa: E402
-from bridge.cli.commands.providers import EVIDENCE  # noqa: E402
-from bridge.cli.main import group  # noqa: E402
-from bridge.cli.options import FilterOption  # noqa: E402
-from bridge.config import interpolation  # noqa: E402
-from bridge.config.build import forms as form_source  # noqa: E402
+from bridge.api.problems import PROBLEM_TYPES as PROBLEMS
+from bridge.cli.agents.tool_session import build_tools
+from bridge.cli.command_choices import COMMAND_CHOICES
+from bridge.cli.command_list import SECTIONS
+from bridge.cli.commands.providers import EVIDENCE
+from bridge.cli.main import group
+from bridge.cli.options import FilterOption
+from bridge.config import interpolation
+from bridge.config.build import forms as form_source
 from bridge.config.build import platforms, sources
-from bridge.config.schema import document  # noqa: E402
-from bridge.config.schema import units as amounts  # noqa: E402
-from bridge.config.schema.json_schema import schema_text  # noqa: E402
-from bridge.config.setting_values import DEFAULT_POOL  # noqa: E402
+from bridge.config.schema import document
+from bridge.config.schema import units as amounts
+from bridge.config.schema.json_schema import schema_text
+from bridge.config.setting_values import DEFAULT_POOL
 from bridge.core import file_types, json_values, multipart, retention
-from bridge.core.locators import JoinedLocators, compile_locator  # noqa: E402
-from bridge.core.model import TRANSITIONS, Status  # noqa: E402
-from bridge.core.scopes import SCOPE_PRESETS, SCOPE_SUMMARIES, Scope, list_scopes  # noqa: E402
-from bridge.core.timings import TIMINGS  # noqa: E402
+from bridge.core.locators import JoinedLocators, compile_locator
+from bridge.core.model import TRANSITIONS, Status
+from bridge.core.scopes import SCOPE_PRESETS, SCOPE_SUMMARIES, Scope, list_scopes
+from bridge.core.timings import TIMINGS
 from bridge.core.units import (
-    DAY,  # noqa: E402
-    MIB,  # noqa: E402
+    DAY,
+    MIB,
 )
-from bridge.delivery import circuit_breaker  # noqa: E402
-from bridge.delivery.platforms import gumloop  # noqa: E402
-from bridge.delivery.platforms.registry import PLATFORMS  # noqa: E402
-from bridge.delivery.retry import RETRY_AFTER_MAX_SECONDS  # noqa: E402
-from bridge.importers import document_reader, html_reader, kinds  # noqa: E402
-from bridge.ingest import bodies, ports  # noqa: E402
-from bridge.ingest.duplicates import MAX_NAME_CHARS  # noqa: E402
-from bridge.ingest.forms import custom_page, nesting, parser, room  # noqa: E402
-from bridge.ingest.forms.control_fields import CONTROL_FIELDS  # noqa: E402
-from bridge.ingest.forms.spam import captchas  # noqa: E402
-from bridge.monitoring.metrics import METRICS  # noqa: E402
-from bridge.providers.catalog._shared import (  # noqa: E402
+from bridge.delivery import circuit_breaker
+from bridge.delivery.platforms import gumloop
+from bridge.delivery.platforms.registry import PLATFORMS
+from bridge.delivery.retry import RETRY_AFTER_MAX_SECONDS
+from bridge.importers import document_reader, html_reader, kinds
+from bridge.ingest import bodies, ports
+from bridge.ingest.duplicates import MAX_NAME_CHARS
+from bridge.ingest.forms import custom_page, nesting, parser, room
+from bridge.ingest.forms.control_fields import CONTROL_FIELDS
+from bridge.ingest.forms.spam import captchas
+from bridge.monitoring.metrics import METRICS
+from bridge.providers.catalog._shared import (
     CREDENTIAL_IN_URL,
     NOTHING_SIGNED,
     REPLAY_KNOWN_BY_BODY,
     REPLAY_KNOWN_BY_ID,
     REPLAY_UNKNOWN,
 )
-from bridge.providers.model import Provider  # noqa: E402
-from bridge.providers.registry import CATALOG_MODULES, PROVIDERS, catalog_title  # noqa: E402
-from bridge.providers.signatures.alternatives import HeaderSets, SchemeBySecret  # noqa: E402
-from bridge.providers.signatures.hmac_scheme import Hmac  # noqa: E402
-from bridge.providers.signatures.jwt import Jwt  # noqa: E402
-from bridge.providers.signatures.locations import covers, covers_content, leaf_schemes  # noqa: E402
-from bridge.providers.signatures.per_item import SignedItems  # noqa: E402
-from bridge.providers.signatures.pins import pins_of  # noqa: E402
-from bridge.providers.signatures.scheme import MAX_SECRETS  # noqa: E402
-from bridge.providers.signatures.setup_secret import SetupSecret  # noqa: E402
-from bridge.routing import planner  # noqa: E402
-from bridge.routing.form import Captcha, FieldRules  # noqa: E402
-from bridge.routing.functions import (  # noqa: E402
+from bridge.providers.model import Provider
+from bridge.providers.registry import CATALOG_MODULES, PROVIDERS, catalog_title
+from bridge.providers.signatures.alternatives import HeaderSets, SchemeBySecret
+from bridge.providers.signatures.hmac_scheme import Hmac
+from bridge.providers.signatures.jwt import Jwt
+from bridge.providers.signatures.locations import covers, covers_content, leaf_schemes
+from bridge.providers.signatures.per_item import SignedItems
+from bridge.providers.signatures.pins import pins_of
+from bridge.providers.signatures.scheme import MAX_SECRETS
+from bridge.providers.signatures.setup_secret import SetupSecret
+from bridge.routing import planner
+from bridge.routing.form import Captcha, FieldRules
+from bridge.routing.functions import (
     files,
     numeric,
     registry,
@@ -84,20 +84,20 @@ from bridge.routing.functions import (  # noqa: E402
     text,
     times,
 )
-from bridge.routing.matching.operators import MAX_REGEX_TEXT, OPERATORS  # noqa: E402
-from bridge.routing.schemas import validator  # noqa: E402
-from bridge.routing.templates import RESERVED_INPUTS  # noqa: E402
-from bridge.store.blobs import SPARE  # noqa: E402
-from bridge.store.tables import encrypted  # noqa: E402
-from bridge.system.http_client import MAX_ANSWER_BYTES  # noqa: E402
-from bridge.torture import (  # noqa: E402
+from bridge.routing.matching.operators import MAX_REGEX_TEXT, OPERATORS
+from bridge.routing.schemas import validator
+from bridge.routing.templates import RESERVED_INPUTS
+from bridge.store.blobs import SPARE
+from bridge.store.tables import encrypted
+from bridge.system.http_client import MAX_ANSWER_BYTES
+from bridge.torture import (
     certificate,
-    fault_injection,  # noqa: E402
+    fault_injection,
     plan,
     records,
 )
-from bridge.web.admin.endpoints import ENDPOINTS as ADMIN_ENDPOINTS  # noqa: E402
-from bridge.web.forms import captcha_widgets as widgets  # noqa: E402
+from bridge.web.admin.endpoints import ENDPOINTS as ADMIN_ENDPOINTS
+from bridge.web.forms import captcha_widgets as widgets
 from bridge.web.receiving import body_reader
 from bridge.web.server.event_loop import (
     commit_gatherer,
@@ -106,8 +106,8 @@ from bridge.web.server.event_loop import (
     loop_edge,
     request_body,
 )
-from bridge.web.server.event_loop import worker as loop_worker  # noqa: E402
-from bridge.worker import form_files as worker_form_files  # noqa: E402
+from bridge.web.server.event_loop import worker as loop_worker
+from bridge.worker import form_files as worker_form_files
 
 # an entry leaves such a value out
 UNDOCUMENTED = (

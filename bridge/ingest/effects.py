@@ -1,13 +1,13 @@
 """Side effects of preparing a request: store files, fetch keys, check submissions. Pure.
 
-`prepare` decides; an implementation of `Effects` acts. A receiver, a dry run and a readmitted
-reject each have one.
+`prepare` decides; `Effects` act. By default they do nothing; a receiver, a dry run and a readmitted
+reject each override what they do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from bridge.core.http_messages import Request
@@ -47,7 +47,7 @@ class PreparedRequest:
 
 
 class Effects(Protocol):
-    """The side effects that `prepare` needs.
+    """The side effects that `prepare` needs. By default nothing is fetched, checked or stored.
 
     Only `keys`, `confirm`, `check_submission` and `store_file` may wait for a network, a disk or a
     database; the others return at once. Before the first of those nothing lasting has happened, so
@@ -58,55 +58,43 @@ class Effects(Protocol):
     @property
     def keys(self) -> KeySource:
         """Return the keys that senders publish, fetched when one is needed."""
+        return NO_KEYS
 
     def confirm(self, request: DocumentRequest, answer: bytes) -> str | None:
         """Confirm a subscription by fetching a document, which must contain `answer`.
 
         Return None, or why the subscription is not confirmed.
         """
+        return NOTHING_FETCHED
 
     def note_submission(self, sent: Sent) -> None:
         """Record a parsed submission before it is checked."""
+        return
 
     def check_submission(
         self, request: Request, body: Body, source: Source, form: Form, now: float, size: int
     ) -> CheckedSubmission | None:
         """Check a form's submission for spam, its rates and its room; None where forms are not
-        checked.
-
-        `size`: bytes of the body that would be stored. Raises `Refused`.
+        checked. `size`: bytes of the body that would be stored. Raises `Refused`.
         """
+        return None
 
     def store_file(self, content: memoryview) -> str:
         """Store a form's file and return its SHA-256 once it is on disk."""
-
-    def mark_verified(self) -> None:
-        """Record that the request is verified, before its events are planned."""
-
-    def new_id(self, now: float) -> str:
-        """Return the id of a new event."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfflineEffects:
-    """Effects that fetch at most keys and store nothing, for a readmitted reject and a dry run."""
-
-    new_id: Callable[[float], str]
-    keys: KeySource = NO_KEYS
-
-    def confirm(self, _request: DocumentRequest, _answer: bytes) -> str:
-        """Fetch nothing."""
-        return NOTHING_FETCHED
-
-    def note_submission(self, sent: Sent) -> None:
-        """Do nothing."""
-
-    def check_submission(self, *_submission: object) -> None:
-        """Check nothing."""
-
-    def store_file(self, content: memoryview) -> str:
-        """Return the SHA-256, and store nothing."""
         return digest(content)
 
     def mark_verified(self) -> None:
-        """Do nothing."""
+        """Record that the request is verified, before its events are planned."""
+        return
+
+    def new_id(self, now: float, /) -> str:
+        """Return the id of a new event."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfflineEffects(Effects):
+    """Effects that fetch at most keys and store nothing, for a readmitted reject and a dry run."""
+
+    new_id: Callable[[float], str] = field()
+    keys: KeySource = NO_KEYS

@@ -67,7 +67,7 @@ def edge(tmp_path: Path, log: Lines, woken: list[str], monkeypatch: pytest.Monke
     def ring() -> None:
         woken.append(log.lines[-1]["event"])
 
-    monkeypatch.setattr(effects, "log", log)
+    monkeypatch.setattr(effects.ReceiverEffects, "log", log)
     return Client(
         hooks_of(settings, lambda: config, keep, limiter=RateLimiter(), wake_workers=ring)
     )

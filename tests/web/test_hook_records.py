@@ -32,7 +32,7 @@ routes:
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Lines:
     log = Lines()
-    monkeypatch.setattr(effects, "log", log)
+    monkeypatch.setattr(effects.ReceiverEffects, "log", log)
     return log
 
 

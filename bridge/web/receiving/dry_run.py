@@ -18,20 +18,20 @@ from bridge.core.http_messages import Request
 from bridge.core.model import JSON
 from bridge.ingest.effects import OfflineEffects, PreparedRequest
 from bridge.ingest.ports import StoredEvent
-from bridge.ingest.receive import Received
 from bridge.monitoring.counters import Counts
 from bridge.providers.model import Reply
 from bridge.routing.model import Source
 from bridge.store.inbound.arrivals import AddedEvent
 from bridge.system.ids import event_id
 from bridge.system.logs import get_logger
+from bridge.web.receiving.effects import HookEffects
 from bridge.web.receiving.learned_secrets import SecretEnrolment
 
 log = get_logger()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DryRunEffects(OfflineEffects):
+@dataclass(frozen=True, kw_only=True)
+class DryRunEffects(OfflineEffects, HookEffects):
     """Store nothing, count nothing, notify nothing, confirm nothing.
 
     Keys are fetched, and learned secrets are read: without them nothing could be verified. `said`
@@ -44,17 +44,9 @@ class DryRunEffects(OfflineEffects):
     counts: Counts = field(default_factory=Counts)
     log: Any = field(default_factory=lambda: log.bind(dry=True))
 
-    @property
-    def submission(self) -> None:
-        """Return None: forms have no dry run."""
-
     def store(self, prepared: PreparedRequest) -> Sequence[StoredEvent]:
         """Return what would be stored of new events."""
         return [AddedEvent(event.id, tuple(deliveries)) for event, deliveries in prepared.arrivals]
-
-    def wait_for_rate(self, _source: Source, _client: str | None, _now: float) -> float:
-        """Return 0, and count nothing."""
-        return 0.0
 
     def learn_secret(self, request: Request, source: Source, now: float) -> Reply | Source:
         """Return the source with what it learned before, and learn nothing."""
@@ -76,15 +68,6 @@ class DryRunEffects(OfflineEffects):
     ) -> None:
         """Log a refused request at DEBUG: it was asked for."""
         self.log.debug(event, source=source, **fields)
-
-    def count_refusal(self, _source: Source, _code: str, _now: float) -> None:
-        """Count nothing."""
-
-    def wake_workers(self) -> None:
-        """Do nothing."""
-
-    def export_trace(self, received: Received, source: Source) -> None:
-        """Do nothing."""
 
 
 HEADER = "X-Flowbridge-Dry"

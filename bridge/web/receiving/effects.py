@@ -55,34 +55,33 @@ log = get_logger()
 
 
 class HookEffects(Effects, Protocol):
-    """The effects of a request, beyond those that preparing it needs."""
+    """The effects of a request beyond those that preparing it needs. By default they do nothing."""
 
-    @property
-    def counts(self) -> Counts:
-        """Return the counters."""
-
-    @property
-    def log(self) -> Any:
-        """Return the logger."""
+    counts: Counts
+    log: Any
 
     @property
     def submission(self) -> Sent | None:
         """Return the submission that `note_submission` recorded."""
+        return None
 
     def store(self, prepared: PreparedRequest) -> Sequence[StoredEvent]:
         """Store the events of a request in one transaction, and return once it is on disk.
 
         Raises `Refused` or `StoreError`; then none of them is stored.
         """
+        raise NotImplementedError
 
     def wait_for_rate(self, source: Source, client: str | None, now: float) -> float:
         """Count a request and return 0, or the seconds to wait where its source has too many."""
+        return 0.0
 
     def learn_secret(self, request: Request, source: Source, now: float) -> Reply | Source:
         """Store the secret that a request teaches and return its answer.
 
         For any other request return the source, with the secret that it learned before.
         """
+        return source
 
     def record_reject(
         self,
@@ -96,39 +95,37 @@ class HookEffects(Effects, Protocol):
 
         None where no copy is stored. `others`: all sources there are.
         """
+        return None
 
     def log_refusal(
         self, level: int, event: str, source: str, code: str, /, **fields: object
     ) -> None:
         """Log a refused request, at most some of each code of a source."""
+        return
 
     def count_refusal(self, source: Source, code: str, now: float) -> None:
         """Count a submission that a form refused."""
+        return
 
     def wake_workers(self) -> None:
         """Wake the workers, since a delivery is due."""
+        return
 
     def export_trace(self, received: Received, source: Source) -> None:
         """Export the spans of a request that is received."""
+        return
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReceiverEffects:
+class ReceiverEffects(HookEffects):
     """Do everything for the request with this `head`."""
 
     resources: ProcessResources
     head: RequestHead = field(repr=False)
     _submissions: list[Sent] = field(default_factory=list, init=False, repr=False)
 
-    @property
-    def counts(self) -> Counts:
-        """Return the counters of this process."""
-        return COUNTS
-
-    @property
-    def log(self) -> Any:
-        """Return the logger."""
-        return log
+    counts = COUNTS
+    log = log
 
     @property
     def submission(self) -> Sent | None:
@@ -159,10 +156,7 @@ class ReceiverEffects:
         """Store a form's file, and return its SHA-256."""
         return self.resources.store_file(content)
 
-    def mark_verified(self) -> None:
-        """Do nothing: the request is not traced."""
-
-    def new_id(self, now: float) -> str:
+    def new_id(self, now: float, /) -> str:
         """Return the id of a new event."""
         return event_id(now)
 
@@ -193,7 +187,7 @@ class ReceiverEffects:
         self, level: int, event: str, source: str, code: str, /, **fields: object
     ) -> None:
         """Log a refused request, at most some of each code of a source."""
-        log.limited(source, code).log(level, event, source=source, **fields)
+        self.log.limited(source, code).log(level, event, source=source, **fields)
 
     def count_refusal(self, source: Source, code: str, now: float) -> None:
         """Count a submission that a form refused, in the metrics and in the store."""
@@ -203,9 +197,6 @@ class ReceiverEffects:
     def wake_workers(self) -> None:
         """Wake the workers here and on other machines."""
         self.resources.wake_workers()
-
-    def export_trace(self, received: Received, source: Source) -> None:
-        """Do nothing: the request is not traced."""
 
 
 @dataclass(frozen=True, kw_only=True)

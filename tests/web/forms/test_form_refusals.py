@@ -49,7 +49,7 @@ def form(tmp_path: Path, log: Lines, monkeypatch: pytest.MonkeyPatch) -> Client:
     def keep(*_: object) -> Any:
         raise StoreError("the disk is full")
 
-    monkeypatch.setattr(effects, "log", log)
+    monkeypatch.setattr(effects.ReceiverEffects, "log", log)
     hooks = hooks_of(settings, lambda: config, keep, limiter=RateLimiter())
     return Client(hooks)
 
