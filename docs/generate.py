@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from bridge.config.schema import document
 from bridge.config.schema import units as amounts
 from bridge.config.schema.json_schema import schema_text
 from bridge.config.setting_values import DEFAULT_POOL
+from bridge.config.settings import FLOWS, SETTINGS
 from bridge.core import file_types, json_values, multipart, retention
 from bridge.core.locators import JoinedLocators, compile_locator
 from bridge.core.model import TRANSITIONS, Status
@@ -1226,6 +1228,18 @@ def sealed_table() -> str:
     return table(("table", "encrypted"), rows)
 
 
+def settings_table(*, of_flows: bool = False) -> str:
+    """The variables that flowbridge, or its ready-made flows, read."""
+    return table(
+        ("variable", "default", "meaning"),
+        (
+            (code(row.variable), row.default, row.meaning)
+            for row in SETTINGS
+            if (row.read_by == FLOWS) is of_flows
+        ),
+    )
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "functions": functions_table,
     "evidence": evidence_table,
@@ -1252,6 +1266,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "captchas_table": captchas_table,
     "captcha_widgets": captcha_widgets,
     "control_fields": control_fields_table,
+    "settings": settings_table,
+    "settings of flows": partial(settings_table, of_flows=True),
     "page_names": page_names_table,
     "file_types": file_types_table,
     "sealed": sealed_table,

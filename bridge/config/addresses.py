@@ -47,7 +47,14 @@ def parse_address(name: str, text: str) -> Address:
     return found["six"] or found["host"] or "0.0.0.0", int(found["port"])  # noqa: S104 - a port alone means all addresses
 
 
-def parse_public_url(text: str) -> str:
+def parse_optional_address(name: str, text: str) -> Address | None:
+    """Return an address; None where none is set."""
+    return parse_address(name, text) if text else None
+
+
+def parse_public_url(name: str, text: str) -> str:
+    """Return the URL that senders use, without a slash at its end."""
+    text = text.rstrip("/")
     try:
         parts = urlsplit(text)
         fits = (
@@ -60,7 +67,7 @@ def parse_public_url(text: str) -> str:
         fits = False
     if text and not fits:
         raise SettingsError(
-            "FLOWBRIDGE_PUBLIC_URL needs a URL that begins with https:// (or http://), such as"
+            f"{name} needs a URL that begins with https:// (or http://), such as"
             " https://hooks.example.com"
         )
     return text
@@ -83,7 +90,7 @@ def parse_hosts(name: str, text: str, *binds: str | None) -> frozenset[str]:
     }
 
 
-def parse_networks(text: str) -> tuple[Network, ...]:
+def parse_networks(name: str, text: str) -> tuple[Network, ...]:
     try:
         return tuple(
             ipaddress.ip_network(word.strip(), strict=False)
@@ -92,5 +99,5 @@ def parse_networks(text: str) -> tuple[Network, ...]:
         )
     except ValueError as error:
         raise SettingsError(
-            f"FLOWBRIDGE_TRUSTED_PROXIES: {error}; write addresses or networks, joined by commas"
+            f"{name}: {error}; write addresses or networks, joined by commas"
         ) from None

@@ -43,15 +43,13 @@ def parse_seconds(name: str, text: str) -> float:
     return float(found[1]) * {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}[found[2]]
 
 
-def parse_reload_test(text: str) -> float | None:
+def parse_reload_test(name: str, text: str) -> float | None:
     """Return how far back a reload tests stored events, in seconds; None for `off`."""
     if text == "off":
         return None
-    seconds = parse_seconds("FLOWBRIDGE_RELOAD_TEST", text)
+    seconds = parse_seconds(name, text)
     if not 0 < seconds <= MAX_RELOAD_TEST_SECONDS:
-        raise SettingsError(
-            f"FLOWBRIDGE_RELOAD_TEST: {text!r} is out of range; allowed: off, or up to 168h"
-        )
+        raise SettingsError(f"{name}: {text!r} is out of range; allowed: off, or up to 168h")
     return seconds
 
 
@@ -62,22 +60,31 @@ def parse_name(name: str, text: str) -> str:
     return text.strip()
 
 
-def parse_admin_token(environ: Mapping[str, str]) -> str:
+def parse_admin_token(name: str, text: str) -> str:
     """Return the token of the administrator; empty where none is set."""
-    token = environ.get("FLOWBRIDGE_ADMIN_TOKEN", "")
-    if token and len(token) < MIN_KEY_LENGTH:
+    if text and len(text) < MIN_KEY_LENGTH:
         raise SettingsError(
-            f"FLOWBRIDGE_ADMIN_TOKEN needs at least {MIN_KEY_LENGTH} characters: it gives"
+            f"{name} needs at least {MIN_KEY_LENGTH} characters: it gives"
             " access to everything an administrator sees"
         )
-    return token
+    return text
 
 
-def parse_log_level(text: str) -> str:
+def parse_keys(_name: str, text: str) -> tuple[str, ...]:
+    """Return the keys of a list, as they are written."""
+    return tuple(filter(None, map(str.strip, text.split(","))))
+
+
+def parse_edge(name: str, text: str) -> str:
+    """Return what receives requests."""
+    return check_choice(name, text, "an edge", EDGES)
+
+
+def parse_log_level(name: str, text: str) -> str:
     """Return the log level in lower case."""
     if text.lower() not in LOG_LEVELS:
         raise SettingsError(
-            f"FLOWBRIDGE_LOG: {text!r} is not a log level; allowed: {', '.join(LOG_LEVELS)}"
+            f"{name}: {text!r} is not a log level; allowed: {', '.join(LOG_LEVELS)}"
         )
     return text.lower()
 
@@ -89,22 +96,20 @@ def check_choice(name: str, text: str, what: str, allowed: Collection[str]) -> s
     return text
 
 
-def parse_address_log_mode(text: str) -> str:
+def parse_address_log_mode(name: str, text: str) -> str:
     """Return how addresses are logged."""
     if text not in ADDRESS_LOG_MODES:
         raise SettingsError(
-            f"FLOWBRIDGE_LOG_ADDRESSES: unknown value {text!r}; allowed:"
-            f" {', '.join(ADDRESS_LOG_MODES)}"
+            f"{name}: unknown value {text!r}; allowed: {', '.join(ADDRESS_LOG_MODES)}"
         )
     return text
 
 
-def parse_pool(text: str) -> int:
+def parse_pool(name: str, text: str) -> int:
     """Return the number of threads for all but /hooks."""
     if not (text.isascii() and text.isdigit() and DEFAULT_POOL <= int(text[:9]) <= MAX_POOL):
         raise SettingsError(
-            f"FLOWBRIDGE_POOL: {text!r} is not a number of threads; allowed:"
-            f" {DEFAULT_POOL} to {MAX_POOL}"
+            f"{name}: {text!r} is not a number of threads; allowed: {DEFAULT_POOL} to {MAX_POOL}"
         )
     return int(text)
 

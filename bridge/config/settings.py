@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from io import StringIO
 from pathlib import Path
+from typing import Any, Final
 
 from dotenv import dotenv_values
 
@@ -17,19 +18,19 @@ from bridge.config.addresses import (
     parse_address,
     parse_hosts,
     parse_networks,
+    parse_optional_address,
     parse_public_url,
 )
 from bridge.config.data_folder import find_store
 from bridge.config.local_credentials import derive_local_credentials
 from bridge.config.setting_values import (
-    DEFAULT_POOL,
-    EDGES,
-    check_choice,
     parse_address_log_mode,
     parse_admin_token,
     parse_backups,
+    parse_edge,
     parse_engine,
     parse_exposed,
+    parse_keys,
     parse_log_level,
     parse_name,
     parse_pool,
@@ -39,62 +40,60 @@ from bridge.config.setting_values import (
 from bridge.core.errors import SettingsError
 from bridge.core.timings import TIMINGS, Timings
 
-#: Variables that flows do not get: the last two hold the key of a trace collector.
-SECRET_VARIABLES = frozenset(
-    f"FLOWBRIDGE_{name}"
-    for name in (
-        "SECRET_KEY",
-        "LOCAL_API_KEY",
-        "ADMIN_TOKEN",
-        "TOKEN",
-        "DATABASE_URL",
-        "ENCRYPTION_KEYS",
-        "BROKER_URL",
+VARIABLE_PREFIX: Final = "FLOWBRIDGE_"
+DEFAULT_BIND: Final = "127.0.0.1:8080"
+SETTING: Final = "setting"  # the key of the metadata of a field
+#: What reads a setting.
+AT_START: Final = "every command, at its start"
+COMMANDS: Final = "commands for another machine"
+FLOWS: Final = "ready-made flows"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """A row of the table of settings.
+
+    `name`: of the variable, without its prefix. `meaning` and `default` are Markdown for the docs.
+    `read_by`: what reads it. Flows do not get a secret one.
+    """
+
+    name: str
+    meaning: str
+    default: str = ""
+    read_by: str = AT_START
+    is_secret: bool = False
+    parse: Callable[[str, str], Any] | None = None
+
+    @property
+    def variable(self) -> str:
+        """The variable of the environment."""
+        return VARIABLE_PREFIX + self.name
+
+
+def setting(
+    name: str,
+    meaning: str,
+    *,
+    parse: Callable[[str, str], Any] | None = None,
+    default: str = "",
+    initial: Any = None,
+    shown_default: str = "",
+    is_secret: bool = False,
+) -> Any:
+    """Return a field of `Settings` that a variable sets.
+
+    `parse` returns the value of a text, given the name of the variable too; without it several
+    variables decide, in `load_settings`, and `initial` is the value of settings made by hand.
+    """
+    row = Setting(
+        name=name,
+        meaning=meaning,
+        default=shown_default or (f"`{default}`" if default else ""),
+        is_secret=is_secret,
+        parse=parse,
     )
-) | {"OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"}
-VARIABLE_PREFIX = "FLOWBRIDGE_"
-VARIABLES = frozenset(
-    VARIABLE_PREFIX + name
-    for name in (
-        "CONFIG",
-        "DATA",
-        "DATABASE_URL",
-        "EDGE",
-        "POOL",
-        "ENGINE",
-        "BROKER_URL",
-        "BIND",
-        "PRIVATE_BIND",
-        "METRICS_BIND",
-        "EXPOSE",
-        "CONSOLE_HOSTS",
-        "PUBLIC_URL",
-        "TRUSTED_PROXIES",
-        "ADMIN_TOKEN",
-        "SECRET_KEY",
-        "ENCRYPTION_KEYS",
-        "LOCAL_API_KEY",
-        "LOCAL_USER_ID",
-        "BACKUP",
-        "BACKUPS",
-        "BACKUP_KEEP",
-        "ACTOR",
-        "SERVER",
-        "TOKEN",
-        "LOG",
-        "LOG_ADDRESSES",
-        "RECONCILE_AFTER",
-        "RELOAD_TEST",
-        "SMTP_URL",
-        "SMTP_FROM",
-        "SMTP_ALLOWED_TO",
-        "SMTP_CA",
-        "SLACK_WEBHOOK_URL",
-        "SLACK_HOSTS",
-        "HTTP_REQUEST_PRIVATE",
-        "HTTP_REQUEST_CA",
-    )
-)
+    value = parse(row.variable, default) if parse else initial
+    return field(default=value, repr=not is_secret, metadata={SETTING: (row, default)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,36 +104,197 @@ class Settings:
     routes.yaml, which the process environment overrides.
     """
 
-    config: Path
-    data: Path
-    database_url: str
-    bind: Address
-    private_bind: Address | None = None
-    metrics_bind: Address | None = None  # for a worker without a receiver on its machine
-    expose: frozenset[str] = frozenset()
-    console_hosts: frozenset[str] = frozenset()  # further host names of the private listener
-    public_url: str = ""
-    trusted_proxies: tuple[Network, ...] = ()
-    log: str = "info"
-    log_addresses: str = "truncated"  # how much of a caller's address is logged
-    edge: str = "async"  # what receives: an event loop, or a thread for each request
-    pool: int = DEFAULT_POOL  # threads of a receiver on an event loop for all but webhooks
-    engine: str = "worker"  # what calls the platforms: the worker itself, or Celery
-    actor: str = ""  # name in the operations log; default: the system user
+    config: Path = setting(
+        "CONFIG",
+        "the configuration file; `--config` takes precedence. Not read from `.env`, which is "
+        "beside it. If the current folder has another `routes.yaml`, commands say which one they "
+        "use",
+        initial=Path("routes.yaml"),
+        default="routes.yaml",
+    )
+    data: Path = setting(
+        "DATA",
+        "the data folder: the database, the generated secret key, `files/` of the local platform",
+        initial=Path("data"),
+        default="data",
+    )
+    database_url: str = setting(
+        "DATABASE_URL",
+        "`sqlite:///PATH` (absolute: `sqlite:////PATH`), or `postgresql://…` (also "
+        "`postgresql+psycopg://…`) with the extra `postgres`. SQLite is for one machine with any "
+        "number of processes, PostgreSQL for [several machines](fleet.md)",
+        initial="",
+        shown_default="`sqlite:///<data>/flowbridge.db`",
+        is_secret=True,
+    )
+    edge: str = setting(
+        "EDGE",
+        "what receives requests: `async`, an event loop in each receiver, or `flask`, 16 threads "
+        "in each, for where the event loop fails. With threads, a proxy must [wait for slow "
+        "senders](security.md#threat-model), and receivers answer for the console themselves",
+        parse=parse_edge,
+        default="async",
+    )
+    pool: int = setting(
+        "POOL",
+        "threads of each receiver for all but webhooks, 8 to 64. The console and the admin API "
+        "hold at most four of them, where they have no [process of their "
+        "own](architecture.md#processes)",
+        parse=parse_pool,
+        default="8",
+    )
+    engine: str = setting(
+        "ENGINE",
+        "what makes the calls: `worker`, or [`celery`](fleet.md#celery), with PostgreSQL and the "
+        "extra `celery`",
+        initial="worker",
+        default="worker",
+    )
+    broker_url: str = setting(
+        "BROKER_URL",
+        "Celery's broker, such as `redis://:PASSWORD@broker.internal:6379/0` or `amqp://…`. It is "
+        "never logged, shown or passed to flows",
+        initial="",
+        is_secret=True,
+    )
+    bind: Address = setting(
+        "BIND",
+        "the address to listen on, `HOST:PORT`; `--bind` takes precedence",
+        parse=parse_address,
+        default="127.0.0.1:8080",
+    )
+    private_bind: Address | None = setting(
+        "PRIVATE_BIND",
+        "a second address for the [private listener](http.md#public-and-private-listener); then "
+        "each socket serves its own paths only",
+        parse=parse_optional_address,
+    )
+    metrics_bind: Address | None = setting(
+        "METRICS_BIND",
+        "the address at which a worker serves [metrics](metrics.md#a-worker-alone) on a machine "
+        "without a receiver, such as `127.0.0.1:9464`",
+        parse=parse_optional_address,
+    )
+    expose: frozenset[str] = setting(
+        "EXPOSE",
+        "private paths that the public listener also serves: `api`, `metrics`, `admin`, `console`, "
+        "separated by commas",
+        parse=parse_exposed,
+    )
+    console_hosts: frozenset[str] = setting(
+        "CONSOLE_HOSTS",
+        "further host names and addresses that the [private "
+        "listener](http.md#public-and-private-listener) answers to, separated by commas, without "
+        "ports, such as `bridge.internal`",
+        initial=frozenset(),
+    )
+    public_url: str = setting(
+        "PUBLIC_URL",
+        "the address that senders use, such as `https://hooks.example.com`; commands show it, and "
+        "some senders sign it. Its [certificate](operations.md#alerts) is checked",
+        parse=parse_public_url,
+    )
+    trusted_proxies: tuple[Network, ...] = setting(
+        "TRUSTED_PROXIES",
+        "addresses or networks of your reverse proxies, separated by commas; only their "
+        "`X-Forwarded-For` is believed. All clients behind any other proxy share the limits of one "
+        "network",
+        parse=parse_networks,
+    )
+    admin_token: str = setting(
+        "ADMIN_TOKEN",
+        "the token for `Authorization: Bearer …`, at least 32 characters: "
+        "[`/readyz`](http.md#get-readyz) then gives details, and the [admin API](admin-api.md) "
+        "accepts it with every scope. Tokens of `flowbridge token add` work without it",
+        parse=parse_admin_token,
+        is_secret=True,
+    )
+    secret_key: str = setting(
+        "SECRET_KEY",
+        "the key for the local platform's credentials, fingerprints, hashed addresses, form "
+        "tokens, hashes of erased ids and (without encryption keys) learned secrets. `flowbridge "
+        "init` writes one to `.env`. Required on PostgreSQL, where all machines share it. Back it "
+        "up",
+        initial="",
+        shown_default="generated into `<data>/secret_key`",
+        is_secret=True,
+    )
+    encryption_keys: tuple[str, ...] = setting(
+        "ENCRYPTION_KEYS",
+        "keys for [encryption at rest](privacy.md#encryption-at-rest), separated by commas: the "
+        "first encrypts, all decrypt. Unset: only [delivered "
+        "secrets](connect.md#senders-that-deliver-their-secret-asana-notion) are encrypted, with a "
+        "key derived from the secret key. They are never logged, shown or passed to flows",
+        parse=parse_keys,
+        is_secret=True,
+    )
+    local_api_key: str = setting(
+        "LOCAL_API_KEY",
+        "the API key of the local platform",
+        initial="",
+        shown_default="derived from the secret key",
+        is_secret=True,
+    )
+    local_user_id: str = setting(
+        "LOCAL_USER_ID",
+        "the user id of the local platform",
+        initial="",
+        shown_default="derived from the secret key",
+    )
+    backup_every: float | None = setting(
+        "BACKUP",
+        "how often a [backup](backup.md) of SQLite is made: `off`, `hourly`, `daily` or `weekly`",
+        initial=None,
+        default="off",
+    )
+    backups: Path = setting(
+        "BACKUPS",
+        "the folder for backups; better on another disk",
+        initial=Path("data/backups"),
+        shown_default="`<data>/backups`",
+    )
+    backup_keep: int = setting(
+        "BACKUP_KEEP",
+        "how many scheduled backups to keep",
+        initial=7,
+        default="7",
+    )
+    actor: str = setting(
+        "ACTOR",
+        "the name that `flowbridge operations` and `flowbridge audit` record for what you do. Set "
+        "it in scheduled jobs. It is not verified",
+        parse=parse_name,
+        shown_default="`USER@HOST`",
+    )
+    log: str = setting(
+        "LOG",
+        "`debug`, `info`, `warning` or `error`; logs go to stderr, as JSON unless it is a terminal",
+        parse=parse_log_level,
+        default="info",
+    )
+    log_addresses: str = setting(
+        "LOG_ADDRESSES",
+        "how much of a refused caller's address is logged: `full`, `truncated` (its network, /24 "
+        "or /48) or `none`",
+        parse=parse_address_log_mode,
+        default="truncated",
+    )
+    reconcile_after: float = setting(
+        "RECONCILE_AFTER",
+        "time (`60`, `60s`, `5m`) after the deadline of an unanswered call until flowbridge looks "
+        "for its run (`on_unknown: reconcile`)",
+        parse=parse_seconds,
+        default="60",
+    )
+    reload_test: float | None = setting(
+        "RELOAD_TEST",
+        "`1h`, `30m`, up to `168h`: a changed configuration is "
+        "[tested](testing-routes.md#before-each-reload) on the events of this time, and not used "
+        "if deliveries would be lost",
+        parse=parse_reload_test,
+        default="off",
+    )
     unused_stores: tuple[Path, ...] = ()  # what versions before 0.3.0 used: see `find_store`
-    backups: Path = Path("data/backups")
-    # seconds between automatic backups; null: none
-    backup_every: float | None = None
-    backup_keep: int = 7  # automatic backups that are not deleted
-    reconcile_after: float = 60.0  # seconds after a call's deadline until the search for its run
-    # seconds of stored events that a changed configuration is tested on; null: not tested
-    reload_test: float | None = None
-    broker_url: str = field(default="", repr=False)
-    secret_key: str = field(default="", repr=False)
-    encryption_keys: tuple[str, ...] = field(default=(), repr=False)
-    local_api_key: str = field(default="", repr=False)
-    local_user_id: str = ""
-    admin_token: str = field(default="", repr=False)
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     own: Mapping[str, str] = field(default_factory=dict, repr=False)
     # not set by the environment
@@ -160,6 +320,92 @@ class Settings:
     def flow_environ(self) -> dict[str, str]:
         """The environment of flows: `environ` without flowbridge's secrets."""
         return {name: value for name, value in self.environ.items() if name not in SECRET_VARIABLES}
+
+
+#: All settings that the environment has, in the order of the docs.
+SETTINGS: Final = (
+    *(each.metadata[SETTING][0] for each in fields(Settings) if SETTING in each.metadata),
+    Setting(
+        name="SERVER",
+        meaning=(
+            "the URL of a bridge on [another machine](remote.md); `--server` takes precedence. Not "
+            "read from `.env`"
+        ),
+        read_by=COMMANDS,
+    ),
+    Setting(
+        name="TOKEN",
+        meaning=(
+            "the token for that bridge, instead of the one that `flowbridge login` stored. Not "
+            "read from `.env`"
+        ),
+        read_by=COMMANDS,
+        is_secret=True,
+    ),
+    Setting(
+        name="SMTP_URL",
+        meaning=(
+            "the mail server: `smtp://USER:PASSWORD@HOST:587` (requires STARTTLS, unless it ends "
+            "with `?starttls=no`) or `smtps://USER:PASSWORD@HOST:465`"
+        ),
+        read_by=FLOWS,
+    ),
+    Setting(
+        name="SMTP_FROM",
+        meaning=("the sender of mail, `hooks@example.com` or `Hooks <hooks@example.com>`"),
+        read_by=FLOWS,
+        default="the user, if that is an address",
+    ),
+    Setting(
+        name="SMTP_ALLOWED_TO",
+        meaning=(
+            "allowed recipients: addresses, and domains as `@example.com`, separated by commas"
+        ),
+        read_by=FLOWS,
+        default="anyone",
+    ),
+    Setting(
+        name="SMTP_CA",
+        meaning=("a PEM file with the authorities for the mail server"),
+        read_by=FLOWS,
+        default="the usual authorities",
+    ),
+    Setting(
+        name="SLACK_WEBHOOK_URL",
+        meaning=("Slack's incoming webhook"),
+        read_by=FLOWS,
+    ),
+    Setting(
+        name="SLACK_HOSTS",
+        meaning=(
+            "hosts besides `hooks.slack.com` that the input `webhook_url` may name, separated by "
+            "commas"
+        ),
+        read_by=FLOWS,
+    ),
+    Setting(
+        name="HTTP_REQUEST_PRIVATE",
+        meaning=(
+            "non-public targets that `http_request` may call: host names, addresses and networks, "
+            "separated by commas, or `1` for all"
+        ),
+        read_by=FLOWS,
+    ),
+    Setting(
+        name="HTTP_REQUEST_CA",
+        meaning=(
+            "a PEM file with the authorities for targets of `http_request` and `slack_message`"
+        ),
+        read_by=FLOWS,
+        default="the usual authorities",
+    ),
+)
+VARIABLES: Final = frozenset(row.variable for row in SETTINGS)
+#: Variables that flows do not get: the last two hold the key of a trace collector.
+SECRET_VARIABLES: Final = frozenset(row.variable for row in SETTINGS if row.is_secret) | {
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+}
 
 
 def take_environ(environ: Mapping[str, str]) -> None:
@@ -188,50 +434,39 @@ def load_settings(
     """
     path = Path(config or environ.get("FLOWBRIDGE_CONFIG") or "routes.yaml")
     merged = merge_dotenv(environ, _read_dotenv(path.parent / ".env"))
+    given = {**merged, "FLOWBRIDGE_BIND": bind} if bind else merged
     data, url, unused = find_store(path, environ, merged)
-    public = bind or merged.get("FLOWBRIDGE_BIND") or "127.0.0.1:8080"
-    private = merged.get("FLOWBRIDGE_PRIVATE_BIND")
-    metrics = merged.get("FLOWBRIDGE_METRICS_BIND")
+    values = _parse_each(given)  # its messages name the variable of a wrong address
     return Settings(
         config=path,
         data=data,
         database_url=url,
         unused_stores=unused,
-        bind=parse_address("FLOWBRIDGE_BIND", public),
-        private_bind=parse_address("FLOWBRIDGE_PRIVATE_BIND", private) if private else None,
-        metrics_bind=parse_address("FLOWBRIDGE_METRICS_BIND", metrics) if metrics else None,
-        expose=parse_exposed("FLOWBRIDGE_EXPOSE", merged.get("FLOWBRIDGE_EXPOSE", "")),
         console_hosts=parse_hosts(
             "FLOWBRIDGE_CONSOLE_HOSTS",
             merged.get("FLOWBRIDGE_CONSOLE_HOSTS", ""),
-            public,
-            private,
-            metrics,
+            given.get("FLOWBRIDGE_BIND") or DEFAULT_BIND,
+            merged.get("FLOWBRIDGE_PRIVATE_BIND"),
+            merged.get("FLOWBRIDGE_METRICS_BIND"),
         ),
-        public_url=parse_public_url(merged.get("FLOWBRIDGE_PUBLIC_URL", "").rstrip("/")),
-        trusted_proxies=parse_networks(merged.get("FLOWBRIDGE_TRUSTED_PROXIES", "")),
-        log=parse_log_level(merged.get("FLOWBRIDGE_LOG") or "info"),
-        log_addresses=parse_address_log_mode(merged.get("FLOWBRIDGE_LOG_ADDRESSES") or "truncated"),
-        actor=parse_name("FLOWBRIDGE_ACTOR", merged.get("FLOWBRIDGE_ACTOR", "")),
-        reconcile_after=parse_seconds(
-            "FLOWBRIDGE_RECONCILE_AFTER", merged.get("FLOWBRIDGE_RECONCILE_AFTER") or "60"
-        ),
-        reload_test=parse_reload_test(merged.get("FLOWBRIDGE_RELOAD_TEST") or "off"),
-        encryption_keys=tuple(
-            filter(None, map(str.strip, merged.get("FLOWBRIDGE_ENCRYPTION_KEYS", "").split(",")))
-        ),
-        admin_token=parse_admin_token(merged),
         environ=merged,
         own=dict(environ),
         timings=timings,
-        edge=check_choice(
-            "FLOWBRIDGE_EDGE", merged.get("FLOWBRIDGE_EDGE") or "async", "an edge", EDGES
-        ),
-        pool=parse_pool(merged.get("FLOWBRIDGE_POOL") or str(DEFAULT_POOL)),
+        **values,
         **parse_backups(merged, path.absolute().parent, data, url),
         **parse_engine(merged, url),
         **(derive_local_credentials(merged, data, url) if secrets else {}),
     )
+
+
+def _parse_each(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields of `Settings` that one variable decides."""
+    values = {}
+    for each in fields(Settings):
+        row, default = each.metadata.get(SETTING, (None, ""))
+        if row is not None and row.parse is not None:
+            values[each.name] = row.parse(row.variable, environ.get(row.variable) or default)
+    return values
 
 
 def find_unknown_variables(environ: Mapping[str, str]) -> list[str]:

@@ -20,7 +20,7 @@ BUDGET = {
     "api": 23300,
     "bridge": 1300,
     "cli": 82000,
-    "config": 29300,
+    "config": 30100,
     "core": 21000,
     "delivery": 18400,
     "flows": 19400,

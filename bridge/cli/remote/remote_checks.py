@@ -75,7 +75,7 @@ def _reach(public_url: str) -> Iterator[CheckFinding]:
 def _read_public_url(shape: Shape) -> str:
     try:
         with expect_shape():
-            return parse_public_url(shape["public_url"] or "")
+            return parse_public_url("FLOWBRIDGE_PUBLIC_URL", shape["public_url"] or "")
     except SettingsError:
         raise UnreadableAnswer(UNREADABLE) from None
 
