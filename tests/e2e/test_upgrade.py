@@ -36,8 +36,10 @@ from bridge.store.tables import schema
 
 pytestmark = pytest.mark.usefixtures("slow")
 
+#: The next step adds a column to deliveries.
+BEFORE_DELIVERIES = "0030"
 MANY = 1_000_000  # slots: each start of the old process holds one, also during an upgrade
-# What the version with schema 0003 wrote, statement by statement.
+# What an early version wrote, statement by statement: 0.1.0 writes more columns.
 EVENT = (
     "id",
     "source",
@@ -267,13 +269,13 @@ def old_process(url: str, first: int, over: Any, told: Any) -> None:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def before(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """A database that the version with schema 0003 made, with some hundred events."""
+    """A database of the first release, with some hundred events."""
     sqlite_url = f"sqlite:///{tmp_path / 'flowbridge.db'}"
     database = Database(
         sqlite_url if request.param == "sqlite" else request.getfixturevalue("postgres_database")
     )
     with database.engine.begin() as connection:
-        command.upgrade(scripts(connection), "0003")
+        command.upgrade(scripts(connection), "0022")
     old = OldSqlite(sqlite_url) if database.is_sqlite else OldPostgres(url_of(database))
     for number in range(300):
         old.receive(number)
@@ -316,7 +318,7 @@ def test_processes_of_the_version_before_receive_and_work_through_an_upgrade(
 ) -> None:
     old = Old(before)
     old.goes_on()
-    assert upgrade.upgrade(before) == ("0003", schema.HEAD)
+    assert upgrade.upgrade(before) == ("0022", schema.HEAD)
     old.goes_on(60)
     received, worked, wrong = old.end()
     assert wrong == ""
@@ -351,7 +353,7 @@ def test_a_migration_gives_way_instead_of_holding_up_traffic(postgres_database: 
     timings = Timings(migration_lock_seconds=0.1, migration_retry_seconds=(0.1,))
     database = Database(postgres_database, timings=timings)
     with database.engine.begin() as connection:
-        command.upgrade(scripts(connection), "0003")
+        command.upgrade(scripts(connection), BEFORE_DELIVERIES)
     old = Old(database)
     old.goes_on()
     outcome: list[Any] = []
@@ -363,7 +365,7 @@ def test_a_migration_gives_way_instead_of_holding_up_traffic(postgres_database: 
         old.goes_on(30)
         assert outcome == []
     thread.join(60)
-    assert outcome == [("0003", schema.HEAD)]
+    assert outcome == [(BEFORE_DELIVERIES, schema.HEAD)]
     old.goes_on()
     _, _, wrong = old.end()
     assert wrong == ""
@@ -383,19 +385,19 @@ def test_a_migration_that_never_gets_its_turn_says_so(postgres_database: str) ->
     )
     database = Database(postgres_database, timings=timings)
     with database.engine.begin() as connection:
-        command.upgrade(scripts(connection), "0003")
+        command.upgrade(scripts(connection), BEFORE_DELIVERIES)
     with database.engine.connect() as long:
         long.execute(text("SELECT count(*) FROM delivery"))
         with pytest.raises(StoreError, match=r"could not be migrated.*lock timeout"):
             upgrade.upgrade(database)
-    assert upgrade.read_revision(database) == "0003"
+    assert upgrade.read_revision(database) == BEFORE_DELIVERIES
     database.close()
 
 
 def test_a_full_disk_at_a_migration_says_how_much_to_free(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'flowbridge.db'}")
     with database.engine.begin() as connection:
-        command.upgrade(scripts(connection), "0003")
+        command.upgrade(scripts(connection), "0022")
     database.disconnect()
 
     @listeners.listens_for(database.engine, "connect")
@@ -404,7 +406,7 @@ def test_a_full_disk_at_a_migration_says_how_much_to_free(tmp_path: Path) -> Non
 
     with pytest.raises(StoreError, match=r"^the disk is full; .* nothing\. Next: free 2 MB"):
         upgrade.upgrade(database)
-    assert upgrade.read_revision(database) == "0003"
+    assert upgrade.read_revision(database) == "0022"
     database.close()
 
 
@@ -432,7 +434,7 @@ from bridge.store.migrations import upgrade as migrate
 from bridge.store.db.database import Database
 create_table = op.create_table
 def dies(name, *columns, **more):
-    os.kill(os.getpid(), signal.SIGKILL) if name == "circuit" else create_table(name, *columns, **more)
+    os.kill(os.getpid(), signal.SIGKILL) if name == "audit" else create_table(name, *columns, **more)
 op.create_table = dies
 migrate.upgrade(Database({url!r}))
 """
@@ -447,12 +449,12 @@ def test_a_migration_that_is_killed_has_changed_nothing(before: Database) -> Non
         check=False,
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
-    assert upgrade.read_revision(before) == "0003"
+    assert upgrade.read_revision(before) == "0022"
     old = OldSqlite(url_of(before)) if before.is_sqlite else OldPostgres(url_of(before))
     old.receive(5000)
     assert old.work("old")
     old.close()
-    assert upgrade.upgrade(before) == ("0003", schema.HEAD)
+    assert upgrade.upgrade(before) == ("0022", schema.HEAD)
 
 
 def test_a_database_that_is_away_is_a_store_error(tmp_path: Path) -> None:

@@ -193,28 +193,28 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "Q6",
-        "file": "bridge/store/migrations/versions/0004_the_ledger.py",
+        "file": "bridge/store/migrations/versions/0022_flowbridge_0_1_0.py",
         "old": "        PERFORM pg_advisory_xact_lock(hashtextextended(NEW.route || ' ' || NEW.order_key, 0));\n",
         "new": "",
         "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "Q6-seed",
-        "file": "bridge/store/migrations/versions/0004_the_ledger.py",
+        "file": "bridge/store/migrations/versions/0022_flowbridge_0_1_0.py",
         "old": "NEW.order_key, 0));",
         "new": "NEW.order_key, 2));",
         "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "Q7",
-        "file": "bridge/store/migrations/versions/0004_the_ledger.py",
+        "file": "bridge/store/migrations/versions/0022_flowbridge_0_1_0.py",
         "old": "        PERFORM pg_advisory_xact_lock(hashtextextended(NEW.route || ' ' || NEW.debounce_key, 1));\n",
         "new": "",
         "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "Q7-seed",
-        "file": "bridge/store/migrations/versions/0004_the_ledger.py",
+        "file": "bridge/store/migrations/versions/0022_flowbridge_0_1_0.py",
         "old": "NEW.debounce_key, 1));",
         "new": "NEW.debounce_key, 0));",
         "tests": ["tests/store/test_ledger_races.py"],
@@ -872,14 +872,14 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "Q5",
-        "file": "bridge/store/migrations/versions/0004_the_ledger.py",
+        "file": "bridge/store/migrations/versions/0022_flowbridge_0_1_0.py",
         "old": "AND debounce_key = NEW.debounce_key AND status = 'queued' AND seq <> NEW.seq;",
         "new": "AND debounce_key = NEW.debounce_key AND seq <> NEW.seq;",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "Q5-postgresql",
-        "file": "bridge/store/migrations/versions/0004_the_ledger.py",
+        "file": "bridge/store/migrations/versions/0022_flowbridge_0_1_0.py",
         "old": (
             "        WHERE debounce_until IS NOT NULL AND route = NEW.route AND debounce_key = NEW.debounce_key AND status = 'queued';\n"
             "    END IF;"

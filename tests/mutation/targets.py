@@ -198,7 +198,7 @@ AREAS: dict[str, Area] = {
             "denied_files",
             "process_resources",
         ),
-        ("backup", "copy", "first_schema", "upgrade", "processes"),
+        ("backup", "copy", "released_stores", "upgrade", "processes"),
     ),
     "bridge/worker/": Area(
         (
@@ -280,7 +280,7 @@ NOT_TRACED = {
     "celery",
     "copy",
     "deploys",
-    "first_schema",
+    "released_stores",
     "fleet",
     "flow_processes",
     "processes",

@@ -283,7 +283,7 @@ def test_an_old_database_is_migrated_with_its_events(new_database_before: Databa
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def new_database_before(request: pytest.FixtureRequest, tmp_path: Path):
-    """Create a database with the previous schema."""
+    """Create a database of the first release."""
     url = (
         f"sqlite:///{tmp_path / 'old.db'}"
         if request.param == "sqlite"
@@ -291,7 +291,7 @@ def new_database_before(request: pytest.FixtureRequest, tmp_path: Path):
     )
     database = Database(url)
     with database.long_transaction() as connection:
-        command.upgrade(scripts(connection), "0015")
+        command.upgrade(scripts(connection), "0022")
     yield database
     database.close()
 

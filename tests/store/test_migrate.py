@@ -139,6 +139,26 @@ def test_a_newer_schema_is_refused_and_left_alone(database: Database) -> None:
     assert events.get(database, event.id) == event
 
 
+@pytest.mark.parametrize("revision", ["0001", "0007b", "0021", "0023", "0025"])
+def test_a_schema_that_no_release_had_is_refused_and_left_alone(
+    database: Database, revision: str
+) -> None:
+    with database.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = :new"), {"new": revision})
+    first = "git checkout 175cf729` and flowbridge db upgrade, then upgrade with this version$"
+    with pytest.raises(StoreError, match=f"has schema {revision}, which no release had.*{first}"):
+        upgrade.upgrade(database)
+    assert upgrade.read_revision(database) == revision
+
+
+def test_the_steps_are_those_from_releases_and_those_after_the_merged_ones() -> None:
+    revisions = [script.revision for script in scripts().walk_revisions()]
+    assert all(schema.is_upgradable(revision) for revision in revisions)
+    assert [one for one in sorted(revisions) if one <= schema.LAST_MERGED] == [
+        one for one in schema.RELEASED_SCHEMAS if one <= schema.LAST_MERGED
+    ]
+
+
 def _upgrade(url: str) -> tuple[str | None, str]:
     database = Database(url)
     try:
@@ -166,7 +186,7 @@ def test_each_migration_is_a_transaction_of_its_own(
     """Writers wait for one migration at most, not for all of an upgrade."""
     wipe(database)
     with database.long_transaction() as connection:
-        command.upgrade(alembic_settings.scripts(connection), "0001")
+        command.upgrade(alembic_settings.scripts(connection), "0022")
     begun = []
     begin = Database.long_transaction
 
@@ -175,9 +195,9 @@ def test_each_migration_is_a_transaction_of_its_own(
         return begin(self)
 
     monkeypatch.setattr(Database, "long_transaction", note)
-    assert upgrade.upgrade(database) == ("0001", schema.HEAD)
+    assert upgrade.upgrade(database) == ("0022", schema.HEAD)
     revisions = [one.revision for one in scripts().walk_revisions()]
-    assert begun == revisions[:0:-1]  # from 0001 to the one before the newest
+    assert begun == revisions[:0:-1]  # from 0022 to the one before the newest
 
 
 def test_processes_of_the_version_before_need_not_fill_a_new_column(tmp_path: Path) -> None:

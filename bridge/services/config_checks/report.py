@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bridge.core.advice import name_command
@@ -223,7 +222,7 @@ def _check_running(settings: Settings, report: ProjectReport) -> None:
 def _check_database(settings: Settings, report: ProjectReport) -> None:
     from bridge.store.db.database import Database
     from bridge.store.migrations import upgrade
-    from bridge.store.tables.schema import HEAD, describe_other_schema
+    from bridge.store.tables.schema import HEAD, describe_other_schema, is_upgradable
 
     try:
         database = Database.of(settings)
@@ -245,15 +244,14 @@ def _check_database(settings: Settings, report: ProjectReport) -> None:
             raise
         report.wrong.append(f"the database cannot be opened: {error}")
         return
-    known = {
-        file.name[:4] for file in (Path(upgrade.__file__).parent / "versions").glob("[0-9]*.py")
-    }
-    if revision is None or (revision != HEAD and revision in known):
+    if revision == HEAD:
+        return
+    if is_upgradable(revision):
         report.notes.append(
             "the next start will upgrade the schema of the database; to do it now:"
             f" {name_command('db upgrade')}"
         )
-    elif revision != HEAD:
+    else:
         report.wrong.append(f"the database has {describe_other_schema(revision)}")
 
 

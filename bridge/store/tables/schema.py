@@ -310,6 +310,10 @@ __all__ = [
 HEAD = "0036"
 #: The revision of each release, and its version.
 RELEASED_SCHEMAS: Final = {"0022": "0.1.0", "0026": "0.2.0"}
+#: Of the revisions up to this one, only those of releases are left.
+LAST_MERGED = "0026"
+#: The last commit that upgrades the others.
+COMMIT_OF_OTHERS = "175cf729"
 BYTE_INDEXES = ("ix_event_id_bytes", "ix_delivery_id_bytes", "ix_delivery_run_bytes")
 
 
@@ -478,6 +482,11 @@ worker = Table(
 )
 
 
+def is_upgradable(revision: str | None) -> bool:
+    """Return whether this version upgrades a database with a revision, or without a schema."""
+    return revision is None or revision in RELEASED_SCHEMAS or LAST_MERGED < revision <= HEAD
+
+
 def describe_other_schema(revision: str | None) -> str:
     """Return which schema a database has that is not this version's, and how to fix it."""
     ours = f"flowbridge {bridge.__version__}"
@@ -486,6 +495,11 @@ def describe_other_schema(revision: str | None) -> str:
         return f"no schema, and {ours} needs {HEAD}: {upgrade}"
     if revision > HEAD:
         return f"schema {revision}, which is newer than {HEAD} of {ours}: upgrade flowbridge"
+    if not is_upgradable(revision):
+        return (
+            f"schema {revision}, which no release had, and {ours} needs {HEAD}: first"
+            f" `git checkout {COMMIT_OF_OTHERS}` and {upgrade}, then upgrade with this version"
+        )
     release = RELEASED_SCHEMAS.get(revision)
     theirs = f" of flowbridge {release}" if release else ""
     return f"schema {revision}{theirs}, and {ours} needs {HEAD}: {upgrade}"

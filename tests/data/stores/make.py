@@ -28,15 +28,13 @@ sys.path.insert(0, str(HERE.parents[1] / "support"))
 
 from postgres_databases import new_postgres_database  # noqa: E402
 from postgres_server import postgres_server  # noqa: E402
+from released_stores import ADMIN_TOKEN, ENCRYPTION_KEY, FILE, SHOP_TOKEN, settings  # noqa: E402
 
-SHOP_TOKEN = "the-token-of-the-shop-of-the-stores"
-ADMIN_TOKEN = "the-admin-token-of-the-stores-0123456789"
-ENCRYPTION_KEY = "c3RvcmVzLW9mLXJlbGVhc2VzLWZvci10ZXN0cy0xMjM="
 HOOKS, ADMIN = 18480, 18481
 FORM = (
     '--x\r\nContent-Disposition: form-data; name="message"\r\n\r\n{message}\r\n'
     '--x\r\nContent-Disposition: form-data; name="photo"; filename="photo.txt"\r\n'
-    "Content-Type: text/plain\r\n\r\na small file\r\n--x--\r\n"
+    "Content-Type: text/plain\r\n\r\n{file}\r\n--x--\r\n"
 )
 
 
@@ -79,7 +77,7 @@ def send(kind: str, number: int, order: str = "A-1") -> None:
 
 def submit(message: str) -> None:
     request(
-        HOOKS, "/hooks/contact", FORM.format(message=message),
+        HOOKS, "/hooks/contact", FORM.format(message=message, file=FILE.decode()),
         content_type="multipart/form-data; boundary=x", accept="application/json",
     )  # fmt: skip
 
@@ -91,16 +89,7 @@ class Release:
         self._program, self._folder = program, folder
         self.environment = {
             "PATH": os.environ["PATH"],
-            "PLATFORM_URL": platform,
-            "SHOP_TOKEN": SHOP_TOKEN,
-            "FLOWBRIDGE_ACTOR": "maker@stores",
-            "FLOWBRIDGE_ADMIN_TOKEN": ADMIN_TOKEN,
-            "FLOWBRIDGE_BIND": f"127.0.0.1:{HOOKS}",
-            "FLOWBRIDGE_CONFIG": str(HERE / "routes.yaml"),
-            "FLOWBRIDGE_DATA": str(folder),
-            "FLOWBRIDGE_DATABASE_URL": url,
-            "FLOWBRIDGE_PRIVATE_BIND": f"127.0.0.1:{ADMIN}",
-            "FLOWBRIDGE_SECRET_KEY": "the-secret-key-of-the-stores-0123456789",
+            **settings(folder, url, platform, HOOKS, ADMIN),
         }
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
