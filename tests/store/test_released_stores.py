@@ -87,7 +87,7 @@ def test_an_upgrade_keeps_the_rows_and_gives_the_schema_of_a_new_store(
     database.close()
 
 
-@pytest.mark.usefixtures("new_processes", "slow")
+@pytest.mark.usefixtures("new_processes", "before_release")
 @pytest.mark.parametrize("version", VERSIONS)
 def test_what_waits_goes_on_after_the_upgrade(version: str, url: str, tmp_path: Path) -> None:
     load(version, url)
