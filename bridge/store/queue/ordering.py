@@ -1,6 +1,6 @@
 """Ordering keys: of a route's deliveries with one key the head is sent, the others are `blocked`.
 
-A trigger of the schema (migration 0004) queues new deliveries. This module releases the head and
+A trigger of the schema (migration 0022) queues new deliveries. This module releases the head and
 promotes the next by one index lookup, however many wait. A unique index ensures a single head.
 """
 

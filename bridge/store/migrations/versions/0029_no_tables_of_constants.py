@@ -48,7 +48,7 @@ def rewrite_checks() -> None:
     bind.exec_driver_sql("PRAGMA writable_schema = RESET")
 
 
-# As in 0017, but the values of the event are no SELECT.
+# As in 0022, but the values of the event are no SELECT.
 ARRIVE = """
 CREATE TRIGGER arrive INSTEAD OF INSERT ON arrival BEGIN
     SELECT RAISE(IGNORE) WHERE NEW.erased_id IS NOT NULL AND (
@@ -75,7 +75,7 @@ CREATE TRIGGER arrive INSTEAD OF INSERT ON arrival BEGIN
     FROM planned;
 END
 """
-# As in 0004, but the steps are one text.
+# As in 0022, but the steps are one text.
 STEP = """
 CREATE TRIGGER step BEFORE UPDATE OF status ON delivery
 WHEN OLD.status <> NEW.status AND instr(
