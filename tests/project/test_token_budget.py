@@ -31,7 +31,7 @@ BUDGET = {
     "routing": 35400,
     "runtime": 12400,
     "services": 87700,
-    "store": 113400,
+    "store": 110300,
     "system": 14800,
     "torture": 25100,
     "web": 103300,

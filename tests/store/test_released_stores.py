@@ -25,7 +25,7 @@ from serving import free_port
 from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
 from bridge.store.migrations import upgrade
-from bridge.store.operations import invariants
+from bridge.store.operations import checkup
 from bridge.store.tables.schema import HEAD, RELEASED_SCHEMAS
 
 REVISIONS = {version: revision for revision, version in RELEASED_SCHEMAS.items()}
@@ -82,7 +82,7 @@ def test_an_upgrade_keeps_the_rows_and_gives_the_schema_of_a_new_store(
     assert upgrade.upgrade(database) == (REVISIONS[version], HEAD)
     assert read_rows(database, tables) == before
     with database.read() as connection:
-        assert invariants.find_violations(connection) == []
+        assert checkup.find_violations(connection) == []
     assert describe_schema(database) == describe_schema(request.getfixturevalue(kind))
     database.close()
 
