@@ -34,7 +34,7 @@ die_with_parent()
 if os.getppid() != parent:
     sys.exit(1)
 if gate:
-    from bridge.torture.inflight_faults import install_gate
+    from bridge.torture.call_gate import install_gate
     install_gate(Path(gate))
 from bridge.cli.main import main
 from bridge.core.timings import Timings

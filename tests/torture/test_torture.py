@@ -27,8 +27,7 @@ from bridge.core.errors import SettingsError
 from bridge.delivery.reconcile import MAX_SKEW_SECONDS
 from bridge.store.db import scratch_schema
 from bridge.store.db.database import Database
-from bridge.torture import clock, disk
-from bridge.torture import facts as machine
+from bridge.torture import clock, disk, facts
 from bridge.torture.evidence import EvidenceFolder
 from bridge.torture.faults import FAULTS
 from bridge.torture.nodes import PORT_RANGE, find_free_port
@@ -496,11 +495,11 @@ def test_the_evidence_is_read_as_it_was_written(tmp_path: Path) -> None:
 def test_the_file_system_of_a_folder_is_that_of_the_deepest_mount() -> None:
     mounts = "/dev/a / ext4 rw 0 0\ntmpfs /tmp tmpfs rw 0 0\n/dev/b /tmp/a\\040b xfs rw 0 0\n"
     found = [
-        machine.find_filesystem(Path(path), mounts)
+        facts.find_filesystem(Path(path), mounts)
         for path in ("/home/me", "/tmp/x", "/tmp/a b/c", "/tmpfile")
     ]
     assert found == ["ext4", "tmpfs", "xfs", "ext4"]
-    assert machine.describe_machine(Path("/"))["memory_bytes"] > 1e8
+    assert facts.describe_machine(Path("/"))["memory_bytes"] > 1e8
 
 
 FULL_DISK = """

@@ -17,7 +17,7 @@ from bridge.system import boot_clock
 from bridge.system.boot_clock import Deadline
 from bridge.system.deadline_sockets import PlainSocket
 from bridge.system.http_client import HttpClient
-from bridge.torture import inflight_faults
+from bridge.torture import call_gate
 from bridge.torture.nodes import Node
 
 __all__ = ["clocks"]
@@ -65,7 +65,7 @@ def gate(tmp_path: Path, clocks: Clocks, monkeypatch: pytest.MonkeyPatch) -> Pat
     for owner, name in ((HttpClient, "send"), (PlainSocket, "sendall")):
         monkeypatch.setattr(owner, name, getattr(owner, name))  # so that it is set back
     file = tmp_path / "gate"
-    inflight_faults.install_gate(file)
+    call_gate.install_gate(file)
     return file
 
 
@@ -81,14 +81,14 @@ def starts(gate: Path) -> Iterator[Starts]:
 def hold_two(gate: Path, starts: Starts) -> tuple[Future[bool], Future[bool]]:
     """Begin two starts, one after the other, and wait until the gate holds both."""
     first = starts.begin("seldom1")
-    until(lambda: inflight_faults.read_moments(gate) == {"send"}, what="the first start is held")
+    until(lambda: call_gate.read_moments(gate) == {"send"}, what="the first start is held")
     second = starts.begin("sole2")
-    until(lambda: inflight_faults.holds_all(gate), what="both are held")
+    until(lambda: call_gate.holds_all(gate), what="both are held")
     return first, second
 
 
 def test_two_starts_are_held_until_the_gate_opens(gate: Path, starts: Starts) -> None:
-    with inflight_faults.close_gate(gate):
+    with call_gate.close_gate(gate):
         both = hold_two(gate, starts)
         assert starts.begin("held").result() and starts.begin("seldom3").result()
         assert starts.received() == {"held", "seldom3"}
@@ -96,20 +96,20 @@ def test_two_starts_are_held_until_the_gate_opens(gate: Path, starts: Starts) ->
         assert not any(start.done() for start in both)
     assert all(start.result() for start in both)
     assert starts.received() == {"held", "seldom3", "seldom1", "sole2"}
-    with inflight_faults.close_gate(gate):
+    with call_gate.close_gate(gate):
         hold_two(gate, starts)
 
 
 def test_an_open_gate_holds_no_start(gate: Path, starts: Starts) -> None:
     assert starts.begin("seldom1").result()
-    assert not gate.exists() and inflight_faults.read_moments(gate) == set()
+    assert not gate.exists() and call_gate.read_moments(gate) == set()
 
 
 def test_the_monotonic_clock_of_the_second_start_does_not_count_the_stop(
     gate: Path, starts: Starts, clocks: Clocks
 ) -> None:
     before = boot_clock.boot_seconds() - time.monotonic()
-    with inflight_faults.close_gate(gate):
+    with call_gate.close_gate(gate):
         both = hold_two(gate, starts)
         clocks.later += STOP_SECONDS
     assert [start.result() for start in both] == [False, False]
@@ -155,7 +155,7 @@ def test_each_moment_finds_its_own_late_start(
     late: set[str],
 ) -> None:
     weaken(monkeypatch)
-    with inflight_faults.close_gate(gate):
+    with call_gate.close_gate(gate):
         first, second = hold_two(gate, starts)
         clocks.later += STOP_SECONDS
     assert (first.result(), second.result()) == ("seldom1" in late, "sole2" in late)

@@ -23,7 +23,7 @@ from bridge.config.settings import load_settings
 from bridge.core.errors import SettingsError
 from bridge.store.db.database import Database
 from bridge.system.linux_process import adopt_orphans
-from bridge.torture import faults, inflight_faults
+from bridge.torture import call_gate, faults, inflight_faults
 from bridge.torture.broker import Broker
 from bridge.torture.clock import CLOCK_KINDS
 from bridge.torture.nodes import STARTUP_SECONDS, Node
@@ -106,14 +106,14 @@ OLDER: dict[tuple[str, int], str] = {("dlv-0", 1): "held"}
 @pytest.mark.parametrize(
     ("moments", "attempts", "pending", "is_done"),
     [
-        (inflight_faults.MOMENTS, OLDER | ATTEMPTS, {}, True),
-        (inflight_faults.MOMENTS, OLDER | ATTEMPTS, OLDER, True),
+        (call_gate.MOMENTS, OLDER | ATTEMPTS, {}, True),
+        (call_gate.MOMENTS, OLDER | ATTEMPTS, OLDER, True),
         (["send"], OLDER | ATTEMPTS, {}, False),
         (["write"], OLDER | ATTEMPTS, {}, False),
-        (inflight_faults.MOMENTS, OLDER | ATTEMPTS, {("dlv-2", 1): "sole2"}, False),
-        (inflight_faults.MOMENTS, OLDER | ATTEMPTS, None, False),
-        (inflight_faults.MOMENTS, OLDER, {}, False),
-        (inflight_faults.MOMENTS, None, {}, False),
+        (call_gate.MOMENTS, OLDER | ATTEMPTS, {("dlv-2", 1): "sole2"}, False),
+        (call_gate.MOMENTS, OLDER | ATTEMPTS, None, False),
+        (call_gate.MOMENTS, OLDER, {}, False),
+        (call_gate.MOMENTS, None, {}, False),
     ],
 )
 def test_a_pause_during_calls_counts_if_both_moments_are_met_and_all_calls_are_taken_over(
