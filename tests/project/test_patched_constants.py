@@ -93,7 +93,6 @@ EXCEPTIONS = {
     "bridge.system.previews.render.DRAWING_PROGRAM": "the program that draws",
     "bridge.services.trials.runner.PROGRAM": "the program that evaluates",
     "bridge.torture.clock.LIBRARY_FOLDERS": "the places of a library",
-    "bridge.web.receiving.effects.COUNTS": "the counts of a process",
     "bridge.web.receiving.rate_limiter.SALT": "else two keys share a limit by chance",
     "bridge.worker.turn_changes.COUNTS": "the counts of a process",
 }

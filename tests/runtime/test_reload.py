@@ -28,7 +28,6 @@ from bridge.monitoring.presence import Presence, find_addresses, list_bridges
 from bridge.runtime import loaded_config
 from bridge.runtime.reload import follower
 from bridge.runtime.reload import reloader as reloader_module
-from bridge.runtime.reload import reloader as watcher
 from bridge.runtime.reload.reloader import (
     CALL_POLL_SECONDS,
     NICENESS,
@@ -58,7 +57,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 @pytest.fixture
 def said(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
-    return recorded(monkeypatch, watcher)
+    return recorded(monkeypatch, reloader_module)
 
 
 def recorded(
@@ -209,10 +208,10 @@ def test_the_environment_proper_wins_over_what_env_says_now(tmp_path: Path) -> N
     settings = load_settings(
         {"FLOWBRIDGE_DATA": str(tmp_path), "GITHUB_SECRET": "e" * 40}, config=str(bench.file)
     )
-    found = watcher.read_files(settings)
+    found = reloader_module.read_files(settings)
     assert found.good is not None
     (tmp_path / ".env").write_text("GITHUB_SECRET=" + "x" * 40)
-    again = watcher.read_files(settings)
+    again = reloader_module.read_files(settings)
     assert again.good is not None
     assert found.good.key == again.good.key
 
@@ -373,7 +372,7 @@ def test_what_is_missing_is_invalid_and_its_return_is_seen(bench: Bench, name: s
 def test_a_configuration_whose_secret_is_gone_is_taken_with_a_warning(
     bench: Bench, said: list[Any], name: str, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loaded_config, "log", watcher.log)
+    monkeypatch.setattr(loaded_config, "log", reloader_module.log)
     raw = (bench.folder / name).read_bytes()
     secrets = bench.following().sources["github"].secrets
     (bench.folder / name).unlink()
@@ -426,7 +425,7 @@ def test_what_processes_could_not_be_started_with_is_refused(tmp_path: Path) -> 
     """A local platform behind a public address alone."""
     bench = Bench(tmp_path)
     open_to_all = {"FLOWBRIDGE_DATA": str(tmp_path), "FLOWBRIDGE_BIND": "0.0.0.0:8080"}
-    found = watcher.read_files(load_settings(open_to_all, config=str(bench.file)))
+    found = reloader_module.read_files(load_settings(open_to_all, config=str(bench.file)))
     assert found.good is None
     assert "FLOWBRIDGE_PRIVATE_BIND" in found.problems[0]
 
@@ -476,12 +475,12 @@ def test_a_process_that_could_not_take_a_configuration_tries_again(
 def test_a_reader_that_dies_while_it_reads_is_an_error_that_ends(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = watcher.read_files
-    monkeypatch.setattr(watcher, "read_files", lambda _settings: os._exit(9))
+    whole = reloader_module.read_files
+    monkeypatch.setattr(reloader_module, "read_files", lambda _settings: os._exit(9))
     bench.file.write_text(written("other"))
     assert bench.poll() == QUICK.config_retry_seconds
     assert "ended without a result" in bench.known.error[0]
-    monkeypatch.setattr(watcher, "read_files", whole)
+    monkeypatch.setattr(reloader_module, "read_files", whole)
     assert bench.settle().error == ()
     assert bench.route == "other"
 
@@ -545,7 +544,7 @@ def test_a_process_that_watches_and_hangs_is_replaced(
 ) -> None:
     bench = Bench(tmp_path, timings=replace(QUICK, config_read_seconds=2.0))
     with monkeypatch.context() as patch:
-        patch.setattr(watcher, "watch_files", lambda *_: time.sleep(3600))
+        patch.setattr(reloader_module, "watch_files", lambda *_: time.sleep(3600))
         watching(bench)
         hung = forks[-1]
         until(lambda: bench.reader.poll() == QUICK.config_retry_seconds, what="the end of its time")
@@ -559,7 +558,7 @@ def test_a_process_that_watches_and_hangs_is_replaced(
 def test_a_read_that_is_asked_for_does_not_wait_for_the_process_that_watches(
     bench: Bench, said: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watcher, "watch_files", lambda *_: time.sleep(3600))
+    monkeypatch.setattr(reloader_module, "watch_files", lambda *_: time.sleep(3600))
     watching(bench)
     bench.reader.poll(asked=True)
     watching(bench)
@@ -711,7 +710,7 @@ def test_a_file_system_that_hangs_holds_nothing_else_up(
 
     reloader = Reloader(bench.settings, bench.board, bench.loaded)
     with monkeypatch.context() as patch:
-        patch.setattr(watcher, "read_if_changed", hang)
+        patch.setattr(reloader_module, "read_if_changed", hang)
         assert {reloader.poll() for _ in range(9)} == {CALL_POLL_SECONDS}
         os.write(writes, b"x")
         until(lambda: reloader.poll() == WATCH_SECONDS, what="the end of it")
@@ -724,7 +723,7 @@ def test_a_file_system_that_hangs_holds_nothing_else_up(
     assert (found["pid"], found["config"]["hash"]) == (os.getpid(), bench.known.hash)
     until(lambda: reloader.poll() == WATCH_SECONDS, what="the process that watches")
     with monkeypatch.context() as patch:
-        patch.setattr(watcher, "read_if_changed", hang)
+        patch.setattr(reloader_module, "read_if_changed", hang)
         watching = children_of(os.getpid())
         reloader.poll(asked=True)
         until(

@@ -167,7 +167,7 @@ def test_each_refusal_is_counted_also_those_that_are_not_logged(
 
     counter = RefusalCounter(stored, timings=WHEN_ASKED)
     metrics = Metrics()
-    monkeypatch.setattr(effects, "COUNTS", metrics)
+    monkeypatch.setattr(effects.ReceiverEffects, "counts", metrics)
     form = Client(hooks_of(settings, lambda: config, keep, refusals=counter))
 
     def send(fields: Mapping[str, str], origin: Mapping[str, str] = SITE) -> int:

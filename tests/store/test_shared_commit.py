@@ -18,7 +18,7 @@ from sqlalchemy import select, text
 from bridge.core.errors import StoreError
 from bridge.core.model import Debounce, Event, Order
 from bridge.store.db import commit_queue, postgres
-from bridge.store.db import database as shared_commit
+from bridge.store.db import database as database_module
 from bridge.store.db.advisory_locks import take_key_locks
 from bridge.store.db.commit_queue import WriteJob
 from bridge.store.db.database import Database
@@ -431,7 +431,7 @@ def test_requests_that_write_alone_lock_their_keys_in_one_order(
 ) -> None:
     """The triggers lock one key after the other, in the order of the rows."""
     locked: list[list[str]] = []
-    take = shared_commit.lock_keys
+    take = database_module.lock_keys
 
     def note(raw: Any, keys: Any) -> None:
         locked.append(sorted(key for _, pairs in keys for _, key in pairs))
@@ -440,8 +440,8 @@ def test_requests_that_write_alone_lock_their_keys_in_one_order(
     def fail(raw: Any, batch: Any) -> None:
         raise ValueError("each writes alone")
 
-    monkeypatch.setattr(shared_commit, "_insert", fail)
-    monkeypatch.setattr(shared_commit, "lock_keys", note)
+    monkeypatch.setattr(database_module, "_insert", fail)
+    monkeypatch.setattr(database_module, "lock_keys", note)
     results = add_each(postgresql, [crossed("1", "ab"), crossed("2", "ba")])
     assert [len(result) for result in results] == [2, 2]
     assert locked == [["a", "b"], ["a", "b"]]

@@ -29,7 +29,7 @@ from bridge.web.flow_api.routes import ENDPOINTS
 
 ROOT = Path(bridge_package.__file__).parent
 APP = ROOT / "web" / "app.py"
-INTAKE = ROOT / "web" / "body_reader.py"
+INTAKE = ROOT / "web" / "receiving" / "body_reader.py"
 PAGE = DOCS / "flow-api.md"
 DOCUMENT = json.loads(routes.OPENAPI.read_text())
 
