@@ -1233,7 +1233,11 @@ def settings_table(*, of_flows: bool = False) -> str:
     return table(
         ("variable", "default", "meaning"),
         (
-            (code(row.variable), row.default, row.meaning)
+            (
+                code(row.variable),
+                row.computed_default or (code(row.default) if row.default else ""),
+                row.meaning,
+            )
             for row in SETTINGS
             if (row.read_by == FLOWS) is of_flows
         ),

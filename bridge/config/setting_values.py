@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from bridge.config.local_credentials import MIN_KEY_LENGTH
 from bridge.core.errors import SettingsError
@@ -114,51 +113,52 @@ def parse_pool(name: str, text: str) -> int:
     return int(text)
 
 
-def parse_engine(environ: Mapping[str, str], url: str) -> dict[str, Any]:
-    """Return the engine and, for Celery, the broker's URL, as fields of `Settings`.
+def parse_engine(name: str, text: str) -> str:
+    """Return what makes the calls."""
+    return check_choice(name, text, "an engine", ENGINES)
 
-    The URL contains a password, so no message shows it.
+
+def check_engine(engine: str, broker: str, url: str) -> None:
+    """Raise `SettingsError` unless Celery has a broker, and a database that machines can share.
+
+    The URL of the broker contains a password, so no message shows it.
     """
-    engine = environ.get("FLOWBRIDGE_ENGINE") or "worker"
-    broker = environ.get("FLOWBRIDGE_BROKER_URL") or ""
-    check_choice("FLOWBRIDGE_ENGINE", engine, "an engine", ENGINES)
-    if engine == "celery" and url.startswith("sqlite"):
+    if engine != "celery":
+        return
+    if url.startswith("sqlite"):
         raise SettingsError(
             "FLOWBRIDGE_ENGINE=celery needs a PostgreSQL database that all machines share: set"
             " FLOWBRIDGE_DATABASE_URL"
         )
-    if engine == "celery" and "://" not in broker:
+    if "://" not in broker:
         found = "its value is not a URL" if broker else "it is not set"
         raise SettingsError(
             "FLOWBRIDGE_BROKER_URL needs the URL of Celery's broker, such as"
             f" redis://broker.internal:6379/0: {found}"
         )
-    return {"engine": engine, "broker_url": broker}
 
 
-def parse_backups(
-    environ: Mapping[str, str], project: Path, data: Path, url: str
-) -> dict[str, Any]:
-    """Return the folder, interval and number of backups, as fields of `Settings`.
-
-    A relative folder begins at `project`, the folder of routes.yaml.
-    """
-    often = environ.get("FLOWBRIDGE_BACKUP") or "off"
-    keep = environ.get("FLOWBRIDGE_BACKUP_KEEP") or "7"
-    if often not in BACKUP_INTERVAL_SECONDS:
+def parse_backup_interval(name: str, text: str) -> float | None:
+    """Return the seconds between automatic backups; None for `off`."""
+    if text not in BACKUP_INTERVAL_SECONDS:
         raise SettingsError(
-            f"FLOWBRIDGE_BACKUP: unknown value {often!r}; allowed:"
-            f" {', '.join(BACKUP_INTERVAL_SECONDS)}"
+            f"{name}: unknown value {text!r}; allowed: {', '.join(BACKUP_INTERVAL_SECONDS)}"
         )
-    if BACKUP_INTERVAL_SECONDS[often] is not None and not url.startswith("sqlite"):
-        raise SettingsError("FLOWBRIDGE_BACKUP is for SQLite; back up PostgreSQL with pg_dump")
-    if not re.fullmatch(r"[1-9]\d{0,2}", keep):
-        raise SettingsError(
-            f"FLOWBRIDGE_BACKUP_KEEP: {keep!r} is not a number of backups, such as 7"
-        )
-    folder = environ.get("FLOWBRIDGE_BACKUPS")
-    return {
-        "backups": project / folder if folder else data / "backups",
-        "backup_every": BACKUP_INTERVAL_SECONDS[often],
-        "backup_keep": int(keep),
-    }
+    return BACKUP_INTERVAL_SECONDS[text]
+
+
+def parse_backup_number(name: str, text: str) -> int:
+    """Return the number of automatic backups to keep."""
+    if not re.fullmatch(r"[1-9]\d{0,2}", text):
+        raise SettingsError(f"{name}: {text!r} is not a number of backups, such as 7")
+    return int(text)
+
+
+def parse_text(_name: str, text: str) -> str:
+    """Return a text as it is written."""
+    return text
+
+
+def parse_path(_name: str, text: str) -> Path:
+    """Return a path as it is written."""
+    return Path(text)

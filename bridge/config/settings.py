@@ -24,23 +24,28 @@ from bridge.config.addresses import (
 from bridge.config.data_folder import find_store
 from bridge.config.local_credentials import derive_local_credentials
 from bridge.config.setting_values import (
+    check_engine,
     parse_address_log_mode,
     parse_admin_token,
-    parse_backups,
+    parse_backup_interval,
+    parse_backup_number,
     parse_edge,
     parse_engine,
     parse_exposed,
     parse_keys,
     parse_log_level,
     parse_name,
+    parse_path,
     parse_pool,
     parse_reload_test,
     parse_seconds,
+    parse_text,
 )
 from bridge.core.errors import SettingsError
 from bridge.core.timings import TIMINGS, Timings
 
 VARIABLE_PREFIX: Final = "FLOWBRIDGE_"
+DEFAULT_CONFIG: Final = "routes.yaml"
 DEFAULT_BIND: Final = "127.0.0.1:8080"
 SETTING: Final = "setting"  # the key of the metadata of a field
 #: What reads a setting.
@@ -53,13 +58,16 @@ FLOWS: Final = "ready-made flows"
 class Setting:
     """A row of the table of settings.
 
-    `name`: of the variable, without its prefix. `meaning` and `default` are Markdown for the docs.
-    `read_by`: what reads it. Flows do not get a secret one.
+    `name`: of the variable, without its prefix. `meaning`: for the docs, in Markdown. `default`:
+    the text of a variable that is not set; `computed_default`: what the docs say where the default
+    is computed. `parse` returns the value of a text; it gets the name of the variable too, for its
+    messages. `read_by`: what reads it. Flows do not get a secret one.
     """
 
     name: str
     meaning: str
     default: str = ""
+    computed_default: str = ""
     read_by: str = AT_START
     is_secret: bool = False
     parse: Callable[[str, str], Any] | None = None
@@ -69,31 +77,21 @@ class Setting:
         """The variable of the environment."""
         return VARIABLE_PREFIX + self.name
 
+    def read(self, environ: Mapping[str, str]) -> Any:
+        """Return its value. Raises `SettingsError`."""
+        text = environ.get(self.variable) or self.default
+        return text if self.parse is None else self.parse(self.variable, text)
 
-def setting(
-    name: str,
-    meaning: str,
-    *,
-    parse: Callable[[str, str], Any] | None = None,
-    default: str = "",
-    initial: Any = None,
-    shown_default: str = "",
-    is_secret: bool = False,
-) -> Any:
-    """Return a field of `Settings` that a variable sets.
 
-    `parse` returns the value of a text, given the name of the variable too; without it several
-    variables decide, in `load_settings`, and `initial` is the value of settings made by hand.
+def setting(name: str, meaning: str, *, initial: Any = None, **row: Any) -> Any:
+    """Return a field of `Settings` that a variable sets. `row`: further fields of `Setting`.
+
+    Without `parse` several variables decide, in `load_settings`, and `initial` is the value of
+    settings that are made by hand.
     """
-    row = Setting(
-        name=name,
-        meaning=meaning,
-        default=shown_default or (f"`{default}`" if default else ""),
-        is_secret=is_secret,
-        parse=parse,
-    )
-    value = parse(row.variable, default) if parse else initial
-    return field(default=value, repr=not is_secret, metadata={SETTING: (row, default)})
+    described = Setting(name=name, meaning=meaning, **row)
+    value = described.read({}) if described.parse else initial
+    return field(default=value, repr=not described.is_secret, metadata={SETTING: described})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,13 +107,13 @@ class Settings:
         "the configuration file; `--config` takes precedence. Not read from `.env`, which is "
         "beside it. If the current folder has another `routes.yaml`, commands say which one they "
         "use",
-        initial=Path("routes.yaml"),
-        default="routes.yaml",
+        parse=parse_path,
+        default=DEFAULT_CONFIG,
     )
     data: Path = setting(
         "DATA",
         "the data folder: the database, the generated secret key, `files/` of the local platform",
-        initial=Path("data"),
+        parse=parse_path,
         default="data",
     )
     database_url: str = setting(
@@ -124,7 +122,7 @@ class Settings:
         "`postgresql+psycopg://…`) with the extra `postgres`. SQLite is for one machine with any "
         "number of processes, PostgreSQL for [several machines](fleet.md)",
         initial="",
-        shown_default="`sqlite:///<data>/flowbridge.db`",
+        computed_default="`sqlite:///<data>/flowbridge.db`",
         is_secret=True,
     )
     edge: str = setting(
@@ -147,21 +145,21 @@ class Settings:
         "ENGINE",
         "what makes the calls: `worker`, or [`celery`](fleet.md#celery), with PostgreSQL and the "
         "extra `celery`",
-        initial="worker",
+        parse=parse_engine,
         default="worker",
     )
     broker_url: str = setting(
         "BROKER_URL",
         "Celery's broker, such as `redis://:PASSWORD@broker.internal:6379/0` or `amqp://…`. It is "
         "never logged, shown or passed to flows",
-        initial="",
+        parse=parse_text,
         is_secret=True,
     )
     bind: Address = setting(
         "BIND",
         "the address to listen on, `HOST:PORT`; `--bind` takes precedence",
         parse=parse_address,
-        default="127.0.0.1:8080",
+        default=DEFAULT_BIND,
     )
     private_bind: Address | None = setting(
         "PRIVATE_BIND",
@@ -216,7 +214,7 @@ class Settings:
         "init` writes one to `.env`. Required on PostgreSQL, where all machines share it. Back it "
         "up",
         initial="",
-        shown_default="generated into `<data>/secret_key`",
+        computed_default="generated into `<data>/secret_key`",
         is_secret=True,
     )
     encryption_keys: tuple[str, ...] = setting(
@@ -232,31 +230,31 @@ class Settings:
         "LOCAL_API_KEY",
         "the API key of the local platform",
         initial="",
-        shown_default="derived from the secret key",
+        computed_default="derived from the secret key",
         is_secret=True,
     )
     local_user_id: str = setting(
         "LOCAL_USER_ID",
         "the user id of the local platform",
         initial="",
-        shown_default="derived from the secret key",
+        computed_default="derived from the secret key",
     )
     backup_every: float | None = setting(
         "BACKUP",
         "how often a [backup](backup.md) of SQLite is made: `off`, `hourly`, `daily` or `weekly`",
-        initial=None,
+        parse=parse_backup_interval,
         default="off",
     )
     backups: Path = setting(
         "BACKUPS",
         "the folder for backups; better on another disk",
         initial=Path("data/backups"),
-        shown_default="`<data>/backups`",
+        computed_default="`<data>/backups`",
     )
     backup_keep: int = setting(
         "BACKUP_KEEP",
         "how many scheduled backups to keep",
-        initial=7,
+        parse=parse_backup_number,
         default="7",
     )
     actor: str = setting(
@@ -264,7 +262,7 @@ class Settings:
         "the name that `flowbridge operations` and `flowbridge audit` record for what you do. Set "
         "it in scheduled jobs. It is not verified",
         parse=parse_name,
-        shown_default="`USER@HOST`",
+        computed_default="`USER@HOST`",
     )
     log: str = setting(
         "LOG",
@@ -324,7 +322,7 @@ class Settings:
 
 #: All settings that the environment has, in the order of the docs.
 SETTINGS: Final = (
-    *(each.metadata[SETTING][0] for each in fields(Settings) if SETTING in each.metadata),
+    *(each.metadata[SETTING] for each in fields(Settings) if SETTING in each.metadata),
     Setting(
         name="SERVER",
         meaning=(
@@ -354,7 +352,7 @@ SETTINGS: Final = (
         name="SMTP_FROM",
         meaning=("the sender of mail, `hooks@example.com` or `Hooks <hooks@example.com>`"),
         read_by=FLOWS,
-        default="the user, if that is an address",
+        computed_default="the user, if that is an address",
     ),
     Setting(
         name="SMTP_ALLOWED_TO",
@@ -362,13 +360,13 @@ SETTINGS: Final = (
             "allowed recipients: addresses, and domains as `@example.com`, separated by commas"
         ),
         read_by=FLOWS,
-        default="anyone",
+        computed_default="anyone",
     ),
     Setting(
         name="SMTP_CA",
         meaning=("a PEM file with the authorities for the mail server"),
         read_by=FLOWS,
-        default="the usual authorities",
+        computed_default="the usual authorities",
     ),
     Setting(
         name="SLACK_WEBHOOK_URL",
@@ -397,7 +395,7 @@ SETTINGS: Final = (
             "a PEM file with the authorities for targets of `http_request` and `slack_message`"
         ),
         read_by=FLOWS,
-        default="the usual authorities",
+        computed_default="the usual authorities",
     ),
 )
 VARIABLES: Final = frozenset(row.variable for row in SETTINGS)
@@ -432,41 +430,37 @@ def load_settings(
     Without `secrets`, a secret key is neither needed nor created: for commands that only read the
     store.
     """
-    path = Path(config or environ.get("FLOWBRIDGE_CONFIG") or "routes.yaml")
+    path = Path(config or environ.get("FLOWBRIDGE_CONFIG") or DEFAULT_CONFIG)
     merged = merge_dotenv(environ, _read_dotenv(path.parent / ".env"))
     given = {**merged, "FLOWBRIDGE_BIND": bind} if bind else merged
     data, url, unused = find_store(path, environ, merged)
-    values = _parse_each(given)  # its messages name the variable of a wrong address
-    return Settings(
-        config=path,
-        data=data,
-        database_url=url,
-        unused_stores=unused,
-        console_hosts=parse_hosts(
+    values = {
+        each.name: row.read(given)
+        for each in fields(Settings)
+        if (row := each.metadata.get(SETTING)) is not None and row.parse is not None
+    }
+    check_engine(values["engine"], values["broker_url"], url)
+    if values["backup_every"] is not None and not url.startswith("sqlite"):
+        raise SettingsError("FLOWBRIDGE_BACKUP is for SQLite; back up PostgreSQL with pg_dump")
+    backups = merged.get("FLOWBRIDGE_BACKUPS")
+    values |= {
+        "config": path,
+        "data": data,
+        "database_url": url,
+        "backups": path.absolute().parent / backups if backups else data / "backups",
+        "console_hosts": parse_hosts(
             "FLOWBRIDGE_CONSOLE_HOSTS",
             merged.get("FLOWBRIDGE_CONSOLE_HOSTS", ""),
             given.get("FLOWBRIDGE_BIND") or DEFAULT_BIND,
             merged.get("FLOWBRIDGE_PRIVATE_BIND"),
             merged.get("FLOWBRIDGE_METRICS_BIND"),
         ),
-        environ=merged,
-        own=dict(environ),
-        timings=timings,
-        **values,
-        **parse_backups(merged, path.absolute().parent, data, url),
-        **parse_engine(merged, url),
-        **(derive_local_credentials(merged, data, url) if secrets else {}),
+    }
+    if secrets:
+        values |= derive_local_credentials(merged, data, url)
+    return Settings(
+        unused_stores=unused, environ=merged, own=dict(environ), timings=timings, **values
     )
-
-
-def _parse_each(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return the fields of `Settings` that one variable decides."""
-    values = {}
-    for each in fields(Settings):
-        row, default = each.metadata.get(SETTING, (None, ""))
-        if row is not None and row.parse is not None:
-            values[each.name] = row.parse(row.variable, environ.get(row.variable) or default)
-    return values
 
 
 def find_unknown_variables(environ: Mapping[str, str]) -> list[str]:

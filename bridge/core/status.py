@@ -1,7 +1,7 @@
 """Records of the status of a bridge at one moment. Pure.
 
-A kind says what a word such as `dead` or `queued` means for whoever reads it: the terminal gives
-each kind a colour, and the console a colour and a symbol.
+The kind of a word such as `dead` or `queued` decides its colour in the terminal, and its colour and
+symbol in the console.
 """
 
 from __future__ import annotations

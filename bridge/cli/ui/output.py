@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.core import text as printable_text
 from bridge.core.json_values import write_json
 from bridge.core.model import JSON
 from bridge.core.status import find_kind
+from bridge.core.text import escape_json, escape_lines, escape_unprintable, pluralize
 from bridge.core.units import LATEST_TIME, in_utc, write_time
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ KIND_COLOURS = {
 }
 
 
-number = printable_text.pluralize
-clean = printable_text.escape_unprintable
-clean_lines = printable_text.escape_lines
+number = pluralize
+clean = escape_unprintable
+clean_lines = escape_lines
 
 
 def say(text: str = "") -> None:
@@ -82,7 +82,7 @@ def json_lines(values: Sequence[JSON]) -> None:
 
 def json_text(value: JSON, *, is_indented: bool = False) -> str:
     """Return JSON with the characters escaped that a terminal would interpret."""
-    return printable_text.escape_json(write_json(value, is_indented=is_indented).decode())
+    return escape_json(write_json(value, is_indented=is_indented).decode())
 
 
 def indented(value: JSON) -> str:

@@ -1,1 +1,1 @@
-"""What receives webhooks and form submissions, under any HTTP server."""
+"""Receives webhooks and form submissions, under any HTTP server."""
