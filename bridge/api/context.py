@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bridge.core.status import Overview
     from bridge.providers.signatures.key_source import KeySource
     from bridge.routing.model import Config, Source
-    from bridge.services.cached_overview import CachedValue
+    from bridge.services.overview.cached_overview import CachedValue
     from bridge.services.rejects import RejectReview
     from bridge.store.db.database import Database
     from bridge.store.queries.filters import Filters
@@ -144,7 +144,7 @@ class ApiContext:
         now = self.overview.get()
         if with_contents:
             return now
-        from bridge.services import redacted_overview
+        from bridge.services.overview import redacted_overview
 
         return redacted_overview.hide_answers(now)
 

@@ -13,12 +13,12 @@ from bridge.core.model import JSON
 from bridge.services.lists import write_list
 
 if TYPE_CHECKING:
-    from bridge.services.explanations import EventExplanation, RouteChoice
+    from bridge.services.explain.explanations import EventExplanation, RouteChoice
 
 
 def explain_event(context: ApiContext, request: ApiRequest) -> Answer:
     """Return what each route does with an event, as `explain --json`."""
-    from bridge.services import explanations  # lists of events are read without it
+    from bridge.services.explain import explanations  # lists of events are read without it
 
     event = find_event(context, request).event
 
@@ -35,7 +35,7 @@ def explain_event(context: ApiContext, request: ApiRequest) -> Answer:
 
 def explain_reject(context: ApiContext, request: ApiRequest) -> Answer:
     """Return what each route would do with each event in a reject."""
-    from bridge.services import explanations
+    from bridge.services.explain import explanations
     from bridge.store.inbound import rejects
 
     reject = look_up(lambda: rejects.get(context.database, request.ids["id"]))
@@ -50,8 +50,8 @@ def _describe(
     request: ApiRequest, explain: Callable[[RouteChoice], Iterable[EventExplanation]]
 ) -> list[dict[str, JSON]]:
     """Return explanations as JSON. Raises `ApiProblem` for a choice that is not possible."""
-    from bridge.services.explanation_screen import describe_explanation
-    from bridge.services.explanations import RouteChoice
+    from bridge.services.explain.explanation_screen import describe_explanation
+    from bridge.services.explain.explanations import RouteChoice
     from bridge.services.records.explanation_records import EXPLANATION
 
     choice = RouteChoice(when=request.values["routes"], route=request.values["route"])

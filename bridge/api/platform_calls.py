@@ -10,7 +10,7 @@ from bridge.api.context import ApiContext, ApiRequest
 from bridge.api.problems import TOO_MANY_WAIT, ApiProblem, report_busy
 from bridge.core.errors import BridgeError, InvalidRequest, NotFound, PlatformRefused
 from bridge.routing.model import Platform
-from bridge.services import platform_names
+from bridge.services.platforms import platform_names
 from bridge.services.records.flow_records import find_answer_label
 
 T = TypeVar("T")

@@ -135,7 +135,7 @@ def _make_filters(context: ApiContext, values: Mapping[str, Any]) -> Filters:
 
 def find_event(context: ApiContext, request: ApiRequest) -> EventHistory:
     """Return the event that an id, or that of a delivery, names. Raises `ApiProblem`."""
-    from bridge.services.event_details import find_record  # lists are read without it
+    from bridge.services.events.event_details import find_record  # lists are read without it
 
     record = look_up(lambda: find_record(context.database, request.ids["id"]))
     if record.found is None:

@@ -32,8 +32,8 @@ class TrafficReport:
 
     def show(self, found: Iterable[EventComparison], which: str, explain: Explain) -> None:
         """Print the changes and the summary, and exit with 1 if the test fails."""
+        from bridge.services.comparison.traffic_comparison import TrafficSummary
         from bridge.services.records.comparison_records import ROUTE_CHANGE, TRAFFIC
-        from bridge.services.traffic_comparison import TrafficSummary
 
         summary = TrafficSummary()
         changed: list[str] = []
@@ -55,7 +55,7 @@ class TrafficReport:
     ) -> None:
         """Print explanations and the summary, and exit with 1 if the test fails."""
         from bridge.cli.ui.comparison_view import print_summary, say_skipped
-        from bridge.services.traffic_comparison import does_fail
+        from bridge.services.comparison.traffic_comparison import does_fail
 
         counts = report["summary"]
         if self.as_json:
@@ -83,7 +83,7 @@ class TrafficReport:
 
 def _print_explanations(found: Iterable[Mapping[str, Any]]) -> None:
     from bridge.cli.ui.explanation_view import print_explanation
-    from bridge.services.explanation_screen import parse_explanation
+    from bridge.services.explain.explanation_screen import parse_explanation
 
     for one in found:
         click.echo()

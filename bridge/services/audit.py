@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bridge.core.audit import AuditAction, AuditActor, AuditEntry, clean_text
 from bridge.core.errors import BridgeError, StoreError
-from bridge.services.operations import find_audit_actor, name_actor
+from bridge.services.operations.execution import find_audit_actor, name_actor
 from bridge.services.store_access import open_store
 from bridge.store import audit as stored
 from bridge.system.ids import audit_id

@@ -15,7 +15,7 @@ from zlib import crc32
 import orjson
 
 from bridge.core.model import Delivery, Event, Status
-from bridge.services.delivery_states import is_over
+from bridge.services.events.delivery_states import is_over
 from bridge.services.lists import WrongCursor
 from bridge.store.queries import event_feed
 from bridge.store.queries.filters import Filters

@@ -13,7 +13,7 @@ from bridge.config.loader import load
 from bridge.core.errors import BridgeError
 from bridge.core.http_messages import Answer, Call, NoAnswer, Request
 from bridge.core.model import Delivery, Event, RunState
-from bridge.services.delivery_states import is_over
+from bridge.services.events.delivery_states import is_over
 from bridge.services.samples.forgeries import Signer
 from bridge.services.samples.requests import make_sample
 from bridge.store.inbound import events

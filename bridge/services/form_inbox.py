@@ -12,7 +12,7 @@ from bridge.core.retention import is_content_deleted
 from bridge.routing.schemas.keywords import is_email_address
 from bridge.services.exports import Submissions, read_fields
 from bridge.services.lists import ListPage, PageRequest, list_events
-from bridge.services.operation_selection import limit_search
+from bridge.services.operations.selection import limit_search
 from bridge.services.usable_config import body_reader
 from bridge.store.queries import events
 

@@ -18,7 +18,7 @@ from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON, DeadKind, Delivery, Event, Reject, RunState, Status
 from bridge.core.operations import Operation, OperationStep
 from bridge.core.units import iso
-from bridge.services.delivery_states import describe_state
+from bridge.services.events.delivery_states import describe_state
 from bridge.store.audit import audit_walk, to_entry
 from bridge.store.db.row_walk import Budget, RowWalk, read_age, read_chunks, read_page
 from bridge.store.inbound.rejects import reject_walk, to_reject

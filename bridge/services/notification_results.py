@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.core.model import Delivery, RunState, Status
 from bridge.core.units import write_time
-from bridge.services.delivery_states import is_over
+from bridge.services.events.delivery_states import is_over
 
 if TYPE_CHECKING:
     from bridge.delivery.wait_context import Wait

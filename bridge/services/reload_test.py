@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 from bridge.core.errors import BridgeError
 from bridge.core.text import pluralize
 from bridge.core.units import HOUR
-from bridge.services.traffic_comparison import compare_recorded, summarize
+from bridge.services.comparison.traffic_comparison import compare_recorded, summarize
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
     from bridge.routing.model import Config
-    from bridge.services.traffic_comparison import TrafficSummary
+    from bridge.services.comparison.traffic_comparison import TrafficSummary
     from bridge.store.db.database import Database
 
 MAX_TESTED_EVENTS: Final = 20_000  # the newest ones

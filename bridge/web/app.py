@@ -21,7 +21,7 @@ from bridge.config.allowed_hosts import MISDIRECTED_BODY
 from bridge.core.model import JSON
 from bridge.monitoring.prometheus import make_exposition
 from bridge.routing.model import Source
-from bridge.services.cached_overview import cached_overview
+from bridge.services.overview.cached_overview import cached_overview
 from bridge.store.blobs import BlobStore
 from bridge.store.db.disk_space import DiskSpaceGuard
 from bridge.store.db.notify import WakeupNotifier

@@ -18,7 +18,7 @@ from records import make_delivery, make_event, put
 from bridge.config.loader import load
 from bridge.core.http_messages import Answer
 from bridge.core.model import Delivery, Status
-from bridge.services import platform_queries
+from bridge.services.platforms import platform_queries
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queries import configs, event_lookup

@@ -34,8 +34,8 @@ from bridge.core.model import (
 from bridge.delivery.reconcile import Candidate, EarlierLooks, Look
 from bridge.delivery.reconcile_verdict import judge_look
 from bridge.providers.registry import PROVIDERS
-from bridge.services.operation_kinds import make_move_handler
-from bridge.services.operations import begin_operation, do_items
+from bridge.services.operations.execution import begin_operation, do_items
+from bridge.services.operations.handlers import make_move_handler
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects
 from bridge.store.queries import configs

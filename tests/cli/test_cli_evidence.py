@@ -20,7 +20,7 @@ from bridge.core.model import JSON, Status
 from bridge.core.timings import TIMINGS
 from bridge.core.units import write_time
 from bridge.services.records.delivery_records import evidence_json
-from bridge.services.run_evidence import describe_evidence
+from bridge.services.unknown.run_evidence import describe_evidence
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queries import event_lookup

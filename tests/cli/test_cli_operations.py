@@ -25,8 +25,8 @@ from bridge.cli.commands import operations
 from bridge.config.loader import load
 from bridge.core.model import DeadKind, Status
 from bridge.core.operations import Operation
-from bridge.services import pacing
-from bridge.services.operations import do_items
+from bridge.services.operations import pacing
+from bridge.services.operations.execution import do_items
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.operations import log, operation_records
@@ -453,7 +453,7 @@ def paced(
         ids=["dlv_none"] * count,
         now=NOW,
     )
-    from bridge.services.operation_kinds import make_move_handler
+    from bridge.services.operations.handlers import make_move_handler
 
     sizes = [len(results) for results in do_items(store, one, make_move_handler(store, one), rate)]
     return sizes, clock[0] - 1000.0

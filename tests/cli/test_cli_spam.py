@@ -15,7 +15,7 @@ from records import NOW, make_delivery, make_event
 
 from bridge.config.settings import load_settings
 from bridge.core.model import Event, Status
-from bridge.services.operation_kinds import make_replay_handler
+from bridge.services.operations.handlers import make_replay_handler
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.operations import log, operation_records

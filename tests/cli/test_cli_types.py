@@ -13,7 +13,7 @@ from records import NOW, make_event
 
 from bridge.core.errors import CompileError, NotFound
 from bridge.routing.schemas.validator import compile_schema
-from bridge.services.event_types import infer_schema, list_types
+from bridge.services.events.event_types import infer_schema, list_types
 from bridge.services.records.report_records import EVENT_TYPE, EVENT_TYPES, INFERRED_SCHEMA
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer

@@ -29,10 +29,10 @@ from bridge.core.status import ClockStep, Overview, RunCounts
 from bridge.delivery.next_steps import STEPS, Need, find_need
 from bridge.monitoring.conditions import CONDITIONS, find_notes, find_problems
 from bridge.monitoring.refused_submissions import find_spam_step
-from bridge.services.event_steps import SUBSCRIBE, find_unmatched_step
-from bridge.services.event_steps import find_spam_step as find_spam_step_of_event
+from bridge.services.events.event_steps import SUBSCRIBE, find_unmatched_step
+from bridge.services.events.event_steps import find_spam_step as find_spam_step_of_event
 from bridge.services.rejects import describe_next_step
-from bridge.services.unknown_deliveries import read_unknown
+from bridge.services.unknown.unknown_deliveries import read_unknown
 from bridge.store.backup.age import record_attempt
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects

@@ -15,7 +15,7 @@ from records import make_delivery, make_event
 from sqlalchemy import func, select
 
 from bridge.core.model import OWN_SOURCE_NAME, DeadKind, Status
-from bridge.services.operations import begin_operation
+from bridge.services.operations.execution import begin_operation
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.operations import operation_records

@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from bridge.core.advice import OPERATIONS, Advice, Command, advise, join_advice, name_command
-from bridge.services.operation_commands import COMMANDS
+from bridge.services.operations.commands import COMMANDS
 
 REPLAY = name_command("replay", dead_kind="config", through="triage", since="1d")
 

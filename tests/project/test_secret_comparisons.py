@@ -32,7 +32,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
             ("bridge/ingest/duplicates.py", "signed == sent.body"),
             ("bridge/services/change_tail.py", "cursor.states.get(number) != digest"),
             ("bridge/services/lists.py", "of != digest"),
-            ("bridge/services/operation_control.py", "found.request_digest != digest"),
+            ("bridge/services/operations/control.py", "found.request_digest != digest"),
             ("bridge/store/backup/archive.py", "path.name != digest"),
             ("bridge/store/backup/extraction.py", "digest != blob[2]"),
             ("bridge/store/operations/rekey.py", "digest != EMPTY_SHA256"),
@@ -58,7 +58,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     # The id of a token, which is listed and logged.
     **dict.fromkeys(
         (
-            ("bridge/services/operation_control.py", "one.token != token"),
+            ("bridge/services/operations/control.py", "one.token != token"),
             ("bridge/store/operations/control.py", "act.c.token == token"),
             ("bridge/store/operations/operation_records.py", "act.c.token == token"),
             ("bridge/store/operations/run_requests.py", "run_request.c.token == token"),

@@ -17,9 +17,9 @@ import bridge
 ROOT = Path(bridge.__file__).parent
 #: Of a package, in tokens. The modules of `bridge` itself are under its name.
 BUDGET = {
-    "api": 23300,
+    "api": 23400,
     "bridge": 1300,
-    "cli": 82000,
+    "cli": 82100,
     "config": 30100,
     "core": 21000,
     "delivery": 18400,
@@ -30,7 +30,7 @@ BUDGET = {
     "providers": 46800,
     "routing": 35400,
     "runtime": 12400,
-    "services": 87700,
+    "services": 87800,
     "store": 110300,
     "system": 14800,
     "torture": 25100,

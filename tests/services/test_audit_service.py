@@ -9,7 +9,7 @@ from bridge.core.audit import AuditAction, AuditActor
 from bridge.core.errors import InvalidRequest, NotFound, StoreError
 from bridge.services.access_tokens import create_token, remove_token
 from bridge.services.audit import new_entry, record, record_done, record_login
-from bridge.services.operations import name_actor
+from bridge.services.operations.execution import name_actor
 from bridge.store import audit
 from bridge.store.db.database import Database
 

@@ -9,9 +9,9 @@ from records import make_delivery, make_event
 
 from bridge.core.errors import NotFound
 from bridge.core.model import Status
-from bridge.services import operations
-from bridge.services.event_details import find_record
-from bridge.services.operation_kinds import make_move_handler
+from bridge.services.events.event_details import find_record
+from bridge.services.operations import execution
+from bridge.services.operations.handlers import make_move_handler
 from bridge.services.selection import (
     Selection,
     select_deliveries,
@@ -54,23 +54,23 @@ def test_an_operation_that_is_dropped_goes_on_where_it_was(database: Database) -
     ids = put_in(database, BATCH_ITEMS + 1)
     chosen = select_deliveries(database, "cancel", CANCEL, Filters(route="triage"))
     assert chosen == Selection(ids=ids)
-    begun = operations.begin_operation(
+    begun = execution.begin_operation(
         database,
         "cancel",
         chosen.ids,
         actor="ann@api",
-        asked=operations.describe_request({}, []) | ASKED,
+        asked=execution.describe_request({}, []) | ASKED,
     )
     assert (begun.left, statuses(database, ids)) == (len(ids), {Status.QUEUED})
-    (first,) = islice(operations.do_items(database, begun, make_move_handler(database, begun)), 1)
+    (first,) = islice(execution.do_items(database, begun, make_move_handler(database, begun)), 1)
     assert len(first) == BATCH_ITEMS
-    again = operations.find_resumable(database, begun.id)
+    again = execution.find_resumable(database, begun.id)
     assert again.left == 1
-    again = operations.resume_operation(database, again, actor="bob@api")
-    (rest,) = operations.do_items(database, again, make_move_handler(database, again))
+    again = execution.resume_operation(database, again, actor="bob@api")
+    (rest,) = execution.do_items(database, again, make_move_handler(database, again))
     assert [(one.id, one.problem, one.became) for one in rest] == [(ids[-1], None, "cancelled")]
     assert statuses(database, ids) == {Status.CANCELLED}
-    assert operations.find_resumable(database, begun.id).left == 0
+    assert execution.find_resumable(database, begun.id).left == 0
 
 
 def test_each_item_has_its_outcome_and_each_name_its_problem(database: Database) -> None:
@@ -79,12 +79,12 @@ def test_each_item_has_its_outcome_and_each_name_its_problem(database: Database)
     assert (chosen.ids, list(chosen.problems)) == ([one], ["dlv_none"])
     outcomes = []
     for _ in range(2):
-        begun = operations.begin_operation(
+        begun = execution.begin_operation(
             database, "cancel", chosen.ids, actor="ann@api", asked=ASKED
         )
         outcomes += [
-            operations.outcome_json(begun.id, result)
-            for results in operations.do_items(database, begun, make_move_handler(database, begun))
+            execution.outcome_json(begun.id, result)
+            for results in execution.do_items(database, begun, make_move_handler(database, begun))
             for result in results
         ]
     assert [(each["ok"], each["problem"] is None) for each in outcomes] == [
@@ -102,7 +102,7 @@ def test_a_name_of_a_delivery_stands_for_its_event(database: Database) -> None:
 
 
 def test_a_request_is_stored_as_text_and_with_its_first_names_only() -> None:
-    names = [f"dlv_{number}" for number in range(operations.MAX_STORED_NAMES + 1)]
-    assert operations.describe_request(
+    names = [f"dlv_{number}" for number in range(execution.MAX_STORED_NAMES + 1)]
+    assert execution.describe_request(
         {"type_": "a.*", "body": b"\xff", "route": None}, names, limit=0, rate="5/s", force=False
     ) == {"filters": {"body": "\\xff", "type": "a.*"}, "names": names[:-1], "rate": "5/s"}

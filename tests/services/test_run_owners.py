@@ -8,7 +8,7 @@ from sqlalchemy import insert
 from bridge.core.model import RunState
 from bridge.core.status import RunReport
 from bridge.delivery.platforms.model import ListedRun
-from bridge.services.run_owners import describe_owned_runs
+from bridge.services.platforms.run_owners import describe_owned_runs
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.tables import schema

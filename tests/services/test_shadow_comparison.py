@@ -17,9 +17,9 @@ from bridge.config.loader import load
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import DeadKind, Status
 from bridge.ingest.receive import replan
+from bridge.services.comparison.shadow_comparison import ShadowComparison, ShadowPage
+from bridge.services.comparison.shadow_pairs import ShadowPair, find_old_route
 from bridge.services.records.comparison_records import SHADOW_SUMMARY
-from bridge.services.shadow_comparison import ShadowComparison, ShadowPage
-from bridge.services.shadow_pairs import ShadowPair, find_old_route
 from bridge.store.db.database import Database
 from bridge.store.db.row_walk import Budget
 from bridge.store.encryption import Sealer

@@ -12,7 +12,7 @@ from sqlalchemy import insert
 
 from bridge.core.errors import NotFound
 from bridge.core.model import Delivery, Status
-from bridge.services.unknown_deliveries import (
+from bridge.services.unknown.unknown_deliveries import (
     UnknownDelivery,
     read_unknown,
     read_unknown_deliveries,

@@ -76,25 +76,29 @@ ACTED_OUT: Final = {
     "services/config_checks/report:check_project init": (
         f"{ERRORS}::test_a_folder_without_routes_gets_some"
     ),
-    "services/event_steps:* alerts": f"{PRINTED}::test_an_alert_without_a_route_leads_to_a_route",
-    "services/event_steps:find_file_step show": (
+    "services/events/event_steps:* alerts": f"{PRINTED}::test_an_alert_without_a_route_leads_to_a_route",
+    "services/events/event_steps:find_file_step show": (
         "cli/test_cli_saving.py::test_files_are_written_and_nothing_is_written_over"
     ),
-    "services/event_steps:find_spam_step spam release": SPAM,
-    "services/event_steps:find_unmatched_step replay": (
+    "services/events/event_steps:find_spam_step spam release": SPAM,
+    "services/events/event_steps:find_unmatched_step replay": (
         f"{PRINTED}::test_an_event_without_a_route_is_planned_again_as_advised"
     ),
-    "services/flow_lock:read_lock check": (f"{ERRORS}::test_a_broken_lock_is_written_again"),
+    "services/platforms/flow_lock:read_lock check": (
+        f"{ERRORS}::test_a_broken_lock_is_written_again"
+    ),
     "services/rejects:describe_next_step rejects readmit": CONDITION,
-    "services/route_reasons:* check": (f"{ERRORS}::test_reasons_are_known_once_check_is_content"),
-    "services/route_reasons:_unmatched replay": (
+    "services/explain/route_reasons:* check": (
+        f"{ERRORS}::test_reasons_are_known_once_check_is_content"
+    ),
+    "services/explain/route_reasons:_unmatched replay": (
         f"{ERRORS}::test_an_event_that_matches_now_is_planned_again"
     ),
     "services/selection:_deliveries_of show": (
         f"{ERRORS}::test_an_event_without_deliveries_is_shown_with_the_reason"
     ),
-    "services/unknown_deliveries:UnknownDelivery.commands resolve": DECISION,
-    "services/unknown_deliveries:UnknownDelivery.place_to_look flows runs": (
+    "services/unknown/unknown_deliveries:UnknownDelivery.commands resolve": DECISION,
+    "services/unknown/unknown_deliveries:UnknownDelivery.place_to_look flows runs": (
         f"{PRINTED}::test_the_runs_of_an_unknown_delivery_are_listed_as_advised"
     ),
     "store/operations/actions:spam_problem spam release": (
@@ -135,9 +139,9 @@ BY_HAND: Final = {
     "services/bridge_calls:explain_lost serve": "starts processes",
     "services/bridge_checks/examination:Examination._reach doctor": "a person corrects the URL",
     "services/bridge_checks/examination:Examination._replayed sample": "needs a bridge that is served",
-    "services/event_details:find_record events": "only shows how to send an event",
-    "services/named_runs:_check_run resolve": "only shows what is known of the run",
-    "services/operation_control:resume_stopped operations resume": "an operation of the command line",
+    "services/events/event_details:find_record events": "only shows how to send an event",
+    "services/unknown/named_runs:_check_run resolve": "only shows what is known of the run",
+    "services/operations/control:resume_stopped operations resume": "an operation of the command line",
     "services/samples/answers:_explain_outcome show": "only shows the event",
     "services/samples/answers:_explain_outcome spam release": "the same command as `show` names",
     "services/samples/answers:_explain_refusal add": "a person sets up the sender",

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from bridge.core.local_runs import LocalState, RunResult
 from bridge.core.model import DeadKind, FormFile, Status
 from bridge.core.operations import OperationRequest
-from bridge.services.operations import begin_operation
+from bridge.services.operations.execution import begin_operation
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects
 from bridge.store.local import runs as local_runs

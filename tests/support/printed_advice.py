@@ -9,8 +9,8 @@ from command_line import run
 
 from bridge.config.settings import Settings, load_settings
 from bridge.core.advice import Advice, Command
-from bridge.services.event_details import find_record, read_event_details
-from bridge.services.status_report import StatusReport, read_status
+from bridge.services.events.event_details import find_record, read_event_details
+from bridge.services.overview.status_report import StatusReport, read_status
 from bridge.store.db.database import Database
 
 #: Commands that ask before they act.

@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 from bridge.config.settings import Settings
 from bridge.core.operations import Operation, OperationRequest
 from bridge.core.units import DAY
-from bridge.services.operation_kinds import make_move_handler
+from bridge.services.operations.handlers import make_move_handler
 from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database
 from bridge.store.inbound import events

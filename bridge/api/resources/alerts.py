@@ -7,8 +7,8 @@ from typing import Final
 from bridge.api.context import Answer, ApiContext, ApiRequest
 from bridge.api.endpoint import Endpoint
 from bridge.api.parameters import SCREEN
-from bridge.services import alert_list
 from bridge.services.lists import write_list
+from bridge.services.overview import alert_list
 
 
 def list_alerts(context: ApiContext, request: ApiRequest) -> Answer:

@@ -13,7 +13,7 @@ from bridge.api.resources.events import read_details
 from bridge.api.selection import find_event, missing_record, read_filters
 from bridge.core.model import JSON, Delivery
 from bridge.services import lists
-from bridge.services.delivery_rows import DeliveryScreens
+from bridge.services.events.delivery_rows import DeliveryScreens
 from bridge.services.records.delivery_records import DELIVERY
 
 
@@ -57,7 +57,7 @@ def show_delivery(context: ApiContext, request: ApiRequest) -> Answer:
 
 def show_evidence(context: ApiContext, request: ApiRequest) -> Answer:
     """Return a delivery with the evidence of its start, as `resolve --json`."""
-    from bridge.services.unknown_deliveries import read_unknown  # lists are read without it
+    from bridge.services.unknown.unknown_deliveries import read_unknown  # lists are read without it
 
     history = find_event(context, request)
     if history.delivery_id is None:

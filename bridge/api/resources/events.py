@@ -25,7 +25,7 @@ from bridge.services import audit, lists
 from bridge.services.records.event_records import EVENT
 
 if TYPE_CHECKING:
-    from bridge.services.event_details import EventDetails
+    from bridge.services.events.event_details import EventDetails
     from bridge.store.queries.event_lookup import EventHistory
 
 ListedEvent = tuple[Event, Sequence[Delivery]]
@@ -54,7 +54,7 @@ def show_event(context: ApiContext, request: ApiRequest) -> Answer:
     details = read_details(context, find_event(context, request), with_reasons=with_screen)
     shape = details.as_json(with_contents=request.with_contents)
     if with_screen:
-        from bridge.services.event_screen import describe_screen
+        from bridge.services.events.event_screen import describe_screen
 
         shape["screen"] = describe_screen(details, with_contents=request.with_contents)
     return shape
@@ -64,7 +64,7 @@ def read_details(
     context: ApiContext, history: EventHistory, *, with_reasons: bool = False
 ) -> EventDetails:
     """Return everything that is stored of an event."""
-    from bridge.services.event_details import read_event_details
+    from bridge.services.events.event_details import read_event_details
 
     return read_event_details(
         context.database, context.settings, history, with_reasons=with_reasons

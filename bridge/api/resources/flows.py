@@ -14,8 +14,8 @@ from bridge.api.platform_calls import (
     wait_for_platform,
 )
 from bridge.routing.model import Platform
-from bridge.services import platform_names, platform_queries
 from bridge.services.lists import write_list
+from bridge.services.platforms import platform_names, platform_queries
 from bridge.services.records.flow_records import FLOW, FLOW_INPUT
 from bridge.services.records.json_schema import TEXT, list_of
 

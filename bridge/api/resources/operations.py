@@ -28,8 +28,9 @@ from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON
 from bridge.core.operations import NOW, THEN, Operation, OperationRequest, OperationStep
 from bridge.core.scopes import Scope
-from bridge.services import lists, operation_control, operations
-from bridge.services.operation_commands import (
+from bridge.services import lists
+from bridge.services.operations import control, execution
+from bridge.services.operations.commands import (
     COMMANDS,
     MAX_REASON_CHARS,
     RESOLUTIONS,
@@ -38,13 +39,13 @@ from bridge.services.operation_commands import (
     OptionError,
     check_options,
 )
-from bridge.services.operation_control import (
+from bridge.services.operations.control import (
     KeyReused,
     OperationConflict,
     are_starts_held,
     find_repeated,
 )
-from bridge.services.operation_selection import (
+from bridge.services.operations.selection import (
     MAX_IDS,
     MAX_ITEMS,
     OperationSelection,
@@ -188,7 +189,7 @@ def count_request(context: ApiContext, request: ApiRequest) -> CountedRequest:
     return CountedRequest(
         command=command,
         items=_select(context, command, complete, body, filters),
-        stored=operations.describe_request(
+        stored=execution.describe_request(
             _shown_filters(filters, body),
             body.get("ids", ()),
             limit=body.get("limit", 0),
@@ -204,7 +205,7 @@ def store_request(context: ApiContext, request: ApiRequest, counted: CountedRequ
     _check_run(request, counted.items)
     _check_count(body, counted.items.count)
     digest = digest_body(body)
-    operation = operations.begin_operation(
+    operation = execution.begin_operation(
         context.database,
         counted.command.name,
         counted.items.ids,
@@ -240,7 +241,7 @@ def agree_operation(context: ApiContext, request: ApiRequest) -> Answer:
     """Agree to a proposed operation: a worker carries out exactly its items."""
     operation = find_operation(context, request)
     agreed = _change(
-        lambda: operation_control.agree_to_operation(context.database, operation, request.token_id)
+        lambda: control.agree_to_operation(context.database, operation, request.token_id)
     )
     return describe_operation(context, request, agreed)
 
@@ -252,16 +253,14 @@ def stop_operation(context: ApiContext, request: ApiRequest) -> Answer:
     """
     operation = find_operation(context, request)
     token = request.token_id or None
-    stopped = _change(lambda: operation_control.stop_operation(context.database, operation, token))
+    stopped = _change(lambda: control.stop_operation(context.database, operation, token))
     return describe_operation(context, request, stopped)
 
 
 def resume_operation(context: ApiContext, request: ApiRequest) -> Answer:
     """Resume a stopped operation: a worker carries out the items that are left."""
     operation = find_operation(context, request)
-    resumed = _change(
-        lambda: operation_control.resume_stopped(context.database, operation, request.actor)
-    )
+    resumed = _change(lambda: control.resume_stopped(context.database, operation, request.actor))
     return describe_operation(context, request, resumed)
 
 

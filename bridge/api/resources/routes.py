@@ -17,12 +17,12 @@ from bridge.core.errors import InvalidRequest, UnknownName
 from bridge.core.model import JSON
 from bridge.core.status import Overview
 from bridge.routing.model import Config
+from bridge.services.comparison.shadow_comparison import ShadowComparison
+from bridge.services.comparison.shadow_pairs import ShadowPair, default_since, pair_routes
 from bridge.services.config_views import mask_config
 from bridge.services.lists import write_list
 from bridge.services.records.comparison_records import SHADOW_PAGE
 from bridge.services.records.status_records import ROUTE, ROUTE_DETAILS
-from bridge.services.shadow_comparison import ShadowComparison
-from bridge.services.shadow_pairs import ShadowPair, default_since, pair_routes
 from bridge.store.queries.filters import Filters
 
 LIVE_ROUTE: Final = replace(

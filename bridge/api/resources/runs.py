@@ -20,12 +20,12 @@ from bridge.core.model import JSON, Delivery
 from bridge.core.scopes import Scope
 from bridge.core.status import OutcomeKind, RunReport
 from bridge.delivery.platforms.model import ListedRun
-from bridge.services import platform_names, platform_queries
 from bridge.services.audit import record_done
 from bridge.services.lists import write_list
+from bridge.services.platforms import platform_names, platform_queries
+from bridge.services.platforms.run_owners import describe_owned_runs
+from bridge.services.platforms.runs_by_hand import RECORDED, Record, end_run, start_flow
 from bridge.services.records.flow_records import RUN, RUN_REPORT
-from bridge.services.run_owners import describe_owned_runs
-from bridge.services.runs_by_hand import RECORDED, Record, end_run, start_flow
 from bridge.store.operations import run_requests
 from bridge.store.queries.runs_in_flight import list_runs_in_flight
 

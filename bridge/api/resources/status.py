@@ -7,7 +7,7 @@ from typing import Final
 from bridge.api.context import Answer, ApiContext, ApiRequest
 from bridge.api.endpoint import Endpoint, ReadingTool
 from bridge.services.lists import write_list
-from bridge.services.status_report import StatusReport, read_status
+from bridge.services.overview.status_report import StatusReport, read_status
 
 
 def show_status(context: ApiContext, request: ApiRequest) -> Answer:

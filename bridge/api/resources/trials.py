@@ -13,7 +13,7 @@ from bridge.api.selection import look_up, make_filters, read_body_filters
 from bridge.core.errors import DecryptionError, InvalidRequest, KeyMissing
 from bridge.core.operations import NOW, THEN
 from bridge.core.scopes import Scope
-from bridge.services.operation_selection import limit_search
+from bridge.services.operations.selection import limit_search
 from bridge.services.records.config_records import TRIAL
 from bridge.services.records.json_schema import Schema, word
 from bridge.services.selection import select_named_events

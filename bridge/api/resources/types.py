@@ -17,8 +17,8 @@ from bridge.core.errors import UnknownName
 from bridge.core.scopes import Scope
 from bridge.routing.schemas.drift import compare_schemas
 from bridge.routing.schemas.inference import MAX_SCHEMA_DEPTH
-from bridge.services import event_types
-from bridge.services.event_types import InferredSchema
+from bridge.services.events import event_types
+from bridge.services.events.event_types import InferredSchema
 from bridge.services.records.report_records import EVENT_TYPES, INFERRED_SCHEMA, SCHEMA_DRIFT
 
 TURN_NAME: Final = "types"  # of the lock for one search at once

@@ -12,7 +12,7 @@ import click
 from bridge.cli.actions.request import OperationRequest
 from bridge.cli.ui import output
 from bridge.core.model import JSON
-from bridge.services.operation_commands import count_items, name_items
+from bridge.services.operations.commands import count_items, name_items
 
 REASONS_SHOWN = 5
 MAX_EXAMPLES = 50  # items of a stored operation that are read to name their kind

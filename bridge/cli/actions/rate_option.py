@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bridge.services.pacing import parse_rate
+from bridge.services.operations.pacing import parse_rate
 
 
 class RateParam(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only

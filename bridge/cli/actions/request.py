@@ -10,7 +10,7 @@ import click
 
 from bridge.cli.actions.rate_option import RATE
 from bridge.cli.options import AS_JSON
-from bridge.services.operations import describe_request
+from bridge.services.operations.execution import describe_request
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -33,8 +33,8 @@ from bridge.core.advice import name_command
 from bridge.core.errors import BridgeError, StoreError
 from bridge.core.model import JSON
 from bridge.core.operations import OPEN_ITEMS, Operation
-from bridge.services.operation_commands import count_items, find_words, name_items
-from bridge.services.operations import outcome_json
+from bridge.services.operations.commands import count_items, find_words, name_items
+from bridge.services.operations.execution import outcome_json
 from bridge.services.records.json_record import expect_shape
 from bridge.services.records.operation_records import OPERATION, STEP
 

@@ -13,7 +13,7 @@ from bridge.cli.agents.tool_answers import ToolAnswer
 from bridge.cli.bridge.request_parts import quote_id
 from bridge.core.model import JSON
 from bridge.core.timings import TIMINGS
-from bridge.services.operation_commands import COMMANDS, OperationCommand, count_items, find_words
+from bridge.services.operations.commands import COMMANDS, OperationCommand, count_items, find_words
 from bridge.services.records.json_record import expect_shape
 from bridge.services.records.json_schema import Schema
 

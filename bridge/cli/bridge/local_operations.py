@@ -9,7 +9,12 @@ from bridge.cli.bridge.local_problems import raise_as_here
 from bridge.cli.command_settings import settings_of
 from bridge.cli.usable_config import load_sources
 from bridge.core.errors import BridgeError
-from bridge.services.operations import begin_operation, do_items, find_resumable, resume_operation
+from bridge.services.operations.execution import (
+    begin_operation,
+    do_items,
+    find_resumable,
+    resume_operation,
+)
 from bridge.services.records.operation_records import OPERATION_COUNT
 
 if TYPE_CHECKING:
@@ -94,7 +99,7 @@ class LocalOperations:
 
     def _find_handlers(self, operation: Operation, routes: Config | None = None) -> Any:
         """Return what makes the handler. `routes`: those of routes.yaml, if they are loaded."""
-        from bridge.services.operation_kinds import make_handler
+        from bridge.services.operations.handlers import make_handler
 
         # a reject is verified again, and what is stored of it is sealed
         settings = settings_of(self._file, secrets=operation.command == "readmit")

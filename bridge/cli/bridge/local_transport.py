@@ -25,7 +25,7 @@ from bridge.core.audit import AuditAction
 from bridge.core.errors import ConfigError
 from bridge.core.model import JSON
 from bridge.core.scopes import Scope
-from bridge.services.cached_overview import CachedValue
+from bridge.services.overview.cached_overview import CachedValue
 from bridge.services.usable_config import load_present
 
 if TYPE_CHECKING:
@@ -279,7 +279,7 @@ class LocalTransport:
     def _make_request(
         self, endpoint: Endpoint, ids: Mapping[str, str], query: Query, *, is_whole: bool = False
     ) -> ApiRequest:
-        from bridge.services.operations import find_actor
+        from bridge.services.operations.execution import find_actor
 
         texts: dict[str, list[str]] = {}
         for name, text in query:

@@ -16,7 +16,7 @@ from bridge.cli.ui import output
 from bridge.core.scopes import Scope, expand_scopes, list_scopes, suggest_token
 from bridge.core.units import iso
 from bridge.services.console_tickets import TICKET_SECONDS, create_ticket, make_login_url
-from bridge.services.operations import find_actor
+from bridge.services.operations.execution import find_actor
 from bridge.services.store_access import open_or_create_store
 
 OPENED_FILE: Final = "console-login.html"

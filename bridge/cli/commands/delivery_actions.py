@@ -16,7 +16,7 @@ from bridge.cli.options import (
     FilteredCommand,
     filter_options,
 )
-from bridge.services.operation_commands import RESOLUTIONS
+from bridge.services.operations.commands import RESOLUTIONS
 
 if TYPE_CHECKING:
     pass

@@ -17,7 +17,7 @@ from bridge.cli.ui import output
 from bridge.cli.ui.progress import progress_bar
 from bridge.cli.usable_config import load_sources
 from bridge.services import erasure
-from bridge.services.operation_commands import count_items
+from bridge.services.operations.commands import count_items
 from bridge.services.store_access import open_store_to_change
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _erase(
     from bridge.cli.actions.run import follow_operation
     from bridge.cli.bridge.client import Bridge
     from bridge.cli.bridge.local_transport import LocalTransport
-    from bridge.services.operations import begin_operation, do_items, find_actor
+    from bridge.services.operations.execution import begin_operation, do_items, find_actor
 
     if not ids and not asked.dry_run:
         output.say("No matching records to erase.")
@@ -149,7 +149,7 @@ def _cleaning_up(
 
     `begun`: clean up in any case, since there are no records to confirm.
     """
-    from bridge.services.operation_kinds import make_erase_handler
+    from bridge.services.operations.handlers import make_erase_handler
 
     def doing(database: Database, act: Operation) -> EraseHandler:
         nonlocal begun

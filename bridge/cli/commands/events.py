@@ -13,8 +13,8 @@ from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 from bridge.core.model import OWN_SOURCE_NAME
 from bridge.core.text import pluralize
-from bridge.services.delivery_rows import RUN_PREFIX, ListedDelivery, make_row
-from bridge.services.delivery_states import describe_outcome
+from bridge.services.events.delivery_rows import RUN_PREFIX, ListedDelivery, make_row
+from bridge.services.events.delivery_states import describe_outcome
 from bridge.services.records.delivery_records import DELIVERY
 from bridge.services.records.event_records import EVENT
 from bridge.services.records.json_record import expect_shape

@@ -19,20 +19,20 @@ from bridge.cli.ui import output
 from bridge.cli.usable_config import say_unusable
 from bridge.core.errors import NotFound, Refused
 from bridge.core.operations import NOW, THEN
-from bridge.services.explanation_screen import describe_explanation, parse_explanation
-from bridge.services.explanations import (
+from bridge.services.explain.explanation_screen import describe_explanation, parse_explanation
+from bridge.services.explain.explanations import (
     RouteChoice,
     explain_record,
     explain_request,
     explain_sample,
 )
-from bridge.services.given_requests import MAX_HEADERS, GivenRequest, parse_header
+from bridge.services.explain.given_requests import MAX_HEADERS, GivenRequest, parse_header
 from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
     from bridge.cli.bridge.transport import Shape
     from bridge.config.settings import Settings
-    from bridge.services.explanations import EventExplanation
+    from bridge.services.explain.explanations import EventExplanation
 
 #: Options that read files or the routes of this machine, by the names of their arguments.
 LOCAL_OPTIONS = {"file": "--routes", "body_file": "--body", "sample": "--sample"}

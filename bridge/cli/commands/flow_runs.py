@@ -20,7 +20,7 @@ from bridge.cli.ui.tables import Column
 from bridge.core.errors import BridgeError
 from bridge.core.model import JSON, RUN_ENDED, RunState
 from bridge.core.status import OutcomeKind, RunReport
-from bridge.services.platform_names import find_run
+from bridge.services.platforms.platform_names import find_run
 from bridge.services.records.flow_records import RUN_REPORT
 from bridge.services.records.json_record import expect_shape, parse_time
 

@@ -18,8 +18,8 @@ from bridge.cli.options import AS_JSON, SINCE, UNTIL, FilteredCommand, add_optio
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 from bridge.routing.model import Mode
+from bridge.services.comparison.shadow_pairs import ShadowResult, default_since
 from bridge.services.records.json_record import expect_shape
-from bridge.services.shadow_pairs import ShadowResult, default_since
 from bridge.services.usable_config import load_present
 
 MAX_TOP_PATHS: Final = 3

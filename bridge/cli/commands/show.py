@@ -102,7 +102,7 @@ def _say_newer(alert_id: str | None) -> None:
 def _print_event(shape: Shape, *, with_body: bool, is_folded: bool) -> None:
     from bridge.cli.ui.event_view import print_delivery, print_event
     from bridge.cli.usable_config import say_unusable
-    from bridge.services.event_screen import parse_screen
+    from bridge.services.events.event_screen import parse_screen
 
     screen = parse_screen(shape)
     say_unusable(screen.config_error)

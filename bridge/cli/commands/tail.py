@@ -16,7 +16,7 @@ from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.options import AS_JSON, FilteredCommand, filter_options
 from bridge.cli.ui import output, tables
 from bridge.core.model import Reject
-from bridge.services.delivery_states import describe_status
+from bridge.services.events.delivery_states import describe_status
 from bridge.services.records.delivery_records import DELIVERY
 from bridge.services.records.event_records import EVENT
 from bridge.services.records.json_record import expect_shape, require_time

@@ -219,28 +219,28 @@ def _test_events(
     sides: tuple[Path | None, str | None],
     how: TrafficReport,
 ) -> None:
-    from bridge.services import traffic_comparison as traffic
-    from bridge.services.change_explanations import explain_changes, read_stored
+    from bridge.services.comparison import traffic_comparison
+    from bridge.services.explain.change_explanations import explain_changes, read_stored
 
     file, against = sides
-    after = traffic.load_routes(settings, file)
+    after = traffic_comparison.load_routes(settings, file)
     _set_since(chosen)
     with open_store(settings) as database:
         if database is None:
             raise NotFound("nothing was received yet: there is no database to test with")
         require_existing(settings, database, **chosen)
         wanted = make_filters(**chosen)
-        before = traffic.find_compared_config(settings, database, against or NOW)
+        before = traffic_comparison.find_compared_config(settings, database, against or NOW)
         say_search_size(database, wanted, of_deliveries=False)
-        found = traffic.compare_recorded(database, wanted, before, after, limit)
+        found = traffic_comparison.compare_recorded(database, wanted, before, after, limit)
         read = read_stored(database)
         how.show(found, _describe_since(chosen), lambda ids: explain_changes(ids, read, after))
 
 
 def _test_cases(settings: Settings, folder: Path, file: Path | None, how: TrafficReport) -> None:
-    from bridge.services.change_explanations import explain_changes
-    from bridge.services.saved_cases import compare_cases, list_cases, read_case_events
-    from bridge.services.traffic_comparison import load_routes
+    from bridge.services.comparison.saved_cases import compare_cases, list_cases, read_case_events
+    from bridge.services.comparison.traffic_comparison import load_routes
+    from bridge.services.explain.change_explanations import explain_changes
 
     config = load_routes(settings, file)
     files = list_cases(folder)
@@ -260,9 +260,9 @@ def _save(
 
     Without names the filters select the events, the newest first.
     """
-    from bridge.services.saved_cases import MAX_CASES, make_case, save_case
+    from bridge.services.comparison.saved_cases import MAX_CASES, make_case, save_case
+    from bridge.services.comparison.traffic_comparison import load_routes
     from bridge.services.selection import select_named_events
-    from bridge.services.traffic_comparison import load_routes
     from bridge.store.queries.recorded_events import read_events, read_named_events
 
     chosen, limit = filters

@@ -27,7 +27,7 @@ from bridge.core.advice import name_command
 from bridge.core.errors import BridgeError, InvalidRequest
 from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import JSON
-from bridge.services.operations import name_actor
+from bridge.services.operations.execution import name_actor
 from bridge.services.records.json_record import UNREADABLE, UnreadableAnswer
 from bridge.system.boot_clock import Deadline
 from bridge.system.http_client import HttpClient, OpenAnswer

@@ -13,18 +13,18 @@ from bridge.cli.ui.text_blocks import OUTPUT_LINES, SHOW_ALL_HINT, print_block
 from bridge.core.advice import name_command
 from bridge.core.model import OWN_SOURCE_NAME, Attempt, Event, Reject, Status
 from bridge.core.units import iso_seconds
-from bridge.services.delivery_states import describe_status
-from bridge.services.event_steps import (
+from bridge.services.events.delivery_states import describe_status
+from bridge.services.events.event_steps import (
     SUBSCRIBE,
     find_file_step,
     find_spam_step,
     find_unmatched_step,
 )
-from bridge.services.run_evidence import WINDOW_NAME, describe_search
+from bridge.services.unknown.run_evidence import WINDOW_NAME, describe_search
 
 if TYPE_CHECKING:
     from bridge.providers.model import Provider
-    from bridge.services.event_screen import EventScreen, ShownDelivery
+    from bridge.services.events.event_screen import EventScreen, ShownDelivery
 
 SHOWN_ATTEMPTS = 2  # the last ones; earlier ones are folded
 

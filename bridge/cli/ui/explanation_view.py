@@ -9,7 +9,7 @@ import click
 from bridge.cli.ui import output
 from bridge.routing.explain.explanation import Rank
 from bridge.routing.model import Mode
-from bridge.services.explanation_screen import (
+from bridge.services.explain.explanation_screen import (
     MAX_LINES,
     ClauseLine,
     ExplanationScreen,

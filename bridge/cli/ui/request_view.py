@@ -15,7 +15,7 @@ from bridge.core.model import Event, Reject
 from bridge.core.retention import is_content_deleted
 
 if TYPE_CHECKING:
-    from bridge.services.event_screen import EventScreen
+    from bridge.services.events.event_screen import EventScreen
 
 
 def print_event_request(

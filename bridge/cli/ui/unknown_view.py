@@ -16,10 +16,10 @@ from bridge.cli.ui import output
 from bridge.core.advice import name_command
 from bridge.core.errors import NotFound
 from bridge.core.units import iso_seconds
-from bridge.services.delivery_states import describe_status
+from bridge.services.events.delivery_states import describe_status
 from bridge.services.selection import Selection, select_unknown, unknown_states
 from bridge.services.store_access import open_store
-from bridge.services.unknown_deliveries import (
+from bridge.services.unknown.unknown_deliveries import (
     UnknownDelivery,
     load_config_if_usable,
     read_unknown_deliveries,

@@ -12,7 +12,11 @@ from bridge.core.typos import find_typo, suggest
 from bridge.routing.functions.signature import type_of
 from bridge.services.config_checks.value_types import find_value_type
 from bridge.services.config_checks.written_routes import WrittenRoute, WrittenRoutes
-from bridge.services.platform_queries import ask_for_inputs, explain_missing_flow, platform_type
+from bridge.services.platforms.platform_queries import (
+    ask_for_inputs,
+    explain_missing_flow,
+    platform_type,
+)
 
 if TYPE_CHECKING:
     from bridge.config.problems import Report

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from bridge.core.errors import BridgeError
 from bridge.services.config_checks.live_flows import ask_flows, warn_of_live_misfits
-from bridge.services.flow_lock import find_changes, read_lock, write_lock
-from bridge.services.open_circuits import find_open_circuits
-from bridge.services.platform_queries import platform_type
+from bridge.services.platforms.flow_lock import find_changes, read_lock, write_lock
+from bridge.services.platforms.open_circuits import find_open_circuits
+from bridge.services.platforms.platform_queries import platform_type
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings

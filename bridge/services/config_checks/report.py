@@ -188,7 +188,7 @@ def _check_flows(
     """Load flows.py, and check that the routes to the local platform fit its flows."""
     from bridge.flows import FlowError
     from bridge.services.config_checks.flow_inputs import warn_of_misfits
-    from bridge.services.local_flows import list_local_flows
+    from bridge.services.platforms.local_flows import list_local_flows
 
     try:
         flows = list_local_flows(config, settings.flow_environ)

@@ -243,7 +243,7 @@ def check_addition(settings: Settings, new: NewSource, text: str) -> None:
     from bridge.config.loader import check
     from bridge.flows import FlowError
     from bridge.services.config_checks.flow_inputs import find_missing_flows
-    from bridge.services.local_flows import list_local_flows
+    from bridge.services.platforms.local_flows import list_local_flows
 
     draft = settings.config.with_name(f".{settings.config.stem}.{secrets.token_hex(4)}.yaml")
     try:

@@ -15,6 +15,7 @@ from bridge.core.json_values import Difference
 from bridge.core.model import JSON, DeadKind
 from bridge.ingest.planned_deliveries import PlanChange, RouteChange
 from bridge.routing.model import Mode
+from bridge.services.comparison.shadow_pairs import ShadowResult
 from bridge.services.records.delivery_records import find_label
 from bridge.services.records.json_record import (
     ANY,
@@ -36,10 +37,9 @@ from bridge.services.records.json_record import (
     unparsed,
     word_of,
 )
-from bridge.services.shadow_pairs import ShadowResult
 
 if TYPE_CHECKING:
-    from bridge.services.traffic_comparison import RouteTally, TrafficSummary
+    from bridge.services.comparison.traffic_comparison import RouteTally, TrafficSummary
 
 MAX_VALUE_CHARS: Final = 10_000  # of the JSON of a value in a difference
 

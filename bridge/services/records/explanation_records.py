@@ -31,7 +31,7 @@ from bridge.services.records.json_record import (
 if TYPE_CHECKING:
     from bridge.routing.explain.clause_tree import ClauseExplanation, PartExplanation
     from bridge.routing.explain.explanation import MissingPath, RouteExplanation
-    from bridge.services.explanations import EventExplanation
+    from bridge.services.explain.explanations import EventExplanation
 
 _FOUND: Final = ValueType(ANY.schema, shorten_value)
 #: The values that were probably meant.

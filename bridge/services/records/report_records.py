@@ -37,7 +37,7 @@ from bridge.services.records.json_record import (
 if TYPE_CHECKING:
     from bridge.routing.schemas.drift import SchemaChange
     from bridge.services.dead_causes import CauseGroup, CauseReport
-    from bridge.services.event_types import InferredSchema
+    from bridge.services.events.event_types import InferredSchema
     from bridge.services.record_search import FoundRecord
     from bridge.store.queries.event_types import TypeCount, TypeCounts
 

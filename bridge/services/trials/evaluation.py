@@ -15,10 +15,10 @@ from bridge.core.model import JSON, Event
 from bridge.ingest.plan_comparison import compare_event
 from bridge.ingest.planned_deliveries import EventComparison, Incomparable
 from bridge.routing.model import Config
+from bridge.services.comparison.traffic_comparison import TrafficSummary
 from bridge.services.config_checks.given_config import check_given_config
 from bridge.services.records.comparison_records import ROUTE_CHANGE, TRAFFIC
 from bridge.services.records.config_records import PROBLEM
-from bridge.services.traffic_comparison import TrafficSummary
 from bridge.services.trials.details import DetailsReport, report_without_config
 from bridge.services.trials.explanations import NO_EXPLANATIONS, TrialExplanations
 from bridge.services.trials.messages import (

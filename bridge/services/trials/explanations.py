@@ -10,8 +10,8 @@ from bridge.core.json_values import write_json
 from bridge.core.model import Event
 from bridge.core.retention import is_content_deleted
 from bridge.routing.model import Config
-from bridge.services.explanation_screen import describe_explanation
-from bridge.services.explanations import explain_by_config
+from bridge.services.explain.explanation_screen import describe_explanation
+from bridge.services.explain.explanations import explain_by_config
 from bridge.services.records.explanation_records import EXPLANATION
 from bridge.services.trials.messages import MAX_EXPLAINED_EVENTS, MAX_EXPLANATION_BYTES
 

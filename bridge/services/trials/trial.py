@@ -12,7 +12,7 @@ from bridge.config.given_files import SENT_OR_USED_FILES
 from bridge.core.errors import NotFound
 from bridge.core.model import JSON
 from bridge.core.operations import NOW, THEN
-from bridge.services.traffic_comparison import NOT_USED_YET
+from bridge.services.comparison.traffic_comparison import NOT_USED_YET
 from bridge.services.trials.messages import (
     AGAINST_NAME,
     MAX_PLANNED_CONFIGS,
@@ -76,7 +76,7 @@ def select_trial_events(database: Database, filters: Filters, limit: int = 0) ->
 
     Raises `InvalidRequest` for a search that takes too long.
     """
-    from bridge.services.operation_selection import limit_search
+    from bridge.services.operations.selection import limit_search
     from bridge.store.queries.events import event_ids
 
     check = limit_search(database.timings.selection_seconds)

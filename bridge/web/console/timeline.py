@@ -9,8 +9,8 @@ from typing import Final
 from bridge.core.model import FAILED_RUN_STATES, Attempt, Delivery, RunState, Status
 from bridge.core.status import find_kind
 from bridge.core.text import pluralize
-from bridge.services.delivery_states import describe_status
-from bridge.services.event_screen import EventScreen, ShownDelivery, ShownOperation
+from bridge.services.events.delivery_states import describe_status
+from bridge.services.events.event_screen import EventScreen, ShownDelivery, ShownOperation
 from bridge.web.console.environment import format_bytes
 
 MAX_ENTRIES: Final = 300  # the newest are shown

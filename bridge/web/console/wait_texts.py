@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bridge.services.queue_waits import find_queue_waits
+from bridge.services.overview.queue_waits import find_queue_waits
 from bridge.web.console.console_request import ConsoleRequest
 
 

@@ -281,7 +281,7 @@ def check_flow_inputs(context: JobContext) -> Counter[str]:
     data = context.settings.data
     known = flow_changes.load_flow_changes(data)
     # imported here: a worker needs them once a day, and a bridge without flows.lock not at all
-    from bridge.services.flow_lock import find_changes, lock_digest, read_lock
+    from bridge.services.platforms.flow_lock import find_changes, lock_digest, read_lock
 
     locked = read_lock(folder)
     if locked is None:
@@ -289,7 +289,7 @@ def check_flow_inputs(context: JobContext) -> Counter[str]:
             flow_changes.store_flow_changes(data, flow_changes.FlowChanges(time.time(), ""))
         return Counter()
     from bridge.services.config_checks.live_flows import ask_flows
-    from bridge.services.open_circuits import explain_open_circuits
+    from bridge.services.platforms.open_circuits import explain_open_circuits
 
     digest = lock_digest(locked)
     if not flow_changes.is_check_due(known, digest, time.time()):

@@ -12,8 +12,8 @@ from bridge.config.settings import Settings
 from bridge.core.errors import BridgeError
 from bridge.core.operations import Operation
 from bridge.routing.model import Config
-from bridge.services.operation_kinds import make_handler
-from bridge.services.pacing import BATCH_SECONDS, Pacer
+from bridge.services.operations.handlers import make_handler
+from bridge.services.operations.pacing import BATCH_SECONDS, Pacer
 from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database
 from bridge.store.db.notify import notify_workers

@@ -18,7 +18,7 @@ from bridge.cli.agents.tool_schemas import write_portable_schema
 from bridge.cli.agents.tool_session import build_tools
 from bridge.core.scopes import SCOPE_PRESETS, Scope
 from bridge.routing.schemas.validator import compile_schema
-from bridge.services.operation_commands import COMMANDS
+from bridge.services.operations.commands import COMMANDS
 
 TOOLS = build_tools(SCOPE_PRESETS["operator"])
 

@@ -13,7 +13,7 @@ from records import make_event
 from remote_records import HOSTILE
 from signed_rejects import make_reject
 
-from bridge.services.explanation_screen import parse_explanation
+from bridge.services.explain.explanation_screen import parse_explanation
 from bridge.services.records.json_record import UnreadableAnswer
 from bridge.store.inbound import events, rejects
 

@@ -11,9 +11,9 @@ from jsonschema import Draft202012Validator
 
 from bridge.core.status import ClockStep, Overview, RunCounts
 from bridge.monitoring.conditions import find_problems
+from bridge.services.overview.status_report import StatusReport
 from bridge.services.records.advice_records import COMMAND
 from bridge.services.records.status_records import CONDITION, STATUS
-from bridge.services.status_report import StatusReport
 
 BUSY = replace(
     overviews.everything(),

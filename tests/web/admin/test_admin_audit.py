@@ -18,8 +18,8 @@ from bridge.core.errors import StoreError
 from bridge.core.scopes import Scope
 from bridge.core.status import Outcome, OutcomeKind
 from bridge.delivery.platforms.model import KillReport
-from bridge.services import platform_queries
 from bridge.services.audit import record_login
+from bridge.services.platforms import platform_queries
 from bridge.store import audit
 from bridge.store.db.database import Database
 from bridge.store.inbound import events

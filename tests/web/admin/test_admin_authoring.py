@@ -16,7 +16,7 @@ from bridge.api.problems import TYPE_PREFIX
 from bridge.core.model import Event
 from bridge.core.scopes import Scope
 from bridge.routing.schemas.inference import MAX_SHAPE_DEPTH
-from bridge.services import event_types
+from bridge.services.events import event_types
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 

@@ -21,8 +21,8 @@ from trials_here import evaluate_here
 
 from bridge.core.model import DeadKind, Status
 from bridge.core.scopes import Scope
-from bridge.services import operations
 from bridge.services.lists import PageRequest, digest_filters
+from bridge.services.operations import execution
 from bridge.services.trials import background
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
@@ -336,7 +336,7 @@ def test_no_header_is_a_500(admin: AdminClient, headers: dict[str, str]) -> None
 
 def test_a_forged_cursor_is_refused_or_read_as_its_number(admin: AdminClient) -> None:
     """The digest of a cursor is no secret: a client can write any number into it."""
-    operation = operations.begin_operation(
+    operation = execution.begin_operation(
         admin.database, "retry", ["dlv_gone"], actor="ann", asked={}
     )
     lists = {f"/operations/{operation.id}/items": f"items of {operation.id}"}

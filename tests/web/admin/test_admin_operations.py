@@ -17,7 +17,7 @@ from bridge.core.model import DeadKind, Delivery, Status
 from bridge.core.rate_limits import Rate
 from bridge.core.scopes import Scope
 from bridge.routing.model import Config
-from bridge.services import operation_selection
+from bridge.services.operations import selection
 from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
@@ -324,7 +324,7 @@ def test_a_route_that_is_gone_refuses_each_event(operator: Operator) -> None:
 def test_a_large_replay_is_not_planned_to_be_counted(
     operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operation_selection, "MAX_FORECAST_EVENTS", 2)
+    monkeypatch.setattr(selection, "MAX_FORECAST_EVENTS", 2)
     add_unrouted(operator, 2)
     add_unrouted(operator, 1, "ping")
     one = operator.propose("replay", filters={"status": "none"})
@@ -335,12 +335,12 @@ def test_a_large_replay_is_not_planned_to_be_counted(
 def test_a_replay_of_all_counts_the_spam_that_it_leaves_out(
     operator: Operator, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    monkeypatch.setattr(operation_selection, "MAX_FORECAST_EVENTS", most)
+    monkeypatch.setattr(selection, "MAX_FORECAST_EVENTS", most)
     add_unrouted(operator, 2)
     spam = make_event(spam="too fast")
     events.add(operator.database, spam, (), lambda *_: [])
     one = operator.propose("replay", filters={"source": "github"})
-    assert (one["count"], one["left_out"]) == (2, {operation_selection.IS_SPAM: 1})
+    assert (one["count"], one["left_out"]) == (2, {selection.IS_SPAM: 1})
 
 
 def test_spam_is_marked_and_released(operator: Operator) -> None:
@@ -579,7 +579,7 @@ def test_a_wrong_request_is_refused_with_the_place_and_a_near_name(
 
 
 def test_too_many_items_are_refused(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operation_selection, "MAX_ITEMS", 4)
+    monkeypatch.setattr(selection, "MAX_ITEMS", 4)
     operator.add_dead(5)
     body = {"command": "retry", "mode": "propose", "filters": {"status": "dead"}}
     answer = operator.post(body)

@@ -24,9 +24,10 @@ from bridge.core.http_messages import Answer
 from bridge.core.model import RunState, Status
 from bridge.core.scopes import Scope
 from bridge.routing.model import Config
-from bridge.services import change_tail, platform_queries
-from bridge.services.cached_overview import CachedValue
+from bridge.services import change_tail
 from bridge.services.config_views import mask_config
+from bridge.services.overview.cached_overview import CachedValue
+from bridge.services.platforms import platform_queries
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queries import alerts, configs
@@ -140,7 +141,9 @@ def test_each_resource_wants_its_scope(
         if answer.status_code == 200 and endpoint.has_contents and Scope.BODIES in scopes:
             assert answer.headers["Cache-Control"] == "no-store"
 
-    monkeypatch.setattr("bridge.services.platform_queries.platforms_with_flows", lambda _: [])
+    monkeypatch.setattr(
+        "bridge.services.platforms.platform_queries.platforms_with_flows", lambda _: []
+    )
     check_each(PARTS, check, lambda endpoint: endpoint.path)
 
 

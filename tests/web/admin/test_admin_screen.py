@@ -11,7 +11,7 @@ from remote_records import SECRET, add_records
 
 from bridge.core.advice import Advice, name_command
 from bridge.core.scopes import Scope
-from bridge.services.event_screen import parse_screen
+from bridge.services.events.event_screen import parse_screen
 from bridge.store.db.database import Database
 from bridge.store.queries import events
 from bridge.store.queries.filters import Filters

@@ -18,7 +18,7 @@ from bridge.config.loader import load
 from bridge.core.scopes import Scope
 from bridge.core.status import Outcome, OutcomeKind, RunReport
 from bridge.delivery.platforms.model import InputNode, KillReport
-from bridge.services import given_inputs, platform_queries
+from bridge.services.platforms import given_inputs, platform_queries
 from bridge.store import audit
 from bridge.store.db.database import Database
 from bridge.store.inbound import events

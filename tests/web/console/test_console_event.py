@@ -17,7 +17,7 @@ from bridge.core.masking import MASK
 from bridge.core.model import Attempt, DeadKind, Delivery, Event, RunState, Status
 from bridge.core.operations import OperationStep, StepOutcome
 from bridge.core.scopes import Scope
-from bridge.services.event_screen import EventScreen, ShownDelivery, ShownOperation
+from bridge.services.events.event_screen import EventScreen, ShownDelivery, ShownOperation
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queue import transitions

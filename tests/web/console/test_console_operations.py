@@ -362,7 +362,7 @@ def test_the_list_shows_who_did_what(operator: ConsoleOperator) -> None:
 
 
 def test_an_operation_of_a_command_is_shown_without_a_stop(operator: ConsoleOperator) -> None:
-    from bridge.services.operations import begin_operation
+    from bridge.services.operations.execution import begin_operation
 
     (one,) = operator.add_dead(1)
     made = begin_operation(operator.database, "erase", [one.event_id], actor="ann", asked={})

@@ -14,7 +14,7 @@ from records import make_delivery, make_event, put
 from bridge.config.loader import load
 from bridge.core.model import DeadKind, Status
 from bridge.core.scopes import Scope
-from bridge.services.queue_waits import MAX_QUEUES
+from bridge.services.overview.queue_waits import MAX_QUEUES
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.web.console.condition_links import link_condition

@@ -20,7 +20,7 @@ from bridge.core.local_runs import LocalState, RunResult
 from bridge.core.model import Delivery, RunState, Status
 from bridge.core.scopes import Scope
 from bridge.delivery.platforms.model import InputNode
-from bridge.services import platform_queries
+from bridge.services.platforms import platform_queries
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.local import runs as local_runs

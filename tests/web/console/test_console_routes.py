@@ -15,7 +15,7 @@ from records import make_delivery, make_event
 from bridge.core.model import JSON, DeadKind, Event, Status
 from bridge.core.scopes import Scope
 from bridge.core.trends import step_of
-from bridge.services import near_misses
+from bridge.services.explain import near_misses
 from bridge.services.lists import WalkedList
 from bridge.services.project.config_text import write_yaml
 from bridge.store.db import row_walk

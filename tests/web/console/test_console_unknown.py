@@ -17,7 +17,7 @@ from bridge.core.model import Delivery, RunState
 from bridge.core.scopes import Scope
 from bridge.delivery.platforms.model import RunReport
 from bridge.routing.model import Platform
-from bridge.services import platform_queries
+from bridge.services.platforms import platform_queries
 from bridge.store.db.database import Database
 from bridge.store.operations import operation_records
 from bridge.store.tables import schema

@@ -194,7 +194,7 @@ def restore(
     age --decrypt -i key.txt flowbridge.tar.age | flowbridge db restore - --yes
     """
     from bridge.services.audit import new_entry
-    from bridge.services.operations import find_audit_actor
+    from bridge.services.operations.execution import find_audit_actor
     from bridge.store.backup.restore import has_data
     from bridge.store.backup.restore import restore as restore_backup
     from bridge.store.db.database import Database

@@ -16,7 +16,7 @@ from bridge.cli.ui import output
 from bridge.core.audit import AuditAction
 from bridge.core.scopes import suggest_token
 from bridge.core.units import iso
-from bridge.services.operations import find_audit_actor
+from bridge.services.operations.execution import find_audit_actor
 from bridge.services.records.bridge_records import HOLD
 from bridge.services.store_access import open_store_to_change
 

@@ -16,7 +16,7 @@ import orjson
 
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
-from bridge.services.delivery_states import describe_status
+from bridge.services.events.delivery_states import describe_status
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings

@@ -16,7 +16,7 @@ from bridge.api.resources.causes import CAUSE_FILTERS
 from bridge.core.model import DeadKind
 from bridge.core.units import iso
 from bridge.services.dead_causes import CauseGroup, CauseReport, group_by_cause
-from bridge.services.operation_selection import MAX_IDS
+from bridge.services.operations.selection import MAX_IDS
 from bridge.services.records.report_records import CAUSE
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.failures import refuse

@@ -18,9 +18,9 @@ from bridge.core.json_values import find_value
 from bridge.core.masking import MASK
 from bridge.core.model import Body, Event
 from bridge.core.retention import is_content_deleted
-from bridge.services.delivery_states import describe_status, is_over, needs_person
-from bridge.services.event_screen import EventScreen, ShownDelivery, parse_screen
-from bridge.services.event_steps import find_unmatched_step
+from bridge.services.events.delivery_states import describe_status, is_over, needs_person
+from bridge.services.events.event_screen import EventScreen, ShownDelivery, parse_screen
+from bridge.services.events.event_steps import find_unmatched_step
 from bridge.services.usable_config import body_reader
 from bridge.web.console.advice import AdvicePart, split_advice
 from bridge.web.console.console_request import ConsoleRequest, Screen

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 from bridge.api.parameters import SCREEN, filter_parameters, make_limit, with_limit
 from bridge.api.resources import deliveries, events
 from bridge.core.model import OWN_SOURCE_NAME
-from bridge.services.delivery_states import describe_status
+from bridge.services.events.delivery_states import describe_status
 from bridge.services.lists import MAX_PAGE_ITEMS
 from bridge.services.records.delivery_records import DELIVERY
 from bridge.store.queries.filters import Filters

@@ -17,7 +17,7 @@ from bridge.core.json_values import write_json
 from bridge.core.model import JSON, FormFile
 from bridge.core.status import SourceStatus
 from bridge.providers.model import Provider
-from bridge.services.delivery_states import describe_status
+from bridge.services.events.delivery_states import describe_status
 from bridge.services.filter_values import parse_excerpt
 from bridge.services.form_inbox import InboxSubmission, make_field_test, page_inbox
 from bridge.services.records.event_records import EVENT

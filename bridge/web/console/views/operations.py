@@ -15,14 +15,14 @@ from bridge.api.problems import ApiProblem
 from bridge.api.resources import operations
 from bridge.core.model import JSON
 from bridge.core.operations import Operation
-from bridge.services.delivery_states import describe_status
-from bridge.services.operation_commands import COMMANDS, OperationWords, count_items, find_words
-from bridge.services.operation_control import (
+from bridge.services.events.delivery_states import describe_status
+from bridge.services.operations.commands import COMMANDS, OperationWords, count_items, find_words
+from bridge.services.operations.control import (
     OperationConflict,
     agree_to_operation,
     are_starts_held,
 )
-from bridge.services.pacing import parse_rate
+from bridge.services.operations.pacing import parse_rate
 from bridge.services.records.delivery_records import DELIVERY
 from bridge.store.queries.selection_counts import read_deliveries
 from bridge.web.console.console_request import ConsoleRequest, Screen

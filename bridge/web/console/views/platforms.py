@@ -20,7 +20,7 @@ from bridge.core.model import JSON
 from bridge.delivery.platforms.model import InputNode
 from bridge.routing.model import Config, Route
 from bridge.routing.templates import Inputs
-from bridge.services import platform_names, platform_queries
+from bridge.services.platforms import platform_names, platform_queries
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.day_trends import sum_day
 from bridge.web.console.failures import as_sentence

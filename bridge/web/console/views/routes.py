@@ -15,8 +15,8 @@ from bridge.api import selection
 from bridge.api.parameters import BEFORE
 from bridge.api.resources import routes
 from bridge.core.units import DAY
+from bridge.services.explain.near_misses import find_near_misses
 from bridge.services.lists import MAX_PAGE_ITEMS, PageRequest, list_states
-from bridge.services.near_misses import find_near_misses
 from bridge.services.records.explanation_records import ROUTE_EXPLANATION
 from bridge.store.queries.filters import Filters
 from bridge.web.console.clause_lines import ClauseLine, list_clauses

@@ -20,7 +20,7 @@ from bridge.core.local_runs import LocalRun
 from bridge.core.model import JSON, Delivery
 from bridge.core.scopes import Scope
 from bridge.routing.model import Config, Platform
-from bridge.services import platform_names, platform_queries
+from bridge.services.platforms import platform_names, platform_queries
 from bridge.store.inbound import events
 from bridge.store.local import runs as local_runs
 from bridge.store.queries import event_lookup

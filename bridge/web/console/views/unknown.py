@@ -14,7 +14,7 @@ from bridge.api.resources import deliveries
 from bridge.core.model import Status
 from bridge.delivery.obstacles import last_list_failure
 from bridge.services.records.delivery_records import evidence_json
-from bridge.services.unknown_deliveries import UnknownDelivery, read_unknown_deliveries
+from bridge.services.unknown.unknown_deliveries import UnknownDelivery, read_unknown_deliveries
 from bridge.web.console.advice import split_advice
 from bridge.web.console.console_request import ConsoleRequest, Screen, check_id
 from bridge.web.console.failures import as_sentence, refuse

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bridge.core.advice import name_command
 from bridge.core.errors import BridgeError
 from bridge.core.model import Status
-from bridge.services import platform_names, platform_queries
+from bridge.services.platforms import platform_names, platform_queries
 
 if TYPE_CHECKING:
     from bridge.delivery.platforms.model import ListedRun, Listing

@@ -9,7 +9,7 @@ from bridge.core.advice import name_command
 from bridge.core.errors import BridgeError
 from bridge.core.operations import WORKER, Operation, OperationState
 from bridge.core.units import iso
-from bridge.services.operation_commands import COMMANDS
+from bridge.services.operations.commands import COMMANDS
 
 if TYPE_CHECKING:
     from bridge.store.db.database import Database

@@ -15,10 +15,10 @@ from bridge.core.model import JSON, Delivery, Event, Reject
 from bridge.core.operations import Operation, OperationStep
 from bridge.delivery.next_steps import DeliveryContext, find_need, find_steps, is_retried
 from bridge.delivery.wait_context import Wait
+from bridge.services.explain.route_reasons import NO_REASONS, RouteReasons, find_reasons
 from bridge.services.planned_configs import PlannedConfigs, find_changed
 from bridge.services.records.delivery_records import DELIVERY_DETAILS
 from bridge.services.records.event_records import EVENT_DETAILS
-from bridge.services.route_reasons import NO_REASONS, RouteReasons, find_reasons
 from bridge.services.usable_config import load_present
 from bridge.store.inbound import rejects
 from bridge.store.operations import operation_records

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bridge.routing.explain.clause_tree import ClauseExplanation, PartExplanation
     from bridge.routing.explain.explanation import RouteExplanation
     from bridge.routing.explain.near_paths import NearMiss
-    from bridge.services.explanations import EventExplanation
+    from bridge.services.explain.explanations import EventExplanation
 
 MAX_LINES: Final = 40  # clauses of one route, and inputs of one route
 MAX_TEXT_CHARS: Final = 300  # of a text that a screen cuts

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, Final
 from bridge.core.errors import InvalidRequest
 from bridge.core.operations import THEN
 from bridge.services import selection
-from bridge.services.named_runs import check_named_run
-from bridge.services.operation_commands import ItemKind, OptionError
-from bridge.services.operation_kinds import check_route, make_replay_handler
-from bridge.services.operations import select_replay
+from bridge.services.operations.commands import ItemKind, OptionError
+from bridge.services.operations.execution import select_replay
+from bridge.services.operations.handlers import check_route, make_replay_handler
 from bridge.services.planned_configs import find_older_inputs
+from bridge.services.unknown.named_runs import check_named_run
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
     from bridge.routing.model import Config
-    from bridge.services.operation_commands import OperationCommand
+    from bridge.services.operations.commands import OperationCommand
     from bridge.services.rejects import RejectReview
     from bridge.services.selection import Selection
     from bridge.store.db.database import Database

@@ -136,7 +136,7 @@ def find_compared_config(settings: Settings, database: Database, against: str) -
     where no configuration was used yet, `ConfigError` for a file that cannot be used.
     """
     from bridge.monitoring.active_config import find_last_valid
-    from bridge.services.operation_kinds import find_stored_configs
+    from bridge.services.operations.handlers import find_stored_configs
 
     if against == THEN:
         return find_stored_configs(database, settings)

@@ -13,8 +13,8 @@ from bridge.core.http_messages import Request
 from bridge.core.model import Event, Reject
 from bridge.core.operations import NOW, THEN
 from bridge.core.retention import is_content_deleted
-from bridge.services.given_requests import GivenRequest, build_request
-from bridge.services.operation_kinds import check_route, find_stored_configs
+from bridge.services.explain.given_requests import GivenRequest, build_request
+from bridge.services.operations.handlers import check_route, find_stored_configs
 from bridge.services.usable_config import UsableConfig, body_reader, find_usable
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def explain_record(
     A reject may hold several events. Raises `NotFound` where there is no such record, or its body
     is deleted or incomplete.
     """
-    from bridge.services.event_details import find_record
+    from bridge.services.events.event_details import find_record
 
     record = find_record(database, text)
     if record.reject is not None:

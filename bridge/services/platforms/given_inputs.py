@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bridge.core.model import JSON
 from bridge.core.typos import suggest
-from bridge.services.platform_queries import try_to_list_inputs
+from bridge.services.platforms.platform_queries import try_to_list_inputs
 
 if TYPE_CHECKING:
     from bridge.routing.model import Platform

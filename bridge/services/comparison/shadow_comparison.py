@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final
 from bridge.core.json_values import Difference, write_json
 from bridge.core.model import DeadKind, Delivery, Status
 from bridge.ingest.planned_deliveries import PlanChange, PlannedDelivery, compare_plans
+from bridge.services.comparison.shadow_pairs import ShadowResult
 from bridge.services.planned_configs import PlannedConfigs
 from bridge.services.records.comparison_records import SHADOWED_EVENT
-from bridge.services.shadow_pairs import ShadowResult
 
 if TYPE_CHECKING:
-    from bridge.services.shadow_pairs import ShadowPair
+    from bridge.services.comparison.shadow_pairs import ShadowPair
     from bridge.store.db.database import Database
     from bridge.store.db.row_walk import Budget
     from bridge.store.queries.filters import Filters

@@ -11,7 +11,7 @@ from bridge.core.errors import InvalidRequest
 from bridge.core.model import Status
 from bridge.core.operations import THEN, are_deliveries
 from bridge.core.text import choose_noun
-from bridge.services.pacing import parse_rate
+from bridge.services.operations.pacing import parse_rate
 
 MAX_REASON_CHARS: Final = 200
 REJECT_FILTERS: Final = ("source", "since")

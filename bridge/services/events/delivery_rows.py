@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.core.model import JSON, Delivery, Status
-from bridge.services.delivery_states import describe_status, needs_person
+from bridge.services.events.delivery_states import describe_status, needs_person
 from bridge.services.planned_configs import PlannedConfigs
 from bridge.services.records.delivery_records import DELIVERY
 from bridge.services.records.json_record import expect_shape

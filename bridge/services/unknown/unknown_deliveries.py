@@ -13,10 +13,10 @@ from bridge.core.errors import ConfigError, NotFound
 from bridge.core.model import JSON, Attempt, Delivery, Event, Status
 from bridge.delivery.next_steps import DeliveryContext, Need, find_need, find_settling_steps
 from bridge.delivery.platforms.registry import PLATFORMS
-from bridge.services.delivery_states import describe_status
+from bridge.services.events.delivery_states import describe_status
 from bridge.services.records.delivery_records import UNKNOWN
-from bridge.services.run_evidence import describe_missing_look, describe_search, find_run_id
 from bridge.services.selection import Selection, select_names
+from bridge.services.unknown.run_evidence import describe_missing_look, describe_search, find_run_id
 from bridge.services.usable_config import load_present
 from bridge.store.inbound import events
 from bridge.store.queries import event_lookup, wait_facts

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CHILD_PROGRAM = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
-from bridge.services.local_flows import run_child
+from bridge.services.platforms.local_flows import run_child
 run_child(sys.argv[2], int(sys.argv[3]))
 """
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bridge.core.audit import AuditActor
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.model import JSON
-from bridge.services.pacing import Pacer
+from bridge.services.operations.pacing import Pacer
 from bridge.services.records.delivery_records import DELIVERY
 
 if TYPE_CHECKING:

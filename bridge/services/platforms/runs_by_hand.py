@@ -9,8 +9,8 @@ from bridge.core.audit import AuditAction
 from bridge.core.errors import InvalidRequest, StartUnanswered
 from bridge.core.model import JSON
 from bridge.core.status import OutcomeKind, RunReport
-from bridge.services import platform_queries
-from bridge.services.given_inputs import check_inputs
+from bridge.services.platforms import platform_queries
+from bridge.services.platforms.given_inputs import check_inputs
 from bridge.services.records.flow_records import KILLED_RUN, STARTED_RUN
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.core.model import Event
 from bridge.core.retention import is_content_deleted
 from bridge.routing.explain.explanation import Rank, RouteExplanation
-from bridge.services.explanations import RouteChoice, explain_event
+from bridge.services.explain.explanations import RouteChoice, explain_event
 from bridge.services.lists import NEWEST, PageRequest, list_events
 from bridge.store.queries.filters import Filters
 from bridge.store.queries.recorded_events import UnreadableEvent, read_named_events

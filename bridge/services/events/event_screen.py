@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 from bridge.core.advice import Advice
 from bridge.core.model import JSON, Attempt, Delivery, Event
 from bridge.core.operations import OperationStep
+from bridge.services.explain.route_reasons import MissingInput
 from bridge.services.records.advice_records import COMMAND
 from bridge.services.records.delivery_records import ATTEMPT, DELIVERY_DETAILS
 from bridge.services.records.event_records import EVENT_DETAILS
 from bridge.services.records.json_record import expect_shape, parse_time
 from bridge.services.records.operation_records import STEP
-from bridge.services.route_reasons import MissingInput
 
 if TYPE_CHECKING:
-    from bridge.services.event_details import EventDetails
+    from bridge.services.events.event_details import EventDetails
 
 Shape = dict[str, JSON]
 

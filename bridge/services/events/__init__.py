@@ -1,0 +1,1 @@
+"""Details of events and deliveries, for commands, console and API."""

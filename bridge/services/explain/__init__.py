@@ -1,0 +1,1 @@
+"""Explanations of what routes do with an event, and why."""

@@ -1,0 +1,1 @@
+"""Operations on stored records: select the items, begin, do each item, stop and resume."""

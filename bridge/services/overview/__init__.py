@@ -1,0 +1,1 @@
+"""The status of a bridge at one moment, for the overview and `status`."""

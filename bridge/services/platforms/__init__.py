@@ -1,0 +1,1 @@
+"""Questions to platforms: their flows, inputs and runs."""

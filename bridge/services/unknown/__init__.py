@@ -1,0 +1,1 @@
+"""Deliveries whose outcome is unknown: evidence about their runs."""
