@@ -25,6 +25,11 @@ def choose_noun(count: float, one: str, many: str = "") -> str:
     return one if count == 1 else many or f"{one}s"
 
 
+def write_status_code(code: int | None, detail: str | None) -> str:
+    """Return the HTTP status of an answer, such as `HTTP 500`, unless its detail begins with it."""
+    return f"HTTP {code}" if code and not (detail or "").startswith("HTTP ") else ""
+
+
 MAX_CONSECUTIVE_MARKS: Final = 30
 #: No mark is a letter or digit, except two letters that become marks.
 _MARK: Final = r"(?:[^\x00-\x7f\w]|[\uff9e\uff9f])"

@@ -144,7 +144,7 @@ def test_the_unknown_are_resolved(store: Database, waiting: list[Delivery], to: 
             404,
             [],
             1,
-            ("platform gumloop has no run 'R1': HTTP 404: no such run (--force accepts it anyway)"),
+            ("platform gumloop has no run 'R1': HTTP 404: no such run (force accepts it anyway)"),
         ),
         (404, ["--force"], 0, ""),
         (500, [], 0, "the run was not looked up: HTTP 500: no such run"),

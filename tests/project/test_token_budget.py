@@ -21,7 +21,7 @@ BUDGET = {
     "bridge": 1300,
     "cli": 82100,
     "config": 30100,
-    "core": 21000,
+    "core": 21100,
     "delivery": 18400,
     "flows": 19400,
     "importers": 43700,
@@ -34,7 +34,7 @@ BUDGET = {
     "store": 110300,
     "system": 14800,
     "torture": 25100,
-    "web": 103300,
+    "web": 103400,
     "worker": 27000,
 }
 SLACK = 1000  # by which a package may be below its budget

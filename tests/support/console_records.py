@@ -4,6 +4,7 @@ contents.
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects
 from bridge.store.local import runs as local_runs
 from bridge.store.queries import configs
+from bridge.store.tables import schema
 from bridge.system.ids import reject_id
 from bridge.web.console.pages import PAGES
 
@@ -120,6 +122,7 @@ def store_shown_records(database: Database, text: str) -> Ids:
         actor="someone",
         asked={"filters": {"where": [text]}},
     )
+    _store_result(database, agreed.seq, [ids["deliveries"], ids["deliveries"]])
     return {
         **ids,
         "forms": submission.source,
@@ -161,6 +164,15 @@ def _make_evidence(text: str) -> dict[str, Any]:
         "decided": "hold",
         "why": text,
     }
+
+
+def _store_result(database: Database, operation: int, made: list[str]) -> None:
+    """Store that the items of an operation are done, and made these deliveries."""
+    result = {"outcome": "done", "at": NOW, "made": json.dumps(made)}
+    with database.engine.begin() as connection:
+        connection.execute(
+            schema.act_item.update().where(schema.act_item.c.act == operation).values(result)
+        )
 
 
 def _propose(database: Database, delivery_id: str, text: str) -> str:

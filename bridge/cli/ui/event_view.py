@@ -12,6 +12,7 @@ from bridge.cli.ui.request_view import print_event_request, print_hidden_request
 from bridge.cli.ui.text_blocks import OUTPUT_LINES, SHOW_ALL_HINT, print_block
 from bridge.core.advice import name_command
 from bridge.core.model import OWN_SOURCE_NAME, Attempt, Event, Reject, Status
+from bridge.core.text import write_status_code
 from bridge.core.units import iso_seconds
 from bridge.services.events.delivery_states import describe_status
 from bridge.services.events.event_steps import (
@@ -240,8 +241,8 @@ def _print_attempt(attempt: Attempt, *, is_folded: bool) -> None:
         else f" after {(attempt.finished_at - attempt.started_at) * 1000:.0f} ms"
     )
     outcome = attempt.outcome or "in progress"
-    is_said = (attempt.detail or "").startswith("HTTP ")
-    code = f" (HTTP {attempt.status_code})" if attempt.status_code and not is_said else ""
+    code = write_status_code(attempt.status_code, attempt.detail)
+    answer = f" ({code})" if code else ""
     detail = f": {attempt.detail}" if attempt.detail else ""
     after = _took(attempt.finished_at, attempt.run_finished_at)
     ran = f"; its run {attempt.run_id} {attempt.run_state}{after}" if attempt.run_state else ""
@@ -249,7 +250,7 @@ def _print_attempt(attempt: Attempt, *, is_folded: bool) -> None:
     colour = "yellow" if late else output.find_colour(attempt.run_state or outcome)
     output.line(
         f"attempt {attempt.number}",
-        f"{iso_seconds(attempt.started_at)}  {outcome}{code}{took}{detail}{ran}{late}",
+        f"{iso_seconds(attempt.started_at)}  {outcome}{answer}{took}{detail}{ran}{late}",
         colour,
     )
     print_block("  its outputs", attempt.outputs, is_folded=is_folded)

@@ -73,7 +73,7 @@ def _why_not_agreed(one: Operation, token: str | None) -> str:
         return f"{one.id} was agreed to at {iso(one.agreed_at)}"
     if one.chosen is None:
         return f"{one.id} has not stored all its items: propose it again"
-    return f"the time to agree to {one.id} was over at {iso(one.proposed_until)}: propose it again"
+    return f"since {iso(one.proposed_until)} {one.id} can no longer be agreed to: propose it again"
 
 
 def stop_operation(database: Database, one: Operation, token: str | None) -> Operation:

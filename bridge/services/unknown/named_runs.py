@@ -85,7 +85,7 @@ def _check_run(
     if report.gone:
         problem = (
             f"platform {delivery.platform} has no run {run_id!r}: {report.detail or 'it says'}"
-            " (--force accepts it anyway)"
+            " (force accepts it anyway)"
         )
         return _RunCheck(problem=problem, is_missing=True)
     if report.state is None or start is None:

@@ -43,6 +43,12 @@ ENUMS: Final[dict[str, list[str | None]]] = {
 }
 #: Problems that any endpoint may answer, by status.
 COMMON_STATUSES: Final = (400, 401, 403, 406, 414, 429, 500, 502, 503)
+#: The answer to a request whose head is not accepted, which is given before its path is read.
+REFUSED_HEAD: Final = {
+    "type": "object",
+    "properties": {"error": {"type": "string"}, "message": {"type": "string"}},
+    "required": ["error", "message"],
+}
 #: Headers of requests that change something, and that of requests that may be repeated.
 REQUEST_HEADERS: Final = (
     ("X-Flowbridge-Actor", "A name that is recorded beside that of the token."),
@@ -206,7 +212,8 @@ def _json_content(description: str, schema_name: str) -> dict[str, Any]:
 def _problem(status: int) -> dict[str, Any]:
     words = [one.word for one in PROBLEM_TYPES.values() if one.status == status]
     if not words:  # the server answers before the API does
-        return {"description": HTTPStatus(status).phrase}
+        content = {"application/json": {"schema": REFUSED_HEAD}}
+        return {"description": HTTPStatus(status).phrase, "content": content}
     schema = {"$ref": "#/components/schemas/Problem"}
     return {"description": ", ".join(words), "content": {MEDIA_TYPE: {"schema": schema}}}
 

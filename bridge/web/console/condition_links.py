@@ -23,12 +23,18 @@ LINKS: Final[dict[str, tuple[str, dict[str, str], str]]] = {
 _SUBJECTS: Final = {"queue_late": "route", "rejects": "source", "runs_failing": "route"}
 
 
+def split_condition_key(key: str) -> tuple[str, str]:
+    """Return a condition and its subject: of `CONDITION:ROUTE:PLATFORM` the route."""
+    condition, subject, *_ = (*key.split(":"), "")
+    return condition, subject
+
+
 def link_condition(key: str) -> tuple[str, str] | None:
     """Return the URL and the label of the page for the key of a condition; None without one."""
-    condition, subject, *_ = (*key.split(":"), "")  # the route, without its platform
-    found = LINKS.get(condition)
-    if found is None:
+    condition, subject = split_condition_key(key)
+    page = LINKS.get(condition)
+    if page is None:
         return None
-    path, filters, label = found
+    path, filters, label = page
     name = _SUBJECTS.get(condition)
     return make_link(path, filters | ({name: subject} if name and subject else {})), label

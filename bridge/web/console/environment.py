@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from bridge.core.scopes import list_scopes
 from bridge.core.status import find_kind
-from bridge.core.text import escape_lines, escape_unprintable, pluralize
+from bridge.core.text import escape_lines, escape_unprintable, pluralize, write_status_code
 from bridge.core.units import in_utc, parse_iso
 from bridge.web.console.assets import asset_url
 from bridge.web.console.failures import as_sentence
@@ -73,6 +73,7 @@ def make_environment() -> Environment:
         "link": make_link,
         "kind_of": find_kind,
         "pluralize": pluralize,
+        "write_status_code": write_status_code,
     }
     return environment
 

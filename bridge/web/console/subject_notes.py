@@ -12,7 +12,7 @@ from bridge.core.status import IdleKind, Overview
 from bridge.monitoring.conditions import CRITICAL, HealthProblem, find_problems
 from bridge.routing.idle_routes import describe_placeholder
 from bridge.web.console.advice import AdvicePart, split_advice
-from bridge.web.console.condition_links import link_condition
+from bridge.web.console.condition_links import link_condition, split_condition_key
 
 #: The conditions whose subject is one of a kind, by the kind.
 CONDITIONS_OF: Final = {
@@ -57,7 +57,7 @@ def list_notes(overview: Overview, of: str) -> Mapping[str, Sequence[SubjectNote
     """Return the conditions of the sources, routes or platforms (`of`), by name."""
     notes: dict[str, list[SubjectNote]] = defaultdict(list)
     for one in find_problems(overview):
-        _, subject, *_ = (*one.key.split(":"), "")  # the route, without its platform
+        _, subject = split_condition_key(one.key)
         if one.condition in CONDITIONS_OF[of] and subject:
             notes[subject].append(_describe(one))
     if of == "route":

@@ -8,7 +8,7 @@ from typing import Final
 
 from bridge.core.model import FAILED_RUN_STATES, Attempt, Delivery, RunState, Status
 from bridge.core.status import find_kind
-from bridge.core.text import pluralize
+from bridge.core.text import pluralize, write_status_code
 from bridge.services.events.delivery_states import describe_status
 from bridge.services.events.event_screen import EventScreen, ShownDelivery, ShownOperation
 from bridge.web.console.environment import format_bytes
@@ -99,13 +99,14 @@ def _about_delivery(shown: ShownDelivery) -> Iterator[TimelineEntry]:
 
 def _about_attempt(one: Delivery, attempt: Attempt) -> Iterator[TimelineEntry]:
     outcome = attempt.outcome or "in progress"
-    code = f" (HTTP {attempt.status_code})" if attempt.status_code else ""
+    code = write_status_code(attempt.status_code, attempt.detail)
+    answer = f" ({code})" if code else ""
     took = ""
     if attempt.finished_at is not None:
         took = f"after {(attempt.finished_at - attempt.started_at) * 1000:,.0f} ms"
     yield TimelineEntry(
         at=attempt.started_at,
-        title=f"Attempt {attempt.number}: {outcome}{code}",
+        title=f"Attempt {attempt.number}: {outcome}{answer}",
         detail=" · ".join(filter(None, (took, attempt.detail))),
         kind=find_kind(outcome) or "off",
         subject=one.route,

@@ -313,6 +313,9 @@ def test_a_flow_that_its_platform_does_not_have_is_not_found(
             assert "no flow 'eco'; did you mean `echo`?" in answer.get_json()["detail"]
         platform.list_faults.append(400)  # an id that no flow can have
         assert problem_of(admin.get("/runs", {"flow": "gumloop/\u2028"})) == "not_found"
+        platform.list_faults.append(400)
+        odd = admin.get("/flows/gumloop/%E2%80%A8/inputs")
+        assert (odd.status_code, problem_of(odd)) == (404, "not_found")
         platform.list_faults.append(404)  # of a flow that its platform lists
         assert problem_of(admin.get("/runs", {"flow": "gumloop/echo"})) == "platform_failed"
 

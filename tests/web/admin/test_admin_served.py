@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from http.client import HTTPResponse, IncompleteRead
 
 import pytest
+from jsonschema import Draft202012Validator
 from processes import call_here
 from records import make_delivery, make_event
 from serving import Answer, Bridge, exchange, free_port, head, until
 
 from bridge.core.model import Status
 from bridge.store.inbound import events
+from bridge.web.admin.openapi import build_document
 
 
 class Served:
@@ -113,6 +115,14 @@ def test_a_removed_token_ends_at_once_in_every_process(served: Served) -> None:
 def test_the_public_listener_does_not_have_it(served: Served) -> None:
     for path in ("/", "/status", "/openapi.json"):
         assert served.get(path, port=served.bridge.port).status == 404
+
+
+def test_too_long_a_url_is_answered_as_the_document_says(served: Served) -> None:
+    described = build_document()["paths"]["/events"]["get"]["responses"]["414"]
+    answer = served.get(f"/events?text={'x' * 9000}")
+    assert answer.status == 414
+    Draft202012Validator(described["content"]["application/json"]["schema"]).validate(answer.json)
+    assert answer.json["message"] == "malformed HTTP request"
 
 
 def test_a_page_that_rebinds_its_name_is_refused(served: Served) -> None:

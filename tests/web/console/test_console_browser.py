@@ -145,6 +145,21 @@ def test_pages_fit_each_width_and_axe_finds_nothing(
     assert found + said == [], "\n".join(map(str, found + said))
 
 
+def test_links_of_an_operation_are_large_enough_on_a_wide_screen(
+    served: ServedConsole, launched: LaunchedBrowser
+) -> None:
+    context = launched.open_context(WIDTHS[-1], scheme="light")
+    page = context.new_page()
+    page.goto(f"{served.url}/login#{served.ticket()}")
+    page.wait_for_url(f"{served.url}/")
+    page.goto(f"{served.url}{fill_path('/operations/<agreed_operations>', served.ids)}")
+    links = page.locator(".items .why a")
+    boxes = [links.nth(number).bounding_box() for number in range(links.count())]
+    assert len(boxes) == 2 and all(box and box["height"] >= 24 for box in boxes)
+    assert browsers.find_violations(page) == []
+    context.close()
+
+
 def find_problems(page: Page, name: str) -> list[object]:
     """Return how far the open page scrolls sideways at each width, and what axe-core finds."""
     found: list[object] = []

@@ -150,6 +150,7 @@ def test_what_is_left_out_is_named(operator: ConsoleOperator) -> None:
     assert "<code>nothing-like-it</code>" in html and "Left out" in html
     page = operator.propose(command="retry", id=["nothing-like-it"])
     html = operator.console.html(page)
+    assert "<h1>Nothing to replay</h1>" not in html and "<h1>Nothing to retry</h1>" in html
     assert (
         "None of the records that you chose can be processed now" in html and "/agree" not in html
     )
@@ -184,7 +185,7 @@ def test_to_do_nothing_ends_the_proposal_for_every_tab(operator: ConsoleOperator
     assert operator.agree(mine).status_code == 409
     assert first.post(f"{path}/stop", {}).status_code == 409
     assert operator.status_of(one) == "dead"
-    assert "The time to agree ended" in first.html(mine)
+    assert "it can no longer be agreed to. Nothing was done." in first.html(mine)
 
 
 def test_an_expired_proposal_cannot_be_agreed_to(operator: ConsoleOperator) -> None:

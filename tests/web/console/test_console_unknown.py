@@ -144,10 +144,13 @@ def test_a_run_that_a_person_types_is_looked_up_first(
     monkeypatch.setattr(platform_queries, "read_run", read_run)
     answer = operator.console.post("/unknown", {**form, "run_id": "run_8"})
     assert answer.status_code == 400 and "has no run" in answer.text
+    assert "(force accepts it anyway)" in answer.text and 'name="force"' in html
+    page = operator.propose("/unknown", **form, run_id="run_8", force="yes")
+    assert '<span class="dim">run id</span> run_8' in operator.console.html(page)
     for none in (" ", "x" * 201, "run_7\0"):
         assert operator.console.post("/unknown", {**form, "run_id": none}).status_code == 400
     page = operator.propose("/unknown", **form, run_id=" run_7 ")
-    assert asked == ["run_8", "run_7"]
+    assert asked == ["run_8", "run_8", "run_7"]
     html = operator.console.html(page)
     assert '<span class="dim">run id</span> run_7' in html
     operator.carry_out(page)
@@ -223,6 +226,21 @@ def test_a_route_that_is_held_says_so(operator: ConsoleOperator) -> None:
     add_unknown(operator, None, on_unknown="hold")
     html = operator.console.html("/unknown")
     assert "<dt>Looked</dt><dd>No: its route says on_unknown: hold.</dd>" in html
+
+
+def test_a_reason_that_the_attempt_gives_is_shown_once(operator: ConsoleOperator) -> None:
+    one = add_unknown(operator)
+    put(operator.database, one.id, reason="timed out: s3cret")
+    html = operator.console.html("/unknown")
+    assert html.count("timed out: s3cret") == 1 and "<dt>Reason</dt>" not in html
+    put(operator.database, one.id, reason="the worker ended during the call")
+    assert "<dt>Reason</dt><dd>the worker ended" in operator.console.html("/unknown")
+
+
+def test_a_list_without_a_run_says_so(operator: ConsoleOperator) -> None:
+    add_unknown(operator, {**EVIDENCE, "candidates": [], "listed": 0})
+    html = operator.console.html("/unknown")
+    assert "0 runs" in html and "no run of that period that may be its run" in html
 
 
 def test_many_are_decided_at_once(operator: ConsoleOperator) -> None:

@@ -83,7 +83,7 @@ def record_run(asked: ConsoleRequest) -> Response:
     if one is None:
         raise refuse(400, "That is the id of an event, not of a delivery.")
     how: dict[str, Any] = {"to": Status.DELIVERED.value, "run_id": run_id}
-    if one.look_at is not None:  # flowbridge looks for the run too
+    if asked.http.form.get("force") or one.look_at is not None:  # flowbridge looks for the run too
         how["force"] = True
     body = {"command": "resolve", "mode": "propose", "ids": [one.id], "how": how}
     return propose_operation(asked, body)
