@@ -130,6 +130,8 @@ def _input(parameter: inspect.Parameter, names: dict[str, Any]) -> Input:
     default = parameter.default
     if annotation is parameter.empty:
         annotation = ""
+    if isinstance(annotation, str):  # quoted twice where annotations of the file are strings too
+        annotation = annotation.strip("'\"")
     text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
     required = default is parameter.empty
     return Input(

@@ -308,6 +308,17 @@ def test_the_tail_of_one_endless_line_is_its_beginning() -> None:
 
 
 # -- limits and special inputs
+
+
+def test_a_quoted_annotation_is_the_type_in_the_quotes() -> None:
+    def order(gift: "bool", note: "File", size: int) -> None:  # noqa: UP037 - the quotes matter
+        """Order."""
+
+    described = flow(name="order")(order)
+    assert [field.type for field in described.inputs] == ["bool", "File", "int"]
+    assert [field.kind for field in described.inputs] == ["text", "file", "text"]
+
+
 # -----------------------------------------------------------------------------------------
 
 
