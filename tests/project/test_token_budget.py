@@ -23,7 +23,7 @@ BUDGET = {
     "config": 30100,
     "core": 21100,
     "delivery": 18400,
-    "flows": 19400,
+    "flows": 19500,
     "importers": 43700,
     "ingest": 33900,
     "monitoring": 20500,
