@@ -21,10 +21,11 @@ from bridge.services.records.json_record import (
     NAME_OR_NULL,
     OWN_TEXT,
     OWN_TEXT_OR_NULL,
-    OWN_TEXTS,
     JsonRecord,
     Key,
+    ValueType,
     list_of,
+    public,
     unparsed,
 )
 
@@ -84,7 +85,7 @@ class InvalidValue:
     pointer: str | None
     detail: str
     near: str | None = None
-    allowed: Sequence[str] = ()
+    allowed: Sequence[str | int] = ()
 
 
 def parameter_error(
@@ -95,7 +96,7 @@ def parameter_error(
 
 
 def body_error(
-    pointer: str, detail: str, near: str | None = None, allowed: Sequence[str] = ()
+    pointer: str, detail: str, near: str | None = None, allowed: Sequence[str | int] = ()
 ) -> InvalidValue:
     """Return the error of a value of the body."""
     return InvalidValue(None, pointer, detail, near, allowed)
@@ -123,6 +124,7 @@ class ApiProblem(BridgeError):
         return PROBLEM.write(self, instance=request_id)
 
 
+_VALUES: Final = list_of(public(ValueType({"type": ["string", "integer"]})))
 _INVALID_VALUE: Final = JsonRecord(
     "",
     InvalidValue,
@@ -130,7 +132,7 @@ _INVALID_VALUE: Final = JsonRecord(
     Key("pointer", NAME_OR_NULL),
     Key("detail", OWN_TEXT),
     Key("near", OWN_TEXT_OR_NULL),
-    Key("allowed", OWN_TEXTS),
+    Key("allowed", _VALUES),
 )
 PROBLEM: Final[JsonRecord[ApiProblem]] = JsonRecord(
     "Problem",

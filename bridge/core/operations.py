@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from bridge.core.model import JSON
 
@@ -39,7 +39,7 @@ class OperationState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OperationRequest:
+class ClientRequest:
     """The request over HTTP that began an operation.
 
     `token` is the id of its token, `key` its `Idempotency-Key`, and `digest` that of its body.
@@ -58,12 +58,13 @@ class OperationRequest:
 class Operation:
     """One command of a person, applied to everything it selected before it began.
 
-    `asked` is the command's options, such as `filters`. `chosen` is the number of selected items;
-    null if the operation ended while it recorded its selection, so that it did nothing. `worked_at`
-    is the time of the latest commit. `resumed`: (actor, time) of each resumption.
+    `request` is the body that `POST /operations` takes. `count` is the number of selected items;
+    null if the operation ended while it recorded its selection, so that it did nothing.
+    `last_progress_at` is the time of the latest commit. `resumed`: (actor, time) of each
+    resumption.
 
     `driver` is `WORKER` for an operation that a worker carries out, and null for a command, which
-    does its own items. `token` and the fields after it are those of `OperationRequest`.
+    does its own items. `token` and the fields after it are those of `ClientRequest`.
     """
 
     seq: int
@@ -71,11 +72,11 @@ class Operation:
     command: str
     actor: str
     created_at: float
-    asked: Mapping[str, JSON]
-    chosen: int | None = None
+    request: Mapping[str, JSON]
+    count: int | None = None
     done: int = 0
     refused: int = 0
-    worked_at: float | None = None
+    last_progress_at: float | None = None
     finished_at: float | None = None
     resumed: tuple[tuple[str, float], ...] = ()
     driver: str | None = None
@@ -99,19 +100,25 @@ class Operation:
         if not self.is_agreed:
             is_open = self.proposed_until is not None and now < self.proposed_until
             return OperationState.PROPOSED if is_open else OperationState.EXPIRED
-        if self.stopped_at is not None or self.chosen is None:
+        if self.stopped_at is not None or self.count is None:
             return OperationState.STOPPED
         if self.driver == WORKER:
-            is_waiting = is_held or self.worked_at is None
+            is_waiting = is_held or self.last_progress_at is None
             return OperationState.WAITING if is_waiting else OperationState.RUNNING
-        quiet_for = now - (self.worked_at or self.created_at)
+        quiet_for = now - (self.last_progress_at or self.created_at)
         is_quiet = quiet_for >= COMMAND_QUIET_SECONDS
         return OperationState.STOPPED if is_quiet else OperationState.RUNNING
 
     @property
+    def options(self) -> Mapping[str, Any]:
+        """The options of its command, as they were given."""
+        options = self.request.get("how")
+        return options if isinstance(options, dict) else {}
+
+    @property
     def left(self) -> int:
         """The number of items that are not processed yet."""
-        return (self.chosen or 0) - self.done - self.refused
+        return (self.count or 0) - self.done - self.refused
 
 
 EVENT_ID_PREFIX: Final = "evt_"

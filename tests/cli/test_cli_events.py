@@ -1038,7 +1038,9 @@ def test_show_says_who_did_what_to_an_event_and_its_deliveries(
     monkeypatch.setenv("FLOWBRIDGE_ACTOR", "ana@ops")
     id_, _ = shown(store, {})
     assert run("cancel", id_, "--yes").exit_code == 0
-    late = begin_operation(store, "resolve", [id_], actor="ana@ops", asked={"to": "dead"})
+    late = begin_operation(
+        store, "resolve", [id_], actor="ana@ops", request={"how": {"to": "dead"}}
+    )
     list(do_items(store, late, make_move_handler(store, late), None))
     text = run("show", id_).stdout
     assert (

@@ -210,7 +210,7 @@ def test_what_settles_itself_says_when_and_offers_no_command(asked: Database) ->
         assert ("until " in run("show", id_).stdout) is (due == at)
     assert "flowbridge resolve is for deliveries that stay unknown\n" in run("resolve").stdout
     (told_of,) = lines(run("resolve", "--json"))
-    assert (told_of["commands"], told_of["look_at"]) == ([], "2025-11-24T16:01:30.000000Z")
+    assert (told_of["commands"], told_of["next_poll_at"]) == ([], "2025-11-24T16:01:30.000000Z")
     again = settling(asked, SEEN | {"empty_at": NOW + 60})
     assert "list of runs (in a moment)\n" in run("show", again).stdout
 
@@ -282,9 +282,12 @@ def test_a_key_that_is_refused_is_to_be_corrected_and_says_when_it_is_tried(
     (problem,) = [one for one in found["problems"] if one["key"] == "credentials_refused:gumloop"]
     assert (
         "gumloop refused the credentials when asked for its list of runs (HTTP 401"
-        in problem["what"]
+        in problem["summary"]
     )
-    assert "1 delivery with an unknown outcome waits" in problem["what"] and ".env" in problem["do"]
+    assert (
+        "1 delivery with an unknown outcome waits" in problem["summary"]
+        and ".env" in problem["what_to_do"]
+    )
     assert found["unknown"] == {"total": 1, "for_a_person": 0}
 
 
@@ -301,7 +304,7 @@ def test_a_list_that_the_platform_does_not_have_needs_a_decision(asked: Database
     found = json.loads(run("status", "--json").stdout)
     assert found["unknown"] == {"total": 1, "for_a_person": 1}
     (trouble,) = [one for one in found["problems"] if one["key"] == "unknown"]
-    assert trouble["what"] == f"1 delivery with an unknown outcome waits for a person; {problem}"
+    assert trouble["summary"] == f"1 delivery with an unknown outcome waits for a person; {problem}"
     (told_of,) = lines(run("resolve", "--json"))
     for command in told_of["commands"]:
         assert run(*command.split()[1:], "--dry-run").stdout == "1 delivery to resolve\n"
@@ -334,7 +337,7 @@ def test_what_passes_by_itself_asks_for_nothing(
         for one in json.loads(run("status", "--json").stdout)["problems"]
         if one["key"] == "unknown:gumloop"
     ]
-    assert problem in trouble["what"], "it has failed for long"
+    assert problem in trouble["summary"], "it has failed for long"
 
 
 def test_a_look_of_an_earlier_version_that_got_no_list_is_told_as_such(asked: Database) -> None:

@@ -112,7 +112,7 @@ def test_a_killed_act_goes_on_where_it_was_and_does_nothing_twice(
         process.send_signal(signal.SIGKILL)
         process.wait()
     one = only_act(database)
-    assert (one.command, one.actor, one.chosen, one.finished_at) == (command, "ana@ops", MANY, None)
+    assert (one.command, one.actor, one.count, one.finished_at) == (command, "ana@ops", MANY, None)
     assert 0 < one.done < MANY
     if command == "replay":  # what is marked as done is done, and nothing else
         assert planned(database).total() == one.done
@@ -237,19 +237,13 @@ def test_an_act_on_one_is_kept_too_and_listed(store: Database, folder: Path) -> 
     (told,) = lines(run("operations", "--json"))
     assert (
         " ".join(told)
-        == "id command state actor created_at asked chosen done refused worked_at finished_at resumed"
-        " proposed_until agreed_at stopped_at count by_route by_status left_out refusals skipped"
-        " problems"
-        " notes went_already examples"
+        == "id command state actor created_at request count done refused left last_progress_at"
+        " finished_at resumed proposed_until agreed_at stopped_at by_route by_status left_out refusals"
+        " skipped problems notes went_already examples"
     )
     assert told["state"] == "done"
-    assert (told["command"], told["chosen"], told["done"], told["refused"]) == ("cancel", 1, 1, 0)
-    assert told["asked"] == {
-        "filters": {},
-        "names": [delivery_id],
-        "to": "cancelled",
-        "reason": "cancelled by a person",
-    }
+    assert (told["command"], told["count"], told["done"], told["refused"]) == ("cancel", 1, 1, 0)
+    assert told["request"] == {"command": "cancel", "ids": [delivery_id], "how": {}}
     assert "@" in told["actor"] and told["finished_at"] is not None
     _, act_id, who, *rest = run("operations").stdout.splitlines()[1].split()
     assert (act_id, who) == (told["id"], told["actor"])
@@ -291,9 +285,9 @@ def test_an_act_says_what_was_asked_and_what_became_of_its_items(
     )
     assert result.exit_code == 1 and "27 replayed, 3 not" in result.stderr
     one = only_act(store)
-    assert (one.actor, one.chosen, one.done, one.refused) == ("nightly job", 30, 27, 3)
+    assert (one.actor, one.count, one.done, one.refused) == ("nightly job", 30, 27, 3)
     typed = (
-        "replay --body '\"n\":1' --since 2025-11-24T00:00:00.000000Z --source github --rate 1000/s"
+        "replay --since 2025-11-24T00:00:00.000000Z --source github --body '\"n\":1' --rate 1000/s"
     )
     text = run("operations", "show", one.id, "--limit", "4")
     assert f"command       {typed}" in text.stdout and "items         30, 3 refused" in text.stdout
@@ -326,7 +320,7 @@ def test_an_act_that_never_began_is_told_from_one_that_stopped(store: Database) 
         "act_never",
         command="cancel",
         actor="a",
-        asked={"to": "cancelled"},
+        request={"how": {"to": "cancelled"}},
         ids=["dlv_1"],
         now=NOW,
     )
@@ -335,7 +329,7 @@ def test_an_act_that_never_began_is_told_from_one_that_stopped(store: Database) 
         "act_stopped",
         command="cancel",
         actor="a",
-        asked={"to": "cancelled"},
+        request={"how": {"to": "cancelled"}},
         ids=["dlv_1"],
         now=NOW,
     )
@@ -378,7 +372,7 @@ def test_events_are_replayed_through_the_routes_they_were_planned_with(
         one.route: one.config_hash for one in events.deliveries_of(store, [event_id])[event_id][1:]
     }
     assert found["triage"] == then.hash != found["renamed"] == load(routes, environ).hash
-    assert next(iter(operation_records.list_operations(store))).asked["routes"] == "then"
+    assert next(iter(operation_records.list_operations(store))).options["routes"] == "then"
 
 
 @pytest.mark.parametrize(
@@ -449,7 +443,7 @@ def paced(
         "act_1",
         command="cancel",
         actor="a",
-        asked={"to": "cancelled"},
+        request={"how": {"to": "cancelled"}},
         ids=["dlv_none"] * count,
         now=NOW,
     )
@@ -524,7 +518,7 @@ def test_where_selects_by_a_value_in_the_body(store: Database, routes: Path) -> 
     retried = lines(run("retry", "--where", "body.action=opened", "--yes", "--json"))
     assert [one["deliveries"][0]["event_id"] for one in retried] == [opened.id]
     one = only_act(store)
-    assert one.asked["filters"] == {"where": ["body.action=opened"]}
+    assert one.request["filters"] == {"where": ["body.action=opened"]}
     assert operations.format_command(one) == "retry --where body.action=opened"
     wrong = run("events", "--where", "bodi.action=opened")
     assert wrong.exit_code == 2

@@ -139,7 +139,7 @@ def test_of_two_who_let_it_go_at_once_one_does(
             operation_id(NOW + number),
             command="spam release",
             actor="me",
-            asked={},
+            request={},
             ids=[one.id],
             now=NOW,
         )
@@ -201,7 +201,7 @@ def test_an_interrupted_release_goes_on_where_it_was(store: Database, routes: Pa
         operation_id(NOW),
         command="spam release",
         actor="me",
-        asked={},
+        request={},
         ids=[one.id for one in some],
         now=NOW,
     )

@@ -115,8 +115,8 @@ def test_a_bridge_that_runs_and_one_that_is_wrong_and_one_that_has_ended(tmp_pat
         found = told(bridge, 1)
         assert found["config"]["hash"] == event.config_hash, "the last good one"
         (problem,) = found["problems"]
-        assert "routes.yaml:8:" in problem["what"]
-        assert problem["do"] == "flowbridge check"
+        assert "routes.yaml:8:" in problem["summary"]
+        assert problem["what_to_do"] == "flowbridge check"
         shown = status(bridge)
         assert shown.returncode == 1
         assert [
@@ -140,7 +140,7 @@ def test_a_bridge_that_runs_and_one_that_is_wrong_and_one_that_has_ended(tmp_pat
         bridge.stop()
     found = told(bridge, 1)
     assert found["processes"] == []
-    assert "nothing runs" in found["problems"][0]["what"]
+    assert "nothing runs" in found["problems"][0]["summary"]
     assert [one["today"] for one in found["sources"]] == [1]
 
 
@@ -212,10 +212,10 @@ def test_all_is_not_well_while_the_last_run_of_a_live_route_failed(
     assert (problem is None) is is_well
     if problem is not None:
         assert (
-            problem["what"]
+            problem["summary"]
             == "the last 2 runs of route triage failed, and none has succeeded since"
         )
-        assert problem["do"].startswith(
+        assert problem["what_to_do"].startswith(
             f"flowbridge show {ids[-1]}; fix the flow, then flowbridge retry --run failed --route"
             " triage"
         )
@@ -316,7 +316,7 @@ def test_no_replay_is_advised_through_a_route_that_was_removed(
         put(store, parked.id, finished_at=time.time() - 60)
     (folder / "routes.yaml").write_text(LIVE)
     problems = json.loads(run("status", "--json").stdout)["problems"]
-    (steps,) = (one["do"] for one in problems if one["key"] == "dead")
+    (steps,) = (one["what_to_do"] for one in problems if one["key"] == "dead")
     assert "--route triage" in steps and "gone" not in steps
 
 

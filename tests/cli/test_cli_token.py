@@ -17,7 +17,7 @@ from bridge.store.operations import tokens
 ROUTES = "version: 1\nplatforms: {local: {type: local}}\n"
 SECRET = re.compile(r"fbt_[A-Za-z0-9_-]{43}")
 PRIVATE_BIND = "FLOWBRIDGE_PRIVATE_BIND"
-SHAPE = ["id", "name", "scopes", "created_at", "used_at", "ends_at"]
+SHAPE = ["id", "name", "scopes", "created_at", "last_used_at", "ends_at"]
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_the_list_has_every_key(project: Database) -> None:
     listed = lines(run("token", "list", "--json"))
     assert [list(one) for one in listed] == [SHAPE, SHAPE]
     assert [one["id"] for one in listed] == [first["id"], second["id"]]
-    assert (listed[0]["used_at"] is None, listed[1]["used_at"]) == (False, None)
+    assert (listed[0]["last_used_at"] is None, listed[1]["last_used_at"]) == (False, None)
     assert (listed[0]["ends_at"], listed[1]["ends_at"]) == (first["ends_at"], None)
     head, *rows = run("token", "list").stdout.splitlines()
     assert head.split() == ["ID", "NAME", "SCOPES", "CREATED", "USED", "ENDS"]

@@ -294,7 +294,7 @@ def test_a_delivery_whose_route_is_gone_is_left_out_with_the_reason(
 
 def test_a_resumed_replay_goes_through_the_same_routes(store: Database, half_parked: str) -> None:
     asked = {"filters": {"dead_kind": "config", "since": 0.0}}
-    act = begin_operation(store, "replay", [half_parked], actor="ana", asked=asked)
+    act = begin_operation(store, "replay", [half_parked], actor="ana", request=asked)
     assert run("operations", "resume", act.id, "--yes").exit_code == 0
     assert routes_of(store, half_parked) == ["triage", "notify", "triage"]
 
@@ -340,7 +340,7 @@ def test_a_resumed_replay_of_a_delivery_goes_through_its_route(
     store: Database, half_parked: str
 ) -> None:
     parked, _ = event_lookup.show(store, half_parked).deliveries
-    act = begin_operation(store, "replay", [parked.id, "dlv_gone"], actor="ana", asked={})
+    act = begin_operation(store, "replay", [parked.id, "dlv_gone"], actor="ana", request={})
     dry = run("operations", "resume", act.id, "--dry-run")
     assert dry.stdout == "2 deliveries of 2 left to replay\n"
     resumed = run("operations", "resume", act.id, "--yes")

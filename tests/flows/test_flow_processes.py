@@ -731,14 +731,14 @@ def test_a_changed_flows_py_is_loaded_and_a_broken_one_changes_nothing(tmp_path:
         )
         assert served.run_flow("version")["outputs"] == {"version": 1}
         (problem,) = until(lambda: problems(served), what="a problem of `flowbridge status`")
-        assert (problem["key"], problem["severity"], problem["do"]) == (
+        assert (problem["key"], problem["severity"], problem["what_to_do"]) == (
             "flows_unusable",
             "warning",
             "flowbridge check",
         )
         assert (
-            "flows.py cannot be loaded" in problem["what"]
-            and "flows.py:1: ModuleNotFoundError" in problem["what"]
+            "flows.py cannot be loaded" in problem["summary"]
+            and "flows.py:1: ModuleNotFoundError" in problem["summary"]
         )
         told = served.get("/readyz", ADMIN).json
         assert (

@@ -121,7 +121,7 @@ def test_what_lacks_a_value_waits_for_it_while_all_else_works(tmp_path: Path) ->
             tmp_path, "--config", str(bridge.config), "status", "--json", environ=bridge.environ
         )
         return {
-            one["key"]: one["what"]
+            one["key"]: one["summary"]
             for one in json.loads(found.stdout)["problems"]
             if one["key"].startswith("no_")
         }

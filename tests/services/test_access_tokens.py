@@ -37,7 +37,7 @@ def test_a_new_token_is_stored_with_a_random_secret(database: Database) -> None:
         "name": "ci",
         "scopes": ["read", "act"],
         "created_at": iso(NOW),
-        "used_at": None,
+        "last_used_at": None,
         "ends_at": iso(NOW + 90 * DAY),
     }
 

@@ -171,22 +171,22 @@ def test_the_command_lists_causes(store: Database) -> None:
     [found] = lines(run("causes", "--json"))
     assert found == {
         "key": "payload_schema:$.title",
-        "label": "the payload does not fit payload_schema: $.title",
+        "summary": "the payload does not fit payload_schema: $.title",
         "dead_kind": "config",
         "count": 1,
         "replayed": 0,
         "first_at": "2025-11-24T16:00:00.000000Z",
         "last_at": "2025-11-24T16:00:00.000000Z",
         "example": {"delivery_id": one.id, "event_id": event.id, "route": "triage"},
-        "advice": "fix payload_schema in routes.yaml, or the sender, then replay",
+        "what_to_do": "fix payload_schema in routes.yaml, or the sender, then replay",
         "routes": ["triage"],
     }
     shown = run("causes")
     assert (shown.exit_code, shown.stderr) == (0, "")
     head, row = shown.stdout.splitlines()
     assert head.split()[:3] == ["COUNT", "KIND", "FIRST"]
-    assert row.startswith("1      config  2025-11-24T16:00:00Z") and found["label"] in row
-    assert one.id in row and found["advice"] in row and "Ann" not in row
+    assert row.startswith("1      config  2025-11-24T16:00:00Z") and found["summary"] in row
+    assert one.id in row and found["what_to_do"] in row and "Ann" not in row
 
 
 def test_the_command_says_that_it_did_not_read_all(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
+from typing import Any
 
 import pytest
 from records import make_delivery, make_event
@@ -20,12 +21,13 @@ from bridge.services.selection import (
 )
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
+from bridge.store.operations import operation_records
 from bridge.store.operations.actions import move_of
 from bridge.store.operations.log import BATCH_ITEMS
 from bridge.store.queries.filters import Filters
 
 CANCEL = move_of("cancel", force=False)
-ASKED = {"to": "cancelled", "reason": "cancelled by a person"}
+REQUEST = {"command": "cancel", "how": {"reason": "cancelled by a person"}}
 
 
 def put_in(database: Database, count: int) -> list[str]:
@@ -59,7 +61,7 @@ def test_an_operation_that_is_dropped_goes_on_where_it_was(database: Database) -
         "cancel",
         chosen.ids,
         actor="ann@api",
-        asked=execution.describe_request({}, []) | ASKED,
+        request=REQUEST,
     )
     assert (begun.left, statuses(database, ids)) == (len(ids), {Status.QUEUED})
     (first,) = islice(execution.do_items(database, begun, make_move_handler(database, begun)), 1)
@@ -80,7 +82,7 @@ def test_each_item_has_its_outcome_and_each_name_its_problem(database: Database)
     outcomes = []
     for _ in range(2):
         begun = execution.begin_operation(
-            database, "cancel", chosen.ids, actor="ann@api", asked=ASKED
+            database, "cancel", chosen.ids, actor="ann@api", request=REQUEST
         )
         outcomes += [
             execution.outcome_json(begun.id, result)
@@ -101,8 +103,54 @@ def test_a_name_of_a_delivery_stands_for_its_event(database: Database) -> None:
         find_record(database, "evt_none")
 
 
-def test_a_request_is_stored_as_text_and_with_its_first_names_only() -> None:
-    names = [f"dlv_{number}" for number in range(execution.MAX_STORED_NAMES + 1)]
-    assert execution.describe_request(
-        {"type_": "a.*", "body": b"\xff", "route": None}, names, limit=0, rate="5/s", force=False
-    ) == {"filters": {"body": "\\xff", "type": "a.*"}, "names": names[:-1], "rate": "5/s"}
+def test_a_stored_request_can_be_sent_again() -> None:
+    how = {"through": "triage"}
+    body = {
+        "command": "replay",
+        "mode": "do",
+        "filters": {"since": "1h", "where": ["body.a=1"]},
+        "list": "events",
+        "expect": 3,
+        "how": how,
+    }
+    assert execution.describe_request(body, {"since": 0.0}, how) == {
+        "command": "replay",
+        "filters": {"since": "1970-01-01T00:00:00.000000Z", "where": ["body.a=1"]},
+        "list": "events",
+        "how": how,
+    }
+    ids = [f"evt_{number}" for number in range(execution.MAX_STORED_IDS)]
+    body = {"command": "retry", "ids": ids}
+    assert execution.describe_request(body, None, {}) == {"command": "retry", "ids": ids, "how": {}}
+    body["ids"] = [*ids, "evt_more"]
+    assert execution.describe_request(body, None, {}) == {"command": "retry", "how": {}}
+
+
+@pytest.mark.parametrize(
+    ("stored", "count", "request_"),
+    [
+        (
+            {"filters": {"since": 60.0, "route": "triage"}, "through": "triage", "limit": 2},
+            2,
+            {
+                "command": "replay",
+                "filters": {"since": "1970-01-01T00:01:00.000000Z", "route": "triage"},
+                "limit": 2,
+                "how": {"through": "triage"},
+            },
+        ),
+        (
+            {"filters": {}, "names": ["evt_1"], "rate": "5/s"},
+            1,
+            {"command": "replay", "ids": ["evt_1"], "how": {"rate": "5/s"}},
+        ),
+        ({"filters": {}, "names": ["evt_1"]}, 9, {"command": "replay", "how": {}}),
+    ],
+    ids=["filters", "ids", "first ids of many"],
+)
+def test_a_request_that_an_earlier_version_stored_is_read(
+    database: Database, stored: dict[str, Any], count: int, request_: dict[str, Any]
+) -> None:
+    ids = [f"evt_{number}" for number in range(count)]
+    begun = execution.begin_operation(database, "replay", ids, actor="ann", request=stored)
+    assert operation_records.find(database, begun.id).request == request_

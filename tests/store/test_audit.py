@@ -36,7 +36,7 @@ def begin(database: Database, ids: Sequence[str], **asked: object) -> Operation:
         f"act_{len(ids)}",
         command="cancel",
         actor="ana@ops",
-        asked=asked,
+        request=asked,
         ids=ids,
         now=NOW,
     )
@@ -63,8 +63,12 @@ def test_an_act_is_kept_with_who_what_and_all_that_it_chose(database: Database) 
     ids = [one.id for one in queued(database, 3)]
     one = begin(database, ids, filters={"route": "triage"}, rate="5/s")
     assert (one.command, one.actor, one.created_at) == ("cancel", "ana@ops", NOW)
-    assert one.asked == {"filters": {"route": "triage"}, "rate": "5/s"}
-    assert (one.chosen, one.left, one.finished_at) == (3, 3, None)
+    assert one.request == {
+        "command": "cancel",
+        "filters": {"route": "triage"},
+        "how": {"rate": "5/s"},
+    }
+    assert (one.count, one.left, one.finished_at) == (3, 3, None)
     assert [
         (item.number, item.item_id, item.outcome)
         for item in operation_records.list_items(database, one)
@@ -77,7 +81,7 @@ def test_its_items_say_what_became_of_each(database: Database) -> None:
     results = go_on(database, one, most=2)
     assert [result.id for result in results] == [*ids, "dlv_none"]
     now = again(database, one)
-    assert (now.done, now.refused, now.left, now.worked_at, now.finished_at) == (
+    assert (now.done, now.refused, now.left, now.last_progress_at, now.finished_at) == (
         3,
         1,
         0,
@@ -114,7 +118,7 @@ def test_many_items_are_written_in_several_commits_and_count_once_all_are_there(
 
     monkeypatch.setattr(database, "write", watched)
     one = begin(database, ids)
-    assert (seen, one.chosen) == ([None, None, 5], 5)
+    assert (seen, one.count) == ([None, None, 5], 5)
     assert [item.item_id for item in operation_records.list_items(database, one)] == ids
     assert [item.number for item in operation_records.list_items(database, one, limit=3)] == [
         1,

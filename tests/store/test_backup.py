@@ -754,7 +754,7 @@ def test_a_restored_bridge_receives_and_starts_nothing_until_it_is_released(tmp_
         shown = json.loads(run_cli(bridge, "show", third, "--json").stdout)
         assert shown["deliveries"][0]["waits_for"]["kind"] == "hold"
         [found] = [json.loads(run_cli(bridge, "db", "release", "--dry-run", "--json").stdout)]
-        assert (found["before"], found["after"]) == (1, 1) and found["taken_at"]
+        assert (found["before"], found["after"]) == (1, 1) and found["backup_taken_at"]
         cancelled = run_cli(bridge, "cancel", "--until", found["since"], "--yes")
         assert cancelled.returncode == 0, cancelled.stderr
         assert run_cli(bridge, "db", "release", "--yes").returncode == 0

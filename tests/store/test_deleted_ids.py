@@ -177,7 +177,7 @@ def prune_one(database: Database, event: Event) -> None:
 
 def erase(database: Database, event: Event, now: float = NOW) -> None:
     act = log.begin(
-        database, "act_1", command="erase", actor="me", asked={}, ids=[event.id], now=now
+        database, "act_1", command="erase", actor="me", request={}, ids=[event.id], now=now
     )
     assert [one.problem for one in log.advance(database, act, EraseHandler(), now)] == [None]
 

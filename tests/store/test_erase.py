@@ -74,7 +74,7 @@ def found(
 
 def erase(database: Database, ids: list[str]) -> dict[str, str | None]:
     act = log.begin(
-        database, operation_id(NOW), command="erase", actor="me", asked={}, ids=ids, now=NOW
+        database, operation_id(NOW), command="erase", actor="me", request={}, ids=ids, now=NOW
     )
     return {one.id: one.problem for one in log.advance(database, act, EraseHandler(), NOW)}
 
@@ -117,7 +117,9 @@ def test_the_options_of_all_operations_are_scrubbed(database: Database) -> None:
     with database.engine.begin() as connection:
         connection.execute(insert(act), [{**row, "id": f"act_{number}"} for number in range(450)])
     assert erase_operation.scrub_operations(database, ANN) == 450
-    assert {str(one.asked) for one in list_operations(database)} == {"{'q': '(erased)'}"}
+    assert {str(one.request) for one in list_operations(database)} == {
+        "{'command': 'replay', 'how': {'q': '(erased)'}}"
+    }
     assert erase_operation.scrub_operations(database, ANN) == 0
 
 
@@ -309,7 +311,7 @@ def test_no_letter_of_it_stays_on_the_disk(store: Database, folder: Path) -> Non
             operation_id(time.time()),
             command="replay",
             actor="me",
-            asked={"filters": {"body": ANN}},
+            request={"filters": {"body": ANN}},
             ids=["evt_x"],
             now=NOW,
         )
@@ -324,8 +326,8 @@ def test_no_letter_of_it_stays_on_the_disk(store: Database, folder: Path) -> Non
     assert "still contains it" not in done.stderr
     assert table(store, "event") == 40
     act = lines(run("operations", "--json"))[0]
-    assert (act["command"], act["chosen"], act["done"], act["refused"]) == ("erase", 40, 40, 0)
-    assert act["asked"]["names"][0].startswith("hmac:") and "subject@" not in json.dumps(act)
+    assert (act["command"], act["count"], act["done"], act["refused"]) == ("erase", 40, 40, 0)
+    assert act["request"]["ids"][0].startswith("hmac:") and "subject@" not in json.dumps(act)
     assert run("operations").exit_code == 0
     assert run("db", "check").exit_code == 0
 
@@ -436,7 +438,7 @@ def test_one_that_is_under_way_fails_the_command_and_others_go(
 def test_an_act_that_was_interrupted_is_gone_on_with(store: Database, folder: Path) -> None:
     ids = [keep(store, BODIES["json"][1]).id for _ in range(3)]
     act = log.begin(
-        store, operation_id(time.time()), command="erase", actor="me", asked={}, ids=ids, now=NOW
+        store, operation_id(time.time()), command="erase", actor="me", request={}, ids=ids, now=NOW
     )
     log.advance(store, act, EraseHandler(), NOW, most=1)
     assert run("operations", "resume", act.id, "--yes").exit_code == 0

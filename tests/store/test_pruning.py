@@ -101,7 +101,7 @@ def test_an_old_event_goes_with_all_that_it_owns(database: Database) -> None:
         "act_1",
         command="retry",
         actor="me",
-        asked={},
+        request={},
         ids=[delivery.id, event.id, fresh.id],
         now=NOW,
     )
@@ -504,10 +504,10 @@ def test_runs_of_a_source_are_kept_as_long_as_it_says(database: Database) -> Non
 
 def test_old_acts_go_with_their_items(database: Database) -> None:
     ids = [f"evt_{number}" for number in range(1200)]
-    log.begin(database, "act_old", command="replay", actor="me", asked={}, ids=ids, now=OLD)
-    log.begin(database, "act_young", command="replay", actor="me", asked={}, ids=ids[:3], now=NOW)
+    log.begin(database, "act_old", command="replay", actor="me", request={}, ids=ids, now=OLD)
+    log.begin(database, "act_young", command="replay", actor="me", request={}, ids=ids[:3], now=NOW)
     worked = log.begin(
-        database, "act_worked", command="replay", actor="me", asked={}, ids=ids[:1], now=OLD
+        database, "act_worked", command="replay", actor="me", request={}, ids=ids[:1], now=OLD
     )
     database.write(
         lambda connection: connection.execute(
@@ -520,7 +520,9 @@ def test_old_acts_go_with_their_items(database: Database) -> None:
 
 def begin_old(database: Database, items: int = 3) -> Operation:
     ids = [f"evt_{number}" for number in range(items)]
-    return log.begin(database, "act_old", command="replay", actor="me", asked={}, ids=ids, now=OLD)
+    return log.begin(
+        database, "act_old", command="replay", actor="me", request={}, ids=ids, now=OLD
+    )
 
 
 def find_old_operations(database: Database) -> Iterator[Work[removal.Counts]]:

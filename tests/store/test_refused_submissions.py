@@ -242,8 +242,8 @@ def test_status_shows_them_with_the_next_step(tmp_path: Path) -> None:
 
         until(lambda: sum(one["within_a_day"] for one in told()) == 3, what="the counts")
         assert told() == [
-            {"code": "invalid", "within_a_day": 2, "do": NEXT_STEPS["invalid"]},
-            {"code": "too_large", "within_a_day": 1, "do": NEXT_STEPS["too_large"]},
+            {"code": "invalid", "within_a_day": 2, "what_to_do": NEXT_STEPS["invalid"]},
+            {"code": "too_large", "within_a_day": 1, "what_to_do": NEXT_STEPS["too_large"]},
         ]
         shown = call_here(
             bridge.folder, "--config", str(bridge.config), "status", environ=bridge.environ

@@ -26,7 +26,7 @@ from bridge.core.errors import KeyMissing, StoreError
 from bridge.core.fingerprints import keyed_sha256
 from bridge.core.local_runs import LocalFile, LocalState, RunResult
 from bridge.core.model import FormFile
-from bridge.core.operations import OperationRequest
+from bridge.core.operations import ClientRequest
 from bridge.core.status import Outcome, OutcomeKind
 from bridge.store import audit
 from bridge.store.blobs import BlobStore
@@ -84,10 +84,10 @@ def fill(database: Database, name: str) -> None:
         f"act_{name}",
         command="retry",
         actor="me",
-        asked={"of": name},
+        request={"of": name},
         ids=[event.id],
         now=NOW,
-        request=OperationRequest(token="tok", counted={"left_out": {name: 1}}),
+        client=ClientRequest(token="tok", counted={"left_out": {name: 1}}),
     )
     login = AuditEntry(id=f"aud_{name}", at=NOW, actor=name, action="login", client="192.0.2.3")
     audit.add_alone(database, login)

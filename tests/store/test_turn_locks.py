@@ -699,7 +699,7 @@ def test_the_deletion_of_an_operation_waits_for_a_transaction_that_changes_it(
     postgresql: Database,
 ) -> None:
     old = log.begin(
-        postgresql, "act_old", command="replay", actor="me", asked={}, ids=["evt_1"], now=OLD
+        postgresql, "act_old", command="replay", actor="me", request={}, ids=["evt_1"], now=OLD
     )
     resuming = update(schema.act).where(schema.act.c.seq == old.seq).values(worked_at=NOW)
     pruning = Side(lambda: list(prune(Pruning(postgresql, CONFIG, NOW), postgresql.write)))
@@ -738,11 +738,11 @@ def test_a_subject_is_erased_from_the_options_that_an_agreement_has_just_stored(
         "act_1",
         command="replay",
         actor="me",
-        asked={"q": "ann"},
+        request={"q": "ann"},
         ids=["evt_1"],
         now=NOW,
     )
-    agreed = to_json({"q": "ann", "rate": "9/s"})
+    agreed = to_json({"command": "replay", "filters": {"q": "ann"}, "how": {"rate": "9/s"}})
     erasing = Side(lambda: scrub_operations(postgresql, "ann"))
     with postgresql.engine.begin() as connection:
         connection.execute(update(schema.act).values(asked=agreed))
@@ -750,4 +750,8 @@ def test_a_subject_is_erased_from_the_options_that_an_agreement_has_just_stored(
         until(lambda: waiting(postgresql) == 1, what="the erasure")
     erasing.thread.join(120)
     assert (erasing.error, erasing.value) == (None, 1)
-    assert find(postgresql, one.id).asked == {"q": ERASED, "rate": "9/s"}
+    assert find(postgresql, one.id).request == {
+        "command": "replay",
+        "filters": {"q": ERASED},
+        "how": {"rate": "9/s"},
+    }

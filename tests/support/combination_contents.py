@@ -195,7 +195,7 @@ def propose(combination: Combination) -> tuple[str, str]:
     assert status == 202, body
     trial_id = str(json.loads(body)["id"])
     shown = partial(api.get, f"/admin/v1/trials/{trial_id}")
-    until(lambda: json.loads(shown()[2]).get("ended_at"), what="the end of the trial")
+    until(lambda: json.loads(shown()[2]).get("finished_at"), what="the end of the trial")
     conditions = partial(api.get, "/admin/v1/conditions")  # a start takes 5 s to be over
     until(lambda: b'"no_worker"' in conditions()[2], what="the report of a missing worker")
     return operation, trial_id

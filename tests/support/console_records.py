@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from bridge.core.local_runs import LocalState, RunResult
 from bridge.core.model import DeadKind, FormFile, Status
-from bridge.core.operations import OperationRequest
+from bridge.core.operations import ClientRequest
 from bridge.services.operations.execution import begin_operation
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects
@@ -120,7 +120,7 @@ def store_shown_records(database: Database, text: str) -> Ids:
         "retry",
         [ids["deliveries"]],
         actor="someone",
-        asked={"filters": {"where": [text]}},
+        request={"filters": {"where": [text]}},
     )
     _store_result(database, agreed.seq, [ids["deliveries"], ids["deliveries"]])
     return {
@@ -191,10 +191,8 @@ def _propose(database: Database, delivery_id: str, text: str) -> str:
         "retry",
         [delivery_id],
         actor="someone",
-        asked={"filters": {"where": [text], "reason": text}},
-        request=OperationRequest(
-            token="another", proposed_until=time.time() + 600, counted=counted
-        ),
+        request={"filters": {"where": [text], "reason": text}},
+        client=ClientRequest(token="another", proposed_until=time.time() + 600, counted=counted),
     ).id
 
 

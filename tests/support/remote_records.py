@@ -132,7 +132,7 @@ def _add_settled(database: Database, now: float) -> None:
         ACT,
         command="retry",
         actor=HOSTILE,
-        asked={"filters": {"body": HOSTILE, "since": now - 9000}, "to": "queued", "names": []},
+        request={"filters": {"body": HOSTILE, "since": now - 9000}, "to": "queued", "names": []},
         ids=[one.id, "dlv_gone"],
         now=now,
     )

@@ -450,7 +450,7 @@ def test_hold_and_release(folder: Path, store: Database) -> None:
     (shown,) = lines(run("show", delivery.id, "--json"))
     assert shown["deliveries"][0]["waits_for"]["kind"] == "hold"
     (found,) = lines(run("db", "release", "--dry-run", "--json"))
-    assert (found["before"], found["after"], found["taken_at"]) == (1, 0, None)
+    assert (found["before"], found["after"], found["backup_taken_at"]) == (1, 0, None)
     assert run("db", "release").exit_code == 2, "not a terminal"
     assert run("db", "release", "--yes").exit_code == 0
     with store.read() as connection:
@@ -468,7 +468,7 @@ def test_hold_and_release(folder: Path, store: Database) -> None:
     assert lines(run("token", "list", "--json")) == []
     (found,) = lines(run("db", "release", "--dry-run", "--json"))
     assert (
-        found["taken_at"] == "2025-11-24T00:00:00.000000Z"
+        found["backup_taken_at"] == "2025-11-24T00:00:00.000000Z"
         and found["reason"] == "the store was restored from a backup"
     )
 

@@ -65,11 +65,11 @@ def test_deliveries_wait_while_their_flow_is_not_there(tmp_path: Path) -> None:
         (problem,) = until(problems, what="a problem")
         assert (problem["key"], problem["severity"]) == ("flow_missing:mine", "warning")
         assert (
-            problem["what"]
+            problem["summary"]
             == "route mine names the flow mine, which the local platform does not have: its"
             " deliveries wait"
         )
-        assert problem["do"].startswith(
+        assert problem["what_to_do"].startswith(
             "put mine back into flows.py (flowbridge check lists the flows). Or name another flow"
             " in routes.yaml"
         )
@@ -135,7 +135,7 @@ def test_of_a_route_with_several_flows_only_those_that_are_missing_hold_deliveri
             "route both names the flow mine, gone, which the local platform does not have:"
             " its deliveries wait"
         )
-        assert what in [one["what"] for one in json.loads(asked("status", "--json"))["problems"]]
+        assert what in [one["summary"] for one in json.loads(asked("status", "--json"))["problems"]]
         (tmp_path / "flows.py").write_text(FLOWS.replace("NAME", "mine"))
         until(lambda: states()["mine"] == "done", what="the run of the one that waited")
         assert states()["gone"] is None

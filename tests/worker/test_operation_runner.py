@@ -15,7 +15,7 @@ from records import make_delivery, make_event
 from sqlalchemy import func, select
 
 from bridge.config.settings import Settings
-from bridge.core.operations import Operation, OperationRequest
+from bridge.core.operations import ClientRequest, Operation
 from bridge.core.units import DAY
 from bridge.services.operations.handlers import make_move_handler
 from bridge.store.db.clock import DatabaseClock
@@ -42,16 +42,16 @@ TOKEN = "tok_test"
 
 def propose_replay(database: Database, ids: list[str]) -> Operation:
     now = time.time()
-    request = OperationRequest(token=TOKEN, proposed_until=now + DAY)
+    request = ClientRequest(token=TOKEN, proposed_until=now + DAY)
     return log.begin(
         database,
         operation_id(now),
         command="replay",
         actor="ci",
-        asked={"filters": {}},
+        request={"filters": {}},
         ids=ids,
         now=now,
-        request=request,
+        client=request,
     )
 
 
@@ -67,10 +67,10 @@ def begin_cancel(database: Database, count: int, rate: str | None = None) -> Ope
         operation_id(now),
         command="cancel",
         actor="ci",
-        asked={"filters": {}, "to": "cancelled", "rate": rate},
+        request={"filters": {}, "to": "cancelled", "rate": rate},
         ids=[one.id for one in planned],
         now=now,
-        request=OperationRequest(token=TOKEN),
+        client=ClientRequest(token=TOKEN),
     )
 
 

@@ -26,7 +26,7 @@ from bridge.api.problems import ApiProblem, body_error, invalid_body, to_pointer
 from bridge.api.selection import look_up, make_filters, read_body_filters
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON
-from bridge.core.operations import NOW, THEN, Operation, OperationRequest, OperationStep
+from bridge.core.operations import NOW, THEN, ClientRequest, Operation, OperationStep
 from bridge.core.scopes import Scope
 from bridge.services import lists
 from bridge.services.operations import control, execution
@@ -60,15 +60,16 @@ from bridge.store.queries.filters import DELIVERIES, EVENTS, NONE
 from bridge.store.queries.selection_counts import read_deliveries
 
 T = TypeVar("T")
-STATUS_BY_MODE: Final = {"propose": 201, "do": 202}
-MODES: Final = ("dry_run", "propose", "do")
+
+PROPOSE: Final = "propose"
+MODES: Final = ("dry_run", PROPOSE, "do")
+STATUS_BY_MODE: Final = {PROPOSE: 201, "do": 202}
 OPERATION_BODY: Final = RequestBody(
     "OperationRequest",
     body_schema(
         "command",
-        "mode",
         command=word(*COMMANDS),
-        mode=word(*MODES),
+        mode={**word(*MODES), "default": PROPOSE},
         ids={**texts(MAX_IDS), "minItems": 1},
         filters=filters_schema(OPERATION_FILTERS),
         how=body_schema(
@@ -102,7 +103,7 @@ class CountedRequest:
 
     command: OperationCommand
     items: OperationSelection
-    stored: Mapping[str, JSON]
+    stored: Mapping[str, Any]
 
 
 @ListAnswer
@@ -170,10 +171,15 @@ def describe_operation(
 def begin_operation(context: ApiContext, request: ApiRequest) -> Answer:
     """Count the items of an operation; unless it is a dry run, store it with them."""
     counted = count_request(context, request)
-    if request.body["mode"] == "dry_run":
+    if find_mode(request.body) == "dry_run":
         shown = OPERATION_COUNT.write(counted.items, with_contents=request.with_contents)
         return StatusAnswer(shown, 200)
     return _answer(context, request, store_request(context, request, counted))
+
+
+def find_mode(body: Mapping[str, Any]) -> str:
+    """Return the mode of a request: without one, its operation is proposed."""
+    return str(body.get("mode", PROPOSE))
 
 
 def count_request(context: ApiContext, request: ApiRequest) -> CountedRequest:
@@ -189,13 +195,7 @@ def count_request(context: ApiContext, request: ApiRequest) -> CountedRequest:
     return CountedRequest(
         command=command,
         items=_select(context, command, complete, body, filters),
-        stored=execution.describe_request(
-            _shown_filters(filters, body),
-            body.get("ids", ()),
-            limit=body.get("limit", 0),
-            list=body.get("list"),
-            **complete,
-        ),
+        stored=execution.describe_request(body, filters, how),
     )
 
 
@@ -210,12 +210,12 @@ def store_request(context: ApiContext, request: ApiRequest, counted: CountedRequ
         counted.command.name,
         counted.items.ids,
         actor=request.actor,
-        asked=counted.stored,
-        request=OperationRequest(
+        request=counted.stored,
+        client=ClientRequest(
             token=request.token_id,
             key=request.idempotency_key,
             digest=digest,
-            proposed_until=_proposed_until(context) if body["mode"] == "propose" else None,
+            proposed_until=_proposed_until(context) if find_mode(body) == PROPOSE else None,
             counted=OPERATION_COUNT.write(counted.items),
         ),
     )
@@ -226,7 +226,7 @@ def store_request(context: ApiContext, request: ApiRequest, counted: CountedRequ
 
 def repeat_operation(context: ApiContext, request: ApiRequest) -> Answer | None:
     """Return the answer to a request that was sent before with the same key; null for a new one."""
-    if request.idempotency_key is None or request.body["mode"] not in STATUS_BY_MODE:
+    if request.idempotency_key is None or find_mode(request.body) not in STATUS_BY_MODE:
         return None
     try:
         found = find_repeated(
@@ -280,7 +280,7 @@ def _answer(
     location = {"Location": f"{API_PATH}/operations/{operation.id}"}
     return StatusAnswer(
         describe_operation(context, request, operation),
-        STATUS_BY_MODE[request.body["mode"]],
+        STATUS_BY_MODE[find_mode(request.body)],
         {**location, **(headers or {})},
     )
 
@@ -309,7 +309,7 @@ def _check_request(
         check_options(command, how, len(ids))
     except OptionError as error:
         raise _wrong_option(error) from None
-    if body["mode"] == "do" and filters is not None and "expect" not in body:
+    if find_mode(body) == "do" and filters is not None and "expect" not in body:
         raise invalid_body(
             [body_error("/expect", "it is missing: the number of items that a dry run counted")]
         )
@@ -337,15 +337,6 @@ def _read_filters(
         detail = f"{NONE!r} selects events without deliveries"
         raise invalid_body([body_error("/filters/status", detail)])
     return values
-
-
-def _shown_filters(filters: Mapping[str, Any] | None, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the filters as they are stored: conditions in the words of the request."""
-    if filters is None:
-        return {}
-    where = body["filters"].get("where")
-    texts = [where] if isinstance(where, str) else where
-    return {**filters, "where": texts} if where else dict(filters)
 
 
 def _select(
@@ -397,7 +388,7 @@ def _check_count(body: Mapping[str, Any], count: int) -> None:
     if expected is not None and expected != count:
         detail = f"it was {int(expected)}, but {count} match now"
         raise ApiProblem(
-            "count_changed", detail, errors=[body_error("/expect", detail, None, [str(count)])]
+            "count_changed", detail, errors=[body_error("/expect", detail, None, [count])]
         )
 
 

@@ -10,7 +10,6 @@ import click
 
 from bridge.cli.actions.rate_option import RATE
 from bridge.cli.options import AS_JSON
-from bridge.services.operations.execution import describe_request
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -48,10 +47,6 @@ class OperationRequest:
     def is_filtered(self) -> bool:
         """Whether a filter is given."""
         return any(value is not None for value in self.chosen.values())
-
-    def describe(self, names: Sequence[str], **how: Any) -> dict[str, Any]:
-        """Return the description of the request that is stored with the operation."""
-        return describe_request(self.chosen, names, limit=self.limit, rate=self.rate, **how)
 
 
 def require_items(names: Sequence[str], asked: OperationRequest) -> None:

@@ -36,7 +36,7 @@ from bridge.core.operations import OPEN_ITEMS, Operation
 from bridge.services.operations.commands import count_items, find_words, name_items
 from bridge.services.operations.execution import outcome_json
 from bridge.services.records.json_record import expect_shape
-from bridge.services.records.operation_records import OPERATION, STEP
+from bridge.services.records.operation_records import OPERATION, STEP, count_expected
 
 if TYPE_CHECKING:
     from bridge.cli.bridge.client import Bridge
@@ -86,7 +86,7 @@ def resume_operation(config: str | None, id_: str, asked: OperationRequest) -> N
     """Resume an operation, and print the outcomes of the items that are left."""
     with open_bridge(config, is_changed=True) as bridge:
         operation = OPERATION.parse(bridge.read_operation(id_))
-        if operation.chosen is None:
+        if operation.count is None:
             raise BridgeError(
                 f"{operation.id} was interrupted while it stored its items: nothing was done; run"
                 " the command again"
@@ -98,9 +98,9 @@ def resume_operation(config: str | None, id_: str, asked: OperationRequest) -> N
         shapes = bridge.list_items(operation.id, outcome=OPEN_ITEMS, limit=MAX_EXAMPLES)
         ids = [STEP.parse(shape).item_id for shape in shapes]
         left = count_items(operation.command, operation.left, ids)
-        text = f"{left} of {operation.chosen} left to {find_words(operation.command).verb}"
+        text = f"{left} of {operation.count} left to {find_words(operation.command).verb}"
         if confirm_operation(text, operation.left, asked):
-            rate = asked.rate or operation.asked.get("rate")
+            rate = asked.rate or operation.options.get("rate")
             resumed = driver.resume(operation, asked.rate)
             _carry_out(bridge, driver, resumed, replace(asked, rate=rate))
 
@@ -135,7 +135,7 @@ def _split_left_out(counted: Shape) -> tuple[Counter[str], Counter[str]]:
 
 @expect_shape()
 def _confirm(command: str, counted: Shape, asked: OperationRequest) -> bool:
-    count = int(counted["count"])
+    count = count_expected(counted)
     examples = [str(id_) for id_ in counted["examples"]]
     more: dict[str, JSON] = {}
     if command == "replay":
@@ -230,8 +230,8 @@ class OutcomePrinter:
             shapes = bridge.list_items(id_, outcome=None, limit=MAX_EXAMPLES)
             ids = [STEP.parse(shape).item_id for shape in shapes]
             through = (
-                f" {one.chosen - one.left} of {count_items(one.command, one.chosen, ids)} are done;"
-                if one.chosen
+                f" {one.count - one.left} of {count_items(one.command, one.count, ids)} are done;"
+                if one.count
                 else ""
             )
         resume = name_command("operations resume", self._act_id or "ID")
@@ -309,6 +309,6 @@ def _progress(one: Operation | None) -> Iterator[Callable[[int], None]]:
     )
     with Progress(*columns, console=output.console(err=True), transient=True) as progress:
         task = progress.add_task(
-            one.command, total=one.chosen, completed=(one.chosen or 0) - one.left
+            one.command, total=one.count, completed=(one.count or 0) - one.left
         )
         yield lambda count: progress.advance(task, count)

@@ -16,6 +16,7 @@ from bridge.core.timings import TIMINGS
 from bridge.services.operations.commands import COMMANDS, OperationCommand, count_items, find_words
 from bridge.services.records.json_record import expect_shape
 from bridge.services.records.json_schema import Schema
+from bridge.services.records.operation_records import count_expected
 
 PROPOSE_ENDPOINT: Final = find_endpoint("POST", "/operations")
 #: Keys of the request that are the server's part of the safety, not the agent's choice.
@@ -132,7 +133,7 @@ def _propose(context: ToolContext, arguments: Mapping[str, JSON]) -> ToolAnswer:
     proposed = context.bridge.post("/operations", {**arguments, "mode": "propose"})
     with expect_shape():
         id_ = str(proposed["id"])
-        count = int(proposed["count"])
+        count = count_expected(proposed)
         went = int(proposed["went_already"])
         items = count_items(command, count, [str(id_) for id_ in proposed["examples"]])
         is_noted = bool(proposed.get("notes"))  # a bridge of an earlier version has none

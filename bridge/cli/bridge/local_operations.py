@@ -9,6 +9,7 @@ from bridge.cli.bridge.local_problems import raise_as_here
 from bridge.cli.command_settings import settings_of
 from bridge.cli.usable_config import load_sources
 from bridge.core.errors import BridgeError
+from bridge.core.operations import THEN
 from bridge.services.operations.execution import (
     begin_operation,
     do_items,
@@ -57,7 +58,7 @@ class LocalOperations:
             self._counted.command.name,
             self._counted.items.ids,
             actor=self._request.actor,
-            asked=self._counted.stored,
+            request=self._counted.stored,
         )
 
     def resume(
@@ -93,7 +94,11 @@ class LocalOperations:
     def _find_routes(self) -> Config | None:
         """Return the current routes that counted the events of a replay, if they did."""
         counted = self._counted
-        if counted is None or counted.command.name != "replay" or counted.stored.get("routes"):
+        if (
+            counted is None
+            or counted.command.name != "replay"
+            or counted.stored["how"].get("routes") == THEN
+        ):
             return None
         return self._context.load_routes()
 

@@ -91,7 +91,7 @@ def alerts(ctx: click.Context, /, as_json: bool) -> None:
 
 
 def _row(one: Shape, screen: Shape) -> tuple[str, ...]:
-    notified = _notified(int(one["told"])) if screen["notifies"] else NO_ROUTE
+    notified = _notified(int(one["notified"])) if screen["notifies"] else NO_ROUTE
     state = "over" if one["over"] else str(one["state"])
     since = output.utc(require_time(one["since"]))
     return since, str(one["severity"]), state, notified, str(one["summary"])

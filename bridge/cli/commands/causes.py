@@ -93,7 +93,7 @@ def _row(group: Shape) -> tuple[str, ...]:
             output.moment(parse_time(group["first_at"])),
             output.moment(parse_time(group["last_at"])),
             group["example"]["delivery_id"],
-            group["label"],
+            group["summary"],
             ", ".join([*shown, *([f"{left} more"] if left else [])]),
-            group["advice"],
+            group["what_to_do"],
         )

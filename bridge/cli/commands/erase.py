@@ -91,9 +91,10 @@ def erase(
             ids = search.found(advance)
         _print_started(database, ids, as_json=asked.as_json and asked.dry_run)
         request = {
-            "names": [fingerprint(settings.secret_key, "", wanted.text)],
-            "rate": asked.rate,
+            "command": "erase",
+            "ids": [fingerprint(settings.secret_key, "", wanted.text)],
             "filters": {name: value for name, value in chosen.items() if value is not None},
+            "how": {} if asked.rate is None else {"rate": asked.rate},
         }
         with _cleaning_up(
             database,
@@ -127,8 +128,7 @@ def _erase(
     if not confirm_operation(f"{count_items('erase', len(ids), ids)} to erase", len(ids), asked):
         return
     actor = find_actor(settings)
-    stored = {name: value for name, value in request.items() if value}
-    operation = begin_operation(database, "erase", ids, actor=actor, asked=stored)
+    operation = begin_operation(database, "erase", ids, actor=actor, request=request)
     bridge = Bridge(LocalTransport(config, settings, database))
     handler = make_handler(database, operation)
     outcomes = do_items(database, operation, handler, asked.rate)

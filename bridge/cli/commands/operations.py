@@ -37,6 +37,7 @@ ITEM_COLUMNS = (
     Column("details", spare=True),
 )
 OUTCOMES = (*(one.value for one in StepOutcome), OPEN_ITEMS)
+MAX_SHOWN_IDS = 5
 OPTION_NAMES = {
     "routes": "--with-routes",
     "to": "--as",
@@ -100,38 +101,33 @@ def _row(shape: Shape) -> tuple[str, ...]:
 
 def describe_progress(one: Operation) -> str:
     """Return how many items of an operation are done, in words."""
-    if one.chosen is None:
+    if one.count is None:
         return "never began"
     gone = (
-        str(one.chosen)
-        if one.finished_at
-        else f"{one.chosen - one.left} of {one.chosen}, unfinished"
+        str(one.count) if one.finished_at else f"{one.count - one.left} of {one.count}, unfinished"
     )
     return gone + (f", {one.refused} refused" if one.refused else "")
 
 
 def format_command(one: Operation) -> str:
     """Return the command line of an operation, with absolute times and the first of many ids."""
-    names = one.asked.get("names", ())
-    words = [*one.command.split(), *names, *(["…"] if 0 < len(names) < (one.chosen or 0) else [])]
-    options = dict(one.asked.get("filters", {}))
-    options |= {
-        name: value for name, value in one.asked.items() if name in ("through", *OPTION_NAMES)
-    }
+    request = one.request
+    filters = request.get("filters") or {}
+    ids = request.get("ids") or ()
+    shown_ids = list(ids[:MAX_SHOWN_IDS])
+    is_cut = len(shown_ids) < (len(ids) if filters or ids else one.count or 0)
+    words = [*one.command.split(), *shown_ids, *(["…"] if is_cut else [])]
+    options = {**filters, **one.options}
+    if request.get("limit"):
+        options["limit"] = request["limit"]
     if one.command != "resolve":
         options.pop("to", None)
     if options.get("through") == options.get("route"):
         options.pop("through", None)
-    for name, given in options.items():
-        for value in given if isinstance(given, list) else [given]:
-            words += [
-                OPTION_NAMES.get(name, f"--{name.replace('_', '-')}"),
-                *(
-                    []
-                    if value is True
-                    else [str(iso(value) if name in ("since", "until") else value)]
-                ),
-            ]
+    for name, values in options.items():
+        for value in values if isinstance(values, list) else [values]:
+            option = OPTION_NAMES.get(name, f"--{name.replace('_', '-')}")
+            words += [option] if value is True else [option, str(value)]
     return " ".join(word if word == "…" else shlex.quote(str(word)) for word in words)
 
 
@@ -172,7 +168,7 @@ def show(config: str | None, /, id_: str, only: str | None, limit: int, as_json:
         _print_act(one, read_state(shape))
         count = tables.print_table(ITEM_COLUMNS, (_item_row(STEP.parse(item)) for item in found))
         total = {
-            None: one.chosen or 0,
+            None: one.count or 0,
             OPEN_ITEMS: one.left,
             StepOutcome.DONE.value: one.done,
             StepOutcome.REFUSED.value: one.refused,
@@ -189,13 +185,13 @@ def _print_act(one: Operation, state: str) -> None:
     output.line("state", state)
     output.line("items", describe_progress(one))
     output.line("agreed", iso(one.agreed_at))
-    if one.chosen is not None and not one.finished_at and one.is_agreed:
-        output.line("last done", iso(one.worked_at))
+    if one.count is not None and not one.finished_at and one.is_agreed:
+        output.line("last done", iso(one.last_progress_at))
         output.line("resume", name_command("operations resume", one.id))
     output.line("finished", iso(one.finished_at))
     for actor, at in one.resumed:
         output.line("resumed", f"{iso(at)} by {actor}")
-    if one.chosen:
+    if one.count:
         click.echo()
 
 

@@ -192,7 +192,7 @@ def _find(bridge: Bridge, text: str) -> Shape:
 
 def _row(token: Shape, now: float) -> tuple[str, ...]:
     created_at, used_at, ends_at = (
-        parse_time(token[key]) for key in ("created_at", "used_at", "ends_at")
+        parse_time(token[key]) for key in ("created_at", "last_used_at", "ends_at")
     )
     ends = NEVER if ends_at is None else output.utc(ends_at)
     return (

@@ -93,7 +93,7 @@ def _find_secrets(shape: Shape, now: float) -> list[CheckFinding]:
             place=place,
             count=len(secrets),
             not_after=parse_time(one["not_after"]),
-            used_at=parse_time(one["used_at"]),
+            used_at=parse_time(one["last_used_at"]),
         )
         for place, one in enumerate(secrets, 1)
     ]

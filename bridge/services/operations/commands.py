@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import Status
-from bridge.core.operations import THEN, are_deliveries
+from bridge.core.operations import THEN, Operation, are_deliveries
 from bridge.core.text import choose_noun
 from bridge.services.operations.pacing import parse_rate
 
@@ -58,8 +58,8 @@ class OperationCommand:
     `items`: the records that it is carried out on. `options`: the keys of `how` that it takes.
     `filters`: the only filters that it takes, none for ids alone; null for those of the list.
     `outcomes`: its words for each value of the option `to`. `of_deliveries`: for deliveries, where
-    its items are events. `complete` returns the options as they are stored, from those that were
-    given.
+    its items are events. `complete` adds to the options that were given those that follow from
+    the command.
     """
 
     name: str
@@ -257,6 +257,12 @@ def _find_row(command: str) -> OperationCommand:
     """Return the row of a command; an operation of a newer version may have one without a row."""
     words = OperationWords(verb=command, done="done", title=f"{command.capitalize()}:", effect="")
     return _ALL.get(command) or OperationCommand(name=command, items=ItemKind.RECORDS, words=words)
+
+
+def complete_options(operation: Operation) -> Mapping[str, Any]:
+    """Return the options of an operation, complete, as its handler takes them."""
+    command = _ALL.get(operation.command)
+    return operation.options if command is None else command.complete(operation.options)
 
 
 def check_options(command: OperationCommand, how: Mapping[str, Any], count_ids: int) -> None:

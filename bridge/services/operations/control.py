@@ -37,7 +37,7 @@ def find_repeated(database: Database, token: str, key: str, digest: str) -> Oper
     if found.request_digest != digest:
         raise KeyReused(f"this Idempotency-Key began {found.id}, with another body")
     age = time.time() - found.created_at
-    if found.chosen is None and age > database.timings.selection_stored_seconds:
+    if found.count is None and age > database.timings.selection_stored_seconds:
         control.release_key(database, found)
         return None
     return found
@@ -54,8 +54,8 @@ def agree_to_operation(
     from bridge.store.operations import control, operation_records
 
     now = time.time()
-    asked = None if rate is None else {**one.asked, "rate": rate}
-    agreed = control.agree(database, one, token, now, asked)
+    paced = None if rate is None else {**one.request, "how": {**one.options, "rate": rate}}
+    agreed = control.agree(database, one, token, now, paced)
     if agreed is None:
         raise OperationConflict(_why_not_agreed(operation_records.get(database, one.seq), token))
     return agreed
@@ -71,7 +71,7 @@ def _why_not_agreed(one: Operation, token: str | None) -> str:
         )
     if one.agreed_at is not None:
         return f"{one.id} was agreed to at {iso(one.agreed_at)}"
-    if one.chosen is None:
+    if one.count is None:
         return f"{one.id} has not stored all its items: propose it again"
     return f"since {iso(one.proposed_until)} {one.id} can no longer be agreed to: propose it again"
 
@@ -106,7 +106,7 @@ def resume_stopped(database: Database, one: Operation, actor: str) -> Operation:
         raise OperationConflict(f"{one.id} ended at {iso(one.finished_at)}")
     if not one.is_agreed:
         raise OperationConflict(f"{one.id} is only proposed: agree to it")
-    if one.chosen is None:
+    if one.count is None:
         raise OperationConflict(f"{one.id} was interrupted while it stored its items")
     if one.command not in COMMANDS:
         raise OperationConflict(f"resume {one.id} with `{name_command('operations resume')}`")

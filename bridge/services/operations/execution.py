@@ -17,18 +17,21 @@ from typing import TYPE_CHECKING, Any, Final
 from bridge.core.audit import AuditActor
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.model import JSON
+from bridge.core.units import iso
 from bridge.services.operations.pacing import Pacer
 from bridge.services.records.delivery_records import DELIVERY
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
-    from bridge.core.operations import Operation, OperationRequest
+    from bridge.core.operations import ClientRequest, Operation
     from bridge.store.db.database import Database
     from bridge.store.operations.actions import ItemResult
     from bridge.store.operations.log import OperationHandler
     from bridge.store.operations.replay import ReplayHandler
 
-MAX_STORED_NAMES: Final = 5  # of the ids that were given, stored with an operation beside its items
+#: Ids that a stored request repeats. Of more, they are in the items of the operation alone.
+MAX_STORED_IDS: Final = 100
+TIME_FILTERS: Final = ("since", "until")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +47,6 @@ class ReplaySelection:
     by_route: Mapping[str, int] = field(default_factory=dict)
     by_status: Mapping[str, int] = field(default_factory=dict)
     skipped: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def count(self) -> int:
-        """The number of events that will be replayed."""
-        return len(self.ids) - sum(self.refused.values())
 
     def as_json(self) -> dict[str, JSON]:
         """Return the events left out and refused, in the shape of `replay --dry-run --json`."""
@@ -77,23 +75,23 @@ def name_actor(given: str | None) -> str:
 
 
 def describe_request(
-    filters: Mapping[str, Any],
-    names: Sequence[str],
-    *,
-    limit: int = 0,
-    rate: str | None = None,
-    **how: Any,
-) -> dict[str, Any]:
-    """Return the request as it is stored with its operation: the filters, or the first of the given
-    names, and the options.
+    body: Mapping[str, Any], filters: Mapping[str, Any] | None, how: Mapping[str, Any]
+) -> dict[str, JSON]:
+    """Return a request as it is stored with its operation: a body that can be sent again.
+
+    `filters` are the values of those in the body: times are stored as they were meant then.
     """
-    chosen = {
-        name.rstrip("_"): _as_text(value)
-        for name, value in sorted(filters.items())
-        if value is not None
-    }
-    own = {"names": list(names[:MAX_STORED_NAMES]), "limit": limit or None, "rate": rate}
-    return {"filters": chosen} | {name: value for name, value in (own | how).items() if value}
+    ids = body.get("ids", ())
+    request: dict[str, JSON] = {"command": body["command"]}
+    if 0 < len(ids) <= MAX_STORED_IDS:
+        request["ids"] = list(ids)
+    if filters is not None:
+        request["filters"] = {
+            name: (iso(filters[name]) or text) if name in TIME_FILTERS else text
+            for name, text in body["filters"].items()
+        }
+    request |= {name: body[name] for name in ("list", "limit") if body.get(name)}
+    return request | {"how": dict(how)}
 
 
 def select_replay(
@@ -133,13 +131,13 @@ def begin_operation(
     ids: Sequence[str],
     *,
     actor: str,
-    asked: Mapping[str, JSON],
-    request: OperationRequest | None = None,
+    request: Mapping[str, JSON],
+    client: ClientRequest | None = None,
 ) -> Operation:
     """Store an operation with all its items, and return it. No item is done yet.
 
-    `request`: that of a client whose operation a worker carries out. Where the same request was
-    stored meanwhile, its operation is returned.
+    `request`: the body that `POST /operations` takes. `client` sent it over HTTP, and a worker
+    carries it out; where the same request was stored meanwhile, its operation is returned.
     """
     from bridge.store.operations import log
     from bridge.system.ids import operation_id
@@ -150,10 +148,10 @@ def begin_operation(
         operation_id(now),
         command=command,
         actor=actor,
-        asked=asked,
+        request=request,
         ids=ids,
         now=now,
-        request=request,
+        client=client,
     )
 
 
@@ -165,7 +163,7 @@ def find_resumable(database: Database, id_: str) -> Operation:
     from bridge.store.operations import operation_records
 
     found = operation_records.find(database, id_)
-    if found.chosen is None:
+    if found.count is None:
         raise BridgeError(
             f"{found.id} was interrupted while it stored its items: nothing was done; run the"
             " command again"
@@ -217,7 +215,3 @@ def outcome_json(operation_id: str | None, result: ItemResult) -> dict[str, JSON
         "events": list(result.event_ids),
         "deliveries": [DELIVERY.write(one) for one in result.deliveries],
     }
-
-
-def _as_text(value: Any) -> Any:
-    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bridge.core.errors import ConfigError, InvalidRequest, NotFound
 from bridge.core.model import Event, Status
 from bridge.core.operations import THEN
+from bridge.services.operations.commands import complete_options
 from bridge.services.usable_config import load_present
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ def make_handler(
     return (
         make_replay_handler(
             settings,
-            one.asked,
-            filters=None if is_release else _read_delivery_filters(one.asked),
+            complete_options(one),
+            filters=None if is_release else _read_delivery_filters(one.request),
             releases=is_release,
             present=present,
         )
@@ -64,10 +65,12 @@ def make_move_handler(_database: Database, one: Operation) -> MoveHandler:
     """Return the handler that moves deliveries to another status."""
     from bridge.store.operations.actions import MoveHandler, move_of
 
-    asked = one.asked
-    move = move_of(one.command, force=bool(asked.get("force")))
+    how = complete_options(one)
     return MoveHandler(
-        move=move, to=Status(asked["to"]), reason=asked.get("reason"), run_id=asked.get("run_id")
+        move=move_of(one.command, force=bool(how.get("force"))),
+        to=Status(how["to"]),
+        reason=how.get("reason"),
+        run_id=how.get("run_id"),
     )
 
 
@@ -119,7 +122,7 @@ def _reviewer(settings: Settings, present: Config | None) -> Callable[[Database]
 
 def make_replay_handler(
     settings: Settings,
-    asked: Mapping[str, Any],
+    how: Mapping[str, Any],
     *,
     filters: Filters | None = None,
     releases: bool = False,
@@ -137,9 +140,9 @@ def make_replay_handler(
     from bridge.store.queries import configs
     from bridge.store.queries.replay_routes import choose_routes
 
-    through = asked.get("through")
+    through = how.get("through")
     routes = choose_routes(through, filters)
-    then = asked.get("routes") == THEN
+    then = how.get("routes") == THEN
     if then:
         present = None
     elif present is None:
@@ -164,13 +167,13 @@ def make_replay_handler(
     return make
 
 
-def _read_delivery_filters(asked: Mapping[str, Any]) -> Filters | None:
+def _read_delivery_filters(request: Mapping[str, Any]) -> Filters | None:
     """Return the filters on deliveries of a stored request; null where it has ids."""
     from bridge.store.queries.filters import Filters
 
-    given = asked.get("filters")
+    filters = request.get("filters")
     names = "route", "status", "run", "reason", "dead_kind"
-    return Filters(**{name: given.get(name) for name in names}) if given else None
+    return Filters(**{name: filters.get(name) for name in names}) if filters else None
 
 
 def check_route(name: str | None, config: Config) -> None:

@@ -42,16 +42,14 @@ REJECTED: Final = "routing rejected it: fix routes.yaml, then flowbridge replay 
 class OperationSelection:
     """The items of an operation, and their counts.
 
-    `count` is the number of items that are expected to succeed. `by_route` and `by_status` count
-    deliveries: the selected ones, or those that a replay would make. `left_out`: how many others
-    there are, by reason; `refusals` are those of them that a person named. `skipped`: by route, how
-    many events are not planned through it. `problems`: why a given name selects nothing. `notes`:
-    what a person should know. `went_already`: how many deliveries, or events of a replay, have
-    started a flow before.
+    `by_route` and `by_status` count deliveries: the selected ones, or those that a replay would
+    make. `left_out`: how many others there are, by reason; `refusals` are those of them that are
+    among the items. `skipped`: by route, how many events are not planned through it. `problems`:
+    why a given name selects nothing. `notes`: what a person should know. `went_already`: how many
+    deliveries, or events of a replay, have started a flow before.
     """
 
     ids: Sequence[str]
-    count: int
     by_route: Mapping[str, int] = field(default_factory=dict)
     by_status: Mapping[str, int] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
@@ -60,6 +58,11 @@ class OperationSelection:
     problems: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
     went_already: int = 0
+
+    @property
+    def count(self) -> int:
+        """The number of items, with those that the operation will refuse."""
+        return len(self.ids)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +173,6 @@ def _select_deliveries(
         notes += _note_older_inputs(database, settings, chosen.ids)
     return OperationSelection(
         ids=chosen.ids,
-        count=len(chosen.ids),
         by_route=counts.by_route,
         by_status=counts.by_status,
         left_out={reason: count for reason, count in left_out.items() if count},
@@ -229,7 +231,6 @@ def _select_replay(
     if support.is_bounded and len(chosen.ids) > MAX_FORECAST_EVENTS:
         return OperationSelection(
             ids=chosen.ids,
-            count=len(chosen.ids),
             left_out=is_spam,
             problems=chosen.problems,
             went_already=count_started(database, chosen.ids, routes),
@@ -252,7 +253,6 @@ def _select_replay(
         )
     return OperationSelection(
         ids=found.ids,
-        count=found.count,
         by_route=found.by_route,
         by_status=found.by_status,
         left_out={**found.left_out, **found.refused, **is_spam},
@@ -271,13 +271,13 @@ def _select_rejects(
 ) -> OperationSelection:
     if request.filters is None:
         chosen = selection.select_named_rejects(database, request.ids, check)
-        return OperationSelection(ids=chosen.ids, count=len(chosen.ids), problems=chosen.problems)
+        return OperationSelection(ids=chosen.ids, problems=chosen.problems)
     found = support.make_review().find_valid(
         database, source=request.filters.source, since=request.filters.since, check=check
     )
     support.require_few(found.ids)
     left_out = {NOT_VALID: found.invalid} if found.invalid else {}
-    return OperationSelection(ids=found.ids, count=len(found.ids), left_out=left_out)
+    return OperationSelection(ids=found.ids, left_out=left_out)
 
 
 def _select_events(
@@ -295,7 +295,6 @@ def _select_events(
     )
     return OperationSelection(
         ids=chosen.ids,
-        count=len(chosen.ids),
         problems=chosen.problems,
         went_already=count_started(database, chosen.ids),
     )

@@ -45,7 +45,7 @@ TOKEN: Final = JsonRecord(
     Key("name", NAME),
     Key("scopes", SCOPES),
     Key("created_at", TIME),
-    Key("used_at", TIME_OR_NULL),
+    Key("last_used_at", TIME_OR_NULL, "used_at"),
     Key("ends_at", TIME_OR_NULL),
 )
 NEW_TOKEN: Final = TOKEN.extend("NewToken", Key("token", NAME, is_given=True))
@@ -79,9 +79,8 @@ ALERT: Final = JsonRecord(
     Key("summary", TEXT, "what", hide=_hide_answer),
     Key("what_to_do", OWN_TEXT, "do"),
     Key("since", TIME),
-    Key("told", COUNT),
     Key("notified", COUNT, is_given=True),
-    Key("told_at", TIME_OR_NULL),
+    Key("last_notified_at", TIME_OR_NULL, "told_at"),
 )
 #: Until when a source may receive its secret. `url`: where the sender delivers it, with `path` its
 #: path. `ask`: what to do at the sender. `shown`: the secret is to be entered there, too.
@@ -102,7 +101,7 @@ HOLD: Final[JsonRecord[tuple[Hold | None, HeldCounts]]] = JsonRecord(
     unparsed,
     Key("since", TIME_OR_NULL, get=lambda pair: pair[0] and pair[0].since),
     Key("reason", OWN_TEXT_OR_NULL, get=lambda pair: pair[0] and pair[0].reason),
-    Key("taken_at", TIME_OR_NULL, get=lambda pair: pair[0] and pair[0].taken_at),
+    Key("backup_taken_at", TIME_OR_NULL, get=lambda pair: pair[0] and pair[0].taken_at),
     Key("before", COUNT, get=lambda pair: pair[1].before),
     Key("after", COUNT, get=lambda pair: pair[1].after),
     Key("unknown", COUNT, get=lambda pair: pair[1].unknown),

@@ -65,7 +65,7 @@ CONFIG_CHECK: Final[JsonRecord[Any]] = JsonRecord(
 )
 _CONFIG: Final = (
     Key("hash", NAME),
-    Key("seen_at", TIME),
+    Key("last_used_at", TIME, "seen_at"),
     Key("current", FLAG, is_given=True),
 )
 CONFIG: Final[JsonRecord[StoredConfig]] = JsonRecord("Config", unparsed, *_CONFIG)
@@ -113,7 +113,7 @@ TRIAL: Final[JsonRecord[TrialRecord]] = JsonRecord(
     Key("id", NAME),
     Key("state", word_of(str, STATES)),
     Key("created_at", TIME),
-    Key("ended_at", TIME_OR_NULL),
+    Key("finished_at", TIME_OR_NULL, "ended_at"),
     Key("error", OWN_TEXT_OR_NULL),
     Key("result", ValueType(_RESULT.type.or_null().schema)),
     needs_contents=True,

@@ -141,7 +141,7 @@ DELIVERY_DETAILS: Final = DELIVERY.extend(
     Key("attempt_list", list_of(ATTEMPT.type), is_given=True),
     Key("on_unknown", word_of(str, ("reconcile", "hold", "retry"))),
     Key("evidence", _EVIDENCE, hide=to_null),
-    Key("look_at", TIME_OR_NULL),
+    Key("next_poll_at", TIME_OR_NULL, "look_at"),
     Key("waits_for", WAIT.type.or_null(), is_given=True),
     rest={"saved_item_id": "", "config_hash": ""},
 )
@@ -150,6 +150,6 @@ UNKNOWN: Final = DELIVERY.extend(
     "Evidence",
     Key("evidence", _EVIDENCE, hide=to_null),
     Key("attempt", ATTEMPT.type.or_null(), is_given=True),
-    Key("look_at", TIME_OR_NULL),
+    Key("next_poll_at", TIME_OR_NULL, "look_at"),
     Key("commands", TEXTS, is_given=True, hide=to_empty),
 )

@@ -42,12 +42,12 @@ from bridge.services.records.json_record import (
 CONTENT_FILTERS: Final = frozenset({"body", "reason", "where"})
 
 
-def _hide_filters(asked: JSON, _record: object) -> JSON:
-    filters = asked.get("filters")
+def _hide_filters(request: JSON, _record: object) -> JSON:
+    filters = request.get("filters")
     if not isinstance(filters, dict):
-        return asked
-    shown = {name: None if name in CONTENT_FILTERS else text for name, text in filters.items()}
-    return {**asked, "filters": shown}
+        return request
+    public = {name: None if name in CONTENT_FILTERS else text for name, text in filters.items()}
+    return {**request, "filters": public}
 
 
 def _hide_reasons(left_out: JSON, _record: object) -> JSON:
@@ -134,7 +134,7 @@ def _count_of(name: str) -> Callable[[Operation], JSON]:
     return lambda operation: (operation.counted or {}).get(name)
 
 
-#: `count` and the keys after it are those of a request over HTTP, null for a command.
+#: The keys after `stopped_at` are those of a request over HTTP, null for a command.
 OPERATION: Final = JsonRecord(
     "Operation",
     Operation,
@@ -143,11 +143,12 @@ OPERATION: Final = JsonRecord(
     Key("state", word_of(OperationState, OperationState), is_given=True),
     Key("actor", NAME),
     Key("created_at", TIME),
-    Key("asked", OBJECT, hide=_hide_filters),
-    Key("chosen", COUNT_OR_NULL),
+    Key("request", OBJECT, hide=_hide_filters),
+    Key("count", COUNT_OR_NULL),  # of its items: `done`, `refused` and `left` together
     Key("done", COUNT),
     Key("refused", COUNT),
-    Key("worked_at", TIME_OR_NULL),
+    Key("left", COUNT, get=attrgetter("left")),
+    Key("last_progress_at", TIME_OR_NULL),
     Key("finished_at", TIME_OR_NULL),
     Key("resumed", list_of(_RESUMED.type)),
     Key("proposed_until", TIME_OR_NULL),
@@ -156,9 +157,19 @@ OPERATION: Final = JsonRecord(
     *(
         Key(name, as_written(kind.or_null()), get=_count_of(name), hide=hide)
         for name, kind, hide in _COUNTS
+        if name != "count"
     ),
     rest={"seq": 0},
 )
+
+
+def count_expected(shape: Shape) -> int:
+    """Return how many of the items that were counted are expected to be done: those that the
+    operation does not refuse. Raises `UnreadableAnswer`.
+    """
+    with expect_shape():
+        # a bridge of 0.2.0 has no refusals
+        return int(shape["count"] or 0) - Counter[str](shape.get("refusals") or {}).total()
 
 
 def read_state(shape: Shape) -> str:

@@ -56,14 +56,14 @@ CAUSE: Final[JsonRecord[CauseGroup]] = JsonRecord(
     "Cause",
     unparsed,
     Key("key", NAME, get=attrgetter("cause.key")),
-    Key("label", OWN_TEXT, get=attrgetter("cause.label")),
+    Key("summary", OWN_TEXT, get=attrgetter("cause.label")),
     Key("dead_kind", DEAD_KIND),
     Key("count", COUNT),
     Key("replayed", COUNT),
     Key("first_at", TIME),
     Key("last_at", TIME),
     Key("example", CAUSE_EXAMPLE.type, get=lambda group: group),
-    Key("advice", OWN_TEXT, get=attrgetter("cause.advice")),
+    Key("what_to_do", OWN_TEXT, get=attrgetter("cause.advice")),
     Key("routes", NAMES),
 )
 

@@ -98,7 +98,7 @@ REFUSAL: Final[JsonRecord[tuple[str, int]]] = JsonRecord(
     lambda code, count: (code, count),
     Key("code", NAME, "code", get=itemgetter(0)),
     Key("within_a_day", COUNT, "count", get=itemgetter(1)),
-    Key("do", SENTENCE.or_null(), get=lambda pair: find_next_step(pair[0])),
+    Key("what_to_do", SENTENCE.or_null(), get=lambda pair: find_next_step(pair[0])),
 )
 
 
@@ -116,7 +116,7 @@ _SOURCE: Final = (
     Key("spam", COUNT),
 )
 SECRET_USE: Final[JsonRecord[SecretUse]] = JsonRecord(
-    "", unparsed, Key("not_after", TIME_OR_NULL), Key("used_at", TIME_OR_NULL)
+    "", unparsed, Key("not_after", TIME_OR_NULL), Key("last_used_at", TIME_OR_NULL, "used_at")
 )
 SOURCE_STATUS: Final[JsonRecord[Any]] = JsonRecord("", SourceStatus, *_SOURCE)
 SOURCE: Final = JsonRecord(
@@ -243,8 +243,8 @@ CONDITION: Final[JsonRecord[Any]] = JsonRecord(
     lambda *, what, do, **_: ShownProblem(what=what, do=do),
     Key("key", NAME),
     Key("severity", word_of(str, ("warning", "critical"))),
-    Key("what", OWN_TEXT),
-    Key("do", SENTENCE),
+    Key("summary", OWN_TEXT, "what"),
+    Key("what_to_do", SENTENCE, "do"),
     Key("advice", list_of(COMMAND.type), get=attrgetter("do.commands")),
 )
 STUCK: Final = JsonRecord(
@@ -254,7 +254,7 @@ STUCK: Final = JsonRecord(
     Key("kind", NAME),
     Key("count", COUNT),
     Key("problem", OWN_TEXT),
-    Key("fix", SENTENCE.or_null()),
+    Key("what_to_do", SENTENCE.or_null(), "fix"),
     Key("needs_decision", FLAG),
     Key("since", TIME_OR_NULL),
 )
@@ -266,7 +266,7 @@ BACKUP: Final = JsonRecord(
     BackupStatus,
     Key("folder", NAME),
     Key("every", _NUMBER_OR_NULL),
-    Key("newest_at", TIME_OR_NULL),
+    Key("last_backup_at", TIME_OR_NULL, "newest_at"),
     Key("tried_since", TIME_OR_NULL),
     Key("error", OWN_TEXT_OR_NULL),
 )
@@ -275,7 +275,7 @@ CERTIFICATE: Final = JsonRecord(
     UrlCertificate,
     Key("url", NAME),
     Key("ends_at", TIME_OR_NULL),
-    Key("looked_at", TIME),
+    Key("last_checked_at", TIME, "looked_at"),
     Key("refused", OWN_TEXT_OR_NULL),
     Key("unreached", OWN_TEXT_OR_NULL),
 )

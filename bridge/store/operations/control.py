@@ -34,17 +34,17 @@ def agree(
     one: Operation,
     token: str,
     now: float,
-    asked: Mapping[str, JSON] | None = None,
+    request: Mapping[str, JSON] | None = None,
 ) -> Operation | None:
     """Store that a token agrees to its proposal, and return the operation.
 
-    Null where it may not: of several that agree at once, one succeeds. `asked`: its options, where
-    they change.
+    Null where it may not: of several that agree at once, one succeeds. `request`: the changed
+    one, where it changes.
     """
-    changed_options = (
+    changed = (
         {}
-        if asked is None
-        else encrypt_row(database.sealer, "act", one.id, {"asked": to_json(dict(asked))})
+        if request is None
+        else encrypt_row(database.sealer, "act", one.id, {"asked": to_json(dict(request))})
     )
     agreeing = (
         update(act)
@@ -55,10 +55,10 @@ def agree(
             act.c.proposed_until > now,
             act.c.chosen.is_not(None),
         )
-        .values(agreed_at=now, finished_at=case((act.c.chosen == 0, now)), **changed_options)
+        .values(agreed_at=now, finished_at=case((act.c.chosen == 0, now)), **changed)
     )
-    changed = database.write(lambda connection: connection.execute(agreeing).rowcount)
-    return get(database, one.seq) if changed else None
+    is_agreed = database.write(lambda connection: connection.execute(agreeing).rowcount) > 0
+    return get(database, one.seq) if is_agreed else None
 
 
 def withdraw(database: Database, one: Operation, token: str | None, now: float) -> bool:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, and_, bindparam, case, exists, insert, select
 
 from bridge.core.errors import StoreError
 from bridge.core.model import JSON
-from bridge.core.operations import WORKER, Operation, OperationRequest, StepOutcome
+from bridge.core.operations import WORKER, ClientRequest, Operation, StepOutcome
 from bridge.store.db.database import Database
 from bridge.store.db.upsert import dialect_insert
 from bridge.store.operations.actions import ItemResult
@@ -71,25 +71,25 @@ def begin(
     *,
     command: str,
     actor: str,
-    asked: Mapping[str, JSON],
+    request: Mapping[str, JSON],
     ids: Sequence[str],
     now: float,
-    request: OperationRequest | None = None,
+    client: ClientRequest | None = None,
 ) -> Operation:
     """Store an operation with the items that it selected, without processing any.
 
     Many items take several commits, and count when all are stored. A worker carries out an
-    operation with a `request`; where an operation has that key already, it is returned instead.
+    operation with a `client`; where an operation has that key already, it is returned instead.
     """
     values: dict[str, Any] = {
         "id": act_id,
         "command": command,
         "actor": actor,
         "created_at": now,
-        "asked": to_json(dict(asked)),
-        **({} if request is None else _requested(request)),
+        "asked": to_json(dict(request)),
+        **({} if client is None else _describe_client(client)),
     }
-    if request is not None and request.proposed_until is None and not ids:
+    if client is not None and client.proposed_until is None and not ids:
         values["finished_at"] = now
     values = encrypt_row(database.sealer, "act", act_id, values)
     seq = database.write(
@@ -98,20 +98,20 @@ def begin(
         )
     )
     if seq is None:
-        return _get_rival(database, request)
+        return _get_rival(database, client)
     for at in range(PAGE_ITEMS, len(ids), PAGE_ITEMS):
         database.write(lambda connection, at=at: _add(connection, seq, ids, at))  # type: ignore[misc]  # mypy infers no lambda with defaults
     return get(database, seq)
 
 
-def _requested(request: OperationRequest) -> dict[str, Any]:
+def _describe_client(client: ClientRequest) -> dict[str, Any]:
     return {
         "driver": WORKER,
-        "token": request.token,
-        "request_key": request.key,
-        "request_digest": request.digest,
-        "proposed_until": request.proposed_until,
-        "counted": to_json(dict(request.counted)),
+        "token": client.token,
+        "request_key": client.key,
+        "request_digest": client.digest,
+        "proposed_until": client.proposed_until,
+        "counted": to_json(dict(client.counted)),
     }
 
 
@@ -144,10 +144,10 @@ def _insert_items(connection: Connection, seq: int, first: int, ids: Sequence[st
     )
 
 
-def _get_rival(database: Database, request: OperationRequest | None) -> Operation:
+def _get_rival(database: Database, client: ClientRequest | None) -> Operation:
     """Return the operation that was begun with the same key at the same time."""
-    key = None if request is None else request.key
-    found = find_by_key(database, request.token, key) if request is not None and key else None
+    key = None if client is None else client.key
+    found = find_by_key(database, client.token, key) if client is not None and key else None
     if found is None:
         raise StoreError("an operation with the same id or key was begun at the same time")
     return found

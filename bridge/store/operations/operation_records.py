@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Row, select
 
 from bridge.core.operations import OPEN_ITEMS, Operation, OperationStep, StepOutcome
+from bridge.core.units import iso
 from bridge.store.db.database import Database
 from bridge.store.db.id_prefix import find_row
 from bridge.store.db.row_walk import RowWalk, read_chunks
@@ -119,15 +120,43 @@ def get(database: Database, seq: int) -> Operation:
 def to_operation(row: Row[Any], sealer: Sealer) -> Operation:
     """Return the operation of a row of the table `act`."""
     values = {column.name: row._mapping[column.name] for column in act.c}
+    asked = from_json(sealer.open(values.pop("asked"), "act", "asked", row.id))
+    count = values.pop("chosen")
     resumed = tuple((actor, at) for actor, at in from_json(values["resumed"]) or ())
     return Operation(
         **values
         | {
-            "asked": from_json(sealer.open(values["asked"], "act", "asked", row.id)),
+            "request": _read_request(row.command, asked, count),
+            "count": count,
+            "last_progress_at": values.pop("worked_at"),
             "resumed": resumed,
             "counted": from_json(sealer.open(values["counted"], "act", "counted", row.id)),
         }
     )
+
+
+def _read_request(command: str, stored: Mapping[str, Any], count: int | None) -> dict[str, Any]:
+    """Return the request of an operation as `POST /operations` takes it.
+
+    Versions before 0.3.0 stored options beside the filters, times as numbers, and of many ids the
+    first ones alone.
+    """
+    if "how" in stored:
+        return dict(stored)
+    how = dict(stored)
+    ids = how.pop("names", ())
+    filters = {
+        name: iso(value) if isinstance(value, float) else value
+        for name, value in how.pop("filters", {}).items()
+    }
+    request = {
+        "ids": ids if len(ids) == count else None,
+        "filters": filters,
+        "list": how.pop("list", None),
+        "limit": how.pop("limit", None),
+    }
+    stated = {name: value for name, value in request.items() if value}
+    return {"command": command, **stated, "how": how}
 
 
 def _to_item(row: Row[Any], prefix: str = "") -> OperationStep:

@@ -122,7 +122,7 @@ class OperationRunner:
         known = self._turns.get(one.seq)
         if known is not None:
             return known
-        rate = one.asked.get("rate")
+        rate = one.options.get("rate")
         return OperationTurns(Pacer(rate if isinstance(rate, str) else None))
 
     def _take_turn(self, one: Operation) -> int:

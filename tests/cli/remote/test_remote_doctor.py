@@ -31,7 +31,7 @@ SOURCE = {
     "provider": "token",
     "missing": None,
     "public": False,
-    "secrets": [{"not_after": "2020-01-01T00:00:00Z", "used_at": None}] * 2,
+    "secrets": [{"not_after": "2020-01-01T00:00:00Z", "last_used_at": None}] * 2,
 }
 
 
@@ -146,7 +146,7 @@ def test_a_public_url_that_is_not_reached_from_here_is_a_finding(
         (None, {}),
         (None, SOURCE | {"secrets": 3}),
         (None, SOURCE | {"secrets": [3, 3]}),
-        (None, SOURCE | {"secrets": [{"not_after": 3, "used_at": 3}] * 2}),
+        (None, SOURCE | {"secrets": [{"not_after": 3, "last_used_at": 3}] * 2}),
     ],
     ids=str,
 )

@@ -101,8 +101,8 @@ OPERATION_RECORD = Operation(
     command="retry",
     actor="ann",
     created_at=NOW,
-    asked={"filters": {"reason": SECRET, "route": "triage"}},
-    chosen=1,
+    request={"filters": {"reason": SECRET, "route": "triage"}},
+    count=1,
     resumed=(("ben", NOW),),
     counted={
         "count": 1,

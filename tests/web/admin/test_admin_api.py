@@ -84,7 +84,7 @@ def one(admin: AdminClient) -> Any:
         OPERATION,
         command="retry",
         actor="someone",
-        asked={"filters": {"body": SECRET, "route": "triage"}, "to": "queued"},
+        request={"filters": {"body": SECRET, "route": "triage"}, "to": "queued"},
         ids=[dead.id, "dlv_gone"],
         now=NOW,
     )
@@ -454,7 +454,7 @@ def test_the_items_of_an_operation_are_listed_by_their_outcome(
     admin: AdminClient, one: Any
 ) -> None:
     (operation,) = admin.items("/operations")
-    assert (operation["id"], operation["chosen"], operation["refused"]) == (OPERATION, 2, 2)
+    assert (operation["id"], operation["count"], operation["refused"]) == (OPERATION, 2, 2)
     assert admin.get(f"/operations/{OPERATION[:-2]}").get_json() == operation
     path = f"/operations/{OPERATION}/items"
     first = admin.get(path, {"limit": 1}).get_json()

@@ -337,7 +337,7 @@ def test_no_header_is_a_500(admin: AdminClient, headers: dict[str, str]) -> None
 def test_a_forged_cursor_is_refused_or_read_as_its_number(admin: AdminClient) -> None:
     """The digest of a cursor is no secret: a client can write any number into it."""
     operation = execution.begin_operation(
-        admin.database, "retry", ["dlv_gone"], actor="ann", asked={}
+        admin.database, "retry", ["dlv_gone"], actor="ann", request={}
     )
     lists = {f"/operations/{operation.id}/items": f"items of {operation.id}"}
     lists |= {f"/{one}": one for one in ("events", "deliveries", "rejects", "operations", "audit")}

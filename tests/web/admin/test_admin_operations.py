@@ -227,7 +227,7 @@ def test_do_by_filters_needs_the_count(operator: Operator) -> None:
     assert (answer.status_code, answer.get_json()["errors"][0]["pointer"]) == (400, "/expect")
     other = operator.post({**body, "expect": 2})
     assert (other.status_code, word_of(other)) == (409, "count_changed")
-    assert other.get_json()["errors"][0]["allowed"] == ["3"]
+    assert other.get_json()["errors"][0]["allowed"] == [3]
     assert count_operations(operator.database) == 0
     done = operator.post({**body, "expect": 3})
     assert done.status_code == 202

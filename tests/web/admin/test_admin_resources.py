@@ -157,7 +157,7 @@ def test_a_source_is_described(admin: AdminClient, one: Any) -> None:
     )
     assert contact["public"]
     assert github["configured"]
-    assert github["secrets"] == [{"not_after": None, "used_at": None}]
+    assert github["secrets"] == [{"not_after": None, "last_used_at": None}]
     assert contact["secrets"] == []
     assert admin.get("/sources/github").get_json() == github
     answer = admin.get("/sources/gihub")

@@ -64,7 +64,7 @@ def items(admin: AdminClient) -> list[str]:
         OPERATION,
         command="retry",
         actor="someone",
-        asked={},
+        request={},
         ids=made,
         now=NOW,
     )

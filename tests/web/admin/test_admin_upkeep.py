@@ -99,8 +99,8 @@ def test_a_token_is_shown_once_and_ends_at_once(
     assert admin.client.get("/admin/v1/", headers=headers).get_json()["scopes"] == ["read", "act"]
     listed = admin.get("/tokens")
     assert secret not in listed.text
-    assert {**made, "used_at": None} in [
-        {**one, "used_at": None} for one in listed.get_json()["items"]
+    assert {**made, "last_used_at": None} in [
+        {**one, "last_used_at": None} for one in listed.get_json()["items"]
     ]
     assert admin.get(f"/tokens/{made['id']}").get_json()["name"] == "ci"
     assert admin.get("/tokens/ci").get_json()["id"] == made["id"]

@@ -66,7 +66,7 @@ def test_a_replay_of_a_cause_goes_through_its_route(operator: ConsoleOperator) -
     form = operator.form_of(operator.console.html("/causes"), 'value="replay"')
     assert form["route"] == ["triage"]
     page = operator.propose("/causes", command="replay", **form)
-    assert operator.operations()[0].asked["through"] == "triage"
+    assert operator.operations()[0].options["through"] == "triage"
     operator.carry_out(page)
     html = operator.console.html("/causes")
     assert "Nothing died" in html

@@ -140,7 +140,7 @@ def test_the_rate_is_part_of_the_agreement(operator: ConsoleOperator) -> None:
         assert answer.status_code == 400 and 'id="rate-error"' in answer.text, wrong
     assert operator.agree(page, rate="1000/s").status_code == 303
     (one,) = operator.operations()
-    assert one.asked == {"filters": {"status": "dead"}, "to": "queued", "rate": "1000/s"}
+    assert one.options == {"rate": "1000/s"}
 
 
 def test_what_is_left_out_is_named(operator: ConsoleOperator) -> None:
@@ -366,7 +366,7 @@ def test_an_operation_of_a_command_is_shown_without_a_stop(operator: ConsoleOper
     from bridge.services.operations.execution import begin_operation
 
     (one,) = operator.add_dead(1)
-    made = begin_operation(operator.database, "erase", [one.event_id], actor="ann", asked={})
+    made = begin_operation(operator.database, "erase", [one.event_id], actor="ann", request={})
     html = operator.console.html(f"/operations/{made.id}")
     assert "Erase 1 record" in html and "/stop" not in html
     assert operator.console.post(f"/operations/{made.id}/stop").status_code == 409
@@ -447,7 +447,7 @@ def test_all_that_match_are_of_the_times_of_the_list(
     assert html.count('class="tick"><label') == count
     filters = {f"filter.{name}": text for name, text in since.items()}
     page = operator.propose(command=command, which="all", list=path[1:], **filters)
-    assert operator.operations()[0].chosen == count, operator.console.html(page)
+    assert operator.operations()[0].count == count, operator.console.html(page)
 
 
 def test_a_replay_of_a_list_of_one_route_goes_through_that_route(
@@ -456,7 +456,7 @@ def test_a_replay_of_a_list_of_one_route_goes_through_that_route(
     (one,) = operator.add_dead(1)
     form = operator.form_of(operator.console.html("/deliveries?route=triage"), 'id="act"')
     page = operator.propose(command="replay", id=[one.id], **{"how.through": form["how.through"]})
-    assert operator.operations()[0].asked["through"] == "triage"
+    assert operator.operations()[0].options["through"] == "triage"
     assert '<span class="dim">through</span> triage' in operator.console.html(page)
     operator.propose(command="retry", id=[one.id], **{"how.through": "triage"})
 

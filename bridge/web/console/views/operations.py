@@ -24,6 +24,7 @@ from bridge.services.operations.control import (
 )
 from bridge.services.operations.pacing import parse_rate
 from bridge.services.records.delivery_records import DELIVERY
+from bridge.services.records.operation_records import count_expected
 from bridge.store.queries.selection_counts import read_deliveries
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.links import make_link
@@ -32,7 +33,7 @@ from bridge.web.console.login import find_next_page
 from bridge.web.console.operation_forms import NOTHING_TICKED, lacks_records, read_proposal
 from bridge.web.console.operation_words import (
     describe_request,
-    list_names,
+    list_ids,
 )
 from bridge.web.console.record_links import link_record
 
@@ -141,9 +142,10 @@ def _ask_about(
             "one": shape,
             "about": _describe(shape),
             "examples": _describe_examples(asked, shape),
-            "may_agree": is_own and is_open and bool(shape["count"]),
+            "may_agree": is_own and is_open and count_expected(shape) > 0,
             "is_own": is_own,
             "is_open": is_open,
+            "expected": count_expected(shape),
             "must_type": _must_type(shape),
             "is_held": are_starts_held(asked.context.database),
             "errors": errors or {},
@@ -157,7 +159,7 @@ def _ask_about(
 def _must_type(shape: Mapping[str, Any]) -> bool:
     """Return whether a person has to type the number of items."""
     is_second_start = shape["command"] == "replay" and bool(shape["went_already"])
-    return (shape["count"] or 0) > MAX_UNTYPED_ITEMS or is_second_start
+    return count_expected(shape) > MAX_UNTYPED_ITEMS or is_second_start
 
 
 def _find_errors(asked: ConsoleRequest, shape: Mapping[str, Any]) -> dict[str, str]:
@@ -165,8 +167,8 @@ def _find_errors(asked: ConsoleRequest, shape: Mapping[str, Any]) -> dict[str, s
     form = asked.http.form
     errors = {}
     typed = form.get("typed", "").replace(",", "").strip()
-    if _must_type(shape) and typed != str(shape["count"]):
-        errors["typed"] = f"Type {shape['count']} to agree: nothing was done yet."
+    if _must_type(shape) and typed != str(count_expected(shape)):
+        errors["typed"] = f"Type {count_expected(shape)} to agree: nothing was done yet."
     rate = form.get("rate", "").strip()
     try:
         if len(rate) > MAX_RATE_CHARS:
@@ -218,7 +220,7 @@ def _show_progress(asked: ConsoleRequest, one: Operation, shape: Mapping[str, An
             "tabs": _make_tabs(one, asked.given.get("outcome", [""])[0]),
             "left": one.left,
             "may_stop": shape["state"] in ("waiting", "running") and one.driver is not None,
-            "may_resume": shape["state"] == "stopped" and one.chosen is not None and is_ours,
+            "may_resume": shape["state"] == "stopped" and one.count is not None and is_ours,
             "is_held": shape["state"] == "waiting" and are_starts_held(asked.context.database),
         },
         status=found.status,
@@ -227,7 +229,7 @@ def _show_progress(asked: ConsoleRequest, one: Operation, shape: Mapping[str, An
 
 def _make_tabs(one: Operation, chosen: str) -> list[dict[str, Any]]:
     counts = (
-        ("", "All", one.chosen or 0),
+        ("", "All", one.count or 0),
         ("done", "Done", one.done),
         ("refused", "Refused", one.refused),
         ("open", "Left", one.left),
@@ -262,37 +264,38 @@ def _describe_item(item: Mapping[str, Any]) -> dict[str, Any]:
 
 def _title(shape: Mapping[str, Any]) -> str:
     ids = _find_examples(shape)
-    count = shape["count"] if shape["state"] in PROPOSED else shape["chosen"]
+    count = count_expected(shape) if shape["state"] in PROPOSED else shape["count"]
     return f"{_find_words(shape).title} {count_items(shape['command'], count or 0, ids)}"
 
 
 def _find_words(shape: Mapping[str, Any]) -> OperationWords:
-    return find_words(shape["command"], _find_examples(shape), shape["asked"].get("to"))
+    return find_words(
+        shape["command"], _find_examples(shape), shape["request"].get("how", {}).get("to")
+    )
 
 
 def _find_examples(shape: Mapping[str, Any]) -> Sequence[str]:
     """Return ids of some items, or of a command's operation the first names that were given."""
-    return shape["examples"] or list_names(shape["asked"])
+    return shape["examples"] or list_ids(shape["request"])
 
 
 def _ask(shape: Mapping[str, Any]) -> str:
     """Return the question of a proposal, or that it has no items."""
-    if shape["count"]:
+    if count_expected(shape):
         return f"{_title(shape)}?"
     title = _find_words(shape).title
     return f"Nothing to {title[:1].lower()}{title[1:]}"
 
 
 def _describe(shape: Mapping[str, JSON]) -> dict[str, Any]:
-    command = str(shape["command"])
-    asked = shape["asked"] if isinstance(shape["asked"], dict) else {}
-    names = list_names(asked)
-    chosen = shape["chosen"]
+    request = shape["request"]
+    ids = list_ids(request)
+    count = shape["count"]
     return {
         "title": _title(shape),
         "words": _find_words(shape),
-        "request": describe_request(command, asked),
-        "names": [{"id": one, "url": link_record(one)} for one in names],
-        "more_names": max(chosen - len(names), 0) if names and isinstance(chosen, int) else 0,
-        "rate": asked.get("rate"),
+        "request": describe_request(request),
+        "ids": [{"id": id_, "url": link_record(id_)} for id_ in ids],
+        "more_ids": max(count - len(ids), 0) if ids and isinstance(count, int) else 0,
+        "rate": request.get("how", {}).get("rate"),
     }
