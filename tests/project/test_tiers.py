@@ -45,6 +45,7 @@ def pytest_process(folder: Path, tests: str, *options: str) -> subprocess.Popen[
     (folder / "test_these.py").write_text(tests)
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     environ["PYTHONPATH"] = f"{ROOT / 'tests' / 'support'}:{ROOT}"
+    environ["TMPDIR"] = str(folder)
     plugins = ("no:xdist", "no:cacheprovider", "forked_runner", "session_folder", "tiers")
     command = [sys.executable, "-m", "pytest", "-q", *(f"-p{plugin}" for plugin in plugins)]
     return subprocess.Popen(
@@ -141,21 +142,20 @@ def test_a_test_that_starts_a_process_must_request_the_fixture(tmp_path: Path) -
     assert "requests the fixture new_processes" in "".join(lines)
 
 
-def find_folders() -> set[Path]:
-    """Return the folders of sessions in the temporary folder."""
-    return set(Path(os.environ["TMPDIR"]).glob("fb-tests-*"))
+def find_folders(folder: Path) -> set[Path]:
+    """Return the folders of the sessions that ran in a folder."""
+    return set(folder.glob("fb-tests-*"))
 
 
 @pytest.mark.parametrize("processes", ["-n0", "-n2"])
 def test_files_of_a_session_are_deleted_unless_a_test_failed(
     tmp_path: Path, processes: str
 ) -> None:
-    before = find_folders()
     make = "import tempfile\ndef test(tmp_path): tempfile.mkdtemp()"
     assert run(tmp_path, make, processes)[0] == 0
-    assert find_folders() == before
+    assert find_folders(tmp_path) == set()
     code, lines = run(tmp_path, make + "; assert False", processes)
-    (kept,) = find_folders() - before
+    (kept,) = find_folders(tmp_path)
     assert (code, lines[-1]) == (1, f"files of the tests: {kept}")
 
 
@@ -197,14 +197,13 @@ def test(server):
 
 @pytest.mark.parametrize("processes", ["-n0", "-n1"])
 def test_ctrl_c_ends_everything(tmp_path: Path, processes: str) -> None:
-    before = find_folders()
     with pytest_process(tmp_path, INTERRUPTED, processes) as process:
         until((tmp_path / "begun").exists)
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate()
     assert process.returncode == pytest.ExitCode.INTERRUPTED, output
     assert "left behind" not in output
-    assert find_folders() == before
+    assert find_folders(tmp_path) == set()
 
 
 DIES = """
