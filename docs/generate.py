@@ -50,7 +50,7 @@ from bridge.core.units import (
 from bridge.delivery import circuit_breaker
 from bridge.delivery.platforms import gumloop
 from bridge.delivery.platforms.registry import PLATFORMS
-from bridge.delivery.retry import RETRY_AFTER_MAX_SECONDS
+from bridge.delivery.platforms.responses import RETRY_AFTER_MAX_SECONDS
 from bridge.importers import document_reader, html_reader, kinds
 from bridge.ingest import bodies, ports
 from bridge.ingest.duplicates import MAX_NAME_CHARS

@@ -10,7 +10,7 @@ from bridge.core.status import Outcome, OutcomeKind, RunReport
 from bridge.delivery.file_transfer import FileTransfer, Send, transfer_files
 from bridge.delivery.platforms.model import NO_RUNS, ListedRun, Listing
 from bridge.delivery.platforms.registry import PLATFORMS
-from bridge.delivery.platforms.responses import printable
+from bridge.delivery.unknown_starts import run_of_another_flow, without_answer
 from bridge.routing.model import Platform
 
 __all__ = ["Send", "deliver", "list_newest_runs", "poll_run"]
@@ -38,30 +38,12 @@ def deliver(
         delivery = handed
     answer = send(kind.build_start(platform, delivery))
     if isinstance(answer, NoAnswer):
-        return Outcome(
-            kind=OutcomeKind.UNKNOWN if answer.sent else OutcomeKind.REFUSED, detail=answer.reason
-        )
+        return without_answer(answer)
     outcome = replace(kind.read_start(answer, now), status_code=answer.status)
     return (
         outcome
         if outcome.saved_item_id in (None, delivery.saved_item_id)
-        else _wrong_flow_outcome(delivery, outcome)
-    )
-
-
-def _wrong_flow_outcome(delivery: Delivery, outcome: Outcome) -> Outcome:
-    """Return the outcome of a start that the platform answers with a run of another flow.
-
-    That run is not the delivery's. The delivery's flow may have started or not. The idempotency key
-    may belong to the other run, so a retry would get the same answer.
-    """
-    said = printable(
-        f"HTTP {outcome.status_code}: the platform returned the run {outcome.run_id} of the flow"
-        f" {outcome.saved_item_id!r}"
-    )
-    detail = f"{said}, not of {delivery.saved_item_id!r}. It is not known whether that flow started"
-    return Outcome(
-        kind=OutcomeKind.UNKNOWN, detail=detail, status_code=outcome.status_code, held=True
+        else run_of_another_flow(delivery, outcome)
     )
 
 

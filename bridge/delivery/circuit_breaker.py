@@ -21,7 +21,7 @@ from typing import Final
 from bridge.core.circuit_state import FAILURES_TO_OPEN, Circuit
 from bridge.core.status import Outcome, OutcomeKind
 from bridge.core.timings import TIMINGS, Timings
-from bridge.delivery.retry import RETRY_AFTER_MAX_SECONDS
+from bridge.delivery.platforms.responses import RETRY_AFTER_MAX_SECONDS
 
 # how long it stays open after a 401: the first time, and at most
 UNAUTHORIZED_FIRST_SECONDS = 60.0

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from bridge.core.model import Delivery, Retry, RunState, Status
 from bridge.core.status import Outcome, OutcomeKind, RunReport
 from bridge.core.text import pluralize
-
-RETRY_AFTER_MAX_SECONDS = 3600.0  # a longer Retry-After is cut to this
+from bridge.delivery.platforms.responses import RETRY_AFTER_MAX_SECONDS
+from bridge.delivery.unknown_starts import stays_unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def decide_after_attempt(
             # next probe is another one.
             due_at = min(delivery.due_at, now) if outcome.kind is OutcomeKind.THROTTLED else now
             return RetryDecision(Status.QUEUED, due_at, outcome.detail, spends=False)
-        case OutcomeKind.UNKNOWN if outcome.held or delivery.on_unknown != "retry":
+        case OutcomeKind.UNKNOWN if stays_unknown(delivery, outcome):
             return RetryDecision(Status.UNKNOWN, now, outcome.detail)
     if outcome.made and delivery.attempts + 1 >= delivery.retry.attempts:
         return RetryDecision(

@@ -28,7 +28,7 @@ from bridge.core.clock_reading import MIN_STEP_SECONDS
 from bridge.core.rate_limits import day_of
 from bridge.core.timings import Timings
 from bridge.delivery.circuit_breaker import PROBE_SECONDS
-from bridge.delivery.retry import RETRY_AFTER_MAX_SECONDS
+from bridge.delivery.platforms.responses import RETRY_AFTER_MAX_SECONDS
 from bridge.store.db.database import timings_of
 from bridge.store.db.prepared import PreparedStatement
 from bridge.store.local.run_rows import HELD

@@ -19,6 +19,7 @@ from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import Delivery
 from bridge.core.status import Outcome, OutcomeKind
 from bridge.delivery.file_transfer import Send
+from bridge.delivery.unknown_starts import FAULT
 from bridge.routing.model import Platform
 from bridge.store.db.clock import DatabaseClock
 from bridge.store.queue.claim_round import Claim
@@ -30,9 +31,6 @@ log = get_logger()
 Deliver = Callable[[Delivery, Platform, Send, float], Outcome]
 STOOD_STILL: Final = "the call was not made: this process was suspended until its lease was lost"
 NOT_MADE: Final = Outcome(kind=OutcomeKind.REFUSED, detail=STOOD_STILL, ours=True, made=False)
-FAULT: Final = Outcome(
-    kind=OutcomeKind.UNKNOWN, detail="the call failed because of a bug in flowbridge", ours=True
-)
 TIME_OVER: Final = "the attempt ran out of time"
 
 

@@ -13,8 +13,9 @@ from urllib.parse import unquote
 from bridge.core.errors import StoreError
 from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import Delivery, Status
-from bridge.core.status import Outcome, OutcomeKind
+from bridge.core.status import Outcome
 from bridge.delivery.attempt import Send
+from bridge.delivery.unknown_starts import WORKER_DIED
 from bridge.monitoring.spans import Span, make_attempt_span, make_run_span
 from bridge.monitoring.trace_ids import (
     TRACEPARENT_HEADER,
@@ -30,7 +31,6 @@ from bridge.routing.planner import event_id_of
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queue.claim_round import Claim
-from bridge.store.queue.ledger import WORKER_DIED
 from bridge.worker.attempt_deadline import Deliver
 from bridge.worker.turn_changes import TurnChanges, log_attempt, log_changes
 
@@ -117,9 +117,7 @@ class TracedObserver(DeliveryObserver):
             yield from self._attempt(claim, outcome, status)
         for claim, status in taken.reaped:
             if claim.attempt:
-                yield from self._attempt(
-                    claim, Outcome(kind=OutcomeKind.UNKNOWN, detail=WORKER_DIED, ours=True), status
-                )
+                yield from self._attempt(claim, WORKER_DIED, status)
         for followed, report in taken.over:
             if trace := self._trace(followed.event_id):
                 yield make_run_span(trace, followed, report, time.time())

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final
 
 from sqlalchemy import Connection
 
 from bridge.config.settings import Settings
 from bridge.core.errors import BridgeError
-from bridge.core.status import Outcome, OutcomeKind
+from bridge.delivery import unknown_starts
 from bridge.flows.process.forkserver import Forkserver
 from bridge.routing.model import Config
 from bridge.store.db import notify
@@ -27,12 +26,6 @@ from bridge.worker.tracing import DeliveryObserver
 from bridge.worker.turn_changes import TurnChanges
 
 log = get_logger()
-
-STOPPED_OUTCOME: Final = Outcome(
-    kind=OutcomeKind.UNKNOWN,
-    detail="flowbridge was stopped while the call was under way",
-    ours=True,
-)
 
 
 class Worker:
@@ -158,7 +151,7 @@ class Worker:
         ended = {each.claim.delivery.id for each in attempts}
         for claim in self._cycle.turns.held.values():
             if claim.delivery.id not in ended:
-                attempts.append(AttemptEnded(claim, STOPPED_OUTCOME))
+                attempts.append(AttemptEnded(claim, unknown_starts.STOPPED))
         clocks = self._cycle.now.read()
 
         def settle(connection: Connection) -> TurnChanges:

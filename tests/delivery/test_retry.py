@@ -11,8 +11,8 @@ from records import NOW, make_delivery, make_event
 
 from bridge.core.model import Retry, RunState, Status
 from bridge.core.status import Outcome, OutcomeKind, RunReport
+from bridge.delivery.platforms.responses import RETRY_AFTER_MAX_SECONDS
 from bridge.delivery.retry import (
-    RETRY_AFTER_MAX_SECONDS,
     backoff,
     decide_after_attempt,
     decide_after_run,

@@ -29,6 +29,7 @@ from bridge.core.model import TRANSITIONS, DeadKind, Retry, RunState, Status
 from bridge.core.status import Outcome, OutcomeKind, RunReport
 from bridge.core.units import DAY
 from bridge.delivery.fair_share import FairShares
+from bridge.delivery.unknown_starts import WORKER_DIED
 from bridge.store.db.database import Database
 from bridge.store.queries import event_lookup
 from bridge.store.queries import status as status_queries
@@ -220,7 +221,7 @@ def test_a_dead_workers_delivery_is_unknown_and_a_late_success_settles_it(
         lambda c: ledger.reap_expired(c, NOW + 11, 0.0, lambda _: None)
     )
     assert (taken.delivery.id, taken.attempt, status) == (one, 1, Status.UNKNOWN)
-    assert get(database, one).reason == ledger.WORKER_DIED
+    assert get(database, one).reason == WORKER_DIED.detail
     assert record(database, held, STARTED) is Status.DELIVERED
     assert (get(database, one).run_id, get(database, one).attempts) == ("r1", 1)
 

@@ -33,6 +33,7 @@ from bridge.core.status import Outcome, OutcomeKind, RunReport
 from bridge.core.timings import TIMINGS
 from bridge.core.units import DAY
 from bridge.delivery import reconcile
+from bridge.delivery.unknown_starts import WORKER_DIED
 from bridge.store.db.database import Database
 from bridge.store.db.leader import Leadership
 from bridge.store.inbound import events, removal
@@ -50,7 +51,7 @@ from bridge.store.queue import (
 )
 from bridge.store.queue import reconcile as reconcile_store
 from bridge.store.queue.claim_round import Claim, ClaimLimits
-from bridge.store.queue.ledger import WORKER_DIED, EndedAttempt
+from bridge.store.queue.ledger import EndedAttempt
 from bridge.store.tables import schema
 
 LEASE = TIMINGS.lease_seconds
@@ -589,7 +590,7 @@ REAPED: dict[str, Any] = {
     **DONE_WITH,
     "status": "unknown",
     "attempts": 1,
-    "reason": WORKER_DIED,
+    "reason": WORKER_DIED.detail,
     "poll_at": NOW + 99,
 }
 
@@ -618,7 +619,11 @@ def test_one_whose_call_had_begun_is_unknown(database: Database) -> None:
     )
     assert [(each.delivery.id, each.attempt, each.began_at) for each in asked] == [(one, 1, NOW)]
     [kept] = attempts(database, one)
-    assert (kept.outcome, kept.detail, kept.finished_at) == ("unknown", WORKER_DIED, NOW + 60)
+    assert (kept.outcome, kept.detail, kept.finished_at) == (
+        "unknown",
+        WORKER_DIED.detail,
+        NOW + 60,
+    )
     check()
 
 

@@ -41,12 +41,13 @@ from bridge.core.model import Delivery, Order, Retry, Status
 from bridge.core.rate_limits import Limits
 from bridge.core.status import PlatformStatus
 from bridge.delivery import reconcile
+from bridge.delivery.unknown_starts import WORKER_DIED
 from bridge.monitoring.checks.platforms import find_open_circuits
 from bridge.routing.model import Config, Flow, Route
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.store.queue import ledger, run_tracking, transitions, unknown_starts
 from bridge.store.queue import reconcile as reconcile_store
+from bridge.store.queue import run_tracking, transitions, unknown_starts
 from bridge.store.queue.throttling import read_circuits, write_circuits
 from bridge.store.tables import schema
 from bridge.worker import reconciler
@@ -766,4 +767,4 @@ def test_a_call_that_kill_9_cut_off_is_reconciled(
         assert len(fake.accepted) == 1
         assert len(fake.starts) == starts
     assert (done.run_id, done.run_state) == (fake.accepted[0].run_id, "done")
-    assert attempts(database, one)[0].detail.startswith(ledger.WORKER_DIED)
+    assert attempts(database, one)[0].detail.startswith(WORKER_DIED.detail)

@@ -58,6 +58,7 @@ from bridge.core.errors import BridgeError, StoreError
 from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import Retry, Status
 from bridge.core.timings import Timings
+from bridge.delivery.unknown_starts import WORKER_DIED
 from bridge.flows import flow
 from bridge.flows.ready.catalog import READY_FLOWS
 from bridge.routing.model import Mode, Platform, Route
@@ -510,7 +511,7 @@ def test_a_result_that_cannot_be_written_holds_up_no_other(
             until(lambda: bad not in worker._cycle.turns.held, what="the loss of the result")
             end_leases(sqlite)
             (one,) = wait(sqlite, [bad], is_in("unknown"))
-        assert one.reason == ledger.WORKER_DIED
+        assert one.reason == WORKER_DIED.detail
         assert len(fake.starts) == 4
 
 

@@ -50,6 +50,7 @@ from bridge.core.status import OutcomeKind
 from bridge.core.timings import TIMINGS
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.delivery.polling import Polling
+from bridge.delivery.unknown_starts import WORKER_DIED
 from bridge.flows import File, flow
 from bridge.flows.ready.catalog import READY_FLOWS
 from bridge.routing.model import Config, Flow, Mode, Route
@@ -747,7 +748,7 @@ def test_a_result_that_cannot_be_written_loses_no_other(
     hand.step()
     assert (get(sqlite, bad).status, get(sqlite, bad).reason) == (
         "unknown",
-        ledger.WORKER_DIED,
+        WORKER_DIED.detail,
     ), "its lease was not kept"
 
 

@@ -28,8 +28,8 @@ from bridge.delivery.platforms.responses import (
     parse_time,
     printable,
     read_date,
-    read_failure,
 )
+from bridge.delivery.unknown_starts import read_failure, unreadable_answer
 from bridge.routing.model import Platform
 from bridge.routing.templates import RESERVED_INPUTS
 
@@ -195,18 +195,14 @@ def read_start(answer: Answer, now: float) -> Outcome:
             status_code=answer.status,
             saved_item_id=as_text(value.get("saved_item_id")) or None,
         )
-    found = (
+    fault = (
         "cut off"
         if answer.truncated
         else "not JSON"
         if value is None
         else "without a usable run_id"
     )
-    return Outcome(
-        kind=OutcomeKind.UNKNOWN,
-        detail=f"HTTP {answer.status}: the answer is {found}",
-        status_code=answer.status,
-    )
+    return unreadable_answer(answer, fault)
 
 
 def build_run(platform: Platform, run_id: str) -> Call:

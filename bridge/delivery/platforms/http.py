@@ -7,7 +7,8 @@ from dataclasses import replace
 from bridge.core.http_messages import Answer, Call
 from bridge.core.model import Delivery
 from bridge.core.status import Outcome, OutcomeKind
-from bridge.delivery.platforms.responses import USER_AGENT, dump, idempotency_key, read_failure
+from bridge.delivery.platforms.responses import USER_AGENT, dump, idempotency_key
+from bridge.delivery.unknown_starts import read_failure
 from bridge.routing.model import Platform
 
 

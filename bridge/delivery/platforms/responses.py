@@ -15,26 +15,11 @@ import orjson
 import bridge
 from bridge.core.http_messages import Answer
 from bridge.core.model import JSON, Delivery
-from bridge.core.status import Outcome, OutcomeKind
 from bridge.core.units import parse_iso, within_years
-from bridge.delivery.retry import RETRY_AFTER_MAX_SECONDS
 
 USER_AGENT: Final = f"flowbridge/{bridge.__version__}"
 MAX_DETAIL_CHARS: Final = 300  # of an error text
-
-#: Statuses that do not follow their class. 408: some gateways return it for a slow backend, which
-#: may have started the run. 425 (RFC 8470): the request was not processed. 401 concerns the
-#: credentials, which all starts of a platform share; 403 may concern one flow.
-KIND_BY_STATUS: Final = {
-    401: OutcomeKind.UNAUTHORIZED,
-    408: OutcomeKind.UNKNOWN,
-    425: OutcomeKind.REFUSED,
-    429: OutcomeKind.THROTTLED,
-}
-#: A redirect comes from a proxy in front of the API (a moved host, a login page) and is never
-#: followed; REJECTED is not retried. After any other status (1xx, 5xx, an unreadable 2xx, none at
-#: all) the run may have started.
-KIND_BY_STATUS_CLASS: Final = {3: OutcomeKind.REJECTED, 4: OutcomeKind.REJECTED}
+RETRY_AFTER_MAX_SECONDS: Final = 3600.0  # a longer Retry-After is cut to this
 
 _DECODER = JSONDecoder()
 _BLANK = re.compile(r"[ \t\r\n]+")
@@ -98,22 +83,6 @@ def _after(text: str, mark: str, place: int) -> int:
         raise ValueError(mark)
     blank = _BLANK.match(text, place + 1)
     return blank.end() if blank else place + 1
-
-
-def read_failure(answer: Answer, now: float) -> Outcome:
-    """Return the outcome of a failed start, from the status and the error text of the answer."""
-    kind = KIND_BY_STATUS.get(answer.status) or KIND_BY_STATUS_CLASS.get(
-        answer.status // 100, OutcomeKind.UNKNOWN
-    )
-    detail = error_text(answer)
-    if answer.status // 100 == 3:
-        detail = (
-            f"HTTP {answer.status}: a redirect, which flowbridge does not follow: check the"
-            " platform's base_url (or url)"
-        )
-    return Outcome(
-        kind=kind, detail=detail, retry_after=retry_after(answer, now), status_code=answer.status
-    )
 
 
 def error_text(answer: Answer) -> str:

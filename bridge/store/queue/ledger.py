@@ -17,6 +17,7 @@ from bridge.core.model import DeadKind, Delivery, RunState, Status
 from bridge.core.rate_limits import day_of
 from bridge.core.status import Outcome, OutcomeKind
 from bridge.delivery.retry import RetryDecision, decide_after_attempt
+from bridge.delivery.unknown_starts import WORKER_DIED
 from bridge.store.db.prepared import InJsonList, PreparedStatement, send_together, to_json_list
 from bridge.store.encryption import Sealer
 from bridge.store.queue import ordering, throttling
@@ -25,8 +26,6 @@ from bridge.store.queue.leases import return_claims
 from bridge.store.tables.encrypted import encrypt_row, row_name, sealer_of
 from bridge.store.tables.rows import to_delivery
 from bridge.store.tables.schema import attempt, delivery
-
-WORKER_DIED = "the worker died while the call was under way"
 
 _COMPLETE = PreparedStatement(
     update(attempt)
@@ -274,7 +273,7 @@ def reap_expired(
         claim = Claim(taken, begun.number, taken.lease or "", begun.started_at)
         lost = EndedAttempt(
             claim,
-            Outcome(kind=OutcomeKind.UNKNOWN, detail=WORKER_DIED, ours=True),
+            WORKER_DIED,
             look_at=look_at(claim),
         )
         [status] = record_attempts(connection, [lost], now, jitter=jitter)
