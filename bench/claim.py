@@ -82,7 +82,7 @@ def measure(database: Database) -> float:
             lambda connection, turn=turn: claims.claim(
                 connection,
                 ClaimLimits(caps={"stub": 16}),
-                most=16,
+                limit=16,
                 now=time.time(),
                 lease=f"w:{turn}",
                 order=shares.order,

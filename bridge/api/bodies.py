@@ -61,14 +61,14 @@ def body_schema(*required: str, **properties: Schema) -> Schema:
     }
 
 
-def text(most: int = MAX_NAME_CHARS) -> Schema:
+def text(max_chars: int = MAX_NAME_CHARS) -> Schema:
     """Return the schema of a text that is not empty."""
-    return {"type": "string", "minLength": 1, "maxLength": most}
+    return {"type": "string", "minLength": 1, "maxLength": max_chars}
 
 
-def texts(most: int) -> Schema:
+def texts(max_items: int) -> Schema:
     """Return the schema of a list of at most so many texts."""
-    return {"type": "array", "items": text(), "maxItems": most}
+    return {"type": "array", "items": text(), "maxItems": max_items}
 
 
 def filters_schema(filters: tuple[Parameter, ...]) -> Schema:
@@ -108,10 +108,10 @@ def find_errors(
     """
     errors: dict[tuple[str | None, str], InvalidValue] = {}
     for failure in validator.failures(value):  # of missing keys, each names all
-        for one in islice(_describe(failure, document), MAX_ERRORS):
-            errors.setdefault((one.pointer, one.detail), one)
-    found = errors.values() or _find_null_characters(value, "")
-    return list(islice(found, MAX_ERRORS))
+        for error in islice(_describe(failure, document), MAX_ERRORS):
+            errors.setdefault((error.pointer, error.detail), error)
+    reported = errors.values() or _find_null_characters(value, "")
+    return list(islice(reported, MAX_ERRORS))
 
 
 @cache
@@ -127,8 +127,8 @@ def _find_null_characters(value: Any, pointer: str) -> Iterator[InvalidValue]:
         yield body_error(pointer, "it contains a null character")
     elif isinstance(value, (dict, list)):
         items = value.items() if isinstance(value, dict) else enumerate(value)
-        for step, one in items:
-            yield from _find_null_characters(one, pointer + to_pointer(step))
+        for step, member in items:
+            yield from _find_null_characters(member, pointer + to_pointer(step))
 
 
 def _describe(failure: Failure, document: Mapping[str, Any]) -> Iterator[InvalidValue]:
@@ -137,15 +137,18 @@ def _describe(failure: Failure, document: Mapping[str, Any]) -> Iterator[Invalid
         for name in failure.names:
             yield body_error(to_pointer(*failure.steps, name), "it is missing")
     elif failure.keyword == "additionalProperties":
-        known = list(_find_schema(document, failure.steps).get("properties", ()))
+        property_names = list(_find_schema(document, failure.steps).get("properties", ()))
         for name in failure.names:
-            near = find_close_name(name[:MAX_SHOWN_CHARS], known)
+            near = find_close_name(name[:MAX_SHOWN_CHARS], property_names)
             meant = f"; did you mean {near}?" if near else ""
             yield body_error(
-                to_pointer(*failure.steps, name), f"there is no such key{meant}", near, known
+                to_pointer(*failure.steps, name),
+                f"there is no such key{meant}",
+                near,
+                property_names,
             )
     elif failure.keyword == "enum" and isinstance(failure.limit, list):
-        allowed = [str(one) for one in failure.limit]
+        allowed = [str(choice) for choice in failure.limit]
         near = find_close_name(_show(failure.value), allowed)
         detail = f"{_show(failure.value)!r} is not one of {', '.join(allowed)}"
         yield body_error(to_pointer(*failure.steps), detail, near, allowed)
@@ -167,18 +170,28 @@ def _show(value: Any) -> str:
     return shorten(value, MAX_SHOWN_CHARS) if isinstance(value, str) else type_of(value)
 
 
-def _types(wanted: Any) -> str:
-    return " or ".join([wanted] if isinstance(wanted, str) else wanted)
+def _types(expected: Any) -> str:
+    return " or ".join([expected] if isinstance(expected, str) else expected)
 
 
 _MESSAGES: Final[Mapping[str, Callable[[Failure], str]]] = {
-    "type": lambda one: f"it is of the type {type_of(one.value)}, not {_types(one.limit)}",
-    "minimum": lambda one: f"it is less than {one.limit}",
-    "maximum": lambda one: f"it is greater than {one.limit}",
-    "minLength": lambda one: f"it has {len(one.value)} characters; allowed are {one.limit} or more",
-    "maxLength": lambda one: f"it has {len(one.value)} characters; allowed are at most {one.limit}",
-    "minItems": lambda one: f"it has {len(one.value)} items; allowed are {one.limit} or more",
-    "maxItems": lambda one: f"it has {len(one.value)} items; allowed are at most {one.limit}",
+    "type": lambda failure: (
+        f"it is of the type {type_of(failure.value)}, not {_types(failure.limit)}"
+    ),
+    "minimum": lambda failure: f"it is less than {failure.limit}",
+    "maximum": lambda failure: f"it is greater than {failure.limit}",
+    "minLength": lambda failure: (
+        f"it has {len(failure.value)} characters; allowed are {failure.limit} or more"
+    ),
+    "maxLength": lambda failure: (
+        f"it has {len(failure.value)} characters; allowed are at most {failure.limit}"
+    ),
+    "minItems": lambda failure: (
+        f"it has {len(failure.value)} items; allowed are {failure.limit} or more"
+    ),
+    "maxItems": lambda failure: (
+        f"it has {len(failure.value)} items; allowed are at most {failure.limit}"
+    ),
     "uniqueItems": lambda _: "it has an item twice",
-    "pattern": lambda one: f"it does not fit the pattern {one.limit}",
+    "pattern": lambda failure: f"it does not fit the pattern {failure.limit}",
 }

@@ -62,31 +62,43 @@ class Parameter:
 
 
 def read_parameters(
-    given: Mapping[str, Sequence[str]], parameters: Sequence[Parameter]
+    texts_by_name: Mapping[str, Sequence[str]], parameters: Sequence[Parameter]
 ) -> dict[str, Any]:
     """Return the values of all parameters by name.
 
     Raises `ApiProblem` with every parameter that is unknown, repeated or not valid.
     """
-    known = {one.name: one for one in parameters}
-    errors = [_unknown(name, known) for name in given if name not in known]
+    parameters_by_name = {declared.name: declared for declared in parameters}
+    errors = [
+        _unknown(name, parameters_by_name)
+        for name in texts_by_name
+        if name not in parameters_by_name
+    ]
     values: dict[str, Any] = {}
-    for one in parameters:
-        texts = given.get(one.name, ())
-        if one.is_required and not texts:
-            errors.append(parameter_error(one.name, f"it is missing: {one.doc}"))
+    for parameter in parameters:
+        texts = texts_by_name.get(parameter.name, ())
+        if parameter.is_required and not texts:
+            errors.append(parameter_error(parameter.name, f"it is missing: {parameter.doc}"))
             continue
-        if len(texts) > one.max_count:
-            times = "once" if one.max_count == 1 else f"{one.max_count} times"
-            errors.append(parameter_error(one.name, f"it may be given {times}"))
+        if len(texts) > parameter.max_count:
+            times = "once" if parameter.max_count == 1 else f"{parameter.max_count} times"
+            errors.append(parameter_error(parameter.name, f"it may be given {times}"))
             continue
         try:
-            found = [_parse(one, text) for text in texts]
+            parsed = [_parse(parameter, text) for text in texts]
         except ValueError as error:
-            errors.append(parameter_error(one.name, str(error), _near(one, texts), one.allowed))
+            errors.append(
+                parameter_error(
+                    parameter.name, str(error), _near(parameter, texts), parameter.allowed
+                )
+            )
             continue
-        values[one.name] = (
-            (found or None) if one.max_count > 1 else found[0] if found else one.default
+        values[parameter.name] = (
+            (parsed or None)
+            if parameter.max_count > 1
+            else parsed[0]
+            if parsed
+            else parameter.default
         )
     if errors:
         names = ", ".join(dict.fromkeys(str(error.parameter) for error in errors))
@@ -94,22 +106,26 @@ def read_parameters(
     return values
 
 
-def _parse(one: Parameter, text: str) -> Any:
+def _parse(parameter: Parameter, text: str) -> Any:
     if "\0" in text:
         raise ValueError("it contains a null character")
-    if one.allowed and text not in one.allowed:
-        raise ValueError(f"{text[:100]!r} is not one of {', '.join(one.allowed)}")
-    return one.parse(text)
+    if parameter.allowed and text not in parameter.allowed:
+        raise ValueError(f"{text[:100]!r} is not one of {', '.join(parameter.allowed)}")
+    return parameter.parse(text)
 
 
-def _near(one: Parameter, texts: Sequence[str]) -> str | None:
-    return next((near for text in texts if (near := find_typo(text, list(one.allowed)))), None)
+def _near(parameter: Parameter, texts: Sequence[str]) -> str | None:
+    return next(
+        (near for text in texts if (near := find_typo(text, list(parameter.allowed)))), None
+    )
 
 
-def _unknown(name: str, known: Mapping[str, Parameter]) -> InvalidValue:
-    near = find_typo(name, list(known))
+def _unknown(name: str, parameters_by_name: Mapping[str, Parameter]) -> InvalidValue:
+    near = find_typo(name, list(parameters_by_name))
     meant = f"; did you mean {near}?" if near else ""
-    return parameter_error(name[:100], f"there is no such parameter{meant}", near, list(known))
+    return parameter_error(
+        name[:100], f"there is no such parameter{meant}", near, list(parameters_by_name)
+    )
 
 
 def _parse_name(text: str) -> str:
@@ -118,20 +134,20 @@ def _parse_name(text: str) -> str:
     return text
 
 
-def make_limit(most: int, default: int) -> Parameter:
+def make_limit(maximum: int, default: int) -> Parameter:
     """Return the parameter for the number of items of a page."""
 
     def parse(text: str) -> int:
         limit = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
-        if not 1 <= limit <= most:
-            raise ValueError(f"{text[:20]!r} is not a number from 1 to {most}")
+        if not 1 <= limit <= maximum:
+            raise ValueError(f"{text[:20]!r} is not a number from 1 to {maximum}")
         return limit
 
     return Parameter(
         name="limit",
         doc="The number of items.",
         parse=parse,
-        schema={"type": "integer", "minimum": 1, "maximum": most, "default": default},
+        schema={"type": "integer", "minimum": 1, "maximum": maximum, "default": default},
         default=default,
     )
 
@@ -143,7 +159,7 @@ def stream_parameters(parameters: Sequence[Parameter]) -> tuple[Parameter, ...]:
 
 def with_limit(parameters: Sequence[Parameter], limit: Parameter) -> tuple[Parameter, ...]:
     """Return the parameters of a list with another limit."""
-    return tuple(limit if one.name == limit.name else one for one in parameters)
+    return tuple(limit if parameter.name == limit.name else parameter for parameter in parameters)
 
 
 def _parse_stream_limit(text: str) -> int:
@@ -248,12 +264,12 @@ EXPLAINED_ROUTES: Final = replace(
 )
 UNFINISHED: Final = _flag("unfinished", "Only with items left.")
 ACTION: Final = _one_of(
-    "action", "Only entries of this action.", [one.value for one in AuditAction]
+    "action", "Only entries of this action.", [action.value for action in AuditAction]
 )
 OUTCOME: Final = _one_of(
     "outcome",
     "Only items with this outcome, or those that are not processed yet.",
-    (*(one.value for one in StepOutcome), OPEN_ITEMS),
+    (*(outcome.value for outcome in StepOutcome), OPEN_ITEMS),
 )
 
 
@@ -296,7 +312,9 @@ def filter_parameters(*, of_events: bool) -> tuple[Parameter, ...]:
         Parameter(name="route", doc="Only with a delivery through this route.", parse=_parse_name),
         _one_of("status", "Only with a delivery in this status.", statuses),
         _one_of(
-            "run", "Only with a delivery whose run has this state.", [one.value for one in RunState]
+            "run",
+            "Only with a delivery whose run has this state.",
+            [state.value for state in RunState],
         ),
         Parameter(name="type", doc="Only of this type; `*` matches anything.", parse=_parse_name),
         Parameter(

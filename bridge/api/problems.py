@@ -44,8 +44,8 @@ class ProblemType:
 
 
 PROBLEM_TYPES: Final = {
-    one.word: one
-    for one in (
+    problem_type.word: problem_type
+    for problem_type in (
         ProblemType("invalid_parameter", 400, "A parameter is not valid"),
         ProblemType("cursor_of_another_list", 400, "The cursor belongs to another list"),
         ProblemType("malformed_body", 400, "The body cannot be read"),
@@ -162,6 +162,6 @@ def report_busy(detail: str, retry_seconds: int = 1) -> ApiProblem:
     return ApiProblem("busy", detail, headers={"Retry-After": str(retry_seconds)})
 
 
-def report_missing_scope(subject: str, scope: Scope, held: Iterable[Scope]) -> ApiProblem:
-    """Return the problem of a token that has only the scopes `held`."""
-    return ApiProblem("missing_scope", explain_missing_scope(subject, scope, held))
+def report_missing_scope(subject: str, scope: Scope, held_scopes: Iterable[Scope]) -> ApiProblem:
+    """Return the problem of a token that has only the scopes `held_scopes`."""
+    return ApiProblem("missing_scope", explain_missing_scope(subject, scope, held_scopes))

@@ -56,10 +56,10 @@ def wrong_cursor(parameter: str, error: WrongCursor) -> ApiProblem:
 
 
 def _digest(list_name: str, request: ApiRequest) -> str:
-    given = {
+    filters = {
         name: list(texts) for name, texts in request.texts.items() if name not in PAGE_PARAMETERS
     }
-    return digest_filters(list_name, given)
+    return digest_filters(list_name, filters)
 
 
 def read_filters(context: ApiContext, request: ApiRequest) -> Filters:

@@ -116,8 +116,12 @@ def settings_of(config: str | None, *, secrets: bool = False) -> Settings:
             require_routes(settings)
         settings = load_settings(os.environ, config=config, secrets=True, timings=command_timings())
     _warn_of_unused_stores(settings)
-    found = find_addresses(settings.data)
-    return settings if found is None else replace(settings, bind=found[0], private_bind=found[1])
+    addresses = find_addresses(settings.data)
+    return (
+        settings
+        if addresses is None
+        else replace(settings, bind=addresses[0], private_bind=addresses[1])
+    )
 
 
 def _warn_of_unused_stores(settings: Settings) -> None:

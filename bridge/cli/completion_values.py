@@ -27,8 +27,10 @@ def _completer(list_items: Callable[[Settings, str], Iterable[tuple[str, str]]])
         from click.shell_completion import CompletionItem
 
         try:
-            found = list_items(_find_settings(ctx), text)
-            return [CompletionItem(one, help=what) for one, what in found if one.startswith(text)]
+            pairs = list_items(_find_settings(ctx), text)
+            return [
+                CompletionItem(value, help=what) for value, what in pairs if value.startswith(text)
+            ]
         except Exception:
             return []
 
@@ -47,22 +49,24 @@ def _find_settings(ctx: click.Context) -> Settings:
 def _list_sources(settings: Settings, _text: str) -> Iterable[tuple[str, str]]:
     from bridge.services.usable_config import load_present
 
-    return [(one.name, one.provider.name) for one in load_present(settings).sources.values()]
+    return [
+        (source.name, source.provider.name) for source in load_present(settings).sources.values()
+    ]
 
 
 def _list_routes(settings: Settings, _text: str) -> Iterable[tuple[str, str]]:
     from bridge.services.usable_config import load_present
 
     return {
-        one.name: " ".join(("on", one.source, ", ".join(one.types))).rstrip()
-        for one in load_present(settings).routes
+        route.name: " ".join(("on", route.source, ", ".join(route.types))).rstrip()
+        for route in load_present(settings).routes
     }.items()
 
 
 def _list_providers(_settings: Settings, _text: str) -> Iterable[tuple[str, str]]:
     from bridge.providers.registry import PROVIDERS
 
-    return [(one.name, one.title) for one in PROVIDERS.values()]
+    return [(provider.name, provider.title) for provider in PROVIDERS.values()]
 
 
 def _list_senders(settings: Settings, text: str) -> Iterable[tuple[str, str]]:
@@ -84,10 +88,10 @@ def _list_ids(settings: Settings, text: str) -> Iterable[tuple[str, str]]:
             return []
         if text.startswith("dlv_"):
             newest = events.list_deliveries(database, Filters(), MAX_COMPLETED_IDS)
-            return [(one.id, f"{one.route} {one.status}") for one in newest]
+            return [(delivery.id, f"{delivery.route} {delivery.status}") for delivery in newest]
         return [
-            (one.id, f"{one.source} {one.type or ''}".rstrip())
-            for one, _ in events.list_events(database, Filters(), MAX_COMPLETED_IDS)
+            (event.id, f"{event.source} {event.type or ''}".rstrip())
+            for event, _ in events.list_events(database, Filters(), MAX_COMPLETED_IDS)
         ]
 
 

@@ -25,8 +25,8 @@ def reraise_interrupts() -> None:
     scheduled: list[threading.Timer] = []
 
     def schedule() -> None:
-        for one in scheduled:
-            one.cancel()
+        for timer in scheduled:
+            timer.cancel()
         again = threading.Timer(RERAISE_SECONDS, _interrupt_main_thread)
         again.daemon = True
         scheduled[:] = [again]

@@ -77,7 +77,7 @@ class CommandGroup(click.Group):
                 else suggest(name, COMMANDS).strip() or "`flowbridge --help` lists all"
             )
             raise click.UsageError(f"no such command {name!r}; {hint}", ctx)
-        ctx.meta[HELP_KEY] = any(one in ctx.help_option_names for one in args)
+        ctx.meta[HELP_KEY] = any(argument in ctx.help_option_names for argument in args)
         return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
@@ -169,7 +169,11 @@ def _end_without_output() -> Iterator[None]:
 
 def _explain_no_value(command: click.Command | None, option_name: str) -> click.UsageError | None:
     """Return an error that says which value an option takes, with an example from the help."""
-    options = [one for one in command.params if isinstance(one, click.Option)] if command else []
+    options = (
+        [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+        if command
+        else []
+    )
     option = next((option for option in options if option_name in option.opts), None)
     if command is None or option is None or option.is_flag or option.nargs != 1:
         return None

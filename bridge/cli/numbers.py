@@ -8,13 +8,15 @@ import click
 
 
 class BoundedNumber(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
-    """A number from `least` to `most`, both allowed; an integer unless `decimal`."""
+    """A number from `least` to `greatest`, both allowed; an integer unless `decimal`."""
 
     name = "number"
 
-    def __init__(self, least: float, most: float | None = None, *, decimal: bool = False) -> None:
+    def __init__(
+        self, least: float, greatest: float | None = None, *, decimal: bool = False
+    ) -> None:
         self._least = least
-        self._most = most
+        self._most = greatest
         self._type = click.FLOAT if decimal else click.INT
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:

@@ -51,13 +51,23 @@ class FilteredCommand(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options under two headings."""
         # the usage line has the arguments
-        params = [one for one in self.get_params(ctx) if not isinstance(one, click.Argument)]
+        params = [
+            parameter
+            for parameter in self.get_params(ctx)
+            if not isinstance(parameter, click.Argument)
+        ]
         parts: dict[str, list[click.Parameter]] = {
-            "Options": [one for one in params if not isinstance(one, FilterOption)],
-            "Filters": [one for one in params if isinstance(one, FilterOption)],
+            "Options": [
+                parameter for parameter in params if not isinstance(parameter, FilterOption)
+            ],
+            "Filters": [parameter for parameter in params if isinstance(parameter, FilterOption)],
         }
         for heading, some in parts.items():
-            records = [record for one in some if (record := one.get_help_record(ctx)) is not None]
+            records = [
+                record
+                for parameter in some
+                if (record := parameter.get_help_record(ctx)) is not None
+            ]
             if records:
                 with formatter.section(heading):
                     formatter.write_dl(records)
@@ -110,14 +120,14 @@ def add_options(*options: Callable[[F], F]) -> Callable[[F], F]:
 
 def limit_option(limit: int) -> Callable[[F], F]:
     """Return the option `--limit` with this default; 0 is no limit."""
-    shown = f"{'The' if limit else 'Only the'} newest N; 0 for all."
+    help_text = f"{'The' if limit else 'Only the'} newest N; 0 for all."
     return click.option(
         "--limit",
         type=BoundedNumber(0),
         default=limit,
         show_default=limit > 0,
         metavar="N",
-        help=shown,
+        help=help_text,
     )
 
 
@@ -213,19 +223,19 @@ def filter_options(
 
 
 def make_filters(
-    *, type_: str | None, where: Sequence[str] | None = None, **chosen: Any
+    *, type_: str | None, where: Sequence[str] | None = None, **options: Any
 ) -> Filters:
     """Return the filter options as the store takes them."""
     from bridge.store.queries.filters import Filters
 
-    return Filters(type=type_, where=_make_event_test(where) if where else None, **chosen)
+    return Filters(type=type_, where=_make_event_test(where) if where else None, **options)
 
 
 def _make_event_test(where: Sequence[str]) -> Callable[[Event], bool]:
     from bridge.services.where_filters import make_event_test, parse_where
 
     settings = settings_of(click.get_current_context().find_object(str))
-    return make_event_test([parse_where(one) for one in where], load_sources(settings))
+    return make_event_test([parse_where(condition) for condition in where], load_sources(settings))
 
 
 @contextmanager
@@ -254,12 +264,12 @@ def require_existing(
 
 
 def say_search_size(
-    database: Database, wanted: Filters, *, of_deliveries: bool, also: Any = None
+    database: Database, filters: Filters, *, of_deliveries: bool, also: Any = None
 ) -> None:
     """Print how many bodies will be searched, where that takes long."""
     from bridge.services.selection import MANY_BODIES, count_bodies
 
-    count = count_bodies(database, wanted, of_deliveries=of_deliveries, also=also)
+    count = count_bodies(database, filters, of_deliveries=of_deliveries, also=also)
     if count >= MANY_BODIES:
         click.echo(
             f"Searching {count:,} bodies; use --since and other filters to search fewer.", err=True

@@ -30,7 +30,7 @@ class TrafficReport:
     as_json: bool
     explain: bool
 
-    def show(self, found: Iterable[EventComparison], which: str, explain: Explain) -> None:
+    def show(self, comparisons: Iterable[EventComparison], which: str, explain: Explain) -> None:
         """Print the changes and the summary, and exit with 1 if the test fails."""
         from bridge.services.comparison.traffic_comparison import TrafficSummary
         from bridge.services.records.comparison_records import ROUTE_CHANGE, TRAFFIC
@@ -38,12 +38,12 @@ class TrafficReport:
         summary = TrafficSummary()
         changed: list[str] = []
         lines: list[JSON] = []
-        for one in found:
-            summary.add(one)
-            if one.changes and len(changed) < MAX_TRIAL_EVENTS:
-                changed.append(one.event_id)
+        for comparison in comparisons:
+            summary.add(comparison)
+            if comparison.changes and len(changed) < MAX_TRIAL_EVENTS:
+                changed.append(comparison.event_id)
             if self.as_json:
-                lines += [ROUTE_CHANGE.write(change) for change in one.changes]
+                lines += [ROUTE_CHANGE.write(change) for change in comparison.changes]
                 if len(lines) >= LINES_AT_ONCE:
                     output.json_lines(lines)
                     lines.clear()
@@ -59,8 +59,8 @@ class TrafficReport:
 
         counts = report["summary"]
         if self.as_json:
-            for one in () if explained is None else explained["explanations"]:
-                shape = {name: value for name, value in one.items() if name != "screen"}
+            for explanation in () if explained is None else explained["explanations"]:
+                shape = {name: value for name, value in explanation.items() if name != "screen"}
                 output.json_line({"explanation": shape})
             output.json_line({"summary": counts})
         else:
@@ -81,10 +81,10 @@ class TrafficReport:
         sys.exit(1)
 
 
-def _print_explanations(found: Iterable[Mapping[str, Any]]) -> None:
+def _print_explanations(explanations: Iterable[Mapping[str, Any]]) -> None:
     from bridge.cli.ui.explanation_view import print_explanation
     from bridge.services.explain.explanation_screen import parse_explanation
 
-    for one in found:
+    for explanation in explanations:
         click.echo()
-        print_explanation(parse_explanation(one))
+        print_explanation(parse_explanation(explanation))

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 def load_usable(settings: Settings) -> Config:
     """Return the configuration of the files, or, with a note, the last good one."""
-    found = find_usable(settings)
-    say_unusable(found.error)
-    return found.config
+    usable = find_usable(settings)
+    say_unusable(usable.error)
+    return usable.config
 
 
 def load_sources(settings: Settings) -> Mapping[str, Source]:
@@ -38,7 +38,7 @@ def with_learned_secrets(config: str | None, sources: Mapping[str, Source]) -> d
 
     A secret that cannot be decrypted here is left out.
     """
-    if all(one.provider.learn is None for one in sources.values()):
+    if all(source.provider.learn is None for source in sources.values()):
         return dict(sources)
     from bridge.cli.command_settings import settings_of
     from bridge.services.learned_sources import add_learned_secrets

@@ -39,12 +39,12 @@ def is_loopback(host: str) -> bool:
 
 
 def parse_address(name: str, text: str) -> Address:
-    found = ADDRESS_PATTERN.fullmatch(text)
-    if not found or int(found["port"]) > 65535:
+    match = ADDRESS_PATTERN.fullmatch(text)
+    if not match or int(match["port"]) > 65535:
         raise SettingsError(
             f"{name}: {text!r} is not HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080"
         )
-    return found["six"] or found["host"] or "0.0.0.0", int(found["port"])  # noqa: S104 - a port alone means all addresses
+    return match["six"] or match["host"] or "0.0.0.0", int(match["port"])  # noqa: S104 - a port alone means all addresses
 
 
 def parse_optional_address(name: str, text: str) -> Address | None:

@@ -49,18 +49,18 @@ class FileTracker:
 
     def find_files(self, folder: Path, pattern: str) -> list[Path]:
         """Return the files under `folder` whose names match a pattern."""
-        found = _names(folder, pattern)
-        self._asked[_names, (folder, pattern)] = found
-        return found
+        files = _names(folder, pattern)
+        self._asked[_names, (folder, pattern)] = files
+        return files
 
     def is_inside(self, folder: Path, name: str) -> bool:
         """Return whether `name` stays inside `folder`, also after following links.
 
         Raises OSError or ValueError if it is not a file name.
         """
-        found = _is_inside(folder, name)
-        self._asked[_is_inside, (folder, name)] = found
-        return found
+        result = _is_inside(folder, name)
+        self._asked[_is_inside, (folder, name)] = result
+        return result
 
     def has_changed(self) -> bool:
         """Return whether any of the reads would give another result now."""

@@ -117,13 +117,13 @@ def _merge(document: dict[str, Any], key: str, value: Any, own: Report, report: 
     elif (
         isinstance(section, dict) and key != "routes"
     ):  # another type is reported as a problem of the main file
-        for name, each in value.items():
+        for name, definition in value.items():
             if name in section:
                 first = report.places.get((key, name))
                 where = f", in {first.file}:{first.key_line}" if first else ""
                 own.add((key, name), f"`{name}` is defined already{where}", key=True)
                 continue
-            section[name] = each
+            section[name] = definition
             report.places |= {
                 path: place for path, place in own.places.items() if path[:2] == (key, name)
             }

@@ -34,7 +34,8 @@ class Interpolator:
     Where `environ` is null, no value is known: no file is read, and nothing is missing.
 
     `filled` has the values found, by the text between the braces, and `reasons` why a value is
-    missing. `given` and `given_reasons` are the same from an earlier load: with them, neither the
+    missing. `given_values` and `given_reasons` are the same from an earlier load: with them,
+    neither the
     environment nor files are read. `missing` has the first reason of each source or platform, by
     `("sources", NAME)`.
     """
@@ -46,7 +47,7 @@ class Interpolator:
         report: Report,
         strict: bool,
         disk: FileTracker | None = None,
-        given: Mapping[str, str] | None = None,
+        given_values: Mapping[str, str] | None = None,
         given_reasons: Mapping[str, str] | None = None,
     ) -> None:
         self.environ = environ
@@ -54,7 +55,7 @@ class Interpolator:
         self.report = report
         self.strict = strict
         self.disk = disk or FileTracker()
-        self.given = given
+        self.given_values = given_values
         self.given_reasons = given_reasons or {}
         self.filled: dict[str, str] = {}
         self.reasons: dict[str, str] = {}
@@ -64,9 +65,9 @@ class Interpolator:
     def fill(self, value: Any, path: Path = ()) -> Any:
         """Return `value` with its texts filled in; the values filled in are not parsed again."""
         if isinstance(value, dict):
-            return {key: self.fill(each, (*path, key)) for key, each in value.items()}
+            return {key: self.fill(member, (*path, key)) for key, member in value.items()}
         if isinstance(value, list):
-            return [self.fill(each, (*path, index)) for index, each in enumerate(value)]
+            return [self.fill(member, (*path, index)) for index, member in enumerate(value)]
         if not isinstance(value, str) or "${" not in value:
             return value
         if may_fill(path):
@@ -84,17 +85,17 @@ class Interpolator:
             self.report.settle(path, "a ${ without a closing }")
             return ""
         if not kind:
-            found = f"${{{name}}}" if re.fullmatch(r"\w{1,80}", name) else "a ${…}"
+            reference = f"${{{name}}}" if re.fullmatch(r"\w{1,80}", name) else "a ${…}"
             hint = f"; did you mean ${{env:{name}}}?" if re.fullmatch(r"\w{1,80}", name) else ""
             self.report.settle(
                 path,
-                f"{found} has no meaning here{hint} allowed: ${{env:NAME}}, ${{file:PATH}}, and"
+                f"{reference} has no meaning here{hint} allowed: ${{env:NAME}}, ${{file:PATH}}, and"
                 " $${ for a literal ${",
             )
             return ""
         key = f"{kind}:{name}"
-        if self.given is not None:
-            value = self.given.get(key, "")
+        if self.given_values is not None:
+            value = self.given_values.get(key, "")
             if not value:
                 self._missing(
                     path,

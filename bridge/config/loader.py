@@ -70,8 +70,8 @@ def check(
     cpus: int | None = None,
 ) -> tuple[Config | None, list[ConfigProblem]]:
     """Return the configuration (None if it cannot be used) and all problems, with warnings."""
-    found = read(path, environ, strict_secrets=strict_secrets, cpus=cpus)
-    return found.config, found.problems
+    result = read(path, environ, strict_secrets=strict_secrets, cpus=cpus)
+    return result.config, result.problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,15 +144,20 @@ def rebuild(parts: str, folder: str | Path = ".", *, cpus: int | None = None) ->
 
     No YAML is parsed and nothing is validated again, so the libraries for both are not loaded.
     """
-    given = json.loads(parts)
+    stored = json.loads(parts)
     report = Report("(stored configuration)")
-    held = ConfigFolder(Path(folder), given["schemas"])
-    held.included = given["included"]
+    config_folder = ConfigFolder(Path(folder), stored["schemas"])
+    config_folder.included = stored["included"]
     filler = Interpolator(
-        {}, held.path, report, strict=False, given=given["filled"], given_reasons=given["reasons"]
+        {},
+        config_folder.path,
+        report,
+        strict=False,
+        given_values=stored["filled"],
+        given_reasons=stored["reasons"],
     )
-    valid = unpack_document(given["valid"])
-    config, _ = _build(given["config"], held, filler, report, cpus, valid)
+    valid = unpack_document(stored["valid"])
+    config, _ = _build(stored["config"], config_folder, filler, report, cpus, valid)
     if config is None:
         raise ConfigError(report.sorted())
     return config
@@ -173,11 +178,11 @@ def load_canonical(
     """
     document = json.loads(text)
     report = Report("(stored configuration)")
-    held = ConfigFolder(Path(folder), document["schemas"])
+    config_folder = ConfigFolder(Path(folder), document["schemas"])
     config, _ = _build(
         document["config"],
-        held,
-        Interpolator(environ, held.path, report, strict_secrets),
+        config_folder,
+        Interpolator(environ, config_folder.path, report, strict_secrets),
         report,
         cpus,
     )
@@ -231,12 +236,12 @@ def _build(
     if report.failed:
         return None, document
     sources = {
-        name: replace(one, missing=filler.missing.get(("sources", name)))
-        for name, one in sources.items()
+        name: replace(source, missing=filler.missing.get(("sources", name)))
+        for name, source in sources.items()
     }
     platforms = {
-        name: replace(one, missing=filler.missing.get(("platforms", name)))
-        for name, one in platforms.items()
+        name: replace(platform, missing=filler.missing.get(("platforms", name)))
+        for name, platform in platforms.items()
     }
     canonical = json.dumps(
         {"config": data, "schemas": folder.texts},

@@ -64,11 +64,11 @@ class Report:
         """Report a problem at `path`; with `key`, at the position of the key, not of the value."""
         if any(path[:end] in self.settled for end in range(len(path) + 1)):
             return
-        known = path
-        while known and known not in self.places:
-            known = known[:-1]
-        place = self.places.get(known)
-        at_key = key or known != path
+        nearest = path
+        while nearest and nearest not in self.places:
+            nearest = nearest[:-1]
+        place = self.places.get(nearest)
+        at_key = key or nearest != path
         if place is None:
             line = 1
             column = 1
@@ -126,7 +126,7 @@ class Report:
 
     def is_filled(self, path: Path) -> bool:
         """Return whether a value at or below `path` was filled in: no message may show it."""
-        return any(each[: len(path)] == path for each in self.filled)
+        return any(filled_path[: len(path)] == path for filled_path in self.filled)
 
     def copy(self) -> Report:
         """Return a copy that collects further problems separately."""

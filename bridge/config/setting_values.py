@@ -25,21 +25,21 @@ ADDRESS_LOG_MODES = ("full", "truncated", "none")
 
 def parse_exposed(name: str, text: str) -> frozenset[str]:
     """Return the parts that the public listener also serves."""
-    chosen = frozenset(filter(None, (word.strip() for word in text.split(","))))
-    if unknown := sorted(chosen - EXPOSABLE_PARTS):
+    parts = frozenset(filter(None, (word.strip() for word in text.split(","))))
+    if unknown := sorted(parts - EXPOSABLE_PARTS):
         raise SettingsError(
             f"{name}: {unknown[0]!r} cannot be exposed; allowed:"
             f" {', '.join(sorted(EXPOSABLE_PARTS))}"
         )
-    return chosen
+    return parts
 
 
 def parse_seconds(name: str, text: str) -> float:
     """Return the seconds of a duration such as 60, 60s or 5m."""
-    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)\s*([smh]?)", text.strip())
-    if found is None:
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)\s*([smh]?)", text.strip())
+    if match is None:
         raise SettingsError(f"{name}: {text!r} is not a duration; allowed: 60, 60s or 5m")
-    return float(found[1]) * {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}[found[2]]
+    return float(match[1]) * {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}[match[2]]
 
 
 def parse_reload_test(name: str, text: str) -> float | None:
@@ -131,10 +131,10 @@ def check_engine(engine: str, broker: str, url: str) -> None:
             " FLOWBRIDGE_DATABASE_URL"
         )
     if "://" not in broker:
-        found = "its value is not a URL" if broker else "it is not set"
+        defect = "its value is not a URL" if broker else "it is not set"
         raise SettingsError(
             "FLOWBRIDGE_BROKER_URL needs the URL of Celery's broker, such as"
-            f" redis://broker.internal:6379/0: {found}"
+            f" redis://broker.internal:6379/0: {defect}"
         )
 
 

@@ -322,7 +322,11 @@ class Settings:
 
 #: All settings that the environment has, in the order of the docs.
 SETTINGS: Final = (
-    *(each.metadata[SETTING] for each in fields(Settings) if SETTING in each.metadata),
+    *(
+        setting_field.metadata[SETTING]
+        for setting_field in fields(Settings)
+        if SETTING in setting_field.metadata
+    ),
     Setting(
         name="SERVER",
         meaning=(
@@ -432,12 +436,12 @@ def load_settings(
     """
     path = Path(config or environ.get("FLOWBRIDGE_CONFIG") or DEFAULT_CONFIG)
     merged = merge_dotenv(environ, _read_dotenv(path.parent / ".env"))
-    given = {**merged, "FLOWBRIDGE_BIND": bind} if bind else merged
+    variables = {**merged, "FLOWBRIDGE_BIND": bind} if bind else merged
     data, url, unused = find_store(path, environ, merged)
     values = {
-        each.name: row.read(given)
-        for each in fields(Settings)
-        if (row := each.metadata.get(SETTING)) is not None and row.parse is not None
+        setting_field.name: row.read(variables)
+        for setting_field in fields(Settings)
+        if (row := setting_field.metadata.get(SETTING)) is not None and row.parse is not None
     }
     check_engine(values["engine"], values["broker_url"], url)
     if values["backup_every"] is not None and not url.startswith("sqlite"):
@@ -451,7 +455,7 @@ def load_settings(
         "console_hosts": parse_hosts(
             "FLOWBRIDGE_CONSOLE_HOSTS",
             merged.get("FLOWBRIDGE_CONSOLE_HOSTS", ""),
-            given.get("FLOWBRIDGE_BIND") or DEFAULT_BIND,
+            variables.get("FLOWBRIDGE_BIND") or DEFAULT_BIND,
             merged.get("FLOWBRIDGE_PRIVATE_BIND"),
             merged.get("FLOWBRIDGE_METRICS_BIND"),
         ),

@@ -66,8 +66,8 @@ def report_error(error: Any, data: Any, report: Report) -> Path:
         report.add(path, f"`{path[-1]}` is missing")
     elif kind in ("union_tag_not_found", "union_tag_invalid"):
         allowed = str(context.get("expected_tags", "gumloop, local, http")).replace("'", "")
-        given = value.get("type") if isinstance(value, dict) else None
-        if given is None:
+        tag = value.get("type") if isinstance(value, dict) else None
+        if tag is None:
             report.add(
                 (*path, "type"),
                 (
@@ -80,8 +80,8 @@ def report_error(error: Any, data: Any, report: Report) -> Path:
             path = (*path, "type")
             report.add(
                 path,
-                f"found {_show_value(given, path, report)};"
-                f" {suggest(given, allowed.split(', '))}allowed: {allowed}",
+                f"found {_show_value(tag, path, report)};"
+                f" {suggest(tag, allowed.split(', '))}allowed: {allowed}",
             )
     elif kind == "literal_error":
         allowed = context["expected"].replace("'", "").replace(" or ", ", ")
@@ -128,9 +128,9 @@ def _describe_limit(kind: str, context: dict[str, Any]) -> str:
         case "string_too_short":
             return "must not be empty"
         case "too_short" | "too_long":
-            most = context.get("max_length")
+            limit = context.get("max_length")
             return (
-                f"needs at most {most} entries"
+                f"needs at most {limit} entries"
                 if kind == "too_long"
                 else "needs at least one entry"
             )
@@ -211,10 +211,10 @@ def _allowed_keys(path: Path, data: Any) -> list[str]:
             kind = value_at(data, path[:2])
             model = next(
                 (
-                    each
-                    for each in get_args(get_args(PlatformSchema)[0])
+                    schema
+                    for schema in get_args(get_args(PlatformSchema)[0])
                     if isinstance(kind, dict)
-                    and get_args(each.model_fields["type"].annotation)[0] == kind.get("type")
+                    and get_args(schema.model_fields["type"].annotation)[0] == kind.get("type")
                 ),
                 LocalSchema,
             )
@@ -258,7 +258,7 @@ def validate_document(data: dict[str, Any], report: Report) -> ValidDocument:
     except ValidationError as error:
         complete = False
         data = copy.deepcopy(data)
-        noted = [report_error(each, data, report) for each in error.errors(include_url=False)]
+        noted = [report_error(detail, data, report) for detail in error.errors(include_url=False)]
         bad = {_removed_key(path) for path in noted}
         for path in bad | {path for path in report.settled if len(path) == 3}:
             part = value_at(data, path[:-1])

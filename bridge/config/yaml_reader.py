@@ -190,14 +190,14 @@ class _NodeReader:
         A key that is there already counts too: a short text can name an anchor very often.
         """
         nodes = node.value if type(node).__name__ == "SequenceNode" else [node]
-        for each in nodes:
+        for merged in nodes:
             if self._is_beyond_limits(path):
                 return
-            if type(each).__name__ != "MappingNode":
-                self._place(each, (*path, "<<"), None)
+            if type(merged).__name__ != "MappingNode":
+                self._place(merged, (*path, "<<"), None)
                 self.report.add((*path, "<<"), "<< needs a mapping, like *anchor")
                 continue
-            for key, value in each.value:
+            for key, value in merged.value:
                 if self._is_beyond_limits(path):
                     return
                 if type(key).__name__ == "ScalarNode" and key.value not in values:

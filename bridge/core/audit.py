@@ -62,5 +62,5 @@ class AuditEntry:
 
 def clean_text(text: str) -> str:
     """Return a text for the log: on one line, bounded, without control characters."""
-    shown = replace_unprintable(text[: MAX_TEXT_CHARS + 1])
-    return shown if len(shown) <= MAX_TEXT_CHARS else shown[: MAX_TEXT_CHARS - 1] + "…"
+    cleaned = replace_unprintable(text[: MAX_TEXT_CHARS + 1])
+    return cleaned if len(cleaned) <= MAX_TEXT_CHARS else cleaned[: MAX_TEXT_CHARS - 1] + "…"

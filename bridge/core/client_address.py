@@ -110,13 +110,13 @@ def mask_addresses(
     This covers the headers that proxies write and any other header that contains the address. A
     header that is empty afterwards is dropped.
     """
-    shown: dict[str, str] = {}
+    masked_headers: dict[str, str] = {}
     for name, value in headers.items():
         if name in CLIENT_ADDRESS_HEADERS:
             masked = ", ".join(filter(None, (_one(part, show) for part in value.split(","))))
         elif name == "forwarded":
             masked = _PARAMETER.sub(
-                lambda found: f'{found[1]}="{_one(found[2].strip(chr(34)), show) or "unknown"}"',
+                lambda match: f'{match[1]}="{_one(match[2].strip(chr(34)), show) or "unknown"}"',
                 value,
             )
         elif address and address in value and name != "host":  # `Host` is our own address
@@ -124,15 +124,15 @@ def mask_addresses(
         else:
             masked = value
         if masked or not value:
-            shown[name] = masked
-    return shown
+            masked_headers[name] = masked
+    return masked_headers
 
 
 def _one(text: str, show: AddressMask) -> str | None:
     """Return one address of a header as `show` has it; a mask for text that is no valid address."""
     bare = text.strip().strip('"')
-    found = _PORT.fullmatch(bare)
-    bare = (found[1] or found[2]) if found else bare
+    match = _PORT.fullmatch(bare)
+    bare = (match[1] or match[2]) if match else bare
     if not bare:
         return None
     return show(bare) if _parse(bare) is not None else MASK

@@ -32,13 +32,13 @@ def iterate_scalars(value: JSON) -> Iterator[JSON]:
     """
     waiting = [value]
     while waiting:
-        one = waiting.pop()
-        if isinstance(one, dict):
-            waiting += reversed(one.values())
-        elif isinstance(one, list):
-            waiting += reversed(one)
+        node = waiting.pop()
+        if isinstance(node, dict):
+            waiting += reversed(node.values())
+        elif isinstance(node, list):
+            waiting += reversed(node)
         else:
-            yield one
+            yield node
 
 
 # of JSON that is parsed before its signature is verified: some ten megabytes
@@ -78,12 +78,12 @@ def exceeds_values(raw: bytes, limit: int = MAX_VALUES) -> bool:
     return sum(1 for _ in islice(_TO_NEXT_MARK.finditer(raw), limit + 1)) > limit
 
 
-def _count(raw: bytes, byte: bytes, most: int) -> int:
-    """Return how often a byte occurs, at most `most`.
+def _count(raw: bytes, byte: bytes, limit: int) -> int:
+    """Return how often a byte occurs, at most `limit`.
 
     `bytes.count` compares byte by byte, which takes nine times as long where the byte is rare.
     """
-    return len(raw) - len(raw.replace(byte, b"", most))
+    return len(raw) - len(raw.replace(byte, b"", limit))
 
 
 MAX_DIFFERENCES: Final = 20  # of two values
@@ -106,54 +106,54 @@ class Difference:
 
 
 def find_differences(
-    before: JSON, after: JSON, pointer: str = "", most: int = MAX_DIFFERENCES
+    before: JSON, after: JSON, pointer: str = "", limit: int = MAX_DIFFERENCES
 ) -> list[Difference]:
-    """Return the first `most` differences, in the order of the values; none if they are equal.
+    """Return the first `limit` differences, in the order of the values; none if they are equal.
 
     Members of objects are compared by name, and items of lists by position. `pointer`: of both.
     """
-    found: list[Difference] = []
+    differences: list[Difference] = []
     left: list[tuple[_Place | None, Iterator[_Pair]]] = [(None, iter([(None, before, after)]))]
-    while left and len(found) < most:
+    while left and len(differences) < limit:
         around, pairs = left[-1]
         pair = next(pairs, None)
         if pair is None:
             left.pop()
             continue
-        step, one, other = pair
-        if one is other:
+        step, first, other = pair
+        if first is other:
             continue
         place = None if step is None else (around, step)
-        if one is _ABSENT:
-            found.append(Difference("add", _write_pointer(pointer, place), None, other))
+        if first is _ABSENT:
+            differences.append(Difference("add", _write_pointer(pointer, place), None, other))
         elif other is _ABSENT:
-            found.append(Difference("remove", _write_pointer(pointer, place), one, None))
-        elif _have_parts(one, other):
-            left.append((place, _parts(one, other)))
-        elif not _are_equal(one, other):
-            found.append(Difference("replace", _write_pointer(pointer, place), one, other))
-    return found
+            differences.append(Difference("remove", _write_pointer(pointer, place), first, None))
+        elif _have_parts(first, other):
+            left.append((place, _parts(first, other)))
+        elif not _are_equal(first, other):
+            differences.append(Difference("replace", _write_pointer(pointer, place), first, other))
+    return differences
 
 
-def _have_parts(one: JSON, other: JSON) -> bool:
-    return (isinstance(one, Mapping) and isinstance(other, Mapping)) or (
-        isinstance(one, list) and isinstance(other, list)
+def _have_parts(first: JSON, other: JSON) -> bool:
+    return (isinstance(first, Mapping) and isinstance(other, Mapping)) or (
+        isinstance(first, list) and isinstance(other, list)
     )
 
 
-def _parts(one: JSON, other: JSON) -> Iterator[_Pair]:
+def _parts(first: JSON, other: JSON) -> Iterator[_Pair]:
     """Yield the members or items of two objects or lists, with `_ABSENT` where one has none."""
-    if isinstance(one, Mapping):
-        for name in one:
-            yield name, one[name], other.get(name, _ABSENT)
+    if isinstance(first, Mapping):
+        for name in first:
+            yield name, first[name], other.get(name, _ABSENT)
         for name in other:
-            if name not in one:
+            if name not in first:
                 yield name, _ABSENT, other[name]
         return
-    for at in range(max(len(one), len(other))):
+    for at in range(max(len(first), len(other))):
         yield (
             at,
-            one[at] if at < len(one) else _ABSENT,
+            first[at] if at < len(first) else _ABSENT,
             other[at] if at < len(other) else _ABSENT,
         )
 
@@ -171,10 +171,10 @@ def _write_pointer(start: str, place: _Place | None) -> str:
     return pointer if len(pointer) <= MAX_POINTER_CHARS else f"{pointer[:MAX_POINTER_CHARS]}…"
 
 
-def _are_equal(one: JSON, other: JSON) -> bool:
-    if type(one) is not type(other):
+def _are_equal(first: JSON, other: JSON) -> bool:
+    if type(first) is not type(other):
         return False
-    return bool(one == other) or (isinstance(one, float) and isnan(one) and isnan(other))
+    return bool(first == other) or (isinstance(first, float) and isnan(first) and isnan(other))
 
 
 INDENT_SPACES: Final = 2
@@ -228,7 +228,7 @@ def escape_step(step: object) -> str:
 
 def write_pointer(steps: Sequence[str | int]) -> str:
     """Return keys and indexes as a pointer."""
-    return "".join(f"/{escape_step(one)}" for one in steps)
+    return "".join(f"/{escape_step(step)}" for step in steps)
 
 
 def parse_pointer(text: str) -> tuple[str, ...]:

@@ -296,8 +296,8 @@ class Pattern:
                 if len(self._steps) >= MAX_CACHED_STEPS:
                     self._steps.clear()
                 self._steps[key] = step
-            states, found = step
-            if found:
+            states, is_match = step
+            if is_match:
                 return True
         return False
 

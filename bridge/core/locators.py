@@ -78,12 +78,12 @@ class JoinedLocators:
     by: str = ":"
 
     def __call__(self, request: Request, body: JSON) -> str | None:
-        found = [
+        located = [
             (text, compile_locator(text.removesuffix("?"))(request, body)) for text in self.texts
         ]
-        if any(value is None and not text.endswith("?") for text, value in found):
+        if any(value is None and not text.endswith("?") for text, value in located):
             return None
-        return self.by.join(value for _, value in found if value)
+        return self.by.join(value for _, value in located if value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +112,8 @@ AnyLocator = str | JoinedLocators | FirstOtherKey
 def locate(places: Sequence[AnyLocator], request: Request, body: JSON) -> str | None:
     """Return the first non-empty text that one of the locators finds, or None."""
     for place in places:
-        if found := (compile_locator(place) if isinstance(place, str) else place)(request, body):
-            return found
+        if text := (compile_locator(place) if isinstance(place, str) else place)(request, body):
+            return text
     return None
 
 

@@ -120,10 +120,10 @@ def _mask_body(
     is_json = request.body.lstrip()[:1] in (b"{", b"[")
     if request.content_type != URLENCODED or (is_json and _is_whole(request.body)):
         return _mask_json(request.body, paths, verified=verified)
-    shown = b"&".join(
+    masked = b"&".join(
         _mask_field(pair, paths, wrapped_in, verified=verified) for pair in request.body.split(b"&")
     )
-    return _mask_json(shown, paths, verified=verified) if is_json else shown
+    return _mask_json(masked, paths, verified=verified) if is_json else masked
 
 
 def _is_whole(raw: bytes) -> bool:
@@ -142,8 +142,8 @@ def _mask_field(
     if decoded != wrapped_in:
         return pair
     text = decode_field(value)
-    shown = _mask_json(text, paths, verified=verified)
-    return pair if shown == text else name + b"=" + quote_from_bytes(shown, safe="").encode()
+    masked = _mask_json(text, paths, verified=verified)
+    return pair if masked == text else name + b"=" + quote_from_bytes(masked, safe="").encode()
 
 
 # -- JSON
@@ -222,10 +222,10 @@ class _JsonTokenizer:
     def spans(self, paths: Sequence[Path]) -> Iterator[tuple[int, int]]:
         """Yield the start and end of each value at `paths`, in order, also of repeated keys."""
         ahead = paths  # that lead into the next value
-        while (found := _TOKEN.match(self.raw, self.read)) and (
-            kind := found.lastgroup
+        while (token := _TOKEN.match(self.raw, self.read)) and (
+            kind := token.lastgroup
         ) in _ALLOWED[self.expected]:
-            begin, end = found.span(kind)
+            begin, end = token.span(kind)
             if kind == "open":
                 ahead = self._open(begin, ahead)
             elif kind == "close":
@@ -240,7 +240,7 @@ class _JsonTokenizer:
             elif kind == "colon":
                 self.expected = "value"
             elif self.expected in ("key", "first key"):
-                name = _text(found[kind])
+                name = _text(token[kind])
                 if name is None:
                     break
                 ahead = [path[1:] for path in self.around[-1].paths if path[0] == name]
@@ -254,7 +254,9 @@ class _JsonTokenizer:
             self.expected == "nothing" and _BLANK.fullmatch(self.raw, self.read) is not None
         )
         yield from (
-            (one.hidden_from, len(self.raw)) for one in self.around if one.hidden_from is not None
+            (container.hidden_from, len(self.raw))
+            for container in self.around
+            if container.hidden_from is not None
         )
 
     def _open(self, begin: int, ahead: Sequence[Path]) -> Sequence[Path]:

@@ -79,8 +79,10 @@ class Part:
 def _names(text: str) -> PartNames:
     if not _FORM_DATA.match(text):
         return "", None
-    given = _parameters(text)
-    return given.get("name*", given.get("name", "")), given.get("filename*", given.get("filename"))
+    parameters = _parameters(text)
+    return parameters.get("name*", parameters.get("name", "")), parameters.get(
+        "filename*", parameters.get("filename")
+    )
 
 
 def _parameters(text: str) -> dict[str, str]:
@@ -88,18 +90,18 @@ def _parameters(text: str) -> dict[str, str]:
 
     The first of a repeated parameter counts; invalid ones are skipped.
     """
-    given: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     place = text.find(";")
     for _ in range(MAX_HEADER_PARAMETERS):
         if place < 0:
-            return given
-        found = _PARAMETER.match(text, place)
-        if found:
-            given.setdefault(found["key"].lower(), _value(found))
-        place = text.find(";", found.end() if found else place + 1)
+            return parameters
+        match = _PARAMETER.match(text, place)
+        if match:
+            parameters.setdefault(match["key"].lower(), _value(match))
+        place = text.find(";", match.end() if match else place + 1)
     if place >= 0:
         raise MultipartError(f"a header of a part has more than {MAX_HEADER_PARAMETERS} parameters")
-    return given
+    return parameters
 
 
 def _type(header: bytes) -> tuple[str, dict[str, str]]:
@@ -108,22 +110,22 @@ def _type(header: bytes) -> tuple[str, dict[str, str]]:
     return parse_options_header(header.decode("latin-1"))
 
 
-def _value(found: re.Match[str]) -> str:
+def _value(match: re.Match[str]) -> str:
     """Return the value of a parameter.
 
     Browsers escape with %22, others with backslashes, and some name the charset (RFC 5987).
     """
-    if found["key"].endswith("*"):
-        charset, _, quoted = found["plain"].partition("'")
+    if match["key"].endswith("*"):
+        charset, _, quoted = match["plain"].partition("'")
         return unquote(
             quoted.partition("'")[2], "latin-1" if charset.lower() == "iso-8859-1" else "utf-8"
         )
     text = (
-        found["plain"]
-        if found["escaped"] is None and found["quoted"] is None
-        else found["escaped"] or found["quoted"] or ""
+        match["plain"]
+        if match["escaped"] is None and match["quoted"] is None
+        else match["escaped"] or match["quoted"] or ""
     )
-    text = _BACKSLASHED.sub(r"\1", text) if found["escaped"] else text
+    text = _BACKSLASHED.sub(r"\1", text) if match["escaped"] else text
     return _ESCAPED.sub(lambda escape: _ESCAPES[escape[0]], text) if "%" in text else text
 
 
@@ -147,13 +149,13 @@ def parse_parts(raw: bytes, boundary: str) -> Iterator[Part]:
 
 def _next(raw: bytes, mark: bytes, place: int) -> tuple[int, int]:
     """Return where the content before the next delimiter ends, and where the delimiter is."""
-    found = raw.find(b"\n" + mark, max(place - 1, 0))  # one before: a part may be empty
-    while found >= 0:
-        after = found + 1 + len(mark)
+    position = raw.find(b"\n" + mark, max(place - 1, 0))  # one before: a part may be empty
+    while position >= 0:
+        after = position + 1 + len(mark)
         if raw.startswith(b"--", after) or _LINE_END.match(raw, after):
-            end = found - 1 if found > place and raw[found - 1] == 0x0D else found
-            return max(end, place), found + 1
-        found = raw.find(b"\n" + mark, after)
+            end = position - 1 if position > place and raw[position - 1] == 0x0D else position
+            return max(end, place), position + 1
+        position = raw.find(b"\n" + mark, after)
     raise MultipartError("the last part has no end: the body was cut off, or its boundary differs")
 
 
@@ -182,12 +184,12 @@ def sanitize_file_name(sent: str) -> str:
     """
     last = re.split(r"[/\\]", sent[-4 * MAX_FILE_NAME_BYTES :])[-1]
     if last.isascii():
-        shown = _CONTROL.sub("", last)
+        cleaned = _CONTROL.sub("", last)
     else:
-        shown = "".join(
-            one for one in normalize("NFC", last) if unicodedata.category(one) not in _INVISIBLE
+        cleaned = "".join(
+            char for char in normalize("NFC", last) if unicodedata.category(char) not in _INVISIBLE
         )
-    name = _ENDS.sub("", _UNWANTED.sub("_", shown))
+    name = _ENDS.sub("", _UNWANTED.sub("_", cleaned))
     stem, dot, extension = name.rpartition(".")
     if not dot or len(extension) > 20:
         stem = name

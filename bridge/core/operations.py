@@ -148,14 +148,18 @@ class OperationStep:
     @property
     def event_ids(self) -> tuple[str, ...]:
         """The events that it made."""
-        return tuple(one for one in self.made if one.startswith(EVENT_ID_PREFIX))
+        return tuple(
+            identifier for identifier in self.made if identifier.startswith(EVENT_ID_PREFIX)
+        )
 
     @property
     def delivery_ids(self) -> tuple[str, ...]:
         """The deliveries that it changed or made."""
         if self.became is not None:
             return (self.item_id,)
-        return tuple(one for one in self.made if not one.startswith(EVENT_ID_PREFIX))
+        return tuple(
+            identifier for identifier in self.made if not identifier.startswith(EVENT_ID_PREFIX)
+        )
 
 
 def are_deliveries(ids: Sequence[str]) -> bool:

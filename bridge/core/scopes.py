@@ -72,13 +72,13 @@ SCOPE_WORDS: Final = (*Scope, *SCOPE_PRESETS)
 
 def expand_scopes(scopes: Iterable[Scope]) -> frozenset[Scope]:
     """Return the scopes with those that they include: `read`, and all scopes for `admin`."""
-    given = frozenset(scopes)
-    return frozenset(Scope) if Scope.ADMIN in given else given | {Scope.READ}
+    direct_scopes = frozenset(scopes)
+    return frozenset(Scope) if Scope.ADMIN in direct_scopes else direct_scopes | {Scope.READ}
 
 
-def explain_missing_scope(subject: str, scope: Scope, held: Iterable[Scope]) -> str:
-    """Return what needs a scope, and the command that creates a token with it and those `held`."""
-    needed = {scope, *held}
+def explain_missing_scope(subject: str, scope: Scope, held_scopes: Iterable[Scope]) -> str:
+    """Return what needs a scope, and the command for a token with it and the `held_scopes`."""
+    needed = {scope, *held_scopes}
     word = next((name for name, scopes in SCOPE_PRESETS.items() if needed <= scopes), Scope.ADMIN)
     return (
         f"{subject} needs the scope `{scope}`; for a token with it, run"
@@ -93,8 +93,8 @@ def suggest_token(word: str) -> Command:
 
 def list_scopes(scopes: Iterable[Scope]) -> list[str]:
     """Return the words of scopes in the order of `Scope`, for JSON and for the store."""
-    given = frozenset(scopes)
-    return [scope.value for scope in Scope if scope in given]
+    present_scopes = frozenset(scopes)
+    return [scope.value for scope in Scope if scope in present_scopes]
 
 
 def parse_scopes(text: str) -> frozenset[Scope]:
@@ -110,16 +110,16 @@ def read_scopes(words: Iterable[str]) -> frozenset[Scope]:
 
     Raises `ValueError` with a message for the user.
     """
-    given = list(words)
-    if (length := len(",".join(given))) > MAX_SCOPES_CHARACTERS:
+    texts = list(words)
+    if (length := len(",".join(texts))) > MAX_SCOPES_CHARACTERS:
         raise ValueError(
             f"a list of scopes has at most {MAX_SCOPES_CHARACTERS} characters, not {length};"
             f" {describe_allowed()}"
         )
-    given = [word.strip() for word in given]
-    if not any(given):
+    texts = [word.strip() for word in texts]
+    if not any(texts):
         raise ValueError(f"there is no scope; {describe_allowed()}")
-    return expand_scopes(scope for word in given for scope in _read_word(word))
+    return expand_scopes(scope for word in texts for scope in _read_word(word))
 
 
 def _read_word(word: str) -> frozenset[Scope]:

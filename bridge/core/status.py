@@ -208,8 +208,12 @@ class PlatformStatus:
 
         The number follows from the platform's own answers.
         """
-        known = self.circuit.allowance if self.circuit is not None else None
-        return known if known is not None and (self.cap is None or known < self.cap) else None
+        allowance = self.circuit.allowance if self.circuit is not None else None
+        return (
+            allowance
+            if allowance is not None and (self.cap is None or allowance < self.cap)
+            else None
+        )
 
     @property
     def full_until(self) -> float | None:

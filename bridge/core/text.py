@@ -15,14 +15,14 @@ import unicodedata
 from typing import Final, Literal
 
 
-def pluralize(count: int, one: str, many: str = "") -> str:
+def pluralize(count: int, noun: str, many: str = "") -> str:
     """Return a count with its noun: 1 row, 2 rows. `many`: the plural if it is irregular."""
-    return f"{count} {choose_noun(count, one, many)}"
+    return f"{count} {choose_noun(count, noun, many)}"
 
 
-def choose_noun(count: float, one: str, many: str = "") -> str:
+def choose_noun(count: float, noun: str, many: str = "") -> str:
     """Return the noun for a count, for one that is written apart."""
-    return one if count == 1 else many or f"{one}s"
+    return noun if count == 1 else many or f"{noun}s"
 
 
 def write_status_code(code: int | None, detail: str | None) -> str:
@@ -55,7 +55,7 @@ def escape_unprintable(value: object) -> str:
     return (
         text
         if text.isprintable()
-        else "".join(one if one.isprintable() else _escape(one) for one in text)
+        else "".join(char if char.isprintable() else _escape(char) for char in text)
     )
 
 
@@ -74,7 +74,7 @@ def escape_json(text: str) -> str:
 
 def replace_unprintable(text: str) -> str:
     """Return a text on one line, with each unprintable character replaced by U+FFFD."""
-    return "".join(one if one.isprintable() else "\ufffd" for one in text)
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
 def _escape(char: str) -> str:

@@ -45,8 +45,8 @@ class Trend:
 
 
 TRENDS: Final[Mapping[str, Trend]] = {
-    each.name: each
-    for each in (
+    trend.name: trend
+    for trend in (
         Trend("events", TrendKind.COUNT, "events received, by outcome", ("source", "outcome")),
         Trend(
             "refused",
@@ -96,11 +96,11 @@ def step_of(at: float, seconds: int = MINUTE_SECONDS) -> int:
 def combine(kind: TrendKind, some: Iterable[Series]) -> dict[tuple[str, ...], float]:
     """Return the series of several minutes or machines together."""
     join: Callable[[float, float], float] = max if kind is TrendKind.HIGHEST else _add
-    found: dict[tuple[str, ...], float] = {}
+    combined: dict[tuple[str, ...], float] = {}
     for series in some:
         for labels, value in series.items():
-            found[labels] = join(found[labels], value) if labels in found else value
-    return found
+            combined[labels] = join(combined[labels], value) if labels in combined else value
+    return combined
 
 
 def subtract(now: Series, before: Series) -> dict[tuple[str, ...], float]:
@@ -119,7 +119,7 @@ def limit_series(kind: TrendKind, series: Series) -> Series:
     """Return at most `MAX_SERIES` series: the highest, and the rest together as `OTHER`."""
     if len(series) <= MAX_SERIES:
         return series
-    ordered = sorted(series.items(), key=lambda each: (-each[1], each[0]))
+    ordered = sorted(series.items(), key=lambda entry: (-entry[1], entry[0]))
     first = dict(ordered[: MAX_SERIES - 1])
     rest = [{(OTHER,) * len(labels): value} for labels, value in ordered[MAX_SERIES - 1 :]]
     return combine(kind, [first, *rest])
@@ -144,16 +144,16 @@ def find_quantile(durations: Series, share: float) -> float | None:
     end.
     """
     ranges = sorted((float(seconds), count) for (seconds,), count in durations.items())
-    wanted = share * sum(count for _, count in ranges)
+    target = share * sum(count for _, count in ranges)
     below = 0.0
     low = 0.0
     for high, count in ranges:
-        if count and below + count >= wanted:
-            return low if high == float("inf") else low + (high - low) * (wanted - below) / count
+        if count and below + count >= target:
+            return low if high == float("inf") else low + (high - low) * (target - below) / count
         below += count
         low = high
     return None
 
 
-def _add(one: float, other: float) -> float:
-    return one + other
+def _add(first: float, other: float) -> float:
+    return first + other

@@ -22,11 +22,15 @@ _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_]+|\d+")
 
 def find_typo(name: str, names: Iterable[str]) -> str | None:
     """Return the nearest of `names` to `name`; None if it is one of them, or unlike all."""
-    known = list(names)
+    candidates = list(names)
     near = (
         []
-        if name in known
-        else [(distance, each) for each in known if (distance := _distance(name, each)) is not None]
+        if name in candidates
+        else [
+            (distance, candidate)
+            for candidate in candidates
+            if (distance := _distance(name, candidate)) is not None
+        ]
     )
     return min(near, key=lambda pair: pair[0])[1] if near else None
 
@@ -39,10 +43,10 @@ def suggest(name: str, names: Any) -> str:
 
 def find_close_name(name: str, names: Any) -> str | None:
     """Return the most similar of `names`, likely typos first; None if none is similar."""
-    known = [str(each) for each in names]
-    if (typo := find_typo(str(name), known)) is not None:
+    candidates = [str(candidate) for candidate in names]
+    if (typo := find_typo(str(name), candidates)) is not None:
         return typo
-    close = get_close_matches(str(name), known, n=1, cutoff=0.6)
+    close = get_close_matches(str(name), candidates, n=1, cutoff=0.6)
     return close[0] if close and close[0] != name else None
 
 
@@ -56,15 +60,15 @@ def _distance(name: str, other: str) -> int | None:
         return None
     words = _words(name)
     others = _words(other)
-    most = MAX_SLIPS
+    max_slips = MAX_SLIPS
     # `pullrequest` is `pull_request`, `project` not `project_id`
     if len(words) != len(others) or "".join(words) == "".join(others):
         words = ["".join(words)]
         others = ["".join(others)]
-        most = 1
+        max_slips = 1
     distances = [_word_distance(*pair) for pair in zip(words, others, strict=True)]
     slips = [slip for slip in distances if slip is not None]
-    return sum(slips) if len(slips) == len(distances) and sum(slips) <= most else None
+    return sum(slips) if len(slips) == len(distances) and sum(slips) <= max_slips else None
 
 
 def _word_distance(written: str, meant: str) -> int | None:

@@ -42,19 +42,19 @@ def in_utc(at: float) -> datetime | None:
 
 def iso(at: float | None) -> str | None:
     """Return a time in ISO 8601, None for None and for a time outside the calendar."""
-    found = None if at is None else in_utc(at)
+    moment = None if at is None else in_utc(at)
     return (
-        None if found is None else found.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        None if moment is None else moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
     )
 
 
 def iso_seconds(at: float | None) -> str | None:
     """Return a time in ISO 8601 to the second, as people read it; None as `iso` does."""
-    found = None if at is None else in_utc(at)
-    return None if found is None else found.strftime("%Y-%m-%dT%H:%M:%SZ")
+    moment = None if at is None else in_utc(at)
+    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def write_time(at: float, form: str) -> str:
     """Format a time in UTC with a `strftime` format; a dash if it is out of range."""
-    found = in_utc(at)
-    return "-" if found is None else found.strftime(form)
+    moment = in_utc(at)
+    return "-" if moment is None else moment.strftime(form)

@@ -80,8 +80,8 @@ _CODES: Final = (
 _EXCEPTIONS: Final = "|".join(
     sorted(
         name
-        for name, each in vars(builtins).items()
-        if isinstance(each, type) and issubclass(each, BaseException)
+        for name, value in vars(builtins).items()
+        if isinstance(value, type) and issubclass(value, BaseException)
     )
 )
 _FAILED: Final = r"(?:its run failed|gave up after [0-9]+ runs? that failed): "

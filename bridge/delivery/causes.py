@@ -78,7 +78,7 @@ def find_cause(reason: str | None, dead_kind: DeadKind | None) -> Cause:
         return Cause("no_reason", NO_REASON, ADVICE_BY_DEAD_KIND[dead_kind])
     text = reason[:MAX_REASON_CHARS]
     rules = (
-        RULES[dead_kind] if dead_kind else tuple(each for some in RULES.values() for each in some)
+        RULES[dead_kind] if dead_kind else tuple(rule for some in RULES.values() for rule in some)
     )
     return _find(text, rules) or _unlisted(text, dead_kind)
 
@@ -87,7 +87,7 @@ def blank_text(text: str) -> str:
     """Return the text up to the first colon, with its quoted values, numbers and ids replaced."""
     head = _QUOTED.sub(BLANK, text)
     head = head.partition(": ")[0].partition("\n")[0]
-    head = _IDENTIFIER.sub(lambda found: found[0] if found[0] in OWN_WORDS else BLANK, head)
+    head = _IDENTIFIER.sub(lambda match: match[0] if match[0] in OWN_WORDS else BLANK, head)
     return " ".join(head.split())[:MAX_LABEL_CHARS]
 
 
@@ -99,8 +99,8 @@ def blank_path(path: str) -> str:
 
 def _find(text: str, rules: tuple[CauseRule, ...]) -> Cause | None:
     for rule in rules:
-        if found := rule.pattern.fullmatch(text):
-            return _make(rule, found)
+        if match := rule.pattern.fullmatch(text):
+            return _make(rule, match)
     for inner in _unwrap(text):
         if cause := _find(inner, rules):
             return cause
@@ -110,16 +110,16 @@ def _find(text: str, rules: tuple[CauseRule, ...]) -> Cause | None:
 def _unwrap(text: str) -> Iterator[str]:
     """Yield the reasons that a text contains, the likeliest cause first."""
     for wrapper in WRAPPERS:
-        if found := wrapper.fullmatch(text):
-            parts = found.groupdict()
+        if match := wrapper.fullmatch(text):
+            parts = match.groupdict()
             yield parts["inner"]
             if outer := parts.get("outer"):
                 yield outer
             return
 
 
-def _make(rule: CauseRule, found: re.Match[str]) -> Cause:
-    groups = {name: value or "" for name, value in found.groupdict().items()}
+def _make(rule: CauseRule, match: re.Match[str]) -> Cause:
+    groups = {name: value or "" for name, value in match.groupdict().items()}
     if path := groups.get("path"):
         groups["path"] = blank_path(path)
     key = f"{rule.key}:{rule.detail.format_map(groups)}".rstrip(":")

@@ -78,15 +78,15 @@ def record_outcome(
         )
     if circuit is None:
         return None
-    known = replace(circuit, failures=0, open_for=0.0, open_until=None, probe_until=None)
+    closed = replace(circuit, failures=0, open_for=0.0, open_until=None, probe_until=None)
     if (
         outcome.kind is OutcomeKind.STARTED
-        and known.allowance is not None
-        and used > known.allowance
+        and closed.allowance is not None
+        and used > closed.allowance
     ):
-        raise_for = max(timings.allowance_raise_first_seconds, known.raise_for / 2)
-        known = replace(known, allowance=used, raise_at=now, raise_for=raise_for)
-    return known
+        raise_for = max(timings.allowance_raise_first_seconds, closed.raise_for / 2)
+        closed = replace(closed, allowance=used, raise_at=now, raise_for=raise_for)
+    return closed
 
 
 def note_answer(circuit: Circuit, now: float) -> Circuit:
@@ -115,12 +115,16 @@ def try_credentials(circuit: Circuit, now: float) -> Circuit:
     )
 
 
-def _unauthorized(known: Circuit, outcome: Outcome, now: float, jitter: float) -> Circuit:
-    if known.is_unauthorized and known.state(now) == "open":  # a call that began before it opened
-        return known
-    open_for = max(UNAUTHORIZED_FIRST_SECONDS, 2 * known.open_for if known.is_unauthorized else 0.0)
+def _unauthorized(circuit: Circuit, outcome: Outcome, now: float, jitter: float) -> Circuit:
+    if (
+        circuit.is_unauthorized and circuit.state(now) == "open"
+    ):  # a call that began before it opened
+        return circuit
+    open_for = max(
+        UNAUTHORIZED_FIRST_SECONDS, 2 * circuit.open_for if circuit.is_unauthorized else 0.0
+    )
     return _opened(
-        replace(known, failures=0, reason=outcome.detail or None),
+        replace(circuit, failures=0, reason=outcome.detail or None),
         open_for,
         UNAUTHORIZED_MAX_SECONDS,
         now,
@@ -128,40 +132,42 @@ def _unauthorized(known: Circuit, outcome: Outcome, now: float, jitter: float) -
     )
 
 
-def _opened(known: Circuit, open_for: float, most: float, now: float, jitter: float) -> Circuit:
-    open_for = min(most, open_for)
+def _opened(circuit: Circuit, open_for: float, limit: float, now: float, jitter: float) -> Circuit:
+    open_for = min(limit, open_for)
     return replace(
-        known, open_for=open_for, open_until=now + open_for * (0.9 + jitter / 5), probe_until=None
+        circuit, open_for=open_for, open_until=now + open_for * (0.9 + jitter / 5), probe_until=None
     )
 
 
 def _failed(
-    known: Circuit, outcome: Outcome, now: float, jitter: float, timings: Timings
+    circuit: Circuit, outcome: Outcome, now: float, jitter: float, timings: Timings
 ) -> Circuit:
     first = timings.circuit_open_first_seconds
-    if known.is_unauthorized:  # the probe did not show whether the credentials are accepted
-        waits = known.state(now) == "open"
+    if circuit.is_unauthorized:  # the probe did not show whether the credentials are accepted
+        waits = circuit.state(now) == "open"
         return (
-            known
+            circuit
             if waits
-            else _opened(known, max(first, known.open_for), UNAUTHORIZED_MAX_SECONDS, now, jitter)
+            else _opened(
+                circuit, max(first, circuit.open_for), UNAUTHORIZED_MAX_SECONDS, now, jitter
+            )
         )
-    known = replace(known, failures=known.failures + 1, reason=outcome.detail or None)
+    circuit = replace(circuit, failures=circuit.failures + 1, reason=outcome.detail or None)
     # a call that began before it opened
-    waiting = known.open_until is not None and now < known.open_until
-    if known.open_until is not None:  # its probe failed
-        known = replace(known, failures=max(known.failures, FAILURES_TO_OPEN))
-    if known.failures < FAILURES_TO_OPEN or waiting:
-        return known
-    open_for = max(first, 2 * known.open_for)
-    return _opened(known, open_for, timings.circuit_open_max_seconds, now, jitter)
+    waiting = circuit.open_until is not None and now < circuit.open_until
+    if circuit.open_until is not None:  # its probe failed
+        circuit = replace(circuit, failures=max(circuit.failures, FAILURES_TO_OPEN))
+    if circuit.failures < FAILURES_TO_OPEN or waiting:
+        return circuit
+    open_for = max(first, 2 * circuit.open_for)
+    return _opened(circuit, open_for, timings.circuit_open_max_seconds, now, jitter)
 
 
 def _throttled(
-    known: Circuit, outcome: Outcome, used: int, now: float, jitter: float, timings: Timings
+    circuit: Circuit, outcome: Outcome, used: int, now: float, jitter: float, timings: Timings
 ) -> Circuit:
-    known = replace(
-        known,
+    circuit = replace(
+        circuit,
         failures=0,
         open_for=0.0,
         open_until=None,
@@ -169,14 +175,15 @@ def _throttled(
         reason=outcome.detail or None,
     )
     wait = min(outcome.retry_after or 0.0, RETRY_AFTER_MAX_SECONDS)
-    not_before, retry_after = max((known.not_before, known.retry_after), (now + wait, wait))
-    known = replace(known, not_before=not_before, retry_after=retry_after)
+    not_before, retry_after = max((circuit.not_before, circuit.retry_after), (now + wait, wait))
+    circuit = replace(circuit, not_before=not_before, retry_after=retry_after)
     # another answer to the calls that were in flight at the first 429
-    if known.allowance is not None and now < known.raise_at:
-        return replace(known, allowance=min(known.allowance, used))
+    if circuit.allowance is not None and now < circuit.raise_at:
+        return replace(circuit, allowance=min(circuit.allowance, used))
     raise_for = min(
-        ALLOWANCE_RAISE_MAX_SECONDS, max(timings.allowance_raise_first_seconds, 2 * known.raise_for)
+        ALLOWANCE_RAISE_MAX_SECONDS,
+        max(timings.allowance_raise_first_seconds, 2 * circuit.raise_for),
     )
     return replace(
-        known, allowance=used, raise_for=raise_for, raise_at=now + raise_for * (0.75 + jitter / 2)
+        circuit, allowance=used, raise_for=raise_for, raise_at=now + raise_for * (0.75 + jitter / 2)
     )

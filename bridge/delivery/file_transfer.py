@@ -56,28 +56,32 @@ def may_refer_to_files(inputs: JSON) -> bool:
     """Return whether the inputs contain a file record or a mark for a link."""
     waiting = [inputs]
     while waiting:  # every delivery passes here, so once through the inputs
-        one = waiting.pop()
-        if isinstance(one, str):
-            if MARK_PREFIX in one:
+        value = waiting.pop()
+        if isinstance(value, str):
+            if MARK_PREFIX in value:
                 return True
-        elif isinstance(one, dict):
-            if one.keys() == _FILE_KEYS:
+        elif isinstance(value, dict):
+            if value.keys() == _FILE_KEYS:
                 return True
-            waiting += one.values()
-        elif isinstance(one, list):
-            waiting += one
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
     return False
 
 
 def has_links(inputs: JSON) -> bool:
     """Return whether the inputs contain a mark for a link."""
-    return any(isinstance(one, str) and MARK_PREFIX in one for one in iterate_scalars(inputs))
+    return any(
+        isinstance(scalar, str) and MARK_PREFIX in scalar for scalar in iterate_scalars(inputs)
+    )
 
 
 def find_referenced_files(inputs: JSON, files: Sequence[FormFile]) -> dict[int, FormFile]:
     """Return the files that the inputs refer to."""
-    wanted = {_identity(each) for each in _file_objects(inputs)}
-    return {number: file for number, file in enumerate(files) if _identity(asdict(file)) in wanted}
+    identities = {_identity(record) for record in _file_objects(inputs)}
+    return {
+        number: file for number, file in enumerate(files) if _identity(asdict(file)) in identities
+    }
 
 
 def transfer_files(
@@ -172,8 +176,8 @@ def _upload(
 ) -> str | Outcome:
     question = PLATFORMS[platform.type].upload
     name = uploaded_name(delivery.event_id, number, file)
-    if known := hands.uploaded.get((platform.name, name)):
-        return known
+    if uploaded := hands.uploaded.get((platform.name, name)):
+        return uploaded
     content = hands.content(file)
     if content is None or question is None:
         return _missing_file(file)
@@ -217,14 +221,14 @@ def _missing_file(file: FormFile) -> Outcome:
 def _file_objects(value: JSON) -> Iterator[dict[str, JSON]]:
     waiting = [value]
     while waiting:
-        one = waiting.pop()
-        if isinstance(one, dict):
-            if one.keys() == _FILE_KEYS:
-                yield one
+        part = waiting.pop()
+        if isinstance(part, dict):
+            if part.keys() == _FILE_KEYS:
+                yield part
             else:
-                waiting += one.values()
-        elif isinstance(one, list):
-            waiting += one
+                waiting += part.values()
+        elif isinstance(part, list):
+            waiting += part
 
 
 def _identity(value: dict[str, JSON]) -> Any:
@@ -236,8 +240,10 @@ def _replace_files(value: JSON, values: Mapping[Any, JSON]) -> JSON:
     if isinstance(value, dict):
         if value.keys() == _FILE_KEYS and (identity := _identity(value)) in values:
             return values[identity]
-        return {key: _replace_files(each, values) for key, each in value.items()}
-    return [_replace_files(each, values) for each in value] if isinstance(value, list) else value
+        return {key: _replace_files(member, values) for key, member in value.items()}
+    return (
+        [_replace_files(member, values) for member in value] if isinstance(value, list) else value
+    )
 
 
 # -- marks that are links
@@ -248,18 +254,18 @@ def _insert_links(
 ) -> JSON:
     """Return the inputs with a link for each mark of the delivery's own event."""
 
-    def of(found: re.Match[str]) -> str:
+    def of(mark: re.Match[str]) -> str:
         return (
-            link(delivery.event_id, int(found[2]), until)
-            if found[1] == delivery.event_id
-            else found[0]
+            link(delivery.event_id, int(mark[2]), until)
+            if mark[1] == delivery.event_id
+            else mark[0]
         )
 
-    def linked(one: JSON) -> JSON:
-        if isinstance(one, str):
-            return MARK_PATTERN.sub(of, one)
-        if isinstance(one, dict):
-            return {key: linked(each) for key, each in one.items()}
-        return [linked(each) for each in one] if isinstance(one, list) else one
+    def linked(part: JSON) -> JSON:
+        if isinstance(part, str):
+            return MARK_PATTERN.sub(of, part)
+        if isinstance(part, dict):
+            return {key: linked(member) for key, member in part.items()}
+        return [linked(member) for member in part] if isinstance(part, list) else part
 
     return linked(value)

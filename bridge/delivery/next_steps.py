@@ -109,30 +109,30 @@ NEED_BY_DEAD_KIND: Final[Mapping[DeadKind | None, Need]] = {
 }
 
 
-def is_retried(one: Delivery) -> bool:
+def is_retried(delivery: Delivery) -> bool:
     """Return whether `flowbridge retry` applies: its run failed, or it is dead and was sent."""
-    if one.status is Status.DEAD:
-        return one.dead_kind is not DeadKind.OURS
-    return one.status is Status.DELIVERED and one.run_state in FAILED_RUN_STATES
+    if delivery.status is Status.DEAD:
+        return delivery.dead_kind is not DeadKind.OURS
+    return delivery.status is Status.DELIVERED and delivery.run_state in FAILED_RUN_STATES
 
 
-def find_need(one: Delivery, known: DeliveryContext = NO_CONTEXT) -> Need | None:
+def find_need(delivery: Delivery, context: DeliveryContext = NO_CONTEXT) -> Need | None:
     """Return what a delivery needs from an operator, or None if it needs nothing."""
-    if one.status is Status.UNKNOWN:
-        is_stuck = known.obstacle is not None and known.obstacle.needs_decision
-        return Need.DECISION if one.look_at is None or is_stuck else None
-    is_parked = one.status is Status.DEAD and one.dead_kind is DeadKind.OURS
-    if known.is_replaced or not (is_parked or is_retried(one)):
+    if delivery.status is Status.UNKNOWN:
+        is_stuck = context.obstacle is not None and context.obstacle.needs_decision
+        return Need.DECISION if delivery.look_at is None or is_stuck else None
+    is_parked = delivery.status is Status.DEAD and delivery.dead_kind is DeadKind.OURS
+    if context.is_replaced or not (is_parked or is_retried(delivery)):
         return None
     if is_parked:
         return Need.PARKED
-    if known.is_misspelt:
+    if context.is_misspelt:
         return Need.MISSPELT
-    if known.is_changed:
+    if context.is_changed:
         return Need.CHANGED
     return (
-        NEED_BY_DEAD_KIND.get(one.dead_kind, Need.DEAD)
-        if one.status is Status.DEAD
+        NEED_BY_DEAD_KIND.get(delivery.dead_kind, Need.DEAD)
+        if delivery.status is Status.DEAD
         else Need.FAILED
     )
 
@@ -194,20 +194,22 @@ def need_of_dead(kind: str | None) -> Need:
 
 
 def find_settling_steps(
-    one: Delivery, obstacle: Obstacle | None, now: float, confirm_seconds: float
+    delivery: Delivery, obstacle: Obstacle | None, now: float, confirm_seconds: float
 ) -> list[Advice]:
     """Return when flowbridge settles an unknown delivery, and what must be fixed before.
 
     The list is empty if flowbridge does not search for the run. `confirm_seconds`: the time until
     the second check, if the first finds no run.
     """
-    if one.status is not Status.UNKNOWN or one.look_at is None:
+    if delivery.status is not Status.UNKNOWN or delivery.look_at is None:
         return []
-    at = next_call(one.look_at, obstacle)
+    at = next_call(delivery.look_at, obstacle)
     if obstacle is None:
-        is_second = isinstance(one.evidence, dict) and one.evidence.get("empty_at") is not None
+        is_second = (
+            isinstance(delivery.evidence, dict) and delivery.evidence.get("empty_at") is not None
+        )
         again = "" if is_second else f", and again {confirm_seconds:g} s later if no run is found"
-        when = f"at {_clock(one.look_at)}" if one.look_at > now else "in a moment"
+        when = f"at {_clock(delivery.look_at)}" if delivery.look_at > now else "in a moment"
         settles = "nothing: flowbridge settles it from the platform's list of runs"
         return [Advice(f"{settles} ({when}{again})")]
     next_one = (

@@ -59,17 +59,17 @@ def find_obstacle(
 
     Obstacles that an operator must remove come before those that pass by themselves.
     """
-    found = _of_platform(platform, setting)
-    if found is not None and not setting.workers:
+    obstacle = _of_platform(platform, setting)
+    if obstacle is not None and not setting.workers:
         return replace(
-            found, fix=advise(found.fix or "", ", and start a worker (", START_WORKER, ")")
+            obstacle, fix=advise(obstacle.fix or "", ", and start a worker (", START_WORKER, ")")
         )
-    if found is None and not setting.workers:
+    if obstacle is None and not setting.workers:
         return Obstacle(
             kind="worker", problem="no worker is running", fix=START_WORKER, makes_calls=False
         )
     return (
-        found
+        obstacle
         or _of_credentials(platform, evidence, setting, now)
         or _of_list(platform, evidence)
         or _of_circuit(platform, setting.circuit, now)

@@ -197,8 +197,8 @@ class Evidence:
             "covered": self.covered,
             "empty_at": self.empty_at,
             "clock_step": None if look.step is None else round(look.step, 3),
-            "candidates": [_candidate_json(one) for one in look.candidates],
-            "others": [one.delivery_id for one in look.rivals],
+            "candidates": [_candidate_json(candidate) for candidate in look.candidates],
+            "others": [rival.delivery_id for rival in look.rivals],
             "decided": self.decision.verdict.value,
             "why": self.decision.why,
             "run_id": self.decision.run_id,
@@ -238,7 +238,7 @@ def read_earlier_looks(stored: JSON, attempt: int) -> EarlierLooks:
     kept = select_evidence(stored, attempt)
     if not isinstance(kept, dict):
         return EarlierLooks()
-    run_ids = tuple(one["run_id"] for one in kept["candidates"])
+    run_ids = tuple(candidate["run_id"] for candidate in kept["candidates"])
     step = kept.get("clock_step") or 0.0
     failing_since = kept.get("failing_since")
     return EarlierLooks(
@@ -247,17 +247,21 @@ def read_earlier_looks(stored: JSON, attempt: int) -> EarlierLooks:
 
 
 def filter_candidates(
-    found: Iterable[Candidate], linked: Collection[str], within: Window
+    candidates: Iterable[Candidate], linked: Collection[str], within: Window
 ) -> tuple[Candidate, ...]:
     """Return the runs without a delivery that were created in the window, or at an unknown time."""
-    fit = (one for one in found if one.created_at is None or within.holds(one.created_at))
-    return tuple(one for one in fit if one.run_id not in linked)
+    fit = (
+        candidate
+        for candidate in candidates
+        if candidate.created_at is None or within.holds(candidate.created_at)
+    )
+    return tuple(candidate for candidate in fit if candidate.run_id not in linked)
 
 
-def _candidate_json(one: Candidate) -> dict[str, Any]:
+def _candidate_json(candidate: Candidate) -> dict[str, Any]:
     return {
-        "run_id": one.run_id,
-        "state": "gone" if one.gone else one.state and one.state.value,
-        "created_at": one.created_at,
-        "echo": one.echo and one.echo.value,
+        "run_id": candidate.run_id,
+        "state": "gone" if candidate.gone else candidate.state and candidate.state.value,
+        "created_at": candidate.created_at,
+        "echo": candidate.echo and candidate.echo.value,
     }

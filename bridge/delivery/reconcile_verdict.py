@@ -60,7 +60,9 @@ def judge_look(
         if empty and look.covers
         else None
     )
-    was_there = before.covered and all(one.run_id in before.run_ids for one in look.candidates)
+    was_there = before.covered and all(
+        candidate.run_id in before.run_ids for candidate in look.candidates
+    )
     sole = exclusive and (look.covers or was_there)
     decision = _decide(delivery, began_at, look, before, timings, sole=sole)
     return Evidence(
@@ -95,12 +97,14 @@ def _decide(
         return undecided
     if not look.candidates:
         return _without(delivery, look, before, timings.reconcile_confirm_seconds)
-    if echoing := sorted((one for one in look.candidates if one.echo), key=_clearest):
+    if echoing := sorted(
+        (candidate for candidate in look.candidates if candidate.echo), key=_clearest
+    ):
         return _echoed(delivery, look, echoing[0], again)
     if sole and len(look.candidates) == 1 and not look.unread and _is_certain(look.candidates[0]):
         return _only(delivery, look, look.candidates[0], again)
-    if open_ones := [one for one in look.candidates if not one.is_over]:
-        untold = any(one.state is None for one in open_ones)
+    if open_ones := [candidate for candidate in look.candidates if not candidate.is_over]:
+        untold = any(candidate.state is None for candidate in open_ones)
         if untold or look.at < began_at + delivery.run_timeout:
             says = "the platform does not report its state" if untold else "it has not ended yet"
             return ReconcileDecision(
@@ -132,56 +136,58 @@ def _unusable(delivery: Delivery, look: Look, again: float) -> ReconcileDecision
     )
 
 
-def _clearest(one: Candidate) -> tuple[bool, float]:
+def _clearest(candidate: Candidate) -> tuple[bool, float]:
     """Sort key: candidates that echo the delivery's id first, then by age."""
-    return one.echo is not Echo.DELIVERY, one.created_at or 0.0
+    return candidate.echo is not Echo.DELIVERY, candidate.created_at or 0.0
 
 
-def _is_certain(one: Candidate) -> bool:
-    return one.created_at is not None and not one.gone
+def _is_certain(candidate: Candidate) -> bool:
+    return candidate.created_at is not None and not candidate.gone
 
 
-def _echoed(delivery: Delivery, look: Look, one: Candidate, again: float) -> ReconcileDecision:
+def _echoed(
+    delivery: Delivery, look: Look, candidate: Candidate, again: float
+) -> ReconcileDecision:
     """Return the decision for a run that echoes an id.
 
     The event's id does not identify the run: the runs of its other deliveries may echo it too.
     """
     twins = (
         []
-        if one.echo is Echo.DELIVERY
-        else [each for each in look.rivals if each.event_id == delivery.event_id]
+        if candidate.echo is Echo.DELIVERY
+        else [rival for rival in look.rivals if rival.event_id == delivery.event_id]
     )
     if not twins:
         return ReconcileDecision(
             verdict=ReconcileVerdict.ADOPT,
-            why=f"the outputs of {one.run_id} have the id of its {one.echo}",
-            run_id=one.run_id,
+            why=f"the outputs of {candidate.run_id} have the id of its {candidate.echo}",
+            run_id=candidate.run_id,
         )
-    return _contested(delivery, twins, one, again)
+    return _contested(delivery, twins, candidate, again)
 
 
-def _only(delivery: Delivery, look: Look, one: Candidate, again: float) -> ReconcileDecision:
+def _only(delivery: Delivery, look: Look, candidate: Candidate, again: float) -> ReconcileDecision:
     if not look.rivals:
-        why = f"{one.run_id} is the only matching run, and only flowbridge starts this flow"
-        return ReconcileDecision(verdict=ReconcileVerdict.ADOPT, why=why, run_id=one.run_id)
-    return _contested(delivery, look.rivals, one, again)
+        why = f"{candidate.run_id} is the only matching run, and only flowbridge starts this flow"
+        return ReconcileDecision(verdict=ReconcileVerdict.ADOPT, why=why, run_id=candidate.run_id)
+    return _contested(delivery, look.rivals, candidate, again)
 
 
 def _contested(
-    delivery: Delivery, rivals: Collection[Rival], one: Candidate, again: float
+    delivery: Delivery, rivals: Collection[Rival], candidate: Candidate, again: float
 ) -> ReconcileDecision:
     """Return the decision for a run that may be another delivery's.
 
     It waits for calls that are in progress.
     """
-    ids = ", ".join([each.delivery_id for each in rivals][:MAX_NAMED_RUNS])
-    why = f"{_named([one])} may be its run, or that of {ids}"
-    if all(each.is_open for each in rivals):
+    ids = ", ".join([rival.delivery_id for rival in rivals][:MAX_NAMED_RUNS])
+    why = f"{_named([candidate])} may be its run, or that of {ids}"
+    if all(rival.is_open for rival in rivals):
         return ReconcileDecision(
             verdict=ReconcileVerdict.AGAIN, why=f"{why}, whose call is in progress", wait=again
         )
     return ReconcileDecision(
-        verdict=ReconcileVerdict.HOLD, why=f"{why}: {_advice(delivery, [one])}"
+        verdict=ReconcileVerdict.HOLD, why=f"{why}: {_advice(delivery, [candidate])}"
     )
 
 
@@ -231,7 +237,8 @@ def _ambiguous(delivery: Delivery, look: Look) -> ReconcileDecision:
 
 def _named(some: Collection[Candidate]) -> str:
     names = [
-        f"{one.run_id} ({'gone' if one.gone else one.state or 'state unknown'})" for one in some
+        f"{candidate.run_id} ({'gone' if candidate.gone else candidate.state or 'state unknown'})"
+        for candidate in some
     ]
     return ", ".join(names[:MAX_NAMED_RUNS]) + (
         f" and {len(names) - MAX_NAMED_RUNS} more" if len(names) > MAX_NAMED_RUNS else ""
@@ -239,6 +246,6 @@ def _named(some: Collection[Candidate]) -> str:
 
 
 def _advice(delivery: Delivery, some: Collection[Candidate]) -> str:
-    run = next((one.run_id for one in some), "RUN") if len(some) == 1 else "RUN"
+    run = next((candidate.run_id for candidate in some), "RUN") if len(some) == 1 else "RUN"
     record = name_command("resolve", delivery.id, as_="delivered", run_id=run)
     return f"check the platform, then `{record}`, or `--as queued` if there is no run"

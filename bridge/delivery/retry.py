@@ -95,7 +95,7 @@ def _full_jitter(retry: Retry, times: int, jitter: float) -> float:
     return ceiling * max(0.1, jitter)
 
 
-def _retry_wait(outcome: Outcome, wait: float, most: float) -> float:
+def _retry_wait(outcome: Outcome, wait: float, limit: float) -> float:
     """Return the longer of our own wait and the platform's Retry-After."""
-    asked = min(outcome.retry_after or 0.0, RETRY_AFTER_MAX_SECONDS)
-    return max(asked, min(wait, most))
+    retry_after = min(outcome.retry_after or 0.0, RETRY_AFTER_MAX_SECONDS)
+    return max(retry_after, min(wait, limit))

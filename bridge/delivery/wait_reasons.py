@@ -25,24 +25,24 @@ UNCONFIRMED_START: Final = "it is not known whether the run started"
 MAX_COUNTED_AHEAD: Final = 1000  # deliveries ahead of one; more are not counted
 
 
-def find_wait_reason(one: Delivery, around: WaitContext, now: float) -> Wait | None:
+def find_wait_reason(delivery: Delivery, around: WaitContext, now: float) -> Wait | None:
     """Return why a delivery waits, or None if it does not.
 
     A reason that a person must remove comes before one that passes by itself.
     """
-    if one.status is Status.BLOCKED:
+    if delivery.status is Status.BLOCKED:
         return _ordering_wait(around)
-    if one.status is Status.UNKNOWN:
-        return _unknown_wait(one, around, now)
-    if one.status is not Status.QUEUED:
+    if delivery.status is Status.UNKNOWN:
+        return _unknown_wait(delivery, around, now)
+    if delivery.status is not Status.QUEUED:
         return None
     by_itself = (
-        _schedule_wait(one, now)
+        _schedule_wait(delivery, now)
         or _worker_wait(around)
-        or _platform_wait(one, around, now)
-        or _route_wait(one, around, now)
+        or _platform_wait(delivery, around, now)
+        or _route_wait(delivery, around, now)
     )
-    return _hold_wait(around) or _config_wait(one, around) or by_itself
+    return _hold_wait(around) or _config_wait(delivery, around) or by_itself
 
 
 def _ordering_wait(around: WaitContext) -> Wait:
@@ -69,12 +69,12 @@ def _describe_head(head: Delivery) -> str:
     return f"is {head.status}"
 
 
-def find_list_obstacle(one: Delivery, around: WaitContext, now: float) -> Obstacle | None:
+def find_list_obstacle(delivery: Delivery, around: WaitContext, now: float) -> Obstacle | None:
     """Return the obstacle to the search for the run of an unknown delivery.
 
     None if there is no obstacle, or if flowbridge does not search.
     """
-    if one.status is not Status.UNKNOWN or around.look_at is None:
+    if delivery.status is not Status.UNKNOWN or around.look_at is None:
         return None
     setting = PlatformState(
         is_configured=around.is_configured,
@@ -83,16 +83,16 @@ def find_list_obstacle(one: Delivery, around: WaitContext, now: float) -> Obstac
         circuit=around.circuit,
         workers=around.workers,
     )
-    return find_obstacle(one.platform, one.evidence, setting, now)
+    return find_obstacle(delivery.platform, delivery.evidence, setting, now)
 
 
-def _unknown_wait(one: Delivery, around: WaitContext, now: float) -> Wait:
+def _unknown_wait(delivery: Delivery, around: WaitContext, now: float) -> Wait:
     if around.look_at is None:
         return Wait(
             kind="unknown",
-            detail=_add_step(UNCONFIRMED_START, name_command("resolve", one.id)),
+            detail=_add_step(UNCONFIRMED_START, name_command("resolve", delivery.id)),
         )
-    obstacle = find_list_obstacle(one, around, now)
+    obstacle = find_list_obstacle(delivery, around, now)
     at = next_call(around.look_at, obstacle)
     until = at if at is not None and at > now else None
     if obstacle is not None:
@@ -119,43 +119,45 @@ def _hold_wait(around: WaitContext) -> Wait | None:
     )
 
 
-def _config_wait(one: Delivery, around: WaitContext) -> Wait | None:
+def _config_wait(delivery: Delivery, around: WaitContext) -> Wait | None:
     if not around.is_configured:
         return None
     if around.cap is None:
         return Wait(
-            kind="platform", detail=f"routes.yaml no longer has the platform {one.platform!r}"
+            kind="platform", detail=f"routes.yaml no longer has the platform {delivery.platform!r}"
         )
     if around.missing is not None:
         return Wait(
             kind="platform",
-            detail=f"the platform {one.platform!r} cannot be called: {around.missing}; next step:"
+            detail=f"the platform {delivery.platform!r} cannot be called: {around.missing};"
+            " next step:"
             f" set it {IN_ENV}",
         )
     if around.circuit is not None and around.circuit.is_unauthorized:
-        return _unauthorized(one, around.circuit)
+        return _unauthorized(delivery, around.circuit)
     if around.absent is not None or around.lacks_own:
-        return Wait(kind="flow", detail=_missing_flow(one, around.absent))
+        return Wait(kind="flow", detail=_missing_flow(delivery, around.absent))
     return (
-        Wait(kind="paused", detail=f"the route {one.route!r} is paused")
+        Wait(kind="paused", detail=f"the route {delivery.route!r} is paused")
         if around.is_paused
         else None
     )
 
 
-def _missing_flow(one: Delivery, absent: str | None) -> str:
+def _missing_flow(delivery: Delivery, absent: str | None) -> str:
     if absent is not None:
         return (
-            f"the route {one.route!r} names the flow {absent!r}, which the local platform does not"
+            f"the route {delivery.route!r} names the flow {absent!r}, which the local"
+            " platform does not"
             f" have; next step: restore it in flows.py, or see {name_command('status')}"
         )
     return _add_step(
-        f"it was planned for the flow {one.saved_item_id!r}, which the local platform does not"
+        f"it was planned for the flow {delivery.saved_item_id!r}, which the local platform does not"
         " have",
         "restore it in flows.py, or ",
-        name_command("cancel", one.id),
+        name_command("cancel", delivery.id),
         ", then ",
-        name_command("replay", one.event_id, through=one.route),
+        name_command("replay", delivery.event_id, through=delivery.route),
     )
 
 
@@ -164,33 +166,33 @@ def _add_step(reason: str, *step: str | Command | Advice) -> str:
     return advise(reason, "; next step: ", *step).sentence
 
 
-def _unauthorized(one: Delivery, known: Circuit) -> Wait:
-    why = f" ({known.reason})" if known.reason else ""
+def _unauthorized(delivery: Delivery, circuit: Circuit) -> Wait:
+    why = f" ({circuit.reason})" if circuit.reason else ""
     do = "correct them in .env, which flowbridge tests with one start from time to time"
     return Wait(
         kind="credentials",
-        detail=f"{one.platform} refused the credentials{why}; next step: {do}",
-        until=known.open_until,
+        detail=f"{delivery.platform} refused the credentials{why}; next step: {do}",
+        until=circuit.open_until,
     )
 
 
-def _schedule_wait(one: Delivery, now: float) -> Wait | None:
-    if one.due_at <= now:
+def _schedule_wait(delivery: Delivery, now: float) -> Wait | None:
+    if delivery.due_at <= now:
         return None
-    if one.debounce is not None:
-        most = (
+    if delivery.debounce is not None:
+        latest = (
             ""
-            if one.due_at >= one.debounce.until
-            else f", at most until {_clock(one.debounce.until)}"
+            if delivery.due_at >= delivery.debounce.until
+            else f", at most until {_clock(delivery.debounce.until)}"
         )
         return Wait(
             kind="debounce",
-            detail=f"a later event of its key replaces it and delays it again{most}",
-            until=one.due_at,
+            detail=f"a later event of its key replaces it and delays it again{latest}",
+            until=delivery.due_at,
         )
-    if one.attempts or one.throttled:
-        return Wait(kind="retry", detail="it waits for its next attempt", until=one.due_at)
-    return Wait(kind="delay", detail="it is not due yet", until=one.due_at)
+    if delivery.attempts or delivery.throttled:
+        return Wait(kind="retry", detail="it waits for its next attempt", until=delivery.due_at)
+    return Wait(kind="delay", detail="it is not due yet", until=delivery.due_at)
 
 
 def _worker_wait(around: WaitContext) -> Wait | None:
@@ -204,71 +206,74 @@ def _worker_wait(around: WaitContext) -> Wait | None:
     )
 
 
-def _platform_wait(one: Delivery, around: WaitContext, now: float) -> Wait | None:
-    known = around.circuit
-    if known is not None and known.state(now) == "open":
-        why = f" ({known.reason})" if known.reason else ""
+def _platform_wait(delivery: Delivery, around: WaitContext, now: float) -> Wait | None:
+    circuit = around.circuit
+    if circuit is not None and circuit.state(now) == "open":
+        why = f" ({circuit.reason})" if circuit.reason else ""
         return Wait(
             kind="circuit",
             detail=(
-                f"{one.platform} failed {known.failures} times in a row{why}: its circuit is open"
+                f"{delivery.platform} failed {circuit.failures} times in a row{why}: its"
+                " circuit is open"
             ),
-            until=known.open_until,
+            until=circuit.open_until,
         )
-    if known is not None and now < known.not_before:
+    if circuit is not None and now < circuit.not_before:
         return Wait(
             kind="circuit",
-            detail=f"{one.platform} asked not to be called for a while",
-            until=known.not_before,
+            detail=f"{delivery.platform} asked not to be called for a while",
+            until=circuit.not_before,
         )
     if (
         not around.is_configured
         or around.cap is None
-        or count_free_slots(known, around.cap, around.used, now)
+        or count_free_slots(circuit, around.cap, around.used, now)
     ):
         return None
     if around.used >= around.cap:
         return Wait(
             kind="slots",
-            detail=f"{_all(around.cap, 'slot')} of {one.platform} {_are(around.cap)} taken",
+            detail=f"{_all(around.cap, 'slot')} of {delivery.platform} {_are(around.cap)} taken",
         )
-    if known is not None and known.open_until is not None:
+    if circuit is not None and circuit.open_until is not None:
         return Wait(
             kind="circuit",
-            detail=f"one start tests whether {one.platform} answers again",
-            until=known.probe_until,
+            detail=f"one start tests whether {delivery.platform} answers again",
+            until=circuit.probe_until,
         )
-    until = known.raise_at if known is not None else None
+    until = circuit.raise_at if circuit is not None else None
     full = (
-        f"{one.platform} reported that it is full at {pluralize(around.used, 'run')}; flowbridge"
+        f"{delivery.platform} reported that it is full at {pluralize(around.used, 'run')};"
+        " flowbridge"
         " tries one more later"
     )
     return Wait(kind="allowance", detail=full, until=until)
 
 
-def _route_wait(one: Delivery, around: WaitContext, now: float) -> Wait:
+def _route_wait(delivery: Delivery, around: WaitContext, now: float) -> Wait:
     limits = around.limits
     cap = around.limits.max_concurrent_runs
     if cap is not None and around.used_by_route >= cap:
         return Wait(
             kind="route",
             detail=(
-                f"the route {one.route!r} has reached its limit of {pluralize(cap, 'run')} at a"
+                f"the route {delivery.route!r} has reached its limit of"
+                f" {pluralize(cap, 'run')} at a"
                 " time (running or unknown)"
             ),
         )
     today = around.pace.starts if around.pace.day == day_of(now) else 0
     if limits.max_runs_per_day is not None and today >= limits.max_runs_per_day:
-        most = (
-            f"the route {one.route!r} has reached its limit of"
+        reason = (
+            f"the route {delivery.route!r} has reached its limit of"
             f" {pluralize(limits.max_runs_per_day, 'run')} a day"
         )
-        return Wait(kind="day", detail=most, until=(day_of(now) + 1) * DAY)
+        return Wait(kind="day", detail=reason, until=(day_of(now) + 1) * DAY)
     if limits.rate is not None and allowed_starts(limits, around.pace, now) == 0:
         return Wait(
             kind="pace",
             detail=(
-                f"the route {one.route!r} starts at most {limits.rate.count} in"
+                f"the route {delivery.route!r} starts at most {limits.rate.count} in"
                 f" {limits.rate.per:g} s"
             ),
             until=around.pace.next_at,
@@ -288,8 +293,8 @@ def _count(count: int) -> str:
     return str(count) if count < MAX_COUNTED_AHEAD else f"{MAX_COUNTED_AHEAD} or more"
 
 
-def _all(count: int, one: str) -> str:
-    return f"the only {one}" if count == 1 else f"all {count} {one}s"
+def _all(count: int, noun: str) -> str:
+    return f"the only {noun}" if count == 1 else f"all {count} {noun}s"
 
 
 def _are(count: int) -> str:

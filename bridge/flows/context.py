@@ -184,12 +184,17 @@ def call_flow(flow: FlowFunction, inputs: Mapping[str, JSON]) -> dict[str, JSON]
 
 
 def _arguments(flow: FlowFunction, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
-    names = {one.name for one in flow.inputs}
-    missing = [one.name for one in flow.inputs if one.required and one.name not in inputs]
+    names = {parameter.name for parameter in flow.inputs}
+    missing = [
+        parameter.name
+        for parameter in flow.inputs
+        if parameter.required and parameter.name not in inputs
+    ]
     if missing:
-        wanted = ", ".join(one.name for one in flow.inputs if one.required)
+        required = ", ".join(parameter.name for parameter in flow.inputs if parameter.required)
         raise FlowError(
-            f"flow {flow.name}: missing required inputs: {', '.join(missing)} (required: {wanted})"
+            f"flow {flow.name}: missing required inputs: {', '.join(missing)} (required:"
+            f" {required})"
         )
     return {name: value for name, value in inputs.items() if flow.takes_any or name in names}
 

@@ -86,14 +86,14 @@ def flow(
     """
 
     def decorate(decorated: Callable[..., Any]) -> FlowFunction:
-        found = _describe(decorated, name)
-        limits = _time_limit(found.name, time_limit), _memory(found.name, memory)
+        described = _describe(decorated, name)
+        limits = _time_limit(described.name, time_limit), _memory(described.name, memory)
         return FlowFunction(
-            found.name,
+            described.name,
             decorated,
-            found.inputs,
-            found.description,
-            found.takes_any,
+            described.inputs,
+            described.description,
+            described.takes_any,
             idempotent,
             *limits,
         )
@@ -159,7 +159,7 @@ def _kind(annotation: Any, names: dict[str, Any]) -> str:
 
 def _parts(annotation: Any) -> list[Any]:
     """Return the types inside an annotation such as `list[File] | None`."""
-    return [annotation, *(part for each in get_args(annotation) for part in _parts(each))]
+    return [annotation, *(part for argument in get_args(annotation) for part in _parts(argument))]
 
 
 def _as_json(default: Any) -> Any:

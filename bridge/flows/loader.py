@@ -26,8 +26,8 @@ class FlowLibrary:
     def described(self) -> list[LocalFlow]:
         """Return the descriptions of all flows."""
         return [
-            one.described(READY_MADE if READY_FLOWS.get(name) is one else self.workbook)
-            for name, one in sorted(self.flows.items())
+            function.described(READY_MADE if READY_FLOWS.get(name) is function else self.workbook)
+            for name, function in sorted(self.flows.items())
         ]
 
 

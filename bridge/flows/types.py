@@ -43,7 +43,7 @@ def check_file_name(name: object) -> str:
         not isinstance(name, str)
         or not name
         or name in (".", "..")
-        or any(one in "/\\" or one < " " for one in name)
+        or any(char in "/\\" or char < " " for char in name)
     ):
         raise FlowError(f"{str(name)[:100]!r} is not a file name; use a name without a folder")
     if len(name.encode("utf-8", "replace")) > MAX_SAVED_NAME_BYTES:

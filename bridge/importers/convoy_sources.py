@@ -128,13 +128,13 @@ def _read_event_id(writer: SourceWriter, places: Any, log: FindingLog) -> None:
     if not places:
         return
     at = log.at("idempotency_keys")
-    found = [_read_place(one) for one in places] if isinstance(places, list) else [None]
-    if len(found) != 1 or found[0] is None or "${" in found[0]:
+    paths = [_read_place(place) for place in places] if isinstance(places, list) else [None]
+    if len(paths) != 1 or paths[0] is None or "${" in paths[0]:
         at.refuse("only one place can be the id of an event; set `event_id` and `dedup`")
         return
-    writer.keys["event_id"] = found[0]
+    writer.keys["event_id"] = paths[0]
     writer.keys.pop("dedup", None)
-    at.carry(f"the id of an event, whose duplicates are dropped: {found[0]}")
+    at.carry(f"the id of an event, whose duplicates are dropped: {paths[0]}")
 
 
 def _report_functions(keys: Mapping[str, Any], log: FindingLog) -> bool:

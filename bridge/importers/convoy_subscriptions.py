@@ -72,30 +72,34 @@ def _test_all(spot: FilterSpot, schema: Mapping[str, Any], *, is_part: bool = Fa
 
 
 def _join_filters(spot: FilterSpot, key: str, value: JSON) -> Condition:
-    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+    if not isinstance(value, list) or not all(isinstance(clause, dict) for clause in value):
         raise NotCarried(f"`{key}` needs a list of filters")
     if len(value) > MAX_FILTER_CLAUSES:
         raise NotCarried(f"a list of more than {MAX_FILTER_CLAUSES} filters")
-    found = [_test_all(spot.at(number), one) for number, one in enumerate(value)]
-    return either(found) if key == "$or" else both(found)
+    conditions = [_test_all(spot.at(number), clause) for number, clause in enumerate(value)]
+    return either(conditions) if key == "$or" else both(conditions)
 
 
 def _flatten(value: JSON, path: str) -> list[tuple[str, JSON]]:
     """Return the clauses of a filter by dotted path: a value, or an object of operators."""
-    if isinstance(value, list) and any(isinstance(one, dict) for one in value):
-        pairs = [(str(number), one) for number, one in enumerate(value) if isinstance(one, dict)]
+    if isinstance(value, list) and any(isinstance(element, dict) for element in value):
+        pairs = [
+            (str(number), element)
+            for number, element in enumerate(value)
+            if isinstance(element, dict)
+        ]
     elif isinstance(value, dict) and not _is_operators(value) and (value or not path):
         pairs = list(value.items())
     else:
         return [(path, value)]
-    found: list[tuple[str, JSON]] = []
-    for key, one in pairs:
+    clauses: list[tuple[str, JSON]] = []
+    for key, inner in pairs:
         if key.startswith("$") and not key.startswith("$."):
             raise NotCarried(
                 f"`{key[:20]}` is no operator that Convoy reads at {path or 'the top'}"
             )
-        found += _flatten(one, f"{path}.{key}" if path else key)
-    return found
+        clauses += _flatten(inner, f"{path}.{key}" if path else key)
+    return clauses
 
 
 def _is_operators(value: Mapping[str, Any]) -> bool:
@@ -129,7 +133,9 @@ def _test_value(spot: FilterSpot, test: JSON) -> Condition:
     if isinstance(test, dict):
         if not test:
             raise NotCarried("an empty object tests nothing")
-        return both([_test_operator(spot.at(name), name, one) for name, one in test.items()])
+        return both(
+            [_test_operator(spot.at(name), name, operand) for name, operand in test.items()]
+        )
     if test is None or isinstance(test, list):
         raise NotCarried("Convoy never matches a plain null or list; `$in` and `$eq` do")
     spot.check_secret(test)
@@ -142,13 +148,13 @@ def _test_operator(spot: FilterSpot, name: str, value: JSON) -> Condition:
         raise NotCarried("a header or query parameter is a text, and it is ordered as a number")
     spot.check_secret(value)
     row = CONVOY_OPERATORS[name]
-    found = row.make(spot.place, _as_text(spot, value))
+    condition = row.make(spot.place, _as_text(spot, value))
     doubt = row.doubt(value)
     if doubt is None:
         spot.log.carry(f"a clause on {spot.name}")
     else:
         spot.log.doubt(f"a clause on {spot.name}: {doubt}")
-    return found
+    return condition
 
 
 def _as_text(spot: FilterSpot, value: JSON) -> JSON:
@@ -197,18 +203,18 @@ def import_subscriptions(name: str, text: str, result: ImportResult) -> None:
     The file may also have one filter alone. Raises `InvalidRequest` if it has nothing of these.
     """
     document = read_document(name, text)
-    found = _find_entries(document)
-    if not found:
+    entries = _find_entries(document)
+    if not entries:
         raise InvalidRequest(
             f"{name}: a file of Convoy has subscriptions or sources, as its API gives them, or a"
             " filter"
         )
-    if len(found) > MAX_SUBSCRIPTIONS:
+    if len(entries) > MAX_SUBSCRIPTIONS:
         raise InvalidRequest(f"{name}: more than {MAX_SUBSCRIPTIONS} subscriptions")
     sources = FileSources(result, "uid", read_convoy_source)
     alone: list[tuple[ImportedSource, FindingLog]] = []
     subscriptions: list[_Subscription] = []
-    for number, keys in enumerate(found):
+    for number, keys in enumerate(entries):
         log = FindingLog(result, name, f"content[{number}]")
         if not isinstance(keys, dict):
             log.refuse("a subscription must be an object")
@@ -216,8 +222,8 @@ def import_subscriptions(name: str, text: str, result: ImportResult) -> None:
             alone.append((sources.find(keys, "convoy", log), log))
         else:
             subscriptions.append(_Subscription(result, keys, log, sources))
-    for one in subscriptions:  # after the sources, which they name
-        one.convert()
+    for subscription in subscriptions:  # after the sources, which they name
+        subscription.convert()
     used = {str(route["on"]).partition(" ")[0] for route in result.routes}
     for source, log in alone:
         if source.name not in used:
@@ -259,12 +265,12 @@ class _Subscription:
     def convert(self) -> None:
         name = self.keys.get("name")
         name = name if isinstance(name, str) and name else ""
-        known = self.keys.get("source_id")
+        source_id = self.keys.get("source_id")
         source = self.sources.find(
             self.keys.get("source_metadata"),
             name or "convoy",
             self.log.at("source_metadata"),
-            known if isinstance(known, str) else "",
+            source_id if isinstance(source_id, str) else "",
         )
         route = FilteredRoute.begin(self.result, name, source, self.log)
         config = self.keys.get("filter_config")
@@ -302,7 +308,9 @@ class _Subscription:
         listed = types if isinstance(types, list) else [types]
         if "*" in listed:
             log.carry("every event, because of `*`")
-        elif not all(isinstance(one, str) and _TYPE.fullmatch(one) for one in listed):
+        elif not all(
+            isinstance(event_type, str) and _TYPE.fullmatch(event_type) for event_type in listed
+        ):
             route.refuse(log, "a type with other characters than letters, digits and . _ / : -")
         elif source.is_typed:
             route.types = list(dict.fromkeys(listed))
@@ -317,21 +325,21 @@ class _Subscription:
     def _read_filter(
         self, schema: Any, route: FilteredRoute, log: FindingLog, shapes: PayloadShapes
     ) -> None:
-        for key, one in schema.items() if isinstance(schema, dict) else ():
+        for key, part in schema.items() if isinstance(schema, dict) else ():
             at = log.at(key)
             if key == "is_flattened":
                 at.carry("both forms of a filter are read")
-            elif not one:
+            elif not part:
                 at.carry("an empty filter: every event")
             elif key not in FILTER_PARTS:
                 route.refuse(at, "a filter has headers, body, query and path only")
             elif key == "path":
                 route.refuse(at, "the path is that of the source, /hooks/NAME")
             else:
-                parts = one.items() if isinstance(one, dict) and len(one) > 1 else ()
+                parts = part.items() if isinstance(part, dict) and len(part) > 1 else ()
                 route.read_parts(
                     at,
-                    partial(_read, key, one, at, shapes),
+                    partial(_read, key, part, at, shapes),
                     [
                         (at.at(name), partial(_read, key, {name: test}, at, shapes, is_part=True))
                         for name, test in parts
@@ -367,7 +375,7 @@ class _Subscription:
 def _read(
     key: str, schema: JSON, log: FindingLog, shapes: PayloadShapes, *, is_part: bool = False
 ) -> Condition:
-    found = read_convoy_filter(key, schema, log, shapes, is_part=is_part)
-    if found == TRUE:
+    condition = read_convoy_filter(key, schema, log, shapes, is_part=is_part)
+    if condition == TRUE:
         log.carry("every event")
-    return found
+    return condition

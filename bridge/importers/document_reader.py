@@ -49,12 +49,12 @@ def read_document(name: str, text: str) -> JSON:
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
         names = [key for key, _ in pairs]
         twice = next(key for key in names if names.count(key) > 1)
         raise _Refused(f"the key {twice[:60]!r} is there twice in one object")
-    return found
+    return mapping
 
 
 def _finite_number(text: str) -> float:

@@ -45,7 +45,7 @@ class FilterOperator:
 def equals(place: FilterPlace, value: JSON) -> Condition:
     """Return the condition that a value is the same JSON value; null is a missing value."""
     if value is None:
-        return exists(place, wanted=False)
+        return exists(place, is_present=False)
     expression = f"{place.expression} == {write_literal(value)}"
     if not isinstance(value, dict | list):
         return make_leaf(place, value, expression)
@@ -54,10 +54,10 @@ def equals(place: FilterPlace, value: JSON) -> Condition:
     return make_leaf(place, {"eq": value}, expression)
 
 
-def exists(place: FilterPlace, *, wanted: bool = True) -> Condition:
+def exists(place: FilterPlace, *, is_present: bool = True) -> Condition:
     """Return the condition that a value exists and is not null, or that it does not."""
-    sign = "!=" if wanted else "=="
-    return make_leaf(place, {"exists": wanted}, f"{place.expression} {sign} `null`")
+    sign = "!=" if is_present else "=="
+    return make_leaf(place, {"exists": is_present}, f"{place.expression} {sign} `null`")
 
 
 def differs(place: FilterPlace, value: JSON) -> Condition:
@@ -73,7 +73,7 @@ def is_one_of(place: FilterPlace, values: list[Any]) -> Condition:
         return Leaf(place.key, values[0] if len(values) == 1 else values)
     if len(values) > 2:
         return Leaf("when", f"contains({write_literal(values)}, {place.expression})")
-    return either([equals(place, one) for one in values])
+    return either([equals(place, value) for value in values])
 
 
 def _order(name: str, sign: str) -> Make:
@@ -91,17 +91,17 @@ def _order(name: str, sign: str) -> Make:
 def _affix(name: str) -> Make:
     def make(place: FilterPlace, value: JSON) -> Condition:
         texts = value if isinstance(value, list) else [value]
-        if not texts or not all(isinstance(one, str) for one in texts):
+        if not texts or not all(isinstance(text, str) for text in texts):
             raise NotCarried("it needs a text, or a list of texts")
         path = place.expression
         return either(
             [
                 make_leaf(
                     place,
-                    {name: one},
-                    f"type({path}) == 'string' && {name}({path}, {write_literal(one)})",
+                    {name: text},
+                    f"type({path}) == 'string' && {name}({path}, {write_literal(text)})",
                 )
-                for one in texts
+                for text in texts
             ]
         )
 
@@ -120,7 +120,7 @@ def _contains(place: FilterPlace, value: JSON) -> Condition:
 def _exist(place: FilterPlace, value: JSON) -> Condition:
     if not isinstance(value, bool):
         raise NotCarried("`$exist` needs true or false")
-    return exists(place, wanted=value)
+    return exists(place, is_present=value)
 
 
 def _regex(place: FilterPlace, value: JSON) -> Condition:
@@ -139,7 +139,7 @@ def _regex(place: FilterPlace, value: JSON) -> Condition:
 
 def _scalars(value: JSON) -> list[Any]:
     listed = value if isinstance(value, list) else []
-    if not listed or not all(_is_listed(one) for one in listed):
+    if not listed or not all(_is_listed(scalar) for scalar in listed):
         raise NotCarried("it needs a list of texts and numbers")
     return listed
 
@@ -171,10 +171,10 @@ def _convoy_in(place: FilterPlace, value: JSON) -> Condition:
 
 
 def _convoy_not_in(place: FilterPlace, value: JSON) -> Condition:
-    found = _convoy_in(place, value)
+    condition = _convoy_in(place, value)
     if isinstance(value, list):
-        return both([exists(place), neither(found)])
-    return both([Leaf("when", f"type({place.expression}) == 'array'"), neither(found)])
+        return both([exists(place), neither(condition)])
+    return both([Leaf("when", f"type({place.expression}) == 'array'"), neither(condition)])
 
 
 def _numbers_only(make: Make) -> Make:

@@ -87,8 +87,8 @@ class FilterSpot:
 
     def check_secret(self, value: object) -> None:
         """Raise `NotCarried` where a credential may be compared: `match` must not have one."""
-        for one in value if isinstance(value, list) else [value]:
-            if isinstance(one, str) and may_hold_secret(self.path[-1], one):
+        for compared in value if isinstance(value, list) else [value]:
+            if isinstance(compared, str) and may_hold_secret(self.path[-1], compared):
                 raise NotCarried(
                     "it seems to compare a credential, and `match` must not have one; let the"
                     " source verify it (`provider: token`)"
@@ -111,10 +111,10 @@ class FilterSpot:
         if outer == inside:
             return FilterPlace(_read_steps(last), in_element=True)
         joined = tuple(step for steps in inside for step in steps)
-        found = _read_steps(text) if not before else ()
-        if found[: len(joined)] != joined or len(found) == len(joined):
+        target = _read_steps(text) if not before else ()
+        if target[: len(joined)] != joined or len(target) == len(joined):
             raise NotCarried("`$ref` to a value outside of what may be a list")
-        return FilterPlace(found[len(joined) :], in_element=True)
+        return FilterPlace(target[len(joined) :], in_element=True)
 
 
 def _read_steps(text: str) -> tuple[str, ...]:
@@ -123,9 +123,9 @@ def _read_steps(text: str) -> tuple[str, ...]:
     at = 0
     rest = text.removeprefix("$.")
     while at < len(rest):
-        found = _STEP.match(rest, at)
-        if found is None:
+        match = _STEP.match(rest, at)
+        if match is None:
             raise NotCarried("`$ref` needs a path such as items[0].price")
-        steps.append(found[1] or found[2])
-        at = found.end()
+        steps.append(match[1] or match[2])
+        at = match.end()
     return tuple(steps)

@@ -69,7 +69,7 @@ class FilteredRoute:
             return
         refused = self.result.findings[before:]
         del self.result.findings[before:]
-        done = [self.read(at, one) for at, one in parts]
+        done = [self.read(at, read_part) for at, read_part in parts]
         if all(done):  # each by itself, and not together
             self.result.findings += refused
 

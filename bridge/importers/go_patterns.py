@@ -46,9 +46,9 @@ _POSIX_CLASS = re.compile(r"\[:(\^?)([a-z]+):\]")
 
 def translate_pattern(pattern: str) -> str:
     """Return the pattern in the syntax of routes.yaml; CompileError where there is none."""
-    found = _Translator(pattern).translate()
-    Pattern(found)  # raises CompileError
-    return found
+    translated = _Translator(pattern).translate()
+    Pattern(translated)  # raises CompileError
+    return translated
 
 
 class _Translator:
@@ -84,23 +84,23 @@ class _Translator:
         return r"\{" if char == "{" else char
 
     def _group(self) -> str:
-        found = _GROUP.match(self.text, self.at)
-        if found is None or (found.end() == self.at + 1 and self.text[found.end() :][:1] == "?"):
+        match = _GROUP.match(self.text, self.at)
+        if match is None or (match.end() == self.at + 1 and self.text[match.end() :][:1] == "?"):
             raise CompileError(f"Go has no {self.text[self.at : self.at + 4]!r}")
         is_first = self.at == 0
-        self.at = found.end()
-        flags = (found["flags"] or "").replace("U", "").rstrip("-")
+        self.at = match.end()
+        flags = (match["flags"] or "").replace("U", "").rstrip("-")
         added, _, removed = flags.partition("-")
         multiline = (self.multiline[-1] or "m" in added) and "m" not in removed
-        if found["end"] == ")":
+        if match["end"] == ")":
             if not is_first or removed:
                 raise CompileError("flags in the middle of a pattern cannot be translated")
             self.multiline[-1] = multiline
             return f"(?{added})" if added else ""
         self.multiline.append(multiline)
-        if found["name"]:
-            return f"(?P<{found['name']}>"
-        return f"(?{flags}:" if found["end"] else "("
+        if match["name"]:
+            return f"(?P<{match['name']}>"
+        return f"(?{flags}:" if match["end"] else "("
 
     def _escape(self, *, inside: bool) -> str:
         """Return an escape, as a part of a class where `inside` is true."""

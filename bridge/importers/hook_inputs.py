@@ -40,18 +40,18 @@ class HookInputs:
 
     def add_arguments(self, value: JSON, log: FindingLog) -> None:
         """Add `pass-arguments-to-command`."""
-        for number, one, at in _list(value, log):
-            self._add(one, at, f"argument_{number}", kind="argument")
+        for number, parameter, at in _list(value, log):
+            self._add(parameter, at, f"argument_{number}", kind="argument")
 
     def add_environment(self, value: JSON, log: FindingLog) -> None:
         """Add `pass-environment-to-command`."""
-        for number, one, at in _list(value, log):
-            self._add(one, at, f"environment_{number}", kind="environment")
+        for number, parameter, at in _list(value, log):
+            self._add(parameter, at, f"environment_{number}", kind="environment")
 
     def add_files(self, value: JSON, log: FindingLog) -> None:
         """Add `pass-file-to-command`: the content becomes an input."""
-        for number, one, at in _list(value, log):
-            self._add(one, at, f"file_{number}", kind="file")
+        for number, parameter, at in _list(value, log):
+            self._add(parameter, at, f"file_{number}", kind="file")
 
     def _add(self, value: JSON, log: FindingLog, default: str, *, kind: str) -> None:
         try:
@@ -73,9 +73,9 @@ class HookInputs:
         self._report(parameter, log, name, kind)
 
     def _name(self, parameter: HookParameter, default: str, kind: str) -> str:
-        given = parameter.keys.get("envname")
-        if kind != "argument" and isinstance(given, str) and given:
-            text = given
+        variable_name = parameter.keys.get("envname")
+        if kind != "argument" and isinstance(variable_name, str) and variable_name:
+            text = variable_name
         elif kind != "argument":
             text = f"HOOK_{parameter.name}"
         elif parameter.source == "string" or not parameter.name:
@@ -149,4 +149,4 @@ def _list(value: JSON, log: FindingLog) -> list[tuple[int, JSON, FindingLog]]:
         return []
     if not value:
         log.carry("an empty list")
-    return [(number, one, log.at(number - 1)) for number, one in enumerate(value, 1)]
+    return [(number, parameter, log.at(number - 1)) for number, parameter in enumerate(value, 1)]

@@ -56,8 +56,12 @@ class HookProof:
         if self.kind == "token":
             is_gitlab = (self.at, self.name.lower()) == ("header", "x-gitlab-token")
             return "gitlab" if is_gitlab else "token"
-        known = KNOWN_HEADERS.get((self.name.lower(), self.algorithm))
-        return "hmac" if known is None or self.at != "header" or self.signed_headers else known
+        known_provider = KNOWN_HEADERS.get((self.name.lower(), self.algorithm))
+        return (
+            "hmac"
+            if known_provider is None or self.at != "header" or self.signed_headers
+            else known_provider
+        )
 
     @property
     def scheme(self) -> tuple[object, ...]:
@@ -86,7 +90,7 @@ def read_hmac(
         raise NotCarried("the signature is neither in a header nor in the query")
     _check_name(at, parameter.name)
     headers = parameter.keys.get("headers-to-add-to-signature-payload", [])
-    if not isinstance(headers, list) or not all(_is_header(one) for one in headers):
+    if not isinstance(headers, list) or not all(_is_header(header) for header in headers):
         raise NotCarried("headers-to-add-to-signature-payload is not a list of header names")
     algorithm = HMAC_RULES[keys["type"]]
     has_prefix = parameter.name.lower().startswith("x-hub-signature")
@@ -125,14 +129,14 @@ def read_token(
     if at is None or not is_secret:
         return None
     _check_name(at, parameter.name)
-    found = _AUTHORIZATION.fullmatch(value) if at == "header" else None
+    match = _AUTHORIZATION.fullmatch(value) if at == "header" else None
     return HookProof(
         "token",
         at,
         parameter.name,
-        found["secret"] if found else value,
+        match["secret"] if match else value,
         log,
-        prefix=found["prefix"] if found else "",
+        prefix=match["prefix"] if match else "",
         under=under,
     )
 
@@ -165,24 +169,26 @@ def build_source(
             " was; give it a secret if the sender can sign"
         )
         return {"provider": "hmac", "insecure": True, "dedup": "none"}, False
-    chosen = min(proofs, key=_rank)
-    used = [one for one in proofs if one.scheme == chosen.scheme]
+    strongest = min(proofs, key=_rank)
+    used = [candidate for candidate in proofs if candidate.scheme == strongest.scheme]
     is_weaker = False
-    for one in proofs:
-        if one.scheme == chosen.scheme:
-            _report_used(one, name, chosen)
-        elif "or" in one.under:
-            one.log.refuse(
-                f"a source verifies one scheme, here {_describe(chosen)}; requests that carry only"
-                f" {_describe(one)} are refused"
+    for proof in proofs:
+        if proof.scheme == strongest.scheme:
+            _report_used(proof, name, strongest)
+        elif "or" in proof.under:
+            proof.log.refuse(
+                f"a source verifies one scheme, here {_describe(strongest)}; requests that"
+                " carry only"
+                f" {_describe(proof)} are refused"
             )
         else:
             is_weaker = True
-            one.log.refuse(
-                f"a source verifies one scheme, here {_describe(chosen)}; {_describe(one)} is not"
+            proof.log.refuse(
+                f"a source verifies one scheme, here {_describe(strongest)};"
+                f" {_describe(proof)} is not"
                 " verified"
             )
-    return _write_source(result, name, chosen, used), is_weaker
+    return _write_source(result, name, strongest, used), is_weaker
 
 
 def _rank(proof: HookProof) -> tuple[int, int]:
@@ -194,54 +200,56 @@ def _describe(proof: HookProof) -> str:
     return f"{what} in the {'header' if proof.at == 'header' else 'query parameter'} {proof.name}"
 
 
-def _report_used(one: HookProof, name: str, chosen: HookProof) -> None:
+def _report_used(proof: HookProof, name: str, strongest: HookProof) -> None:
     doubts = []
-    if one.under:
+    if proof.under:
         doubts.append(
-            f"it is under `{'` and `'.join(sorted(one.under))}`; here every request must pass it"
+            f"it is under `{'` and `'.join(sorted(proof.under))}`; here every request must pass it"
         )
-    if one.provider == "github" and one.algorithm == "sha1":
+    if proof.provider == "github" and proof.algorithm == "sha1":
         doubts.append(
             "taken for GitHub, whose X-Hub-Signature-256 is verified with the same secret; for"
             " another sender, use `provider: hmac`"
         )
-    if one.provider == "hmac" and one.kind == "hmac":
+    if proof.provider == "hmac" and proof.kind == "hmac":
         doubts.append(
-            f"written for a signature {'with' if one.prefix else 'without'} `{one.algorithm}=`"
+            f"written for a signature {'with' if proof.prefix else 'without'} `{proof.algorithm}=`"
             " before it; webhook accepts both"
         )
-    if one.kind == "scalr":
+    if proof.kind == "scalr":
         doubts.append("webhook refuses a Date older than 300 s, and flowbridge does not read it")
-    if not one.secret or GETENV_MARK.search(one.secret) or "{{" in one.secret:
+    if not proof.secret or GETENV_MARK.search(proof.secret) or "{{" in proof.secret:
         doubts.append("the file has no value for the secret; set it in .env")
-    text = f"verified by the source {name} (`provider: {chosen.provider}`), secret in .env"
+    text = f"verified by the source {name} (`provider: {strongest.provider}`), secret in .env"
     if doubts:
-        one.log.doubt("; ".join([text, *doubts]))
+        proof.log.doubt("; ".join([text, *doubts]))
     else:
-        one.log.carry(text)
+        proof.log.carry(text)
 
 
 def _write_source(
-    result: ImportResult, name: str, chosen: HookProof, used: Sequence[HookProof]
+    result: ImportResult, name: str, strongest: HookProof, used: Sequence[HookProof]
 ) -> dict[str, Any]:
-    texts = list(dict.fromkeys(one.secret for one in used))
+    texts = list(dict.fromkeys(proof.secret for proof in used))
     if len(texts) > MAX_SOURCE_SECRETS:
         used[0].log.refuse(
             f"a source has at most {MAX_SOURCE_SECRETS} secrets, and the rules have"
             f" {pluralize(len(texts), 'secret')}; the others are left out"
         )
     variables = [_add_secret(result, name, text) for text in texts[:MAX_SOURCE_SECRETS]]
-    source: dict[str, Any] = {"provider": chosen.provider}
+    source: dict[str, Any] = {"provider": strongest.provider}
     source |= {"secret": variables[0]} if len(variables) == 1 else {"secrets": variables}
-    if chosen.provider not in ("hmac", "token"):
+    if strongest.provider not in ("hmac", "token"):
         return source
-    verify: dict[str, Any] = {chosen.at: chosen.name}
-    if chosen.prefix:
-        verify["prefix"] = chosen.prefix
-    if chosen.kind != "token":
-        verify |= {"algorithm": chosen.algorithm, "encoding": "hex"}
-    if chosen.signed_headers:
-        verify["signed"] = "{body}" + "".join(f"{{h:{one}}}" for one in chosen.signed_headers)
+    verify: dict[str, Any] = {strongest.at: strongest.name}
+    if strongest.prefix:
+        verify["prefix"] = strongest.prefix
+    if strongest.kind != "token":
+        verify |= {"algorithm": strongest.algorithm, "encoding": "hex"}
+    if strongest.signed_headers:
+        verify["signed"] = "{body}" + "".join(
+            f"{{h:{header}}}" for header in strongest.signed_headers
+        )
     # webhook runs the command for each request, also for equal ones
     return source | {"verify": verify, "dedup": "none"}
 

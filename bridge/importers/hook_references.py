@@ -53,10 +53,10 @@ class Reference:
         """The place as a key of `match`; null where only an expression can say it."""
         joined = ".".join(self.steps)
         try:
-            found = path_steps(joined)
+            steps = path_steps(joined)
         except CompileError:
             return None
-        return joined if found == self.steps else None
+        return joined if steps == self.steps else None
 
 
 def write_path(steps: tuple[str, ...]) -> str:
@@ -83,7 +83,7 @@ def read_parameter(value: Any) -> HookParameter:
     """Return a parameter, or raise `NotCarried`."""
     if not isinstance(value, dict):
         raise NotCarried("it is not an object with `source` and `name`")
-    keys = {str(key).lower(): one for key, one in value.items()}
+    keys = {str(key).lower(): entry for key, entry in value.items()}
     source = keys.get("source", "")
     name = text_of(keys.get("name", ""))
     if not isinstance(source, str) or name is None:
@@ -157,18 +157,18 @@ def expected_values(text: str, reference: Reference) -> list[JSON]:
 
     It compares text: the number 5 of a JSON body is "5" there, and true is "true".
     """
-    found: list[JSON] = [text]
+    values: list[JSON] = [text]
     if not reference.is_typed:
-        return found
+        return values
     if text in ("true", "false"):
-        found.append(text == "true")
+        values.append(text == "true")
     elif _NUMBER.fullmatch(text):
         number: float = float(text) if "." in text else int(text)
         if abs(number) <= MAX_EXACT_INTEGER and str(number) == text:
-            found.append(number)
+            values.append(number)
     elif text[:1] in ("{", "["):
-        found += _container(text)
-    return found
+        values += _container(text)
+    return values
 
 
 def _container(text: str) -> list[JSON]:

@@ -79,23 +79,23 @@ class HookRules:
 
     def read(self, rule: JSON, log: FindingLog) -> Condition:
         """Return the condition that triggers the hook."""
-        found = self._rule(rule, log, frozenset())
-        return TRUE if found is None else found.passes
+        states = self._rule(rule, log, frozenset())
+        return TRUE if states is None else states.passes
 
     def _rule(self, rule: JSON, log: FindingLog, under: frozenset[str]) -> RuleStates | None:
         """Return the states of a rule, or None where it is not carried."""
         if not isinstance(rule, dict):
             return self._leave_out(log, "a rule must be an object")
         keys = {str(key).lower(): (str(key), value) for key, value in rule.items()}
-        chosen = next((name for name in RULE_ORDER if _is_set(keys.get(name))), None)
+        kind = next((name for name in RULE_ORDER if _is_set(keys.get(name))), None)
         for name, (key, _) in keys.items():
-            if name != chosen:
+            if name != kind:
                 log.at(key).doubt("webhook ignores it here, so it is left out")
-        if chosen is None:
+        if kind is None:
             log.doubt("webhook never triggers a rule without and, or, not, match")
             return NEVER
-        key, value = keys[chosen]
-        return self._read_as(chosen, value, log.at(key), under)
+        key, value = keys[kind]
+        return self._read_as(kind, value, log.at(key), under)
 
     def _read_as(
         self, kind: str, value: JSON, log: FindingLog, under: frozenset[str]
@@ -103,13 +103,13 @@ class HookRules:
         if kind == "match":
             return self._match(value, log, under)
         if kind == "not":
-            found = self._rule(value, log, under | {"not"})
-            return found and RuleStates(found.no(), neither(found.passes), lambda: found.ok)
+            states = self._rule(value, log, under | {"not"})
+            return states and RuleStates(states.no(), neither(states.passes), lambda: states.ok)
         if not isinstance(value, list):
             return self._leave_out(log, f"`{kind}` must be a list")
         inside = under | {"or"} if kind == "or" and len(value) > 1 else under
-        read = [self._rule(one, log.at(index), inside) for index, one in enumerate(value)]
-        found_all = [one for one in read if one is not None]
+        read = [self._rule(rule, log.at(index), inside) for index, rule in enumerate(value)]
+        found_all = [rule_states for rule_states in read if rule_states is not None]
         if value and not found_all:
             return None
         if not value:
@@ -121,7 +121,7 @@ class HookRules:
     def _match(self, value: JSON, log: FindingLog, under: frozenset[str]) -> RuleStates | None:
         if not isinstance(value, dict):
             return self._leave_out(log, "a match rule must be an object")
-        keys = {str(key).lower(): one for key, one in value.items()}
+        keys = {str(key).lower(): entry for key, entry in value.items()}
         for key in value:
             if str(key).lower() not in MATCH_KEYS:
                 log.at(key).doubt("webhook knows no such key, so it is left out")
@@ -186,11 +186,11 @@ class HookRules:
     ) -> RuleStates:
         reference = find_reference(parameter, self.unwrapped)
         if reference.constant is not None:
-            found = (
+            is_met = (
                 reference.constant == expected if kind == "value" else _fits(expected, reference)
             )
             log.carry("the compared text is constant")
-            return PROVEN if found else NEVER
+            return PROVEN if is_met else NEVER
         if len(reference.steps) == 1:
             raise NotCarried("the text of the whole payload, query or headers cannot be compared")
         test = _value_test if kind == "value" else _regex_test
@@ -208,21 +208,21 @@ def _is_set(pair: tuple[str, JSON] | None) -> bool:
     return pair is not None and pair[1] is not None
 
 
-def _join_all(found: Sequence[RuleStates]) -> RuleStates:
-    ok = both([one.ok for one in found])
+def _join_all(rules: Sequence[RuleStates]) -> RuleStates:
+    ok = both([rule.ok for rule in rules])
 
     def no() -> Condition:
         """Return the condition that one rule is false, and none before it is missing a value or
         false.
         """
-        before = [one.ok for one in found]
-        return either([both([*before[:at], one.no()]) for at, one in enumerate(found)])
+        before = [rule.ok for rule in rules]
+        return either([both([*before[:at], rule.no()]) for at, rule in enumerate(rules)])
 
     return RuleStates(ok, ok, no)
 
 
-def _join_any(found: Sequence[RuleStates]) -> RuleStates:
-    passes = either([one.passes for one in found])
+def _join_any(rules: Sequence[RuleStates]) -> RuleStates:
+    passes = either([rule.passes for rule in rules])
     return RuleStates(passes, passes, lambda: neither(passes))
 
 
@@ -236,7 +236,7 @@ def _value_test(reference: Reference, expected: str, log: FindingLog) -> Conditi
         log.doubt("webhook compares null as the text <nil>; here null is a missing value")
     else:
         log.carry(f"a clause on {reference.expression}")
-    written = " || ".join(f"{reference.expression} == {write_literal(one)}" for one in values)
+    written = " || ".join(f"{reference.expression} == {write_literal(value)}" for value in values)
     return _leaf(reference, values[0] if len(values) == 1 else values, written)
 
 
@@ -251,7 +251,11 @@ def _regex_test(reference: Reference, expected: str, log: FindingLog) -> Conditi
     parts: list[Condition] = [Leaf(reference.key, {"regex": pattern})]
     if reference.is_typed:
         search = Pattern(pattern).search
-        parts += [Leaf(reference.key, each) for each in (True, False) if search(str(each).lower())]
+        parts += [
+            Leaf(reference.key, boolean)
+            for boolean in (True, False)
+            if search(str(boolean).lower())
+        ]
         log.doubt(
             f"a pattern on {reference.expression}: webhook also searches numbers and lists,"
             " written as text"

@@ -154,8 +154,12 @@ def _read_auth(keys: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
     if way in SOURCE_TYPES or way in PASSWORD_TYPES:
         return way, "", auth
     if not way:
-        shown = (("api_key", "API_KEY"), ("username", "BASIC_AUTH"), ("webhook_secret_key", "HMAC"))
-        way = next((name for key, name in shown if key in auth), "")
+        key_ways = (
+            ("api_key", "API_KEY"),
+            ("username", "BASIC_AUTH"),
+            ("webhook_secret_key", "HMAC"),
+        )
+        way = next((name for key, name in key_ways if key in auth), "")
     return kind, way, auth
 
 
@@ -195,19 +199,19 @@ def import_connections(name: str, text: str, result: ImportResult) -> None:
     of these.
     """
     document = read_document(name, text)
-    found, place = _find_connections(document)
-    if not found:
+    connections, place = _find_connections(document)
+    if not connections:
         raise InvalidRequest(
             f"{name}: a file of Hookdeck has connections, as its API lists them, rules, or a filter"
         )
-    if len(found) > MAX_CONNECTIONS:
+    if len(connections) > MAX_CONNECTIONS:
         raise InvalidRequest(f"{name}: more than {MAX_CONNECTIONS} connections")
     if isinstance(document, dict) and place == "models":
         rest = {key: value for key, value in document.items() if key != "models"}
         if rest:
             FindingLog(result, name, "answer").carry(f"only the API uses {', '.join(rest)}"[:200])
     sources = FileSources(result, "id", read_hookdeck_source)
-    for number, keys in enumerate(found):
+    for number, keys in enumerate(connections):
         log = FindingLog(result, name, place if place == "filter" else f"{place}[{number}]")
         if isinstance(keys, dict):
             _Connection(result, keys, log, sources).convert()
@@ -218,7 +222,9 @@ def import_connections(name: str, text: str, result: ImportResult) -> None:
 def _find_connections(document: JSON) -> tuple[list[Any], str]:
     """Return the connections, and how the report names their place."""
     if isinstance(document, list):
-        is_rules = any(isinstance(one, dict) and one.get("type") in RULE_TYPES for one in document)
+        is_rules = any(
+            isinstance(rule, dict) and rule.get("type") in RULE_TYPES for rule in document
+        )
         return ([{"rules": document}], "filter") if is_rules else (document, "connections")
     if not isinstance(document, dict) or not document:
         return [], ""
@@ -354,18 +360,18 @@ def _read_part(
         return
     if not schema:
         log.carry("an empty filter: every event")
-    for key, one in schema.items():
-        route.read(log.at(key), partial(read_hookdeck_key, root, key, one, log, shapes))
+    for key, test in schema.items():
+        route.read(log.at(key), partial(read_hookdeck_key, root, key, test, log, shapes))
 
 
 def _read_text(log: FindingLog, text: str) -> JSON:
     """Return a text that holds a filter as JSON as the filter, another text as it is."""
     try:
-        found = read_document(log.file, text)
+        document = read_document(log.file, text)
     except InvalidRequest:
         return text
     log.doubt("a text that holds JSON: read as the filter")
-    return found
+    return document
 
 
 def _read_retry(rule: Mapping[str, Any], route: FilteredRoute, log: FindingLog) -> None:
@@ -411,6 +417,6 @@ _RULES: Final[Mapping[str, Callable[[Mapping[str, Any], FilteredRoute, FindingLo
 
 
 def _write_duration(milliseconds: int) -> str:
-    most = min(milliseconds, MAX_DURATION_MS)
-    unit, size = next((unit, size) for unit, size in _UNITS if most % size == 0)
-    return f"{most // size}{unit}"
+    duration = min(milliseconds, MAX_DURATION_MS)
+    unit, size = next((unit, size) for unit, size in _UNITS if duration % size == 0)
+    return f"{duration // size}{unit}"

@@ -81,11 +81,11 @@ def _join_objects(spot: FilterSpot, key: str, value: JSON) -> Condition:
         if not isinstance(value, dict) or not value:
             raise NotCarried("`$not` needs an object with keys here")
         return neither(_test_object(spot, value))
-    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+    if not isinstance(value, list) or not all(isinstance(clause, dict) for clause in value):
         raise NotCarried(f"`{key}` needs a list of objects here")
     _check_count(value)
-    found = [_test_object(spot.at(number), one) for number, one in enumerate(value)]
-    return either(found) if key == "$or" else both(found)
+    conditions = [_test_object(spot.at(number), clause) for number, clause in enumerate(value)]
+    return either(conditions) if key == "$or" else both(conditions)
 
 
 def _test_key(spot: FilterSpot, schema: JSON) -> Condition:
@@ -137,16 +137,16 @@ def _has_fields(schema: Mapping[str, Any]) -> bool:
         return False
     listed = [*joined, *([schema["$not"]] if "$not" in schema else [])]
     return bool(listed) and all(
-        isinstance(one, dict) and one and not any(key.startswith("$") for key in one)
-        for one in listed
+        isinstance(clause, dict) and clause and not any(key.startswith("$") for key in clause)
+        for clause in listed
     )
 
 
-def _refuse_others(schema: Mapping[str, Any], known: list[str]) -> None:
-    others = [key for key in schema if key not in known]
+def _refuse_others(schema: Mapping[str, Any], allowed: list[str]) -> None:
+    others = [key for key in schema if key not in allowed]
     if others:
         raise NotCarried(
-            f"beside `{known[0]}`, Hookdeck's library does not read `{others[0][:40]}`"
+            f"beside `{allowed[0]}`, Hookdeck's library does not read `{others[0][:40]}`"
         )
 
 
@@ -179,8 +179,8 @@ def _contains_all(spot: FilterSpot, schema: list[Any]) -> Condition:
     inner = spot.element()
     return both(
         [
-            find_in_list(spot.place, _test_value(inner.at(number), one))
-            for number, one in enumerate(schema)
+            find_in_list(spot.place, _test_value(inner.at(number), element_filter))
+            for number, element_filter in enumerate(schema)
         ]
     )
 
@@ -193,27 +193,27 @@ def _test_operator(spot: FilterSpot, name: str, value: JSON) -> Condition:
     spot.check_secret(value)
     row = HOOKDECK_OPERATORS[name]
     is_exact = name == "$exist" or isinstance(value, list)  # no text is equal to a listed number
-    found = row.make(spot.place, value if is_exact else _as_text(spot, value))
+    condition = row.make(spot.place, value if is_exact else _as_text(spot, value))
     doubt = row.doubt(value)
     if doubt is None or (spot.is_text and value is not None and name in ("$in", "$nin", "$neq")):
         spot.log.carry(f"a clause on {spot.name}")
     else:
         spot.log.doubt(f"a clause on {spot.name}: {doubt}")
-    return found
+    return condition
 
 
 def _compare_places(spot: FilterSpot, name: str, reference: JSON) -> Condition:
     """Return the comparison of the value with another one of the same part."""
     place, other = spot.place, spot.refer(reference)
-    here, there = place.expression, other.expression
+    here, elsewhere = place.expression, other.expression
     if name in ORDER_SIGNS:
-        test = f"type({here}) == type({there}) && {here} {ORDER_SIGNS[name]} {there}"
+        test = f"type({here}) == type({elsewhere}) && {here} {ORDER_SIGNS[name]} {elsewhere}"
     elif name in ("$eq", "$neq"):
-        test = f"{here} {'==' if name == '$eq' else '!='} {there}"
+        test = f"{here} {'==' if name == '$eq' else '!='} {elsewhere}"
     else:
         raise NotCarried(f"`{name}` with a `$ref` has no counterpart")
     spot.log.doubt(
-        f"a comparison of {spot.name} with {there}: both as a whole, also where one is a list"
+        f"a comparison of {spot.name} with {elsewhere}: both as a whole, also where one is a list"
     )
     return both([Leaf("when", f"{here} != `null`"), Leaf("when", test)])
 
@@ -235,20 +235,20 @@ def _test_alternatives(spot: FilterSpot, schema: Mapping[str, Any]) -> Condition
 
 
 def _either_of(spot: FilterSpot, listed: list[Any]) -> Condition:
-    plain = [_as_text(spot, one) for one in listed if not isinstance(one, dict | list | None)]
-    found: list[Condition] = [is_one_of(spot.place, plain)] if plain else []
-    for number, one in enumerate(listed):
+    plain = [_as_text(spot, value) for value in listed if not isinstance(value, dict | list | None)]
+    conditions: list[Condition] = [is_one_of(spot.place, plain)] if plain else []
+    for number, alternative in enumerate(listed):
         at = spot.at(number)
-        if isinstance(one, dict):
-            found.append(_test_alternative(at, one))
-        elif isinstance(one, list):
+        if isinstance(alternative, dict):
+            conditions.append(_test_alternative(at, alternative))
+        elif isinstance(alternative, list):
             raise NotCarried("a list under `$or` never matches a value")
-        elif one is None:
+        elif alternative is None:
             at.log.doubt("left out: Hookdeck's library never matches null under `$or`")
         else:
-            at.check_secret(one)
+            at.check_secret(alternative)
             at.log.carry(f"a clause on {spot.name}")
-    return either(found)
+    return either(conditions)
 
 
 def _test_alternative(spot: FilterSpot, schema: Mapping[str, Any]) -> Condition:

@@ -34,18 +34,18 @@ def import_hooks(name: str, text: str, result: ImportResult) -> None:
         raise InvalidRequest(f"{name}: a hooks file is a list of hooks, each with `id`")
     if len(document) > MAX_HOOKS:
         raise InvalidRequest(f"{name}: more than {MAX_HOOKS} hooks")
-    known: set[str] = set()
+    hook_ids: set[str] = set()
     for number, hook in enumerate(document):
         log = FindingLog(result, name, f"hooks[{number}]")
         if not isinstance(hook, dict):
             log.refuse("a hook must be an object")
             continue
-        _Hook(result, hook, log, known).convert()
+        _Hook(result, hook, log, hook_ids).convert()
 
 
 def _mark_variables(name: str, text: str) -> str:
     """Replace `{{ getenv "NAME" | js }}`, which webhook expands with -template, by marks."""
-    marked = _GETENV.sub(lambda found: f"FLOWBRIDGE-GETENV-{found[1]}-END", text)
+    marked = _GETENV.sub(lambda match: f"FLOWBRIDGE-GETENV-{match[1]}-END", text)
     for number, line in enumerate(marked.splitlines(), 1):
         if re.match(r"\s*\{\{-?\s*(?:range|if|end|else|with|define|block|template|/\*)", line):
             raise InvalidRequest(
@@ -191,26 +191,29 @@ class _Hook:
 
 
 def _provider_of(proofs: list[HookProof]) -> str:
-    providers = {one.provider for one in proofs if one.kind == "hmac"}
+    providers = {proof.provider for proof in proofs if proof.kind == "hmac"}
     return providers.pop() if len(providers) == 1 else ""
 
 
 def _reads_payload_field(value: Any) -> frozenset[tuple[str, str]]:
     """Return the parameters whose text is parsed as JSON, as (source, name)."""
-    found = value if isinstance(value, list) else []
+    parameters = value if isinstance(value, list) else []
     return frozenset(
-        (one["source"], one["name"])
-        for one in found
-        if isinstance(one, dict)
-        and isinstance(one.get("source"), str)
-        and isinstance(one.get("name"), str)
+        (parameter["source"], parameter["name"])
+        for parameter in parameters
+        if isinstance(parameter, dict)
+        and isinstance(parameter.get("source"), str)
+        and isinstance(parameter.get("name"), str)
     )
 
 
 def _report_json(value: JSON, log: FindingLog, unwrapped: str | None) -> None:
-    for number, one in enumerate(value if isinstance(value, list) else [value]):
+    for number, parameter in enumerate(value if isinstance(value, list) else [value]):
         at = log.at(number)
-        if isinstance(one, dict) and (one.get("source"), one.get("name")) == ("payload", unwrapped):
+        if isinstance(parameter, dict) and (parameter.get("source"), parameter.get("name")) == (
+            "payload",
+            unwrapped,
+        ):
             at.carry("the provider parses this form field; it is the body")
         else:
             at.refuse("flowbridge does not parse JSON inside of a field, a header or the query")
@@ -220,7 +223,7 @@ def _report_json(value: JSON, log: FindingLog, unwrapped: str | None) -> None:
 
 
 def _report_methods(value: JSON, log: FindingLog) -> None:
-    methods = [str(one).strip().upper() for one in value] if isinstance(value, list) else []
+    methods = [str(method).strip().upper() for method in value] if isinstance(value, list) else []
     if methods == ["POST"]:
         log.carry("only POST is accepted")
     else:

@@ -32,7 +32,7 @@ def make_rule(controls: Sequence[HtmlControl], log: FindingLog) -> tuple[Rule, b
         rule = {"title": first.label[:MAX_LABEL_CHARS].rstrip(" *:"), **rule}
     if not rule.get("title", True):
         del rule["title"]
-    is_required = any("required" in one.attributes for one in controls)
+    is_required = any("required" in control.attributes for control in controls)
     return rule, is_required
 
 
@@ -59,18 +59,18 @@ def _text(controls: Sequence[HtmlControl], log: FindingLog) -> Rule:
 
 
 def _number(controls: Sequence[HtmlControl], _log: FindingLog) -> Rule:
-    given = controls[0].attributes
-    step = given.get("step", "1")
+    attributes = controls[0].attributes
+    step = attributes.get("step", "1")
     rule: Rule = {"type": "integer" if re.fullmatch(r"[0-9]{1,9}", step) else "number"}
     for attribute, key in (("min", "minimum"), ("max", "maximum")):
-        text = given.get(attribute, "")
+        text = attributes.get(attribute, "")
         if re.fullmatch(r"-?[0-9]{1,12}(?:\.[0-9]{1,6})?", text):
             rule[key] = float(text) if "." in text else int(text)
     return rule
 
 
 def _checkbox(controls: Sequence[HtmlControl], _log: FindingLog) -> Rule:
-    values = list(dict.fromkeys(one.attributes.get("value", "on") for one in controls))
+    values = list(dict.fromkeys(control.attributes.get("value", "on") for control in controls))
     if len(controls) > 1:
         return {"type": "array", "items": {"type": "string", "enum": values}}
     is_required = "required" in controls[0].attributes
@@ -80,7 +80,7 @@ def _checkbox(controls: Sequence[HtmlControl], _log: FindingLog) -> Rule:
 
 
 def _radio(controls: Sequence[HtmlControl], _log: FindingLog) -> Rule:
-    values = dict.fromkeys(one.attributes.get("value", "on") for one in controls)
+    values = dict.fromkeys(control.attributes.get("value", "on") for control in controls)
     return {"type": "string", "enum": list(values)}
 
 
@@ -178,9 +178,9 @@ class _Form:
 
     def convert(self, default: str) -> str:
         """Add the source, the flow and the route of the form; return the name of the source."""
-        given = self.form.attributes
-        wanted = given.get("name") or given.get("id") or default
-        name = choose_name(make_name(wanted, "form"), {*self.result.sources, OWN_SOURCE_NAME})
+        attributes = self.form.attributes
+        base_name = attributes.get("name") or attributes.get("id") or default
+        name = choose_name(make_name(base_name, "form"), {*self.result.sources, OWN_SOURCE_NAME})
         source: dict[str, Any] = {"provider": "form"}
         self._read_origin(source)
         self._read_redirect(source)
@@ -236,20 +236,20 @@ class _Form:
                 )
 
     def _read_attributes(self, source: dict[str, Any], name: str) -> None:
-        given = self.form.attributes
+        attributes = self.form.attributes
         target = f"https://YOUR-HOST/hooks/{name}"
         text = f'to fill in: change it in the page to action="{target}"'
-        action = given.get("action", "")
+        action = attributes.get("action", "")
         if self.service == NETLIFY and action:
             text += (
                 ", and add a hidden field _next with the page that was there, which is shown after"
                 " sending"
             )
         self.log.at("action").doubt(text)
-        honeypot = given.get("netlify-honeypot") or given.get("data-netlify-honeypot")
+        honeypot = attributes.get("netlify-honeypot") or attributes.get("data-netlify-honeypot")
         if honeypot and honeypot not in DEFAULT_HONEYPOTS and "${" not in honeypot:
             source["spam"] = {"honeypots": [*DEFAULT_HONEYPOTS, honeypot]}
-        for key in given:
+        for key in attributes:
             at = self.log.at(key)
             if key in ("netlify-honeypot", "data-netlify-honeypot"):
                 at.carry("a honeypot of the source")

@@ -52,31 +52,31 @@ def split_html(text: str) -> Iterator[HtmlToken]:
         if start > at:
             yield HtmlToken("", line, text=html.unescape(text[at:start]))
         line += text.count("\n", at, start)
-        found = _TAG.match(text, start)
-        if found is None:
+        match = _TAG.match(text, start)
+        if match is None:
             after = _skip(text, start)
         else:
-            yield _read_tag(found, line)
-            after = found.end()
-            name = found["name"].lower()
-            if name in TEXT_ELEMENTS and not found["end"]:
+            yield _read_tag(match, line)
+            after = match.end()
+            name = match["name"].lower()
+            if name in TEXT_ELEMENTS and not match["end"]:
                 after = _find(lowered, f"</{name}", after)
                 if name == "textarea":
-                    inside = html.unescape(text[found.end() : after])
+                    inside = html.unescape(text[match.end() : after])
                     yield HtmlToken("", line, text=inside)
         line += text.count("\n", start, after)
         at = after
 
 
-def _read_tag(found: re.Match[str], line: int) -> HtmlToken:
-    name = found["name"].lower()
-    if found["end"]:
+def _read_tag(match: re.Match[str], line: int) -> HtmlToken:
+    name = match["name"].lower()
+    if match["end"]:
         return HtmlToken(name, line, is_end=True)
-    given: dict[str, str] = {}
-    for one in _ATTRIBUTE.finditer(found["attributes"]):
-        value = one["double"] or one["single"] or one["bare"] or ""
-        given.setdefault(one["name"].lower(), html.unescape(value))
-    return HtmlToken(name, line, attributes=given)
+    attributes: dict[str, str] = {}
+    for attribute in _ATTRIBUTE.finditer(match["attributes"]):
+        value = attribute["double"] or attribute["single"] or attribute["bare"] or ""
+        attributes.setdefault(attribute["name"].lower(), html.unescape(value))
+    return HtmlToken(name, line, attributes=attributes)
 
 
 def _skip(text: str, start: int) -> int:
@@ -88,10 +88,10 @@ def _skip(text: str, start: int) -> int:
     return start + 1
 
 
-def _find(text: str, wanted: str, start: int, *, length: int = 0) -> int:
+def _find(text: str, substring: str, start: int, *, length: int = 0) -> int:
     """Return the place of a text, or after it with its `length`; the end where there is none."""
-    found = text.find(wanted, start)
-    return len(text) if found < 0 else found + length
+    place = text.find(substring, start)
+    return len(text) if place < 0 else place + length
 
 
 MAX_PAGE_CHARS: Final = 512 * 1024
@@ -175,25 +175,25 @@ class _PageReader:
         self.label_for = ""
         self.counts: dict[str, int] = {}
 
-    def begin(self, tag: str, given: Mapping[str, str], line: int) -> None:
+    def begin(self, tag: str, attributes: Mapping[str, str], line: int) -> None:
         """Begin a form, a control, a label or an option."""
         self._count(tag)
         if tag == "form":
-            self.form = HtmlForm(line, given)
+            self.form = HtmlForm(line, attributes)
             self.page.forms.append(self.form)
         elif tag == "label":
             self.label = []
-            self.label_for = given.get("for", "")
+            self.label_for = attributes.get("for", "")
         elif tag in CONTROL_TAGS:
-            self._begin_control(tag, given)
+            self._begin_control(tag, attributes)
         elif tag == "option" and self.control is not None:
-            self.control.options.append((given.get("value", "\0"), ""))
-        elif tag == "link" and given.get("rel") == "canonical":
-            self.page.url = given.get("href", "")
-        elif tag == "script" and given.get("src"):
-            self.page.scripts.append(given["src"])
-        elif self.form is not None and "captcha" in given.get("class", ""):
-            self.form.captchas = [given["class"]]
+            self.control.options.append((attributes.get("value", "\0"), ""))
+        elif tag == "link" and attributes.get("rel") == "canonical":
+            self.page.url = attributes.get("href", "")
+        elif tag == "script" and attributes.get("src"):
+            self.page.scripts.append(attributes["src"])
+        elif self.form is not None and "captcha" in attributes.get("class", ""):
+            self.form.captchas = [attributes["class"]]
 
     def _count(self, tag: str) -> None:
         self.counts[tag] = self.counts.get(tag, 0) + 1
@@ -202,11 +202,11 @@ class _PageReader:
         if tag in ("form", "option", "label") and self.counts[tag] > MAX_PAGE_PARTS:
             raise InvalidRequest(f"{self.file}: more than {MAX_PAGE_PARTS} {tag} elements")
 
-    def _begin_control(self, tag: str, given: Mapping[str, str]) -> None:
-        control = HtmlControl(tag, given)
+    def _begin_control(self, tag: str, attributes: Mapping[str, str]) -> None:
+        control = HtmlControl(tag, attributes)
         if self.form is not None:
             self.form.controls.append(control)
-        if self.label is not None and given.get("type") not in ("checkbox", "radio"):
+        if self.label is not None and attributes.get("type") not in ("checkbox", "radio"):
             control.label = " ".join("".join(self.label).split())
         self.control = None if tag == "input" else control
 

@@ -54,9 +54,9 @@ def check_routes(text: str, files: Mapping[str, str]) -> None:
 
     No secret need be set.
     """
-    given = GivenFiles({"routes.yaml": text, **files})
-    checked = check_files(Path("routes.yaml"), None, given)
-    wrong = [one for one in checked.problems if one.level == "error"]
+    given_files = GivenFiles({"routes.yaml": text, **files})
+    checked = check_files(Path("routes.yaml"), None, given_files)
+    wrong = [problem for problem in checked.problems if problem.level == "error"]
     if wrong:
         raise ConfigError(wrong)
 

@@ -20,15 +20,15 @@ def translate_js_pattern(text: str, *, ignores_case: bool) -> str:
 
     Raises CompileError where there is none.
     """
-    found = _SLASHES.fullmatch(text)
-    pattern = found["pattern"] if found else text
-    given = found["flags"] if found else ""
-    if len(set(given)) < len(given) or set(given) & {"u", "y"}:
+    match = _SLASHES.fullmatch(text)
+    pattern = match["pattern"] if match else text
+    written_flags = match["flags"] if match else ""
+    if len(set(written_flags)) < len(written_flags) or set(written_flags) & {"u", "y"}:
         raise CompileError("the flags u and y, or one twice, have no counterpart")
     other = _find_other(pattern)
     if other is not None:
         raise CompileError(f"JavaScript reads {other!r} in another way")
-    flags = "".join(sorted({*given, "i"} if ignores_case else set(given)))
+    flags = "".join(sorted({*written_flags, "i"} if ignores_case else set(written_flags)))
     kept = "".join(flag for flag in flags if flag in "ims")
     return translate_pattern(f"(?{kept}){pattern}" if kept else pattern)
 
@@ -42,8 +42,8 @@ def _find_other(pattern: str) -> str | None:
     """Return the first part that JavaScript reads in another way than Go, or None."""
     at = 0
     while at < len(pattern):
-        found = _OTHER_IN_GO.match(pattern, at)
-        if found is not None:
-            return found[0]
+        match = _OTHER_IN_GO.match(pattern, at)
+        if match is not None:
+            return match[0]
         at += 2 if pattern[at] == "\\" else 1
     return None

@@ -101,10 +101,10 @@ def import_files(files: list[tuple[str, str]], kind: str | None) -> ImportResult
 
 
 def _find_kind(name: str, text: str) -> ImportKind:
-    found = [kind for kind in IMPORT_KINDS.values() if kind.recognizes(Path(name).name, text)]
-    if len(found) == 1:
-        return found[0]
+    kinds = [kind for kind in IMPORT_KINDS.values() if kind.recognizes(Path(name).name, text)]
+    if len(kinds) == 1:
+        return kinds[0]
     if _is_document(name):
         read_document(name, text)  # which says where it cannot be read
-    known = ", ".join(f"{kind.name} ({kind.title})" for kind in IMPORT_KINDS.values())
-    raise InvalidRequest(f"{name}: not a file that can be imported; --from names one of: {known}")
+    choices = ", ".join(f"{kind.name} ({kind.title})" for kind in IMPORT_KINDS.values())
+    raise InvalidRequest(f"{name}: not a file that can be imported; --from names one of: {choices}")

@@ -63,7 +63,7 @@ class ImportResult:
 
     def count(self, carried: Carried) -> int:
         """Return how many findings there are of one kind."""
-        return sum(one.carried is carried for one in self.findings)
+        return sum(finding.carried is carried for finding in self.findings)
 
     def add_placeholder(self, flow: str) -> None:
         """Add a flow whose platform and id have to be filled in; see `FindingLog.fill_in`."""
@@ -106,12 +106,12 @@ class FindingLog:
         self._add(Carried.NO, message)
 
     def _add(self, carried: Carried, message: str) -> None:
-        found = ImportFinding(self.file, self.place, carried, message)
-        if found in self.result.findings[-RECENT_FINDINGS:]:
+        finding = ImportFinding(self.file, self.place, carried, message)
+        if finding in self.result.findings[-RECENT_FINDINGS:]:
             return
         if len(self.result.findings) >= MAX_FINDINGS:
             raise InvalidRequest(f"{self.file}: more than {MAX_FINDINGS} findings")
-        self.result.findings.append(found)
+        self.result.findings.append(finding)
 
 
 def make_name(text: str, default: str) -> str:

@@ -77,16 +77,16 @@ def _hide_secrets(platform: Mapping[str, Any], name: str, result: ImportResult) 
         variable = re.sub(r"[^A-Z0-9]", "_", f"{name}_{key}".upper())
         return result.add_secret(f"{'_' if variable[0].isdigit() else ''}{variable}", text)
 
-    shown = dict(platform)
-    url = shown["url"]
+    masked = dict(platform)
+    url = masked["url"]
     if any(may_hold_secret(key, text) for key, text in _url_values(url)):
-        shown["url"] = hide("url", url)
-    if "headers" in shown:
-        shown["headers"] = {
+        masked["url"] = hide("url", url)
+    if "headers" in masked:
+        masked["headers"] = {
             key: hide(key, text) if may_hold_secret(key, text) else text
-            for key, text in shown["headers"].items()
+            for key, text in masked["headers"].items()
         }
-    return shown
+    return masked
 
 
 def _url_values(url: str) -> list[tuple[str, str]]:
@@ -130,10 +130,10 @@ _SLACK_POST: Final = {
 
 def _channel(parameters: Mapping[str, Any]) -> JSON:
     """Return the channel: that of version 1, or the locator of version 2."""
-    found = parameters.get("channelId", parameters.get("channel"))
-    if not isinstance(found, dict):
-        return found
-    value = found.get("value")
+    channel = parameters.get("channelId", parameters.get("channel"))
+    if not isinstance(channel, dict):
+        return channel
+    value = channel.get("value")
     return value if isinstance(value, str) else None
 
 

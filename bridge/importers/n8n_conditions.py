@@ -176,22 +176,22 @@ def read_conditions(node: N8nNode, log: FindingLog, proofs: list[HookProof]) -> 
 
     Comparisons with a credential are added to `proofs`.
     """
-    given = node.parameters.get("conditions")
-    if not isinstance(given, dict):
+    conditions = node.parameters.get("conditions")
+    if not isinstance(conditions, dict):
         raise NotCarried("it has no conditions that can be read")
     if node.keys.get("alwaysOutputData") is True:
         raise NotCarried("`alwaysOutputData` goes on where no condition holds")
-    is_new = "combinator" in given or isinstance(given.get("conditions"), list)
+    is_new = "combinator" in conditions or isinstance(conditions.get("conditions"), list)
     version = node.keys.get("typeVersion", 2 if is_new else 1)
     if isinstance(version, int | float) and is_new != (version >= 2):
         raise NotCarried(f"its conditions are not those of version {version} of the node")
     stops = not _continues_on_error(node)
     if is_new:
-        return _read_new(given, log, proofs, stops=stops)
+        return _read_new(conditions, log, proofs, stops=stops)
     if not stops:
         raise NotCarried("the node goes on after an error")
     combine = node.parameters.get("combineOperation", node.parameters.get("combineConditions"))
-    return _read_old(given, log, proofs, is_any=str(combine).lower() in ("any", "or"))
+    return _read_old(conditions, log, proofs, is_any=str(combine).lower() in ("any", "or"))
 
 
 def _continues_on_error(node: N8nNode) -> bool:
@@ -202,12 +202,12 @@ def _continues_on_error(node: N8nNode) -> bool:
 
 
 def _read_new(
-    given: Mapping[str, Any], log: FindingLog, proofs: list[HookProof], *, stops: bool
+    conditions: Mapping[str, Any], log: FindingLog, proofs: list[HookProof], *, stops: bool
 ) -> NodeOutputs:
-    rows, combinator = given.get("conditions"), given.get("combinator") or "and"
+    rows, combinator = conditions.get("conditions"), conditions.get("combinator") or "and"
     if not isinstance(rows, list) or combinator not in ("and", "or"):
         raise NotCarried("its conditions are not a list with `and` or `or`")
-    options = given.get("options")
+    options = conditions.get("options")
     options = DEFAULT_OPTIONS | (options if isinstance(options, dict) else {})
     version = options["version"]
     rules = FilterRules(
@@ -217,13 +217,13 @@ def _read_new(
     )
     is_any = combinator == "or"
     under = frozenset({"or"} if is_any and len(rows) > 1 else set[str]())
-    found = [
+    outcomes = [
         _read_filter_row(row, rules, log.at("conditions", number), proofs, under)
         for number, row in enumerate(rows)
     ]
     if not rules.is_strict:
         log.at("conditions", "options").doubt(_CONVERTED)
-    return combine_rows(found, is_any=is_any, stops=stops)
+    return combine_rows(outcomes, is_any=is_any, stops=stops)
 
 
 def _read_filter_row(
@@ -255,22 +255,22 @@ def _read_filter_row(
 
 
 def _read_old(
-    given: Mapping[str, Any], log: FindingLog, proofs: list[HookProof], *, is_any: bool
+    conditions: Mapping[str, Any], log: FindingLog, proofs: list[HookProof], *, is_any: bool
 ) -> NodeOutputs:
-    unknown = set(given) - set(DEFAULTS)
+    unknown = set(conditions) - set(DEFAULTS)
     rows = [
         (kind, number, row)
         for kind in DEFAULTS
-        for number, row in enumerate(_items(given.get(kind)))
+        for number, row in enumerate(_items(conditions.get(kind)))
     ]
     if unknown or not all(isinstance(row, dict) for _, _, row in rows):
         raise NotCarried("its conditions are not lists of boolean, dateTime, number and string")
     under = frozenset({"or"} if is_any and len(rows) > 1 else set[str]())
-    found = [
+    outcomes = [
         _read_old_row(kind, row, log.at("conditions", kind, number), proofs, under)
         for kind, number, row in rows
     ]
-    return combine_rows(found, is_any=is_any, stops=True)
+    return combine_rows(outcomes, is_any=is_any, stops=True)
 
 
 def _items(listed: JSON) -> list[Any]:

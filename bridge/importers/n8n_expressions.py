@@ -40,18 +40,18 @@ def read_expression(text: Any) -> Reference:
 
 def _split(text: Any) -> tuple[str | None, tuple[str, ...]]:
     """Return the node that an expression names, null for $json, and the steps below it."""
-    found = _ROOT.fullmatch(text) if isinstance(text, str) else None
-    if found is None:
+    match = _ROOT.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
         raise NotCarried(_NO_PATH)
     steps: list[str] = []
     at = 0
-    while at < len(found["steps"]):
-        step = _STEP.match(found["steps"], at)
+    while at < len(match["steps"]):
+        step = _STEP.match(match["steps"], at)
         if step is None:
             raise NotCarried(_NO_PATH)
         steps.append(next(part for part in step.groups() if part is not None))
         at = step.end()
-    node = found["node"] or found["named"]
+    node = match["node"] or match["named"]
     return (None if node is None else node[1:-1]), tuple(steps)
 
 

@@ -26,14 +26,14 @@ class N8nNode:
     @property
     def parameters(self) -> Mapping[str, Any]:
         """Its parameters, empty where they are no object."""
-        found = self.keys.get("parameters")
-        return found if isinstance(found, dict) else {}
+        parameters = self.keys.get("parameters")
+        return parameters if isinstance(parameters, dict) else {}
 
     @property
     def version(self) -> float:
         """The version of its parameters; the oldest where it is not given."""
-        found = self.keys.get("typeVersion")
-        return found if isinstance(found, int | float) else 1
+        version = self.keys.get("typeVersion")
+        return version if isinstance(version, int | float) else 1
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ def read_nodes(document: Mapping[str, Any], log: FindingLog) -> N8nWorkflow:
     connections = document.get("connections")
     for source, kinds in (connections if isinstance(connections, dict) else {}).items():
         main = kinds.get("main") if isinstance(kinds, dict) else None
-        workflow.outputs[str(source)] = [_targets(one) for one in _items(main)[:MAX_OUTPUTS]]
+        workflow.outputs[str(source)] = [_targets(output) for output in _items(main)[:MAX_OUTPUTS]]
     return workflow
 
 
@@ -75,5 +75,5 @@ def _items(value: JSON) -> list[Any]:
 
 def _targets(output: JSON) -> list[str]:
     """Return the names of the nodes that an output leads to."""
-    found = [one.get("node") for one in _items(output) if isinstance(one, dict)]
-    return [name for name in found if isinstance(name, str)]
+    targets = [target.get("node") for target in _items(output) if isinstance(target, dict)]
+    return [name for name in targets if isinstance(name, str)]

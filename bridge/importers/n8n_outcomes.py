@@ -64,9 +64,11 @@ def _reach(rows: Sequence[RowOutcome], *, is_any: bool) -> Condition:
     parts: list[Condition] = []
     for number, row in enumerate(rows):
         earlier = rows[:number]
-        if row.decides == TRUE or row.decides in [one.decides for one in earlier]:
+        if row.decides == TRUE or row.decides in [earlier_row.decides for earlier_row in earlier]:
             continue
-        decisive = [one.test if is_any else neither(one.test) for one in earlier]
+        decisive = [
+            earlier_row.test if is_any else neither(earlier_row.test) for earlier_row in earlier
+        ]
         parts.append(either([*decisive, row.decides]))
     return both(parts)
 
@@ -78,7 +80,7 @@ def has_type(reference: Reference, *types: str) -> Condition:
     if not reference.is_typed and {"string", "null"} <= set(types):
         return TRUE  # headers and query parameters are text
     path = reference.expression
-    return Leaf("when", " || ".join(f"type({path}) == '{one}'" for one in types))
+    return Leaf("when", " || ".join(f"type({path}) == '{type_name}'" for type_name in types))
 
 
 def is_missing(key: str) -> Condition:

@@ -74,7 +74,7 @@ def convert_value(value: JSON, kind: str, version: float) -> JSON:
     if kind == "string":
         return write_text(value)
     if kind == "boolean":
-        return not any(equal(value, one) for one in find_falsy(version))
+        return not any(equal(value, falsy) for falsy in find_falsy(version))
     if kind == "number":
         return _convert_number(value, version)
     return check_value(value, kind, version)

@@ -96,7 +96,7 @@ def import_workflow(name: str, text: str, result: ImportResult) -> None:
         raise InvalidRequest(f"{name}: a workflow of n8n is an object with `nodes`")
     log = FindingLog(result, name, "workflow")
     workflow = read_nodes(document, log)
-    webhooks = [one for one in workflow.nodes.values() if one.type == WEBHOOK_TYPE]
+    webhooks = [node for node in workflow.nodes.values() if node.type == WEBHOOK_TYPE]
     for node in webhooks:
         _Webhook(result, workflow, node, log.at("nodes", node.number)).convert()
     _report_rest(document, workflow)
@@ -121,8 +121,8 @@ class _Webhook:
             self.log.refuse("the node is disabled")
             return
         path = self.node.parameters.get("path")
-        wanted = path if isinstance(path, str) and path else self.node.name
-        name = choose_name(make_name(wanted, "webhook"), {*self.result.sources, OWN_SOURCE_NAME})
+        base_name = path if isinstance(path, str) and path else self.node.name
+        name = choose_name(make_name(base_name, "webhook"), {*self.result.sources, OWN_SOURCE_NAME})
         self.log.at("parameters", "path").doubt(
             f"the source {name}: change the URL at the sender to /hooks/{name}"
         )
@@ -142,7 +142,7 @@ class _Webhook:
         self, name: str, condition: Condition, depth: int, title: str = ""
     ) -> list[N8nBranch]:
         """Return the branches behind a node; IF and Filter nodes straight behind are conditions."""
-        found: list[N8nBranch] = []
+        all_branches: list[N8nBranch] = []
         for number, targets in enumerate(self.workflow.outputs.get(name, [])):
             here = condition if name == self.node.name else self._output(name, number, condition)
             said = self._extend_title(title, name, number)
@@ -152,15 +152,15 @@ class _Webhook:
                 node = self.workflow.nodes.get(target)
                 if node is not None and self._is_condition(node, depth):
                     self.workflow.reached.add(target)
-                    found += self._follow(target, here, depth + 1, said)
+                    all_branches += self._follow(target, here, depth + 1, said)
                 elif node is not None and node.type == SET_TYPE:
                     edited += self._edit(node, work)
                 elif node is not None:
                     work.nodes.append(target)
             branches = [*edited, *([work] if work.nodes else [])]
             if here != FALSE:
-                found += branches[: max(MAX_BRANCHES - len(found), 0)]
-        return found
+                all_branches += branches[: max(MAX_BRANCHES - len(all_branches), 0)]
+        return all_branches
 
     def _extend_title(self, title: str, name: str, number: int) -> str:
         """Return the line that names a branch: the outputs of IF nodes that lead to it."""

@@ -30,8 +30,8 @@ class PayloadShapes:
 
     def is_single(self, path: tuple[str, ...]) -> bool:
         """Return whether the value is known, and no list."""
-        known = self.types.get(path, frozenset[str]()) - {"null"}
-        return bool(known) and "array" not in known
+        types = self.types.get(path, frozenset[str]()) - {"null"}
+        return bool(types) and "array" not in types
 
     def is_list(self, path: tuple[str, ...]) -> bool:
         """Return whether the value is known to be a list."""
@@ -47,21 +47,21 @@ def find_shapes(provider: str) -> PayloadShapes:
     row = PROVIDERS.get(provider)
     if row is None or row.custom_payload:
         return NO_SHAPES
-    found: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
-    for one in row.samples:
-        request = sample(provider, one.type, now=_MOMENT, new_id="sample")
+    types_by_path: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
+    for example in row.samples:
+        request = sample(provider, example.type, now=_MOMENT, new_id="sample")
         if request.content_type == URLENCODED:
             for key, _ in parse_qsl(request.body.decode(), keep_blank_values=True):
-                found[key,].add("string")
+                types_by_path[key,].add("string")
         elif request.content_type.endswith("json"):
-            _collect(orjson.loads(request.body), (), found)
-    return PayloadShapes({path: frozenset(types) for path, types in found.items()})
+            _collect(orjson.loads(request.body), (), types_by_path)
+    return PayloadShapes({path: frozenset(types) for path, types in types_by_path.items()})
 
 
 def _collect(
-    value: JSON, path: tuple[str, ...], found: defaultdict[tuple[str, ...], set[str]]
+    value: JSON, path: tuple[str, ...], types_by_path: defaultdict[tuple[str, ...], set[str]]
 ) -> None:
-    found[path].add(type_of(value))
+    types_by_path[path].add(type_of(value))
     if isinstance(value, dict):
-        for key, one in value.items():
-            _collect(one, (*path, key), found)
+        for key, member in value.items():
+            _collect(member, (*path, key), types_by_path)

@@ -19,10 +19,12 @@ HEADINGS: Final = {
 def list_lines(result: ImportResult, missing: Sequence[str]) -> Iterator[str]:
     """Yield the lines of the report for people. `missing`: variables of .env without a value."""
     for carried, heading in HEADINGS.items():
-        found = [one for one in result.findings if one.carried is carried]
-        if found:
+        findings = [finding for finding in result.findings if finding.carried is carried]
+        if findings:
             yield f"{heading}:"
-            yield from (f"  {one.file}: {one.place}: {one.message}" for one in found)
+            yield from (
+                f"  {finding.file}: {finding.place}: {finding.message}" for finding in findings
+            )
             yield ""
     if missing:
         yield f"Set in .env: {', '.join(missing)}"
@@ -51,13 +53,13 @@ def summarize(result: ImportResult) -> str:
     return f"{made}; {counts}."
 
 
-def finding_json(one: ImportFinding) -> dict[str, JSON]:
+def finding_json(finding: ImportFinding) -> dict[str, JSON]:
     """Return a finding as `import --json` prints it."""
     return {
-        "file": one.file,
-        "place": one.place,
-        "carried": one.carried.value,
-        "message": one.message,
+        "file": finding.file,
+        "place": finding.place,
+        "carried": finding.carried.value,
+        "message": finding.message,
     }
 
 

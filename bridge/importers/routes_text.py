@@ -74,7 +74,7 @@ def _write_variable(name: str, value: str) -> str | None:
         forms.insert(0, f"{name}={value}")
     if "\n" in value or "\r" in value:
         return None
-    return next((one for one in forms if _reads_as(one, name, value)), None)
+    return next((form for form in forms if _reads_as(form, name, value)), None)
 
 
 def _reads_as(line: str, name: str, value: str) -> bool:

@@ -108,12 +108,12 @@ def write_match(condition: Condition) -> dict[str, Any] | None:
 def _walk(condition: Condition) -> Iterator[Condition]:
     stack = [condition]
     while stack:
-        one = stack.pop()
-        yield one
-        if isinstance(one, Both | Either):
-            stack += one.parts
-        elif isinstance(one, Neither):
-            stack.append(one.part)
+        current = stack.pop()
+        yield current
+        if isinstance(current, Both | Either):
+            stack += current.parts
+        elif isinstance(current, Neither):
+            stack.append(current.part)
 
 
 def _write(condition: Condition) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def _write_not(part: Condition) -> dict[str, Any]:
         if set(part.value) == {"exists"}:
             return {part.key: {"exists": not part.value["exists"]}}
     if isinstance(part, Either):
-        return {"not": [_write(one) for one in part.parts]}
+        return {"not": [_write(alternative) for alternative in part.parts]}
     return {"not": _write(part)}
 
 
@@ -158,12 +158,14 @@ def _join_values(parts: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     is_plain = all(not isinstance(value, dict) for value in values)
     if len(keys) != 1 or not is_plain or keys & set(CLAUSE_KEYS):
         return None
-    listed = [one for value in values for one in (value if isinstance(value, list) else [value])]
+    listed = [
+        choice for value in values for choice in (value if isinstance(value, list) else [value])
+    ]
     return {keys.pop(): listed}
 
 
-def _join_tests(one: Any, other: Any) -> dict[str, Any] | None:
+def _join_tests(first: Any, other: Any) -> dict[str, Any] | None:
     """Return the operators of two tests of one path in one mapping, or None."""
-    if isinstance(one, dict) and isinstance(other, dict) and not set(one) & set(other):
-        return one | other
+    if isinstance(first, dict) and isinstance(other, dict) and not set(first) & set(other):
+        return first | other
     return None

@@ -43,9 +43,9 @@ class SourceWriter:
     is_open: bool = False
 
     @classmethod
-    def begin(cls, result: ImportResult, wanted: str, log: FindingLog) -> SourceWriter:
+    def begin(cls, result: ImportResult, title: str, log: FindingLog) -> SourceWriter:
         """Return the writer of a source, under a free name."""
-        name = choose_name(make_name(wanted, "source"), {*result.sources, OWN_SOURCE_NAME})
+        name = choose_name(make_name(title, "source"), {*result.sources, OWN_SOURCE_NAME})
         log.at("name").doubt(f"the source {name}: change the URL at the sender to /hooks/{name}")
         result.sources[name] = {}
         return cls(result, name, log)
@@ -72,9 +72,9 @@ class SourceWriter:
         if not isinstance(header, str) or not _HEADER.fullmatch(header) or not is_usable:
             self.refuse("the header, the algorithm or the encoding of the HMAC cannot be used")
             return
-        known = KNOWN_HEADERS.get((header.lower(), algorithm)) if encoding == "hex" else None
-        if known is not None:
-            self.verify_by_provider(known, secret)
+        provider = KNOWN_HEADERS.get((header.lower(), algorithm)) if encoding == "hex" else None
+        if provider is not None:
+            self.verify_by_provider(provider, secret)
             return
         verify = {"header": header, "algorithm": algorithm, "encoding": encoding}
         keys = {"secret": self._add_secret(secret, "hmac"), "verify": verify}
@@ -142,19 +142,22 @@ class FileSources:
     read: Callable[[SourceWriter, dict[str, Any]], ImportedSource]
     _found: dict[str, ImportedSource] = field(default_factory=dict)
 
-    def find(self, keys: Any, wanted: str, log: FindingLog, id_: str = "") -> ImportedSource:
-        """Return a source. `wanted`: a name where it has none; `id_`: its id where it has none."""
+    def find(self, keys: Any, default_name: str, log: FindingLog, id_: str = "") -> ImportedSource:
+        """Return a source.
+
+        `default_name`: a name where it has none; `id_`: its id where it has none.
+        """
         if not isinstance(keys, dict):
             keys = {}
         name = keys.get("name")
-        known = str(keys.get(self.id_key) or id_ or name or "")
-        if known in self._found:
-            log.carry(f"the source {self._found[known].name}")
-            return self._found[known]
-        title = name if isinstance(name, str) and name else wanted
+        source_id = str(keys.get(self.id_key) or id_ or name or "")
+        if source_id in self._found:
+            log.carry(f"the source {self._found[source_id].name}")
+            return self._found[source_id]
+        title = name if isinstance(name, str) and name else default_name
         source = self.read(SourceWriter.begin(self.result, title, log), keys)
-        if known:
-            self._found[known] = source
+        if source_id:
+            self._found[source_id] = source
         return source
 
 

@@ -74,7 +74,7 @@ def decode_token(raw: bytes, claim: str, texts: tuple[str, ...] = (), *, max_dep
     }
     return Body(
         value=body.value
-        | {name: found.value for name, found in read.items() if isinstance(found.value, dict)}
+        | {name: member.value for name, member in read.items() if isinstance(member.value, dict)}
     )
 
 

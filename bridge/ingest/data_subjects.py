@@ -128,17 +128,17 @@ def iter_leaves(value: JSON) -> Iterator[tuple[Path, str]]:
     """Yield the texts and numbers of a payload with their paths; JSON inside a text is parsed."""
     waiting: list[tuple[Path, JSON, int]] = [((), value, 0)]
     while waiting:
-        path, one, within = waiting.pop()
-        if isinstance(one, dict):
-            waiting += [((*path, str(name)), each, within) for name, each in one.items()]
-        elif isinstance(one, list):
-            waiting += [(path, each, within) for each in one]
-        elif isinstance(one, str):
-            yield path, fold_text(one)
-            if within < MAX_NESTED_JSON and one.lstrip()[:1] in ("{", "["):
+        path, node, within = waiting.pop()
+        if isinstance(node, dict):
+            waiting += [((*path, str(name)), member, within) for name, member in node.items()]
+        elif isinstance(node, list):
+            waiting += [(path, element, within) for element in node]
+        elif isinstance(node, str):
+            yield path, fold_text(node)
+            if within < MAX_NESTED_JSON and node.lstrip()[:1] in ("{", "["):
                 try:
-                    waiting.append((path, orjson.loads(one), within + 1))
+                    waiting.append((path, orjson.loads(node), within + 1))
                 except ValueError:
                     continue
-        elif isinstance(one, int | float) and not isinstance(one, bool):
-            yield path, str(one)
+        elif isinstance(node, int | float) and not isinstance(node, bool):
+            yield path, str(node)

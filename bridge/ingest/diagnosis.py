@@ -86,7 +86,11 @@ def _check_secret_format(
     _request: Request, source: Source, _config: Config, now: float
 ) -> list[str]:
     """Find a valid secret that looks like another value, such as an API key."""
-    live = [one.value for one in source.secrets if one.not_after is None or one.not_after > now]
+    live = [
+        secret.value
+        for secret in source.secrets
+        if secret.not_after is None or secret.not_after > now
+    ]
     doubts = [
         doubt for value in live if (doubt := source.provider.doubt_of_secret(value)) is not None
     ]
@@ -96,9 +100,9 @@ def _check_secret_format(
 def _check_secret(request: Request, source: Source, config: Config, now: float) -> list[str]:
     """Find another secret that verifies the request."""
     ended = [
-        Secret(one.value)
-        for one in source.secrets
-        if one.not_after is not None and one.not_after <= now
+        Secret(secret.value)
+        for secret in source.secrets
+        if secret.not_after is not None and secret.not_after <= now
     ]
     if ended and fits(source.scheme, request, ended, now):
         return [
@@ -108,7 +112,7 @@ def _check_secret(request: Request, source: Source, config: Config, now: float) 
     for other in config.sources.values():
         if other.name == source.name or not other.secrets:
             continue
-        always = [Secret(one.value) for one in other.secrets]
+        always = [Secret(secret.value) for secret in other.secrets]
         if fits(source.scheme, request, always, now):
             return [
                 f"It is signed with the secret of the source {other.name!r}: the secrets are"
@@ -156,13 +160,15 @@ def _check_renamed_headers(
     request: Request, source: Source, _config: Config, now: float
 ) -> list[str]:
     """Find a header that a proxy renamed."""
-    wanted = [
+    missing_names = [
         name
-        for one in find_signed_schemes(source.scheme)
-        for name in headers_read(one)
+        for scheme in find_signed_schemes(source.scheme)
+        for name in headers_read(scheme)
         if name not in request.headers
     ]
-    for name, once, headers in original_headers(request.headers, list(dict.fromkeys(wanted))):
+    for name, once, headers in original_headers(
+        request.headers, list(dict.fromkeys(missing_names))
+    ):
         if fits(source.scheme, replace(request, headers=headers), source.secrets, now):
             return [
                 f"The signature is right if the header {name[:MAX_HEADER_CHARS]!r} is read as"
@@ -218,12 +224,15 @@ def _check_missing_proof(
     request: Request, source: Source, _config: Config, _now: float
 ) -> list[str]:
     """Find a missing signature or token, and headers that look like one."""
-    wanted = [compile_locator(text) for text in proof_locators(source.scheme)]
-    if not wanted or any(_is_there(request, locator) for locator in wanted):
+    locators = [compile_locator(text) for text in proof_locators(source.scheme)]
+    if not locators or any(_is_there(request, locator) for locator in locators):
         return []
-    there = [name for name in request.headers if "signature" in name or "hmac" in name]
+    similar_names = [name for name in request.headers if "signature" in name or "hmac" in name]
     near = [
-        (name, locator) for name in request.headers for locator in wanted if _is_like(name, locator)
+        (name, locator)
+        for name in request.headers
+        for locator in locators
+        if _is_like(name, locator)
     ]
     if near:
         return [
@@ -231,21 +240,23 @@ def _check_missing_proof(
             f" {near[0][1]}: a proxy renamed it."
         ]
     beside = (
-        f"; found instead: {', '.join(repr(name[:MAX_HEADER_CHARS]) for name in there[:5])}"
-        if there
+        f"; found instead: {', '.join(repr(name[:MAX_HEADER_CHARS]) for name in similar_names[:5])}"
+        if similar_names
         else ", and no header looks like a signature"
     )
     advice = (
         ""
-        if there or not source.scheme.needs_secret
+        if similar_names or not source.scheme.needs_secret
         else ": the sender has no secret, or a proxy removed the header"
     )
     what = (
         "token or password"
-        if all(isinstance(one, SharedToken | BasicAuth) for one in leaf_schemes(source.scheme))
+        if all(
+            isinstance(scheme, SharedToken | BasicAuth) for scheme in leaf_schemes(source.scheme)
+        )
         else "signature"
     )
-    return [f"The {what} is missing: expected in {_named(wanted)}{beside}{advice}."]
+    return [f"The {what} is missing: expected in {_named(locators)}{beside}{advice}."]
 
 
 def _is_there(request: Request, locator: Locator) -> bool:
@@ -258,8 +269,8 @@ def _is_like(name: str, locator: Locator) -> bool:
     return locator.kind == "header" and is_similar_header(name, locator.name)
 
 
-def _named(wanted: Sequence[Locator]) -> str:
-    return " or ".join(dict.fromkeys(str(locator) for locator in wanted))
+def _named(locators: Sequence[Locator]) -> str:
+    return " or ".join(dict.fromkeys(str(locator) for locator in locators))
 
 
 def _check_pins(request: Request, source: Source, _config: Config, _now: float) -> list[str]:
@@ -346,7 +357,7 @@ def original_bodies(body: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def original_headers(
-    headers: Mapping[str, str], wanted: Collection[str]
+    headers: Mapping[str, str], expected_names: Collection[str]
 ) -> Iterator[tuple[str, str, dict[str, str]]]:
     """Yield (present name, wanted name, possible original headers) for each possible renaming.
 
@@ -356,21 +367,21 @@ def original_headers(
     before = {
         once: name for name in headers for once in original_names(name) if once not in headers
     }
-    found = {one: before[one] for one in wanted if one in before}
+    renamed = {original: before[original] for original in expected_names if original in before}
     respelled = {**headers, **{once: headers[name] for once, name in before.items()}}
-    for one, name in found.items():
-        yield name, one, respelled
-    for one in wanted:
+    for expected, name in renamed.items():
+        yield name, expected, respelled
+    for expected in expected_names:
         for name, value in headers.items():
-            if name not in wanted and found.get(one) != name:
-                yield name, one, {**headers, one: value}
+            if name not in expected_names and renamed.get(expected) != name:
+                yield name, expected, {**headers, expected: value}
 
 
 def original_names(name: str) -> list[str]:
     """Return the names a header may have had before a proxy renamed it."""
     parts = name.replace("_", "-").split("-")[-MAX_NAME_PARTS:]
     names = ["-".join(parts[at:]) for at in range(len(parts))]
-    return [*names, *(f"x-{one}" for one in names)]
+    return [*names, *(f"x-{tail}" for tail in names)]
 
 
 def is_similar_header(name: str, other: str) -> bool:
@@ -444,24 +455,26 @@ def diagnose(reject: Reject, config: Config, keys: KeySource = NO_KEYS) -> list[
             "It verifies now, with the current routes.yaml: `flowbridge rejects readmit` accepts"
             " it."
         ]
-    found: list[str] = []
+    findings: list[str] = []
     for look in CHECKS:
         try:
-            found += look(request, source, config, now)
+            findings += look(request, source, config, now)
         except BadSignature:
-            found += [] if reject.cut else [UNREADABLE]
-    found += [REASONS[reject.reason]] if reject.reason in REASONS else []
+            findings += [] if reject.cut else [UNREADABLE]
+    findings += [REASONS[reject.reason]] if reject.reason in REASONS else []
     if reject.cut:
         stored = describe_cut(reject)
-        found.append(f"{stored[0].upper()}{stored[1:]}, so its signature cannot be checked again.")
+        findings.append(
+            f"{stored[0].upper()}{stored[1:]}, so its signature cannot be checked again."
+        )
     elif readmission_obstacle(reject, config):
-        found.append(NOT_KEPT)
-    elif not found and signs_url(source.scheme):
-        found.append(
+        findings.append(NOT_KEPT)
+    elif not findings and signs_url(source.scheme):
+        findings.append(
             f"Its sender also signs the URL. Here the URL is {show_url(request.url)}:"
             f" {PUBLIC_URL_STEP}"
         )
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(findings))
 
 
 def explain_failure(reject: Reject, config: Config, keys: KeySource = NO_KEYS) -> str:

@@ -59,8 +59,8 @@ def signed_digest(
     if signed is None or signed == sent.body:
         return None if signed is None else digest
     key = source.digest_key or (source.redact.secret_key if source.redact is not None else "")
-    found = hashlib.sha256(signed).hexdigest()
-    return keyed_sha256(key, source.name, found) if key else found
+    content_digest = hashlib.sha256(signed).hexdigest()
+    return keyed_sha256(key, source.name, content_digest) if key else content_digest
 
 
 def _find_id(source: Source, request: Request, body: Body, digests: Digests) -> str | None:

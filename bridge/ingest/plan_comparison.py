@@ -61,11 +61,13 @@ def _compare(before: str, after: str, source: str) -> SharedRoutes:
         return SharedRoutes()
     old = json.loads(before)
     new = json.loads(after)
-    one = (old["config"].get("sources") or {}).get(source)
+    old_source = (old["config"].get("sources") or {}).get(source)
     other = (new["config"].get("sources") or {}).get(source)
-    if one is None or _write([one, old["schemas"]]) != _write([other, new["schemas"]]):
+    if old_source is None or _write([old_source, old["schemas"]]) != _write(
+        [other, new["schemas"]]
+    ):
         return SharedRoutes()
-    routes = [_write_routes(each["config"]) for each in (old, new)]
+    routes = [_write_routes(document["config"]) for document in (old, new)]
     return SharedRoutes(
         True, frozenset(name for name, text in routes[0].items() if routes[1].get(name) == text)
     )
@@ -97,19 +99,21 @@ def compare_event(event: Event, before: Config, after: Config) -> EventCompariso
     try:
         shared = find_shared_routes(before, after, event.source)
         read = _read_twice(event, before, after, is_shared=shared.source)
-        found = compare_plans(event.id, *_plan_twice(read, before, after, shared.routes))
-        if not found.changes:
-            return found
-        known, body = read[1]
-        changes = [_explain(one, known, body, after) for one in found.changes]
-        return replace(found, changes=changes)
+        comparison = compare_plans(event.id, *_plan_twice(read, before, after, shared.routes))
+        if not comparison.changes:
+            return comparison
+        event_after, body = read[1]
+        changes = [_explain(change, event_after, body, after) for change in comparison.changes]
+        return replace(comparison, changes=changes)
     except Exception:  # as in `receive`: a bug must not stop the others
         return EventComparison(event.id, incomparable=Incomparable.FAULT)
 
 
 def plan_event(event: Event, config: Config) -> list[PlannedDelivery]:
     """Return the deliveries that a configuration plans for an event, in the order of its routes."""
-    return [PlannedDelivery.of(one) for one in replan(event, config, event.received_at, "")]
+    return [
+        PlannedDelivery.of(delivery) for delivery in replan(event, config, event.received_at, "")
+    ]
 
 
 # -- planning
@@ -142,20 +146,22 @@ def _read_twice(
 
     `is_shared`: both have the same source.
     """
-    one = before.source(event.source)
+    first = before.source(event.source)
     other = after.source(event.source)
-    body = _read(event, one)
-    same_body = is_shared or (one is not None and other is not None and _reads_alike(one, other))
+    body = _read(event, first)
+    same_body = is_shared or (
+        first is not None and other is not None and _reads_alike(first, other)
+    )
     other_body = body if same_body else _read(event, other)
-    if one is None or other is None or one.event_type == other.event_type:
+    if first is None or other is None or first.event_type == other.event_type:
         return (event, body), (event, other_body)
-    return (_retype(event, body, one), body), (_retype(event, other_body, other), other_body)
+    return (_retype(event, body, first), body), (_retype(event, other_body, other), other_body)
 
 
-def _reads_alike(one: Source, other: Source) -> bool:
+def _reads_alike(first: Source, other: Source) -> bool:
     """Return whether two sources parse a body in the same way, as far as is certain."""
-    keys = [(each.provider, each.max_depth, each.is_public) for each in (one, other)]
-    return one.form is None and other.form is None and keys[0] == keys[1]
+    keys = [(source.provider, source.max_depth, source.is_public) for source in (first, other)]
+    return first.form is None and other.form is None and keys[0] == keys[1]
 
 
 def _read(event: Event, source: Source | None) -> Body | None:
@@ -188,11 +194,11 @@ def _plan_twice(
     roots = build_context(event, body, event.received_at)
     first = _plan(event, body, before.routes_of(event.source), roots)
     routes = after.routes_of(event.source)
-    others = [one for one in routes if one.name not in shared]
+    others = [route for route in routes if route.name not in shared]
     second = _plan(event, body, others, roots) if others else []
-    order = {one.name: place for place, one in enumerate(routes)}
-    found = [*(one for one in first if one.route in shared), *second]
-    return first, sorted(found, key=lambda one: order[one.route])
+    order = {route.name: place for place, route in enumerate(routes)}
+    deliveries = [*(delivery for delivery in first if delivery.route in shared), *second]
+    return first, sorted(deliveries, key=lambda delivery: order[delivery.route])
 
 
 def _plan(
@@ -201,7 +207,7 @@ def _plan(
     if body is None or body.problem is not None:
         return []
     planned = plan(event, body, routes, event.received_at, roots=roots)
-    return [PlannedDelivery.of(one) for one in planned]
+    return [PlannedDelivery.of(delivery) for delivery in planned]
 
 
 def _explain(change: RouteChange, event: Event, body: Body | None, config: Config) -> RouteChange:
@@ -217,7 +223,7 @@ def _find_reason(name: str, event: Event, body: Body | None, config: Config) -> 
         return f"there is no source {event.source}"
     if body is None or body.problem is not None:
         return "the body asks to confirm a subscription" if body is None else str(body.problem)
-    routes = [one for one in config.routes if one.name == name]
+    routes = [candidate for candidate in config.routes if candidate.name == name]
     if not routes:
         return f"there is no route {name}"
     route = routes[0]

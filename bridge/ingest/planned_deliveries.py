@@ -69,7 +69,7 @@ class PlannedDelivery:
         return self.status == Status.QUEUED
 
 
-COMPARED_FIELDS: Final = tuple(one.name for one in fields(PlannedDelivery))
+COMPARED_FIELDS: Final = tuple(field.name for field in fields(PlannedDelivery))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,16 +132,16 @@ def compare_plans(
     pairs, lost, new = _pair(before, after)
     same = []
     changes = []
-    for one, other in pairs:
-        inputs = find_differences(one.inputs, other.inputs, "/inputs")
-        change = None if one is other else _classify(one, other, has_other_inputs=bool(inputs))
+    for first, other in pairs:
+        inputs = find_differences(first.inputs, other.inputs, "/inputs")
+        change = None if first is other else _classify(first, other, has_other_inputs=bool(inputs))
         if change is None:
             same.append(other.route)
         else:
-            diff = _differences(one, other, inputs)
-            changes.append(_change(event_id, other.route, change, one, other, diff))
-    changes += [_lose(event_id, one) for one in lost]
-    changes += [_add(event_id, one) for one in new]
+            diff = _differences(first, other, inputs)
+            changes.append(_change(event_id, other.route, change, first, other, diff))
+    changes += [_lose(event_id, delivery) for delivery in lost]
+    changes += [_add(event_id, delivery) for delivery in new]
     return EventComparison(event_id, same, changes, before=before, after=after)
 
 
@@ -161,45 +161,45 @@ def _pair(
     left = list(before)
     new = list(after)
     for is_pair in (_is_same_target, _is_same_route, _has_same_content):
-        for one in list(left):
-            other = next((each for each in new if is_pair(one, each)), None)
+        for delivery in list(left):
+            other = next((candidate for candidate in new if is_pair(delivery, candidate)), None)
             if other is not None:
-                pairs.append((one, other))
-                left.remove(one)
+                pairs.append((delivery, other))
+                left.remove(delivery)
                 new.remove(other)
     return pairs, left, new
 
 
-def _is_same_route(one: PlannedDelivery, other: PlannedDelivery) -> bool:
-    return one.route == other.route
+def _is_same_route(first: PlannedDelivery, other: PlannedDelivery) -> bool:
+    return first.route == other.route
 
 
-def _is_same_target(one: PlannedDelivery, other: PlannedDelivery) -> bool:
-    return one.route == other.route and one.flow == other.flow
+def _is_same_target(first: PlannedDelivery, other: PlannedDelivery) -> bool:
+    return first.route == other.route and first.flow == other.flow
 
 
-def _has_same_content(one: PlannedDelivery, other: PlannedDelivery) -> bool:
+def _has_same_content(first: PlannedDelivery, other: PlannedDelivery) -> bool:
     return (
-        (one.flow, one.status, one.reason, one.whole_body)
+        (first.flow, first.status, first.reason, first.whole_body)
         == (other.flow, other.status, other.reason, other.whole_body)
-    ) and not find_differences(one.inputs, other.inputs, most=1)
+    ) and not find_differences(first.inputs, other.inputs, limit=1)
 
 
 def _classify(
-    one: PlannedDelivery, other: PlannedDelivery, *, has_other_inputs: bool
+    first: PlannedDelivery, other: PlannedDelivery, *, has_other_inputs: bool
 ) -> PlanChange | None:
     """Return the most important change of a pair, None where nothing changes."""
-    is_sent = one.is_sent, other.is_sent
+    is_sent = first.is_sent, other.is_sent
     rules = (
-        (one.is_dead and other.is_dead and one.route == other.route, None),
-        (other.is_dead and not one.is_dead, PlanChange.DEAD),
-        (one.is_dead and not other.is_dead, PlanChange.ALIVE),
+        (first.is_dead and other.is_dead and first.route == other.route, None),
+        (other.is_dead and not first.is_dead, PlanChange.DEAD),
+        (first.is_dead and not other.is_dead, PlanChange.ALIVE),
         (is_sent == (True, False), PlanChange.LOST),
         (is_sent == (False, True), PlanChange.NEW),
-        (one.route != other.route, PlanChange.RENAMED),
-        (one.flow != other.flow, PlanChange.FLOW),
-        ((one.order, one.debounce) != (other.order, other.debounce), PlanChange.ORDER),
-        (one.whole_body != other.whole_body or has_other_inputs, PlanChange.INPUTS),
+        (first.route != other.route, PlanChange.RENAMED),
+        (first.flow != other.flow, PlanChange.FLOW),
+        ((first.order, first.debounce) != (other.order, other.debounce), PlanChange.ORDER),
+        (first.whole_body != other.whole_body or has_other_inputs, PlanChange.INPUTS),
     )
     return next((change for applies, change in rules if applies), None)
 
@@ -208,7 +208,7 @@ def _change(
     event_id: str,
     route: str,
     change: PlanChange,
-    one: PlannedDelivery | None,
+    first: PlannedDelivery | None,
     other: PlannedDelivery | None,
     diff: Sequence[Difference],
 ) -> RouteChange:
@@ -223,34 +223,34 @@ def _change(
         change,
         tuple(diff),
         reason,
-        starts_less=one is not None and one.is_sent and (other is None or not other.is_sent),
+        starts_less=first is not None and first.is_sent and (other is None or not other.is_sent),
     )
 
 
-def _lose(event_id: str, one: PlannedDelivery) -> RouteChange:
+def _lose(event_id: str, delivery: PlannedDelivery) -> RouteChange:
     """Return the change of a delivery that only the first configuration plans."""
-    diff = find_differences({"status": one.status}, {})
-    return _change(event_id, one.route, PlanChange.LOST, one, None, diff)
+    diff = find_differences({"status": delivery.status}, {})
+    return _change(event_id, delivery.route, PlanChange.LOST, delivery, None, diff)
 
 
-def _add(event_id: str, one: PlannedDelivery) -> RouteChange:
+def _add(event_id: str, delivery: PlannedDelivery) -> RouteChange:
     """Return the change of a delivery that only the second configuration plans."""
-    change = PlanChange.DEAD if one.is_dead else PlanChange.NEW
-    diff = find_differences({}, {"status": one.status})
-    return _change(event_id, one.route, change, None, one, diff)
+    change = PlanChange.DEAD if delivery.is_dead else PlanChange.NEW
+    diff = find_differences({}, {"status": delivery.status})
+    return _change(event_id, delivery.route, change, None, delivery, diff)
 
 
 def _differences(
-    one: PlannedDelivery, other: PlannedDelivery, inputs: Sequence[Difference]
+    first: PlannedDelivery, other: PlannedDelivery, inputs: Sequence[Difference]
 ) -> list[Difference]:
     """Return the differences of two deliveries, by the order of their fields.
 
     `inputs` are those of their inputs.
     """
-    found: list[Difference] = []
+    differences: list[Difference] = []
     for name in COMPARED_FIELDS:
         if name == "inputs":
-            found += inputs
+            differences += inputs
         else:
-            found += find_differences(getattr(one, name), getattr(other, name), f"/{name}")
-    return found[:MAX_DIFFERENCES]
+            differences += find_differences(getattr(first, name), getattr(other, name), f"/{name}")
+    return differences[:MAX_DIFFERENCES]

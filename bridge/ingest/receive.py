@@ -62,7 +62,7 @@ def prepare(
     prepared = PreparedRequest(
         source=source,
         arrivals=arrivals,
-        replan=lambda known, nonce: replan(known, config, now, nonce),
+        replan=lambda event, nonce: replan(event, config, now, nonce),
         body=verified.body,
         marks=verified.submission.marks if verified.submission else None,
         fault=fault,
@@ -223,10 +223,10 @@ def _acknowledge(kept: StoredEvent) -> Reply:
 
 def _acknowledge_all(kept: Sequence[StoredEvent]) -> Reply:
     """Return the reply to a batch: the first event's id and the list of all."""
-    deliveries = sum(len(one.deliveries) for one in kept)
+    deliveries = sum(len(event.deliveries) for event in kept)
     said = {
         "event_id": kept[0].event_id,
         "deliveries": deliveries,
-        "events": [_event_json(one) for one in kept],
+        "events": [_event_json(event) for event in kept],
     }
-    return Reply(200 if all(one.duplicate for one in kept) else 202, body=orjson.dumps(said))
+    return Reply(200 if all(event.duplicate for event in kept) else 202, body=orjson.dumps(said))

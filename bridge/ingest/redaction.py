@@ -31,7 +31,7 @@ MARK_BEGINNING = "[redacted "
 
 def compile_redaction(texts: tuple[str, ...]) -> Redaction:
     """Compile the paths of `redact`: as in `match`, with [] for each item. Raises `ValueError`."""
-    found: dict[str, list[Path]] = {root: [] for root in ROOTS}
+    paths: dict[str, list[Path]] = {root: [] for root in ROOTS}
     for text in texts:
         root, _, rest = text.partition(".")
         path = tuple(rest.replace("[]", ".0").split("."))
@@ -42,11 +42,11 @@ def compile_redaction(texts: tuple[str, ...]) -> Redaction:
             )
         if root in ("headers", "query") and len(path) != 1:
             path = (rest,)  # their names may hold dots
-        found[root].append(path)
+        paths[root].append(path)
     return Redaction(
-        body=(*found["body"], *found["form"]),
-        headers=frozenset(name.lower() for (name,) in found["headers"]),
-        query=frozenset(name for (name,) in found["query"]),
+        body=(*paths["body"], *paths["form"]),
+        headers=frozenset(name.lower() for (name,) in paths["headers"]),
+        query=frozenset(name for (name,) in paths["query"]),
     )
 
 
@@ -130,9 +130,9 @@ def redact_copy(event: Event, source: Source) -> Event:
         return event
     request = rebuild_event_request(event)
 
-    def read(each: Request) -> Body:
-        content_type = each.headers.get("content-type", "")
-        return read_body(source, content_type, each.body, event.files)
+    def read(event_request: Request) -> Body:
+        content_type = event_request.headers.get("content-type", "")
+        return read_body(source, content_type, event_request.body, event.files)
 
     try:
         stored = redact_body(MaskedBody(request, read(request)), source, "", read, _mark_copy)

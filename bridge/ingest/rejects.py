@@ -37,22 +37,24 @@ def build_reject(
     are masked too.
     """
     # an unverified body has no known structure, so it cannot be redacted: it is not stored
-    most = MAX_REJECT_BODY_BYTES if source.redact is None or not source.redact.body else 0
-    kept_from = replace(request, body=request.body[:most])
+    max_bytes = MAX_REJECT_BODY_BYTES if source.redact is None or not source.redact.body else 0
+    kept_from = replace(request, body=request.body[:max_bytes])
     locators = [
-        one
-        for one in source.credentials
-        if not is_body_locator(one) or one in source.scheme.credentials
+        locator
+        for locator in source.credentials
+        if not is_body_locator(locator) or locator in source.scheme.credentials
     ]
     locators += _foreign_credentials(request, source, others)
     if source.redact is not None:
         locators += [f"header:{name}" for name in source.redact.headers] + [
             f"query:{name}" for name in source.redact.query
         ]
-    shown = mask_request(kept_from, locators, wrapped_in=source.provider.wrapped_in, verified=False)
+    masked = mask_request(
+        kept_from, locators, wrapped_in=source.provider.wrapped_in, verified=False
+    )
     room = MAX_REJECT_HEADER_CHARS
     kept = {}
-    for name, value in shown.headers.items():
+    for name, value in masked.headers.items():
         room -= len(name) + len(value)
         if room >= 0:
             kept[name] = value
@@ -65,11 +67,11 @@ def build_reject(
         method=request.method,
         path=request.path,
         headers=kept,
-        query_string=shown.query_string[:MAX_REJECT_HEADER_CHARS],
-        url=shown.url[:MAX_REJECT_HEADER_CHARS],
-        body=shown.body,
+        query_string=masked.query_string[:MAX_REJECT_HEADER_CHARS],
+        url=masked.url[:MAX_REJECT_HEADER_CHARS],
+        body=masked.body,
         size=len(request.body),
-        cut=len(request.body) > most,
+        cut=len(request.body) > max_bytes,
         client=request.client,
     )
 
@@ -83,19 +85,22 @@ def _foreign_credentials(request: Request, source: Source, others: Iterable[Sour
     signatures = (
         set(proof_locators(source.scheme)) - source.credentials
     )  # not masked: they are needed to verify it again
-    known = {locator for row in rows for locator in row}.union(
-        *(one.credentials for one in others)
+    credentials = {locator for row in rows for locator in row}.union(
+        *(other.credentials for other in others)
     ) - signatures
-    headers = tuple(locator[7:] for locator in known if locator.startswith("header:"))
-    found = [
+    headers = tuple(locator[7:] for locator in credentials if locator.startswith("header:"))
+    header_locators = [
         f"header:{name}"
         for name in request.headers
-        if name in headers or name.endswith(tuple(f"-{one}" for one in headers))
+        if name in headers or name.endswith(tuple(f"-{header}" for header in headers))
     ]
     return (
-        found
+        header_locators
         if signs_url(source.scheme)
-        else [*found, *(locator for locator in known if locator.startswith("query:"))]
+        else [
+            *header_locators,
+            *(locator for locator in credentials if locator.startswith("query:")),
+        ]
     )
 
 

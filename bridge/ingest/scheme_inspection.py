@@ -31,15 +31,15 @@ def fits(
 
 
 def signature_headers(scheme: Scheme) -> list[str]:
-    places = [at for one in find_signed_schemes(scheme) for at in one.compiled.at]
+    places = [at for signed in find_signed_schemes(scheme) for at in signed.compiled.at]
     places += [
-        at for one in leaf_schemes(scheme) if isinstance(one, SharedToken) for at in one.compiled
+        at for leaf in leaf_schemes(scheme) if isinstance(leaf, SharedToken) for at in leaf.compiled
     ]
     return [at.name for at in places if at.kind == "header" and at.name != "authorization"]
 
 
 def find_signed_schemes(scheme: Scheme) -> list[SignedScheme]:
-    return [one for one in leaf_schemes(scheme) if isinstance(one, SignedScheme)]
+    return [leaf for leaf in leaf_schemes(scheme) if isinstance(leaf, SignedScheme)]
 
 
 def headers_read(scheme: SignedScheme) -> list[str]:

@@ -40,7 +40,7 @@ def expected_by(moments: Sequence[float]) -> float | None:
     times = MANY_EVENTS_GAP_FACTOR if len(moments) >= MANY_EVENTS else FEW_EVENTS_GAP_FACTOR
     by_wall = last + max(
         MIN_SILENCE_SECONDS,
-        times * max(MIN_GAP_SECONDS, *(later - one for one, later in pairwise(moments))),
+        times * max(MIN_GAP_SECONDS, *(later - earlier for earlier, later in pairwise(moments))),
     )
     awake = _active_hours(moments)
     if not awake:
@@ -54,10 +54,10 @@ def expected_by(moments: Sequence[float]) -> float | None:
         hour, rest = divmod(at - begin * HOUR, HOUR)
         return ticks[int(hour)] * HOUR + rest * (ticks[int(hour) + 1] - ticks[int(hour)])
 
-    told = [clock(each) for each in moments]
+    told = [clock(moment) for moment in moments]
     due = told[-1] + max(
         MIN_SILENCE_SECONDS,
-        times * max(MIN_GAP_SECONDS, *(later - one for one, later in pairwise(told))),
+        times * max(MIN_GAP_SECONDS, *(later - earlier for earlier, later in pairwise(told))),
     )
     if clock(by_wall) <= due:
         return by_wall
@@ -70,13 +70,15 @@ def _active_hours(moments: Sequence[float]) -> set[tuple[bool, int]]:
     first = int(moments[0] // HOUR) + 1
     last = int(moments[-1] // HOUR)
     heard = Counter(
-        _hour_kind(hour) for hour in {int(each // HOUR) for each in moments} if first <= hour < last
+        _hour_kind(hour)
+        for hour in {int(moment // HOUR) for moment in moments}
+        if first <= hour < last
     )
     days = Counter(map(_hour_kind, range(first, last)))
     return {
-        each
-        for each, count in heard.items()
-        if days[each] >= MIN_ACTIVE_DAYS and count >= ACTIVE_HOUR_SHARE * days[each]
+        kind
+        for kind, count in heard.items()
+        if days[kind] >= MIN_ACTIVE_DAYS and count >= ACTIVE_HOUR_SHARE * days[kind]
     }
 
 

@@ -41,13 +41,13 @@ def read_body(
     if kind == "jwt":
         claim, *texts = name.split(",")
         return decode_token(raw, claim, tuple(texts), max_depth=source.max_depth)
-    most = MAX_VALUES if source.is_public else None
+    max_values = MAX_VALUES if source.is_public else None
     return decode(
         content_type,
         raw,
         max_depth=source.max_depth,
         wrapped_in=source.provider.wrapped_in,
-        max_values=most,
+        max_values=max_values,
     )
 
 

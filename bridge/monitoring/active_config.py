@@ -45,7 +45,7 @@ def find_current_config(
     if used is not None:  # the data folder is not writable
         return used, ConfigStatus(hash=used.hash)
     config, problems = check(settings.config, settings.environ, strict_secrets=False)
-    errors = [str(one) for one in problems if one.level == "error"]
+    errors = [str(problem) for problem in problems if problem.level == "error"]
     return config, ConfigStatus(hash=config.hash if config else None, error=errors)
 
 
@@ -75,7 +75,7 @@ def _find_used_hash(settings: Settings, database: Database) -> str | None:
 
 
 def _newest_config(bridges: list[dict[str, Any]]) -> dict[str, Any]:
-    return max((each["config"] for each in bridges), key=lambda one: str(one["since"]))
+    return max((bridge["config"] for bridge in bridges), key=lambda config: str(config["since"]))
 
 
 def _load_stored(settings: Settings, database: Database, config_hash: str) -> Config | None:

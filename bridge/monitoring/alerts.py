@@ -51,25 +51,27 @@ class Notice:
 
 
 def update_alerts(
-    known: Mapping[str, Alert],
-    found: Sequence[HealthProblem],
+    previous: Mapping[str, Alert],
+    problems: Sequence[HealthProblem],
     now: float,
     timings: Timings = TIMINGS,
 ) -> tuple[dict[str, Alert], list[Notice]]:
     """Return the alerts after a check that found these problems, and the notifications to send."""
     alerts = {
-        key: one
-        for key, one in ((key, _limit_times(one, now)) for key, one in known.items())
-        if not (one.is_resolution_notified and now - (one.resolved_at or 0.0) >= RESOLVED_SECONDS)
+        key: alert
+        for key, alert in ((key, _limit_times(stored, now)) for key, stored in previous.items())
+        if not (
+            alert.is_resolution_notified and now - (alert.resolved_at or 0.0) >= RESOLVED_SECONDS
+        )
     }
-    quota = _quota(((one.severity, _alerted_at(one)) for one in alerts.values()), now)
-    notices, postponed = _raise(alerts, found, now, quota, timings)
+    quota = _quota(((alert.severity, _alerted_at(alert)) for alert in alerts.values()), now)
+    notices, postponed = _raise(alerts, problems, now, quota, timings)
     if postponed:
-        found = [*found, _flood(postponed)]
-        one = Counter({found[-1].severity: 1})
-        notices += _raise(alerts, found[-1:], now, one, timings, MAX_ALERTS + 1)[0]
+        problems = [*problems, _flood(postponed)]
+        flood_quota = Counter({problems[-1].severity: 1})
+        notices += _raise(alerts, problems[-1:], now, flood_quota, timings, MAX_ALERTS + 1)[0]
     return alerts, notices + _resolve(
-        alerts, {one.key for one in found}, now, timings.alert_resolve_seconds
+        alerts, {problem.key for problem in problems}, now, timings.alert_resolve_seconds
     )
 
 
@@ -101,20 +103,20 @@ def _limit_times(alert: Alert, now: float) -> Alert:
 
 def _raise(
     alerts: dict[str, Alert],
-    found: Sequence[HealthProblem],
+    problems: Sequence[HealthProblem],
     now: float,
     quota: Counter[str],
     timings: Timings,
-    most: int = MAX_ALERTS,
+    max_alerts: int = MAX_ALERTS,
 ) -> tuple[list[Notice], list[HealthProblem]]:
     """Update `alerts` with the problems; return the notifications to send, and those postponed."""
     notices = []
     postponed = []
-    counts = Counter(one.severity for one in alerts.values())
-    for trouble in found:
+    counts = Counter(alert.severity for alert in alerts.values())
+    for trouble in problems:
         alert = _seen(alerts.get(trouble.key), trouble, now, timings.alert_resolve_seconds)
         is_new = alert.key not in alerts
-        if is_new and counts[alert.severity] >= most:
+        if is_new and counts[alert.severity] >= max_alerts:
             postponed.append(trouble)
             continue
         counts[alert.severity] += is_new
@@ -135,7 +137,7 @@ def _resolve(
 ) -> list[Notice]:
     """Update `alerts` with the conditions that ended; return the notifications to send."""
     notices = []
-    quota = _quota(((one.severity, _end_told_at(one)) for one in alerts.values()), now)
+    quota = _quota(((alert.severity, _end_told_at(alert)) for alert in alerts.values()), now)
     for key in sorted(alerts.keys() - present):
         alert = alerts[key]
         if alert.is_resolution_notified or now - alert.seen_at < resolve:
@@ -165,7 +167,7 @@ def _quota(told: Iterable[tuple[str, float | None]], now: float) -> Counter[str]
 
 
 def _flood(postponed: Sequence[HealthProblem]) -> HealthProblem:
-    counts = Counter(one.condition for one in postponed).most_common()
+    counts = Counter(problem.condition for problem in postponed).most_common()
     what = ", ".join(f"{count} of {condition}" for condition, count in counts)
     return HealthProblem(
         "flood",
@@ -278,5 +280,6 @@ def find_resolve_time(alert: Alert, timings: Timings = TIMINGS) -> float:
 def list_open(alerts: Iterable[Alert]) -> list[Alert]:
     """Return the open alerts, the oldest first."""
     return sorted(
-        (one for one in alerts if one.resolved_at is None), key=lambda one: (one.since, one.key)
+        (alert for alert in alerts if alert.resolved_at is None),
+        key=lambda alert: (alert.since, alert.key),
     )

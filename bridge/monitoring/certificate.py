@@ -78,8 +78,8 @@ def _dates(url: str, context: ssl.SSLContext, step: float) -> tuple[float, float
         socket.create_connection(address, step) as plain,
         context.wrap_socket(plain, server_hostname=host) as tls,
     ):
-        shown = x509.load_der_x509_certificate(tls.getpeercert(binary_form=True) or b"")
-    return shown.not_valid_before_utc.timestamp(), shown.not_valid_after_utc.timestamp()
+        certificate = x509.load_der_x509_certificate(tls.getpeercert(binary_form=True) or b"")
+    return certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
 
 
 # -- the stored result
@@ -87,8 +87,8 @@ def _dates(url: str, context: ssl.SSLContext, step: float) -> tuple[float, float
 
 def load_certificate(data: Path, url: str) -> UrlCertificate | None:
     """Return the stored certificate of a URL, None if there is none or it cannot be read."""
-    found = read_state(data / STATE_FILE, UrlCertificate)
-    return found if found is not None and found.url == url else None
+    certificate = read_state(data / STATE_FILE, UrlCertificate)
+    return certificate if certificate is not None and certificate.url == url else None
 
 
 def store_certificate(data: Path, seen: UrlCertificate) -> None:
@@ -102,6 +102,6 @@ def store_certificate(data: Path, seen: UrlCertificate) -> None:
     write_state(data / STATE_FILE, seen)
 
 
-def is_check_due(known: UrlCertificate | None, now: float, interval: float) -> bool:
+def is_check_due(last_check: UrlCertificate | None, now: float, interval: float) -> bool:
     """Return whether it is time for the next check."""
-    return known is None or not 0 <= now - known.looked_at < interval
+    return last_check is None or not 0 <= now - last_check.looked_at < interval

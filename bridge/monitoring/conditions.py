@@ -106,9 +106,13 @@ class HealthProblem:
 def find_problems(now: Overview) -> list[HealthProblem]:
     """Return the conditions that need attention, in the order of the table."""
     return [
-        HealthProblem(f"{name}:{one.subject}" if one.subject else name, one.what, one.do)
+        HealthProblem(
+            f"{name}:{occurrence.subject}" if occurrence.subject else name,
+            occurrence.what,
+            occurrence.do,
+        )
         for name, condition in CONDITIONS.items()
-        for one in condition.find(now)
+        for occurrence in condition.find(now)
     ]
 
 
@@ -119,22 +123,22 @@ def describe_restart(names: Iterable[str]) -> str:
 
 def find_notes(now: Overview) -> list[str]:
     """Return remarks on the status that need no alert."""
-    found = []
+    notes = []
     problems = find_problems(now)
     if now.config.restart:
-        found.append(describe_restart(now.config.restart))
-    found += [
-        f"flowbridge {each} runs, but {now.version} is installed: restart it"
-        for each in now.running_versions
-        if each != now.version
+        notes.append(describe_restart(now.config.restart))
+    notes += [
+        f"flowbridge {version} runs, but {now.version} is installed: restart it"
+        for version in now.running_versions
+        if version != now.version
     ]
-    found += [
-        f"source {one.name}: {one.secret_doubt}"
-        for one in now.sources
-        if one.secret_doubt is not None and one.is_configured
+    notes += [
+        f"source {source.name}: {source.secret_doubt}"
+        for source in now.sources
+        if source.secret_doubt is not None and source.is_configured
     ]
-    found += describe_idle_routes(now.idle_routes)
-    failing = {one.key for one in problems}
+    notes += describe_idle_routes(now.idle_routes)
+    failing = {problem.key for problem in problems}
     failed = [
         runs
         for route, runs in now.runs_ended.items()
@@ -143,18 +147,18 @@ def find_notes(now: Overview) -> list[str]:
     if failed:
         count = sum(runs.failed for runs in failed)
         oldest_at = min((runs.received_at for runs in failed if runs.received_at), default=None)
-        found.append(
+        notes.append(
             advise(
                 f"{pluralize(count, 'run')} failed within a day: ",
                 name_command("events", run="failed", since=find_since(now.at, oldest_at)),
             ).sentence
         )
     if not now.tells and problems:
-        found.append(
+        notes.append(
             advise(
                 "alerts are not sent anywhere: no route subscribes to them (",
                 name_command("alerts", help=True),
                 " shows such a route)",
             ).sentence
         )
-    return found
+    return notes

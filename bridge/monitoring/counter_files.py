@@ -106,13 +106,13 @@ class CountsFile:
 
 def sum_counters(data: Path) -> Counts:
     """Return the sum over all processes of this data folder, ended ones too. It never decreases."""
-    found = Counts()
+    total = Counts()
     folder = data / COUNTERS_FOLDER
     with suppress(FileNotFoundError, PermissionError), _locked(folder, fcntl.LOCK_SH):
         ended = _read_ended(folder)
         for counts in (ended, *map(_read, _files(folder, ended))):
-            found.merge(counts)
-    return found
+            total.merge(counts)
+    return total
 
 
 def claim_node(data: Path) -> tuple[str, int] | None:
@@ -166,8 +166,8 @@ def _fold(folder: Path) -> None:
 def _read_ended(folder: Path) -> dict[str, Any]:
     """Return the counts of ended processes; `folded` has the names of the files they are from."""
     with suppress(FileNotFoundError, orjson.JSONDecodeError):
-        found: dict[str, Any] = orjson.loads((folder / ENDED_FILE).read_bytes())
-        return found
+        ended: dict[str, Any] = orjson.loads((folder / ENDED_FILE).read_bytes())
+        return ended
     return {**_NOTHING, "folded": []}
 
 
@@ -180,7 +180,9 @@ def _read(path: Path) -> dict[str, Any]:
     """Return the newest complete slot of a process."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        whole = [found for slot in range(2) if (found := _slot(fd, slot * SLOT_BYTES)) is not None]
+        whole = [
+            snapshot for slot in range(2) if (snapshot := _slot(fd, slot * SLOT_BYTES)) is not None
+        ]
     finally:
         os.close(fd)
     counts: dict[str, Any] = orjson.loads(max(whole)[1]) if whole else _NOTHING

@@ -50,10 +50,10 @@ class Counts:
         """Record when something happened last."""
         series = (name, *labels)
         with self._mutex:
-            known = self._times.get(series)
-            if known is None and len(self._times) >= MAX_SERIES:
+            latest = self._times.get(series)
+            if latest is None and len(self._times) >= MAX_SERIES:
                 return
-            if known is None or at > known:
+            if latest is None or at > latest:
                 self._times[series] = at
                 self.changes += 1
 

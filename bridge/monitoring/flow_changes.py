@@ -28,21 +28,25 @@ class FlowChanges:
 
 def load_flow_changes(data: Path) -> FlowChanges | None:
     """Return the stored result, None if there is none or it cannot be read."""
-    found = read_state(data / STATE_FILE, FlowChanges)
-    return found if found is not None and isinstance(found.changes, dict) else None
+    result = read_state(data / STATE_FILE, FlowChanges)
+    return result if result is not None and isinstance(result.changes, dict) else None
 
 
 def list_flow_changes(data: Path) -> Mapping[str, str]:
     """Return the stored changes by PLATFORM/FLOW, none where nothing is stored."""
-    found = load_flow_changes(data)
-    return {} if found is None else found.changes
+    result = load_flow_changes(data)
+    return {} if result is None else result.changes
 
 
-def store_flow_changes(data: Path, found: FlowChanges) -> None:
+def store_flow_changes(data: Path, result: FlowChanges) -> None:
     """Store a result. Raises `OSError` if it cannot be written."""
-    write_state(data / STATE_FILE, found)
+    write_state(data / STATE_FILE, result)
 
 
-def is_check_due(known: FlowChanges | None, lock: str, now: float) -> bool:
+def is_check_due(last_check: FlowChanges | None, lock: str, now: float) -> bool:
     """Return whether it is time for the next check, which another flows.lock makes due at once."""
-    return known is None or known.lock != lock or not 0 <= now - known.checked_at < CHECK_SECONDS
+    return (
+        last_check is None
+        or last_check.lock != lock
+        or not 0 <= now - last_check.checked_at < CHECK_SECONDS
+    )

@@ -117,13 +117,16 @@ def _one(value: float | None) -> Values:
 
 
 def _lanes(now: Overview, value: Callable[[RouteQueue], float]) -> Values:
-    return [((one.route, one.platform), value(one)) for one in now.queue]
+    return [((lane.route, lane.platform), value(lane)) for lane in now.queue]
 
 
 def _circuits(now: Overview) -> Iterator[tuple[tuple[str, ...], float]]:
-    for one in now.platforms:
-        state = one.circuit.state(now.at) if one.circuit else "closed"
-        yield from (((one.name, each), float(each == state)) for each in CIRCUIT_STATES)
+    for platform in now.platforms:
+        state = platform.circuit.state(now.at) if platform.circuit else "closed"
+        yield from (
+            ((platform.name, circuit_state), float(circuit_state == state))
+            for circuit_state in CIRCUIT_STATES
+        )
 
 
 def _backups(now: Overview, value: Callable[[BackupStatus], float | None]) -> Values:
@@ -131,16 +134,24 @@ def _backups(now: Overview, value: Callable[[BackupStatus], float | None]) -> Va
 
 
 def _certificate(now: Overview, value: Callable[[UrlCertificate], float | None]) -> Values:
-    one = now.certificate
-    return [] if one is None or (told := value(one)) is None else [((one.host,), told)]
+    certificate = now.certificate
+    return (
+        []
+        if certificate is None or (told := value(certificate)) is None
+        else [((certificate.host,), told)]
+    )
 
 
-def _trusted(one: UrlCertificate) -> float | None:
-    return None if one.ends_at is None and one.refused is None else float(one.refused is None)
+def _trusted(certificate: UrlCertificate) -> float | None:
+    return (
+        None
+        if certificate.ends_at is None and certificate.refused is None
+        else float(certificate.refused is None)
+    )
 
 
 def _processes(now: Overview) -> Values:
-    roles = [one.role for one in now.processes]
+    roles = [process.role for process in now.processes]
     return [
         ((role,), float(roles.count(role)))
         for role in dict.fromkeys((*PROCESS_ROLES, *sorted(roles)))
@@ -184,20 +195,22 @@ GAUGES: Final = (
     _gauge(
         "source_last_event_timestamp_seconds",
         "Time of the newest event of a source.",
-        lambda now: [((one.name,), one.last_at) for one in now.sources if one.last_at is not None],
+        lambda now: [
+            ((source.name,), source.last_at) for source in now.sources if source.last_at is not None
+        ],
         "source",
     ),
     _gauge(
         "queue_deliveries",
         "Deliveries that wait for their due time and a slot.",
-        lambda now: _lanes(now, lambda one: one.queued),
+        lambda now: _lanes(now, lambda lane: lane.queued),
         "route",
         "platform",
     ),
     _gauge(
         "queue_oldest_age_seconds",
         "Age of the oldest waiting delivery.",
-        lambda now: _lanes(now, lambda one: max(0.0, now.at - one.oldest_at)),
+        lambda now: _lanes(now, lambda lane: max(0.0, now.at - lane.oldest_at)),
         "route",
         "platform",
     ),
@@ -205,7 +218,7 @@ GAUGES: Final = (
         "queue_late_seconds",
         "Seconds since the first waiting delivery was due; 0 if the route is paused.",
         lambda now: _lanes(
-            now, lambda one: max(0.0, now.at - one.due_at) if one.state == "live" else 0.0
+            now, lambda lane: max(0.0, now.at - lane.due_at) if lane.state == "live" else 0.0
         ),
         "route",
         "platform",
@@ -244,26 +257,34 @@ GAUGES: Final = (
     _gauge(
         "platform_calls",
         "Calls in progress.",
-        lambda now: [((one.name,), one.calls) for one in now.platforms],
+        lambda now: [((platform.name,), platform.calls) for platform in now.platforms],
         "platform",
     ),
     _gauge(
         "platform_runs",
         "Runs in flight.",
-        lambda now: [((one.name,), one.runs) for one in now.platforms],
+        lambda now: [((platform.name,), platform.runs) for platform in now.platforms],
         "platform",
     ),
     _gauge(
         "platform_slots",
         "Maximum number of concurrent calls and runs.",
-        lambda now: [((one.name,), one.cap) for one in now.platforms if one.cap is not None],
+        lambda now: [
+            ((platform.name,), platform.cap)
+            for platform in now.platforms
+            if platform.cap is not None
+        ],
         "platform",
     ),
     _gauge(
         "platform_fits",
         "Runs that fit beside those of others, as the platform reported; absent if it reported"
         " none.",
-        lambda now: [((one.name,), one.fits) for one in now.platforms if one.fits is not None],
+        lambda now: [
+            ((platform.name,), platform.fits)
+            for platform in now.platforms
+            if platform.fits is not None
+        ],
         "platform",
     ),
     _gauge(
@@ -286,19 +307,20 @@ GAUGES: Final = (
     _gauge(
         "backup_newest_timestamp_seconds",
         "Time of the newest backup.",
-        lambda now: _backups(now, lambda one: one.newest_at),
+        lambda now: _backups(now, lambda backups: backups.newest_at),
     ),
     _gauge(
         "backup_missed",
         "1: the last backup failed, or the newest is too old; absent without scheduled backups.",
         lambda now: _backups(
-            now, lambda one: None if one.every is None else float(one.are_missed(now.at))
+            now,
+            lambda backups: None if backups.every is None else float(backups.are_missed(now.at)),
         ),
     ),
     _gauge(
         "certificate_expiry_timestamp_seconds",
         "Expiry of the certificate of the public URL; checked every six hours.",
-        lambda now: _certificate(now, lambda one: one.ends_at),
+        lambda now: _certificate(now, lambda certificate: certificate.ends_at),
         "host",
     ),
     _gauge(

@@ -54,12 +54,12 @@ class Presence:
 
 def list_bridges(data: Path) -> list[dict[str, Any]]:
     """Return the states of the running bridges, and delete the files of those that have ended."""
-    found = []
+    bridges = []
     for path in sorted((data / PRESENCE_FOLDER).glob("*.json")):
         with suppress(OSError):
             if (said := _read(path)) is not None:
-                found.append(said)
-    return found
+                bridges.append(said)
+    return bridges
 
 
 def find_addresses(data: Path) -> tuple[Address, Address | None] | None:

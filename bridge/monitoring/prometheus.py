@@ -147,10 +147,10 @@ def _counted(
     from prometheus_client.metrics_core import HistogramMetricFamily
 
     family = HistogramMetricFamily(metric.name, metric.help)
-    *found, total = counts.span(metric)
+    *buckets, total = counts.span(metric)
     bounds = [*map(str, counters.BUCKET_SECONDS), "+Inf"]
     family.add_metric(
-        [], [(bound, sum(found[: place + 1])) for place, bound in enumerate(bounds)], total
+        [], [(bound, sum(buckets[: place + 1])) for place, bound in enumerate(bounds)], total
     )
     return family
 
@@ -167,13 +167,13 @@ def serve_metrics(settings: Settings, database: Database, config: Callable[[], C
     if settings.metrics_bind is not None:
         exposition = make_exposition(settings, database, config)
         hosts = find_own_hosts(settings, settings.metrics_bind)
-        given = (
+        arguments = (
             settings.metrics_bind,
             hosts,
             exposition,
             settings.timings.metrics_bind_retry_seconds,
         )
-        threading.Thread(target=_serve, args=given, name="metrics", daemon=True).start()
+        threading.Thread(target=_serve, args=arguments, name="metrics", daemon=True).start()
 
 
 def _serve(address: Address, hosts: frozenset[str], exposition: Exposition, retry: float) -> None:

@@ -81,8 +81,8 @@ def make_receipt_spans(
     the event that it repeats. `status`: the status of the answer, None if it is not known yet.
     """
     first: Span | None = None
-    for event, one in kept:
-        trace = trace_of(one.event_id, event.headers, source)
+    for event, stored in kept:
+        trace = trace_of(stored.event_id, event.headers, source)
         span = Span(
             trace=trace,
             id=event_span_id(event.id),
@@ -91,7 +91,7 @@ def make_receipt_spans(
             kind=SpanKind.SERVER if first is None else SpanKind.INTERNAL,
             began=stages[0].began,
             ended=stages[-1].ended,
-            attributes=_of_event(event, one)
+            attributes=_of_event(event, stored)
             | (_of_request(event, scheme, status) if first is None else {}),
             links=[
                 place

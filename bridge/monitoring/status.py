@@ -45,30 +45,30 @@ def find_stuck(
 
     They are grouped by platform and obstacle.
     """
-    found: dict[tuple[str, str], UnresolvedDeliveries] = {}
-    for one in standing.unsettled:
+    stuck: dict[tuple[str, str], UnresolvedDeliveries] = {}
+    for delivery in standing.unsettled:
         obstacle = find_obstacle(
-            one.platform, one.evidence, _setting(one.platform, config, standing), at
+            delivery.platform, delivery.evidence, _setting(delivery.platform, config, standing), at
         )
         if obstacle is None:
             continue
-        before = found.get((one.platform, obstacle.kind))
-        since = failing_since(one.evidence)
-        known = [
-            each
-            for each in (since, before.since if before is not None else None)
-            if each is not None
+        before = stuck.get((delivery.platform, obstacle.kind))
+        since = failing_since(delivery.evidence)
+        times = [
+            moment
+            for moment in (since, before.since if before is not None else None)
+            if moment is not None
         ]
-        found[one.platform, obstacle.kind] = UnresolvedDeliveries(
-            platform=one.platform,
+        stuck[delivery.platform, obstacle.kind] = UnresolvedDeliveries(
+            platform=delivery.platform,
             kind=obstacle.kind,
             count=1 if before is None else before.count + 1,
             problem=obstacle.problem if before is None else before.problem,
             fix=obstacle.fix,
             needs_decision=obstacle.needs_decision,
-            since=min(known, default=None),
+            since=min(times, default=None),
         )
-    return list(found.values())
+    return list(stuck.values())
 
 
 def _setting(name: str, config: Config | None, standing: StoreStatus) -> PlatformState:
@@ -95,7 +95,9 @@ def read_overview(
     from bridge.store.queries import status
 
     bridges = list_bridges(settings.data)
-    broken = next((each["flows"] for each in bridges if each.get("flows", {}).get("error")), None)
+    broken = next(
+        (bridge["flows"] for bridge in bridges if bridge.get("flows", {}).get("error")), None
+    )
     config, said = find_current_config(settings, database, bridges, used)
     ahead = None if database is None or database.is_sqlite else clock.measure_offset(database)
     now = time.time()
@@ -115,7 +117,7 @@ def read_overview(
     return Overview(
         at=now,
         version=__version__,
-        running_versions=sorted({str(each["version"]) for each in bridges}),
+        running_versions=sorted({str(bridge["version"]) for bridge in bridges}),
         is_shared=database is not None and not database.is_sqlite,
         processes=_processes(bridges, standing),
         config=said,
@@ -136,7 +138,9 @@ def read_overview(
         idle_routes=() if config is None else find_idle_routes(config),
         unknown=standing.unknown if standing else 0,
         held=(
-            standing.held + sum(one.count for one in stuck if one.needs_decision) if standing else 0
+            standing.held + sum(group.count for group in stuck if group.needs_decision)
+            if standing
+            else 0
         ),
         stuck=stuck,
         hold_since=standing.hold.since if standing and standing.hold else None,
@@ -173,33 +177,33 @@ def _heard(
 
     if database is None:
         return sources
-    known = config.sources if config else {}
+    configured = config.sources if config else {}
     with database.read() as connection:
         rejected = usual.count_rejects(connection, at, RECENT_REJECTS_SECONDS)
         since = expected.since(connection)
         silent = alerts.silent_sources(connection)
-        found = []
-        for one in sources:
-            expect = known[one.name].expect if one.name in known else None
-            quiet_since = one.last_at if expect is None and one.name in known else None
-            lately, usually = rejected.get(one.name, (0, 0.0))
-            found.append(
+        statuses = []
+        for source in sources:
+            expect = configured[source.name].expect if source.name in configured else None
+            quiet_since = source.last_at if expect is None and source.name in configured else None
+            lately, usually = rejected.get(source.name, (0, 0.0))
+            statuses.append(
                 replace(
-                    one,
+                    source,
                     expect=expect,
-                    expected_since=since.get(one.name) if expect else None,
-                    heard=usual.count_recent(connection, one.name, expect, at) if expect else 0,
+                    expected_since=since.get(source.name) if expect else None,
+                    heard=usual.count_recent(connection, source.name, expect, at) if expect else 0,
                     speaks_by=(
                         None
                         if quiet_since is None
-                        else usual.expected_by(connection, one.name, quiet_since, at)
+                        else usual.expected_by(connection, source.name, quiet_since, at)
                     ),
-                    silent_since=None if expect else silent.get(one.name),
+                    silent_since=None if expect else silent.get(source.name),
                     rejected_lately=lately,
                     rejected_usually=usually,
                 )
             )
-    return found
+    return statuses
 
 
 def _runs(database: Database, config: Config | None, since: float) -> dict[str, RunCounts]:
@@ -212,35 +216,40 @@ def _runs(database: Database, config: Config | None, since: float) -> dict[str, 
         else {route.name for route in config.routes if route.mode is Mode.LIVE}
     )
     with database.read() as connection:
-        found = usual.runs_ended(connection, since)
+        runs = usual.runs_ended(connection, since)
     return {
-        route: replace(one, is_live=live is None or route in live) for route, one in found.items()
+        route: replace(counts, is_live=live is None or route in live)
+        for route, counts in runs.items()
     }
 
 
 def _processes(bridges: list[dict[str, Any]], standing: StoreStatus | None) -> list[RunningProcess]:
     """Return the processes of this machine, and the workers of others by their heartbeats."""
-    found = {
-        (each["host"], one["pid"]): RunningProcess(
-            pid=one["pid"],
-            host=each["host"],
-            role=one["role"],
-            since=parse_time(one["since"]) or 0.0,
-            config_hash=one["config_hash"],
+    processes = {
+        (bridge["host"], process["pid"]): RunningProcess(
+            pid=process["pid"],
+            host=bridge["host"],
+            role=process["role"],
+            since=parse_time(process["since"]) or 0.0,
+            config_hash=process["config_hash"],
         )
-        for each in bridges
-        for one in each["processes"]
+        for bridge in bridges
+        for process in bridge["processes"]
     }
     for pid, host, since in standing.workers if standing else ():
-        found.setdefault((host, pid), RunningProcess(pid=pid, host=host, role="work", since=since))
-    return sorted(found.values(), key=lambda one: (one.host, one.role, one.since))
+        processes.setdefault(
+            (host, pid), RunningProcess(pid=pid, host=host, role="work", since=since)
+        )
+    return sorted(
+        processes.values(), key=lambda process: (process.host, process.role, process.since)
+    )
 
 
 def _doubt_of_secrets(source: Source | None) -> str | None:
     """Return why a secret of a source is probably not a webhook secret, None if it may be."""
     if source is None:
         return None
-    doubts = (source.provider.doubt_of_secret(one.value.strip()) for one in source.secrets)
+    doubts = (source.provider.doubt_of_secret(secret.value.strip()) for secret in source.secrets)
     return next(filter(None, doubts), None)
 
 
@@ -248,7 +257,7 @@ def _sources(config: Config | None, standing: StoreStatus | None) -> list[Source
     sources = config.sources if config else {}
     configured = list(sources)
     seen, rejected = (standing.sources, standing.rejected) if standing else ({}, {})
-    forms = {name: one.form for name, one in sources.items() if one.form is not None}
+    forms = {name: source.form for name, source in sources.items() if source.form is not None}
     rules = {name: form.files for name, form in forms.items() if form.files is not None}
     names = [*configured, *sorted((seen.keys() | rejected.keys()) - {*configured, OWN_SOURCE_NAME})]
     return [
@@ -307,18 +316,27 @@ def _queue(
         return "paused" if route in paused else "live"
 
     return [
-        replace(one, state=state(one.route, one.platform))
-        for one in (standing.queue if standing else ())
+        replace(lane, state=state(lane.route, lane.platform))
+        for lane in (standing.queue if standing else ())
     ]
 
 
 def _platforms(config: Config | None, standing: StoreStatus | None) -> list[PlatformStatus]:
     caps = (
-        {one.name: one.max_concurrent_runs for one in config.platforms.values()} if config else {}
+        {platform.name: platform.max_concurrent_runs for platform in config.platforms.values()}
+        if config
+        else {}
     )
-    missing = {one.name: one.missing for one in config.platforms.values()} if config else {}
+    missing = (
+        {platform.name: platform.missing for platform in config.platforms.values()}
+        if config
+        else {}
+    )
     told = (
-        {one.name: PLATFORMS[one.type].credentials for one in config.platforms.values()}
+        {
+            platform.name: PLATFORMS[platform.type].credentials
+            for platform in config.platforms.values()
+        }
         if config
         else {}
     )
@@ -340,7 +358,9 @@ def _platforms(config: Config | None, standing: StoreStatus | None) -> list[Plat
 
 
 def _disk(settings: Settings) -> tuple[int | None, int | None]:
-    place = next((each for each in (settings.data, *settings.data.parents) if each.exists()), None)
+    place = next(
+        (folder for folder in (settings.data, *settings.data.parents) if folder.exists()), None
+    )
     if place is None:
         return None, None
     usage = shutil.disk_usage(place)

@@ -45,10 +45,10 @@ class SpanReference:
 
 def read_traceparent(header: str) -> SpanReference | None:
     """Parse a `traceparent` header; return None if it is not valid."""
-    found = _HEADER.fullmatch(header)
-    if found is None or (found[1] == "00" and found[5]):
+    match = _HEADER.fullmatch(header)
+    if match is None or (match[1] == "00" and match[5]):
         return None
-    return SpanReference(found[2], found[3], bool(int(found[4], 16) & _SAMPLED))
+    return SpanReference(match[2], match[3], bool(int(match[4], 16) & _SAMPLED))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,19 +36,25 @@ _ENDS: Final = (*(f"{seconds:g}" for seconds in BUCKET_SECONDS), "inf")
 
 def read_counters(counts: Counts) -> dict[str, Series]:
     """Return the counters of this machine that trends follow, by trend."""
-    found: dict[str, Series] = {name: dict(counts.numbers(of)) for name, of in COUNTERS.items()}
+    trends: dict[str, Series] = {name: dict(counts.numbers(of)) for name, of in COUNTERS.items()}
     durations = counts.span(ACK)[:-1]
-    found[ACK_TREND] = {(end,): count for end, count in zip(_ENDS, durations, strict=True) if count}
-    return found
+    trends[ACK_TREND] = {
+        (end,): count for end, count in zip(_ENDS, durations, strict=True) if count
+    }
+    return trends
 
 
 def read_values(waiting: WaitingWork, now: float) -> dict[str, Series]:
     """Return the values of the store, by trend; without those that are 0."""
     queue = waiting.queue
     return {
-        "queued": {(one.route, one.platform): float(one.queued) for one in queue if one.queued},
+        "queued": {
+            (lane.route, lane.platform): float(lane.queued) for lane in queue if lane.queued
+        },
         "oldest": {
-            (one.route, one.platform): max(0.0, now - one.oldest_at) for one in queue if one.queued
+            (lane.route, lane.platform): max(0.0, now - lane.oldest_at)
+            for lane in queue
+            if lane.queued
         },
         "blocked": {(route,): float(count) for route, count in waiting.blocked.items()},
         "unknown": {(): float(waiting.unknown)} if waiting.unknown else {},

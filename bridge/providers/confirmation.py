@@ -59,13 +59,13 @@ class Confirmation:
             return None
         place, _, query = url.partition("?")
         try:
-            given = parse_qsl(
+            parameters = parse_qsl(
                 query, keep_blank_values=True, strict_parsing=True, max_num_fields=len(self.query)
             )
         except ValueError:
             return None
-        wanted = [(name, _find(view, text) if ":" in text else text) for name, text in self.query]
-        is_whole = all(text for _, text in wanted) and dict(given) == dict(wanted)
+        expected = [(name, _find(view, text) if ":" in text else text) for name, text in self.query]
+        is_whole = all(text for _, text in expected) and dict(parameters) == dict(expected)
         if not is_whole or not self.pattern.fullmatch(place) or "#" in url:
             return None
         return DocumentRequest(url, f"{self.url} {of}", what="confirmation")

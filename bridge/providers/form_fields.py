@@ -48,12 +48,12 @@ def _parts(pairs: Iterable[tuple[Any, JSON]]) -> Iterator[tuple[str, JSON]]:
             continue
         if isinstance(value, dict):
             yield from (
-                (f"{label} {part}", each)
-                for part, each in value.items()
-                if _plain(each) and each not in (None, "")
+                (f"{label} {part}", content)
+                for part, content in value.items()
+                if _plain(content) and content not in (None, "")
             )
         elif isinstance(value, list):
-            yield label, [each if _plain(each) else _text(each) for each in value]
+            yield label, [entry if _plain(entry) else _text(entry) for entry in value]
         else:
             yield label, value
 
@@ -81,18 +81,20 @@ def _at(value: JSON, path: str) -> JSON:
 
 
 def _objects(value: JSON) -> list[dict[str, JSON]]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
 def read_answer_list(body: JSON, *, at: str, label: str, value: str) -> dict[str, JSON]:
     """Return the answers in a list of objects with a label and a value each."""
-    return flatten_answers((each.get(label), each.get(value)) for each in _objects(_at(body, at)))
+    return flatten_answers(
+        (answer.get(label), answer.get(value)) for answer in _objects(_at(body, at))
+    )
 
 
 def read_answer_object(body: JSON, *, at: str) -> dict[str, JSON]:
     """Return the answers in an object whose names are the labels."""
-    found = _at(body, at)
-    return flatten_answers(found.items()) if isinstance(found, dict) else {}
+    answers = _at(body, at)
+    return flatten_answers(answers.items()) if isinstance(answers, dict) else {}
 
 
 def typeform(body: JSON) -> dict[str, JSON]:
@@ -102,16 +104,16 @@ def typeform(body: JSON) -> dict[str, JSON]:
     """
     response = _at(body, "form_response")
     titles = {
-        each.get("id"): each.get("title")
-        for each in _objects(_at(response, "definition.fields"))
-        if isinstance(each.get("id"), str)
+        field.get("id"): field.get("title")
+        for field in _objects(_at(response, "definition.fields"))
+        if isinstance(field.get("id"), str)
     }
 
     def pairs() -> LabelledValues:
         for answer in _objects(_at(response, "answers")):
             kind = answer.get("type")
-            asked = _at(answer, "field.id")
-            title = titles.get(asked) if isinstance(asked, str) else None
+            field_id = _at(answer, "field.id")
+            title = titles.get(field_id) if isinstance(field_id, str) else None
             value = answer.get(kind) if isinstance(kind, str) else None
             if isinstance(value, dict) and kind in ("choice", "choices"):
                 value = (
@@ -148,13 +150,14 @@ def tally(body: JSON) -> dict[str, JSON]:
                 if isinstance(option.get("id"), str)
             }
             if texts and isinstance(value, list):
-                chosen = [
-                    texts.get(each, each) if isinstance(each, str) else each for each in value
+                choices = [
+                    texts.get(option_id, option_id) if isinstance(option_id, str) else option_id
+                    for option_id in value
                 ]
                 value = (
-                    chosen[0]
-                    if len(chosen) == 1 and field.get("type") in ("MULTIPLE_CHOICE", "DROPDOWN")
-                    else chosen
+                    choices[0]
+                    if len(choices) == 1 and field.get("type") in ("MULTIPLE_CHOICE", "DROPDOWN")
+                    else choices
                 )
             if field.get("type") == "CHECKBOXES" and isinstance(value, bool):
                 continue  # repeats one box of the list
@@ -171,7 +174,7 @@ def jotform(body: JSON) -> dict[str, JSON]:
     try:
         raw = orjson.loads(body["rawRequest"])
         answers = [
-            (found[1], value) for name, value in raw.items() if (found := _JOTFORM.fullmatch(name))
+            (match[1], value) for name, value in raw.items() if (match := _JOTFORM.fullmatch(name))
         ]
     except (TypeError, KeyError, AttributeError, ValueError):
         return {}
@@ -184,10 +187,11 @@ def _joined(value: JSON) -> JSON:
         isinstance(value, dict)
         and value
         and all(
-            isinstance(each, str) and _JOTFORM_DIGITS.fullmatch(each) for each in value.values()
+            isinstance(digits, str) and _JOTFORM_DIGITS.fullmatch(digits)
+            for digits in value.values()
         )
     ):
-        return "-".join(each for each in value.values() if each)
+        return "-".join(digits for digits in value.values() if digits)
     return value
 
 
@@ -212,7 +216,7 @@ def _untyped(value: JSON) -> JSON:
     return (
         value["value"]
         if "value" in value
-        else {part: each for part, each in value.items() if part != "field_type"}
+        else {part: content for part, content in value.items() if part != "field_type"}
     )
 
 
@@ -226,9 +230,9 @@ def cal_com(body: JSON) -> dict[str, JSON]:
         responses.items() if isinstance(responses, Mapping) else ()
     )
     return flatten_answers(
-        (each.get("label") or name, each.get("value"))
-        for name, each in answers
-        if isinstance(each, dict)
+        (response.get("label") or name, response.get("value"))
+        for name, response in answers
+        if isinstance(response, dict)
     )
 
 
@@ -241,8 +245,8 @@ def calendly(body: JSON) -> dict[str, JSON]:
     def pairs() -> LabelledValues:
         yield from ((name, _at(body, f"payload.{name}")) for name in ("name", "email"))
         yield from (
-            (each.get("question"), each.get("answer"))
-            for each in _objects(_at(body, "payload.questions_and_answers"))
+            (question.get("question"), question.get("answer"))
+            for question in _objects(_at(body, "payload.questions_and_answers"))
         )
 
     return flatten_answers(pairs())

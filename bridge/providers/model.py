@@ -254,6 +254,6 @@ def masked_locators(provider: Provider, scheme: Scheme, batch: EventBatch | None
     Those of the provider's own scheme are included if the source uses another scheme, or none.
     """
     credentials = frozenset(provider.credentials).union(
-        *(one.credentials for one in (provider.scheme, scheme) if one)
+        *(candidate.credentials for candidate in (provider.scheme, scheme) if candidate)
     )
     return credentials.union(locators_within_items(credentials, batch.at)) if batch else credentials

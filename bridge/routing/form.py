@@ -161,8 +161,8 @@ class Form:
     @property
     def properties(self) -> Mapping[str, JSON]:
         """The fields that the schema names, each with its own schema."""
-        found = (self.schema_document or {}).get("properties")
-        return found if isinstance(found, Mapping) else {}
+        properties = (self.schema_document or {}).get("properties")
+        return properties if isinstance(properties, Mapping) else {}
 
     @property
     def field_names(self) -> frozenset[str]:

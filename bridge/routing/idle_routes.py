@@ -14,7 +14,7 @@ def find_idle_routes(config: Config) -> list[IdleRoute]:
 
     A route with several flows is one idle route for each placeholder.
     """
-    found = {
+    idle_routes = {
         IdleRoute(route=route.name, kind=kind, flow=flow)
         for route in config.routes
         for kind, flow, is_idle in (
@@ -23,7 +23,7 @@ def find_idle_routes(config: Config) -> list[IdleRoute]:
         )
         if is_idle
     }
-    return sorted(found, key=lambda idle: (idle.kind, idle.route, idle.flow))
+    return sorted(idle_routes, key=lambda idle: (idle.kind, idle.route, idle.flow))
 
 
 def describe_idle_routes(idle: Sequence[IdleRoute]) -> Iterator[str]:

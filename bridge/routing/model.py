@@ -223,25 +223,28 @@ class Config:
     def missing(self) -> dict[str, str]:
         """The value that is not set, by source and platform, as `sources.NAME`."""
         named = [
-            *((f"sources.{name}", one.missing) for name, one in self.sources.items()),
-            *((f"platforms.{name}", one.missing) for name, one in self.platforms.items()),
+            *((f"sources.{name}", source.missing) for name, source in self.sources.items()),
+            *((f"platforms.{name}", platform.missing) for name, platform in self.platforms.items()),
         ]
         return {name: missing for name, missing in named if missing is not None}
 
     @property
     def callable_platforms(self) -> dict[str, Platform]:
         """The platforms whose values are all set: the others would reject calls."""
-        return {name: one for name, one in self.platforms.items() if one.missing is None}
+        return {
+            name: platform for name, platform in self.platforms.items() if platform.missing is None
+        }
 
-    def absent_flows(self, known: Collection[str]) -> AbsentFlows:
-        """Return the flows of the local platform that routes use and that are not in `known`."""
-        local = {name for name, one in self.platforms.items() if one.type == "local"}
+    def absent_flows(self, flow_ids: Collection[str]) -> AbsentFlows:
+        """Return the flows of the local platform that routes use and that are not in `flow_ids`."""
+        local = {name for name, platform in self.platforms.items() if platform.type == "local"}
         named: dict[str, list[str]] = {}
         for route in self.routes:
             if route.flow.platform in local and route.mode is not Mode.SHADOW:
                 named.setdefault(route.name, []).append(route.flow.saved_item_id)
         absent = {
-            route: [flow for flow in flows if flow not in known] for route, flows in named.items()
+            route: [flow for flow in flows if flow not in flow_ids]
+            for route, flows in named.items()
         }
         return AbsentFlows(
             by_route={route: ", ".join(flows) for route, flows in absent.items() if flows},
@@ -251,7 +254,9 @@ class Config:
     @property
     def local_platform(self) -> Platform | None:
         """The local platform; there is at most one."""
-        return next((one for one in self.platforms.values() if one.type == "local"), None)
+        return next(
+            (platform for platform in self.platforms.values() if platform.type == "local"), None
+        )
 
     @property
     def route_names(self) -> tuple[str, ...]:

@@ -76,7 +76,7 @@ def read_form_fields(event: Event, body: Body) -> JSON:
 
 def _by_name(value: JSON, files: list[JSON]) -> JSON:
     if isinstance(value, list):
-        return [_by_name(each, files) for each in value]
+        return [_by_name(element, files) for element in value]
     return value["name"] if isinstance(value, dict) and value in files else value
 
 
@@ -123,14 +123,14 @@ def find_omitted_inputs(deliveries: Iterable[Delivery], routes: Iterable[Route])
     """Return the names of the inputs that were left out because the event has no value."""
     shapes = {route.name: route.reshape for route in routes}
     names: dict[str, None] = {}
-    for one in deliveries:
-        shape = shapes.get(one.route)
+    for delivery in deliveries:
+        shape = shapes.get(delivery.route)
         if (
             isinstance(shape, Inputs)
-            and isinstance(one.inputs, dict)
-            and len(one.inputs) < len(shape.each)
+            and isinstance(delivery.inputs, dict)
+            and len(delivery.inputs) < len(shape.each)
         ):
-            names |= dict.fromkeys(name for name in shape.each if name not in one.inputs)
+            names |= dict.fromkeys(name for name in shape.each if name not in delivery.inputs)
     return list(names)
 
 
@@ -269,8 +269,8 @@ def delivery_id(event_id: str, route: str, nonce: str = "", flow: str = "") -> s
 
 def event_id_of(delivery_id: str) -> str | None:
     """Return the event id contained in a delivery id, or None if it is not a delivery id."""
-    found = _DELIVERY_ID.fullmatch(delivery_id)
-    return f"evt_{found[1]}" if found else None
+    match = _DELIVERY_ID.fullmatch(delivery_id)
+    return f"evt_{match[1]}" if match else None
 
 
 @lru_cache(maxsize=1024)

@@ -107,7 +107,7 @@ def compile_inputs(document: JSON, *, strict: bool = False) -> Inputs:
             "`inputs` must be a mapping of names to values, or one ${…} that gives an object"
         )
     problems: Problems = []
-    each = {}
+    templates = {}
     for name, value in document.items():
         if name.lower() in RESERVED_INPUTS:
             problems.append(
@@ -130,10 +130,10 @@ def compile_inputs(document: JSON, *, strict: bool = False) -> Inputs:
                 )
             )
         else:
-            each[name] = _compile(value, (name,), problems)
+            templates[name] = _compile(value, (name,), problems)
     if problems:
         raise CompileError(problems)
-    return Inputs(each, None, strict)
+    return Inputs(templates, None, strict)
 
 
 def compile_template(document: JSON) -> Template:
@@ -188,19 +188,25 @@ def _compile(document: JSON, path: Path, problems: Problems) -> Template:
         return _compile_mapping(document, path, problems)
     if isinstance(document, (list, tuple)):
         items = [_compile(item, (*path, index), problems) for index, item in enumerate(document)]
-        found = tuple(expression for item in items for expression in item.expressions)
-        if found:
-            return Template(document, lambda context: [item.fill(context) for item in items], found)
+        expressions = tuple(expression for item in items for expression in item.expressions)
+        if expressions:
+            return Template(
+                document, lambda context: [item.fill(context) for item in items], expressions
+            )
     return Template(document, lambda _context: document)
 
 
 def _compile_mapping(document: Mapping[str, JSON], path: Path, problems: Problems) -> Template:
     fields = {key: _compile(value, (*path, key), problems) for key, value in document.items()}
-    found = tuple(expression for each in fields.values() for expression in each.expressions)
-    if not found:
+    expressions = tuple(
+        expression for template in fields.values() for expression in template.expressions
+    )
+    if not expressions:
         return Template(document, lambda _context: document)
     return Template(
-        document, lambda context: {key: each.fill(context) for key, each in fields.items()}, found
+        document,
+        lambda context: {key: template.fill(context) for key, template in fields.items()},
+        expressions,
     )
 
 
@@ -210,11 +216,11 @@ def _compile_text(text: str, path: Path, problems: Problems) -> Template:
     except CompileError as error:
         problems.append((path, str(error)))
         return Template(text, lambda _context: text)
-    found = tuple(part for part in parts if isinstance(part, Expression))
+    expressions = tuple(part for part in parts if isinstance(part, Expression))
     if len(parts) == 1:
         only = parts[0]
         return (
-            Template(text, only, found)
+            Template(text, only, expressions)
             if isinstance(only, Expression)
             else Template(text, lambda _context: only)
         )
@@ -224,7 +230,7 @@ def _compile_text(text: str, path: Path, problems: Problems) -> Template:
             "".join([part if isinstance(part, str) else _written(part(context)) for part in parts])
         )
 
-    return Template(text, fill, found)
+    return Template(text, fill, expressions)
 
 
 def _written(value: JSON) -> str:

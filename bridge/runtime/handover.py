@@ -81,13 +81,13 @@ def _exec_replacement(
         for ending in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(ending, signal.SIG_DFL)
         moved = [
-            fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, _MIN_MOVED_FD)
-            for each in (*sockets, ready_write)
+            fcntl.fcntl(original, fcntl.F_DUPFD_CLOEXEC, _MIN_MOVED_FD)
+            for original in (*sockets, ready_write)
         ]
-        for each in sockets:
-            os.close(each)
-        for number, each in enumerate(moved, systemd.FIRST_FD):
-            os.dup2(each, number)
+        for descriptor in sockets:
+            os.close(descriptor)
+        for number, descriptor in enumerate(moved, systemd.FIRST_FD):
+            os.dup2(descriptor, number)
         environ = {**environ, **systemd.handover_environ(len(sockets))}
         command = _command()
         os.execve(command[0], command, environ)  # noqa: S606 - its own command, no shell
@@ -99,7 +99,7 @@ def _exec_replacement(
 def _command() -> list[str]:
     """Return this process's own command: the program, which keeps its name, or the interpreter."""
     program = sys.argv[0]
-    given = sys.orig_argv[1:]
-    if given[:1] == [program] and Path(program).is_absolute() and os.access(program, os.X_OK):
-        return given
-    return [sys.executable, *given]
+    arguments = sys.orig_argv[1:]
+    if arguments[:1] == [program] and Path(program).is_absolute() and os.access(program, os.X_OK):
+        return arguments
+    return [sys.executable, *arguments]

@@ -76,12 +76,12 @@ def begin_reading_routes(settings: Settings) -> Callable[[], LoadedConfig]:
 
     def wait() -> LoadedConfig:
         try:
-            found = call.wait()
+            result = call.wait()
         except BridgeError as error:
             raise SettingsError(f"cannot read {settings.config}: {error}") from None
-        if isinstance(found, SettingsError):
-            raise found
-        reading, disk = found
+        if isinstance(result, SettingsError):
+            raise result
+        reading, disk = result
         if not reading.parts:
             raise _refuse(reading)
         return LoadedConfig(rebuild(reading.parts, settings.config.parent), reading.key, disk)

@@ -133,11 +133,11 @@ def with_local_url(loaded: LoadedConfig, before: str, now: str) -> LoadedConfig:
     """Return the configuration with the bound address of the local platform instead of port 0."""
     platforms = {
         name: (
-            replace(each, base_url=now)
-            if each.type == "local" and each.base_url == before
-            else each
+            replace(platform, base_url=now)
+            if platform.type == "local" and platform.base_url == before
+            else platform
         )
-        for name, each in loaded.config.platforms.items()
+        for name, platform in loaded.config.platforms.items()
     }
     return replace(loaded, config=replace(loaded.config, platforms=platforms))
 
@@ -287,10 +287,10 @@ def receivers_process(
     heartbeats.rehearse_check(context.database)
     if faults:
         app.wsgi_app = FaultInjector(app.wsgi_app, faults)  # type: ignore[method-assign]  # Flask documents it as the place for middleware
-    chosen = options(settings, make_receiver_start(context, following, has_worker=has_worker)) | {
-        "bind": [f"fd://{sock.fileno()}" for sock in sockets]
-    }
-    return Child("web", Receivers(app, chosen, board.wake.notify).run)
+    server_options = options(
+        settings, make_receiver_start(context, following, has_worker=has_worker)
+    ) | {"bind": [f"fd://{sock.fileno()}" for sock in sockets]}
+    return Child("web", Receivers(app, server_options, board.wake.notify).run)
 
 
 def make_receiver_start(

@@ -141,7 +141,7 @@ class ServiceNotifier:
 
 def take_notifier(environ: MutableMapping[str, str]) -> ServiceNotifier:
     """Take the notification variables from the environment, and return the notifier."""
-    given = {
+    inherited = {
         name: value for name, value in environ.items() if name not in ("WATCHDOG_PID", _PREDECESSOR)
     }
     variables = {name: environ.pop(name, "") for name in (*_NOTIFY, _PREDECESSOR)}
@@ -153,9 +153,12 @@ def take_notifier(environ: MutableMapping[str, str]) -> ServiceNotifier:
         raise SettingsError(
             "NOTIFY_SOCKET is not a local socket: use an absolute path, or @ and a name"
         )
-    wanted = _number("WATCHDOG_PID", variables) in (0, os.getpid())
+    is_watched = _number("WATCHDOG_PID", variables) in (0, os.getpid())
     return ServiceNotifier(
-        address, _number("WATCHDOG_USEC", variables) / 1e6 if wanted else 0.0, predecessor, given
+        address,
+        _number("WATCHDOG_USEC", variables) / 1e6 if is_watched else 0.0,
+        predecessor,
+        inherited,
     )
 
 

@@ -179,9 +179,9 @@ class Watchdog:
         return self._begun() and (self._worker_seen is None or self._worker_seen() > 0)
 
     def _moves(self, now: float) -> bool:
-        most = self._timings.probe_answer_seconds + self._timings.probe_interval_seconds
+        limit = self._timings.probe_answer_seconds + self._timings.probe_interval_seconds
         answers = self._receivers is None or (
-            self._answered_at > 0 and now - self._answered_at < most
+            self._answered_at > 0 and now - self._answered_at < limit
         )
         seen_at = now if self._worker_seen is None else self._worker_seen()
         return answers and seen_at > 0 and now - seen_at < self._timings.worker_stuck_seconds

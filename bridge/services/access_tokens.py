@@ -75,11 +75,11 @@ def authenticate_token(database: Database, secret: str, now: float) -> AccessTok
 
     A full disk does not lock a person out: the use is then not recorded.
     """
-    found = tokens.find_by_secret(database, secret, now)
-    if found is not None and not tokens.is_use_recorded(found.used_at, now):
+    token = tokens.find_by_secret(database, secret, now)
+    if token is not None and not tokens.is_use_recorded(token.used_at, now):
         with suppress(StoreError):
-            tokens.record_use(database, found.id, now)
-    return found
+            tokens.record_use(database, token.id, now)
+    return token
 
 
 def remove_token(database: Database, text: str, by: AuditActor | None = None) -> AccessToken:
@@ -87,11 +87,11 @@ def remove_token(database: Database, text: str, by: AuditActor | None = None) ->
 
     `by`: for the audit log, null for the user of this machine.
     """
-    found = tokens.find(database, text)
-    entry = new_entry(AuditAction.TOKEN_REMOVED, by, _describe_token(found))
-    if not tokens.remove(database, found.id, entry):
-        raise NotFound(f"the token {found.name!r} is already removed")
-    return found
+    token = tokens.find(database, text)
+    entry = new_entry(AuditAction.TOKEN_REMOVED, by, _describe_token(token))
+    if not tokens.remove(database, token.id, entry):
+        raise NotFound(f"the token {token.name!r} is already removed")
+    return token
 
 
 def _describe_token(token: AccessToken) -> str:

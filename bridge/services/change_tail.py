@@ -60,8 +60,8 @@ def decode_tail_cursor(text: str) -> TailCursor:
             raise ValueError
         padded = text + "=" * (-len(text) % 4)
         event, delivery, states, seen = orjson.loads(urlsafe_b64decode(padded.encode()))
-        numbers = [event, delivery, *(one for pair in states for one in pair), *seen]
-        if not all(type(one) is int and 0 <= one < MAX_NUMBER for one in numbers):
+        numbers = [event, delivery, *(number for pair in states for number in pair), *seen]
+        if not all(type(number) is int and 0 <= number < MAX_NUMBER for number in numbers):
             raise ValueError
         if len(states) > MAX_FOLLOWED or len(seen) > event_feed.OVERLAP_ROWS:
             raise ValueError
@@ -86,11 +86,11 @@ def start_tail(
     moving = event_feed.next_deliveries(database, delivery, (), filters)
     # later ones, which may have come between the reads, are changes of the next call
     moving = [
-        (number, one)
-        for number, one in moving
-        if number <= delivery and not (in_flight and _is_in_flight(one))
+        (number, candidate)
+        for number, candidate in moving
+        if number <= delivery and not (in_flight and _is_in_flight(candidate))
     ]
-    states = {number: _digest(one) for number, one in moving[-MAX_FOLLOWED:]}
+    states = {number: _digest(followed) for number, followed in moving[-MAX_FOLLOWED:]}
     again = event_feed.next_events(database, event, filters)
     seen = frozenset(number for number, _ in again if number <= event)
     return TailCursor(event, delivery, states, seen)
@@ -107,7 +107,7 @@ def read_tail(
     newest = event_feed.newest_numbers(database)
     following = event_feed.next_deliveries(database, cursor.delivery, (), filters)
     new = _find_new(following, cursor)
-    known = event_feed.read_deliveries(database, list(cursor.states))
+    tracked = event_feed.read_deliveries(database, list(cursor.states))
     changes: list[Event | Delivery] = []
     newest_event = cursor.event
     seen = set(cursor.seen)
@@ -122,7 +122,7 @@ def read_tail(
         newest_event = max(newest_event, newest[0] - behind)
     states = {}
     newest_delivery = cursor.delivery
-    for number, delivery in sorted(dict([*new, *known]).items()):
+    for number, delivery in sorted(dict([*new, *tracked]).items()):
         newest_delivery = max(newest_delivery, number)
         digest = _digest(delivery)
         if cursor.states.get(number) != digest and filters.fits(delivery):
@@ -131,7 +131,7 @@ def read_tail(
     if len(following) < event_feed.PAGE_ROWS:
         newest_delivery = max(newest_delivery, newest[1])
     overlap = 0 if database.is_sqlite else event_feed.OVERLAP_ROWS
-    ended = {number for number, one in [*new, *known] if is_over(one)}
+    ended = {number for number, delivery in [*new, *tracked] if is_over(delivery)}
     followed = sorted(
         number for number in states if number not in ended or number > newest_delivery - overlap
     )[-MAX_FOLLOWED:]
@@ -145,8 +145,10 @@ def read_tail(
     return changes, after
 
 
-def _is_in_flight(one: Delivery) -> bool:
-    return one.status is Status.SENDING or (one.status is Status.DELIVERED and not is_over(one))
+def _is_in_flight(delivery: Delivery) -> bool:
+    return delivery.status is Status.SENDING or (
+        delivery.status is Status.DELIVERED and not is_over(delivery)
+    )
 
 
 def _find_new(
@@ -161,10 +163,16 @@ def _find_new(
     room = max(MAX_FOLLOWED - len(cursor.states), 0)
     return [
         *older[len(older) - min(room, len(older)) :],
-        *(one for one in others if one[0] > border),
+        *(pair for pair in others if pair[0] > border),
     ]
 
 
-def _digest(one: Delivery) -> int:
-    stands = (one.status, one.run_state, one.attempts, one.throttled, one.reason)
+def _digest(delivery: Delivery) -> int:
+    stands = (
+        delivery.status,
+        delivery.run_state,
+        delivery.attempts,
+        delivery.throttled,
+        delivery.reason,
+    )
     return crc32(repr(stands).encode("utf-8", "surrogatepass"))

@@ -48,16 +48,16 @@ def _mask_section(value: JSON) -> JSON:
     if isinstance(value, dict):
         return {
             name: (
-                _mask_all(one)
-                if name in SECRET_KEYS and not _is_token_mode(name, one)
-                else mask_path(one)
-                if name in SECRET_URL_KEYS and isinstance(one, str)
-                else _mask_section(one)
+                _mask_all(member)
+                if name in SECRET_KEYS and not _is_token_mode(name, member)
+                else mask_path(member)
+                if name in SECRET_URL_KEYS and isinstance(member, str)
+                else _mask_section(member)
             )
-            for name, one in value.items()
+            for name, member in value.items()
         }
     if isinstance(value, list):
-        return [_mask_section(one) for one in value]
+        return [_mask_section(element) for element in value]
     return _mask_urls(value)
 
 
@@ -68,11 +68,11 @@ def _is_token_mode(name: str, value: JSON) -> bool:
 def _mask_all(value: JSON) -> JSON:
     if isinstance(value, dict):
         return {
-            name: _mask_section(one) if name in PLAIN_KEYS else _mask_all(one)
-            for name, one in value.items()
+            name: _mask_section(member) if name in PLAIN_KEYS else _mask_all(member)
+            for name, member in value.items()
         }
     if isinstance(value, list):
-        return [_mask_all(one) for one in value]
+        return [_mask_all(element) for element in value]
     is_shown = not isinstance(value, str | int | float) or isinstance(value, bool)
     return value if is_shown or _PLACEHOLDER.fullmatch(str(value)) else MASK
 
@@ -80,9 +80,9 @@ def _mask_all(value: JSON) -> JSON:
 def _mask_urls(value: JSON) -> JSON:
     """Mask the credentials in URLs, as in `https://name:password@host`."""
     if isinstance(value, dict):
-        return {name: _mask_urls(one) for name, one in value.items()}
+        return {name: _mask_urls(member) for name, member in value.items()}
     if isinstance(value, list):
-        return [_mask_urls(one) for one in value]
+        return [_mask_urls(element) for element in value]
     return _CREDENTIALS.sub(MASK, value) if isinstance(value, str) else value
 
 
@@ -113,16 +113,16 @@ def compare_configs(
 
     Paths are JSON pointers (RFC 6901), but a route is named instead of counted.
     """
-    found = list(islice(_compare("", _by_name(before), _by_name(after)), MAX_CHANGES + 1))
-    return found[:MAX_CHANGES], len(found) <= MAX_CHANGES
+    changes = list(islice(_compare("", _by_name(before), _by_name(after)), MAX_CHANGES + 1))
+    return changes[:MAX_CHANGES], len(changes) <= MAX_CHANGES
 
 
 def _by_name(document: Mapping[str, JSON]) -> dict[str, JSON]:
     routes = document.get("routes")
     named = {
-        str(one["name"]): one
-        for one in (routes if isinstance(routes, list) else ())
-        if isinstance(one, dict) and "name" in one
+        str(route["name"]): route
+        for route in (routes if isinstance(routes, list) else ())
+        if isinstance(route, dict) and "name" in route
     }
     return {**document, "routes": {**named}} if isinstance(routes, list) else {**document}
 

@@ -63,10 +63,10 @@ def group_by_cause(database: Database, filters: Filters) -> CauseReport:
     """
     from bridge.store.queries.dead_deliveries import list_dead
 
-    found = list_dead(database, filters)
+    listing = list_dead(database, filters)
     same_reason: defaultdict[tuple[str | None, str | None], list[DeadDelivery]] = defaultdict(list)
-    for one in found.rows:
-        same_reason[_REASON(one)].append(one)
+    for delivery in listing.rows:
+        same_reason[_REASON(delivery)].append(delivery)
     members: defaultdict[tuple[Cause, DeadKind | None], list[DeadDelivery]] = defaultdict(list)
     for (reason, word), some in same_reason.items():
         dead_kind = DeadKind(word) if word else None
@@ -74,10 +74,10 @@ def group_by_cause(database: Database, filters: Filters) -> CauseReport:
     groups = [
         _group(cause, dead_kind, open_ones, len(some) - len(open_ones))
         for (cause, dead_kind), some in members.items()
-        if (open_ones := [one for one in some if not one.is_replayed])
+        if (open_ones := [dead_delivery for dead_delivery in some if not dead_delivery.is_replayed])
     ]
     groups.sort(key=lambda group: (-group.count, -group.last_at, group.cause.key))
-    return CauseReport(groups, found.read_until)
+    return CauseReport(groups, listing.read_until)
 
 
 def _group(

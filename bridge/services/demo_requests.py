@@ -54,7 +54,7 @@ class DemoRequest:
         if self.forged:
             return self.answer is not None and self.answer.status == 401
         return bool(self.deliveries) and all(
-            one.run_state is RunState.DONE for one in self.deliveries
+            delivery.run_state is RunState.DONE for delivery in self.deliveries
         )
 
 
@@ -76,9 +76,12 @@ def send_request(settings: Settings, story: DemoRequest) -> None:
 
 def make_request(settings: Settings, source: str, type_: str, *, forged: bool = False) -> Request:
     """Return a signed sample for a source of the demo."""
-    known = load(settings.config, settings.environ).sources[source]
+    configured = load(settings.config, settings.environ).sources[source]
     signer = Signer(
-        known.name, known.provider, known.scheme, known.secrets[0].value if known.secrets else ""
+        configured.name,
+        configured.provider,
+        configured.scheme,
+        configured.secrets[0].value if configured.secrets else "",
     )
     host, port = settings.bind
     return make_sample(
@@ -102,7 +105,7 @@ def read_progress(database: Database, stories: Sequence[DemoRequest]) -> None:
             event = events.get(database, orjson.loads(story.answer.body)["event_id"])
             story.event = replace(event, body=b"", headers={})
     ids = [story.event.id for story in stories if story.event is not None]
-    found = events.deliveries_of(database, ids)
+    deliveries = events.deliveries_of(database, ids)
     for story in stories:
         if story.event is not None:
-            story.deliveries = tuple(found[story.event.id])
+            story.deliveries = tuple(deliveries[story.event.id])

@@ -65,8 +65,8 @@ def read_subject(
 
     marks = [
         redaction_mark(settings.secret_key, name, text.strip())
-        for name, one in sources.items()
-        if one.redact is not None
+        for name, source in sources.items()
+        if source.redact is not None
     ]
     return DataSubject.of(text, field, anywhere=anywhere, marks=marks)
 
@@ -101,7 +101,9 @@ def started_deliveries(database: Database, ids: Sequence[str]) -> list[Delivery]
     from bridge.store.operations import erase
 
     return list(
-        erase.deliveries_with_runs(database, [one for one in ids if one.startswith("evt_")])
+        erase.deliveries_with_runs(
+            database, [event_id for event_id in ids if event_id.startswith("evt_")]
+        )
     )
 
 
@@ -137,9 +139,9 @@ def delete_ownerless_blobs(
         return None
     interval = settings.timings.erase_poll_seconds
     lost = {
-        one
-        for one in owned_before - blob_owners.owned_digests(database)
-        if blobs.path(one).exists()
+        digest
+        for digest in owned_before - blob_owners.owned_digests(database)
+        if blobs.path(digest).exists()
     }
     until = time.time() + ERASED_BLOB_SECONDS + interval
     left = blobs.discard(lost, time.time() - ERASED_BLOB_SECONDS)
@@ -150,7 +152,7 @@ def delete_ownerless_blobs(
         left = blobs.discard(
             left - blob_owners.owned_digests(database), time.time() - ERASED_BLOB_SECONDS
         )
-    gone = sum(not blobs.path(one).exists() for one in lost)
+    gone = sum(not blobs.path(digest).exists() for digest in lost)
     more, _ = blobs.sweep(
         lambda: blob_owners.owned_digests(database), time.time() - NEW_BLOB_SECONDS
     )
@@ -164,5 +166,5 @@ def find_flow_files(settings: Settings, text: str) -> FlowFiles:
     from bridge.store.operations import traces
 
     folder = settings.data / "files"
-    found, unread = traces.find_files(folder, text)
-    return FlowFiles(folder, found, unread)
+    matching, unread = traces.find_files(folder, text)
+    return FlowFiles(folder, matching, unread)

@@ -70,13 +70,13 @@ class Submissions:
         self,
         database: Database,
         sources: Mapping[str, Source],
-        wanted: Filters,
+        filters: Filters,
         limit: int = 0,
         check: Callable[[], object] = lambda: None,
     ) -> None:
         self._database = database
         self._read = body_reader(sources)
-        self._ids = events.event_ids(database, wanted, limit, check)
+        self._ids = events.event_ids(database, filters, limit, check)
         self.left_out = 0
 
     @property
@@ -116,8 +116,11 @@ class SubmissionTable:
 
     def rows(self) -> Iterator[list[JSON]]:
         """Yield the values of each submission, None where it lacks a field."""
-        for one in self.submissions:
-            yield [*one.about().values(), *(one.fields.get(name) for name in self.fields)]
+        for submission in self.submissions:
+            yield [
+                *submission.about().values(),
+                *(submission.fields.get(name) for name in self.fields),
+            ]
 
     def csv_records(self) -> Iterator[bytes]:
         """Yield the header and then each submission, as records of a CSV file."""
@@ -129,8 +132,8 @@ class SubmissionTable:
 def read_table(submissions: SubmissionList) -> SubmissionTable:
     """Read all submissions once for the names of their fields, and return their table."""
     names: dict[str, None] = {}
-    for one in submissions:
-        names |= dict.fromkeys(one.fields)
+    for submission in submissions:
+        names |= dict.fromkeys(submission.fields)
     return SubmissionTable(submissions, tuple(names)[:MAX_TABLE_COLUMNS], len(names))
 
 
@@ -151,16 +154,18 @@ class SubmissionItems:
         if self.oldest_first:
             raise InvalidRequest("only an NDJSON stream can begin with the oldest")
         page = list_events(self.database, self.filters).read_page(request)
-        found = events.whole_events(self.database, [event.id for event, _ in page.items])
-        return ListPage(_read_submissions(self.sources, found), page.next, page.looked_until)
+        stored_events = events.whole_events(self.database, [event.id for event, _ in page.items])
+        return ListPage(
+            _read_submissions(self.sources, stored_events), page.next, page.looked_until
+        )
 
     def read_chunks(
         self, *, before: int | None = None, limit: int = 0
     ) -> Iterator[Sequence[ExportedSubmission]]:
         """Yield the submissions among the newest `limit` events (0: all), by chunks."""
         if self.oldest_first:
-            for found in read_oldest_first(self.database, self.filters, before=before, limit=limit):
-                yield _read_submissions(self.sources, found)
+            for chunk in read_oldest_first(self.database, self.filters, before=before, limit=limit):
+                yield _read_submissions(self.sources, chunk)
             return
         for ids in events.event_id_chunks(self.database, self.filters, before=before, limit=limit):
             yield _read_submissions(self.sources, events.whole_events(self.database, ids))
@@ -171,12 +176,12 @@ def _make_submission(event: Event, fields: Mapping[str, JSON]) -> ExportedSubmis
 
 
 def _read_submissions(
-    sources: Mapping[str, Source], found: Iterable[Event]
+    sources: Mapping[str, Source], stored_events: Iterable[Event]
 ) -> list[ExportedSubmission]:
     read = body_reader(sources)
     return [
         _make_submission(event, fields)
-        for event in found
+        for event in stored_events
         if (fields := read_fields(event, read)) is not None
     ]
 
@@ -186,5 +191,5 @@ def read_fields(event: Event, read: Callable[[Event], Body]) -> dict[str, JSON] 
     if is_content_deleted(event):
         return None
     body = read(event)
-    found = read_form_fields(event, body)
-    return dict(found) if found is not None and body.problem is None else None
+    fields = read_form_fields(event, body)
+    return dict(fields) if fields is not None and body.problem is None else None

@@ -20,13 +20,13 @@ def find_exposed_files(settings: Settings, canonical: str = "") -> list[str]:
     """
     folder = settings.config.parent
     secrets = [folder / name for name in sorted(set(_SECRET_FILE.findall(canonical)))]
-    wanted = {
+    paths_by_mode = {
         "go-rwx": [folder / ".env", settings.data / "secret_key", *secrets],
         "o-rwx": [settings.data],
     }
     return [
         f"{path} can be read by other users of this machine: chmod {mode} {shlex.quote(str(path))}"
-        for mode, paths in wanted.items()
+        for mode, paths in paths_by_mode.items()
         for path in paths
         if _is_exposed(path)
     ]

@@ -40,9 +40,9 @@ def parse_lifetime(text: str) -> float:
     """
     seconds = _seconds(text)
     if seconds is None or not 1 <= seconds <= MAX_LIFETIME_DAYS * UNIT_SECONDS["d"]:
-        shown = repr(text[:MAX_SHOWN_CHARS] + ("…" if len(text) > MAX_SHOWN_CHARS else ""))
+        excerpt = repr(text[:MAX_SHOWN_CHARS] + ("…" if len(text) > MAX_SHOWN_CHARS else ""))
         raise ValueError(
-            f"{shown} is not a valid lifetime: use 12h, 90d or 52w (1s to {MAX_LIFETIME_DAYS}d)"
+            f"{excerpt} is not a valid lifetime: use 12h, 90d or 52w (1s to {MAX_LIFETIME_DAYS}d)"
         )
     return seconds
 

@@ -55,20 +55,20 @@ class _Contents(TypedDict, total=False):
 def page_inbox(
     database: Database,
     sources: Mapping[str, Source],
-    wanted: Filters,
-    asked: PageRequest,
+    filters: Filters,
+    request: PageRequest,
     *,
     with_contents: bool,
 ) -> ListPage[InboxSubmission]:
     """Return a page of the events of a form; without contents their fields are not read."""
-    page = list_events(database, wanted).read_page(asked)
-    found: Mapping[str, _Contents] = {}
+    page = list_events(database, filters).read_page(request)
+    contents: Mapping[str, _Contents] = {}
     if with_contents:
         ids = [event.id for event, _ in page.items]
         read = body_reader(sources)
-        found = {one.id: _read(one, read) for one in events.whole_events(database, ids)}
+        contents = {event.id: _read(event, read) for event in events.whole_events(database, ids)}
     rows = [
-        InboxSubmission(event=event, deliveries=deliveries, **found.get(event.id, {}))
+        InboxSubmission(event=event, deliveries=deliveries, **contents.get(event.id, {}))
         for event, deliveries in page.items
     ]
     return ListPage(rows, page.next, page.looked_until)
@@ -88,24 +88,24 @@ def make_field_test(
         if also is not None and not also(event):
             return False
         fields = read_fields(event, read)
-        return fields is not None and any(_contains(one, sought) for one in fields.values())
+        return fields is not None and any(_contains(value, sought) for value in fields.values())
 
     return test
 
 
 def select_download(
-    database: Database, sources: Mapping[str, Source], wanted: Filters
+    database: Database, sources: Mapping[str, Source], filters: Filters
 ) -> Submissions:
     """Return the submissions that filters select, oldest first. Raises `InvalidRequest`."""
-    most = MAX_DOWNLOADED_SUBMISSIONS
+    limit = MAX_DOWNLOADED_SUBMISSIONS
     check = limit_search(database.timings.selection_seconds)
-    found = Submissions(database, sources, wanted, most + 1, check)
-    if found.event_count > most:
+    submissions = Submissions(database, sources, filters, limit + 1, check)
+    if submissions.event_count > limit:
         raise InvalidRequest(
-            f"more than {most:,} submissions match: use narrower filters, such as `since` and"
+            f"more than {limit:,} submissions match: use narrower filters, such as `since` and"
             " `until`, or `flowbridge export`, which has no limit"
         )
-    return found
+    return submissions
 
 
 def find_reply_address(values: JSON) -> str | None:
@@ -115,10 +115,12 @@ def find_reply_address(values: JSON) -> str | None:
     """
     if not isinstance(values, dict):
         return None
-    texts = {_plain(name): one for name, one in values.items() if isinstance(one, str)}
+    texts = {_plain(name): value for name, value in values.items() if isinstance(value, str)}
     named = [texts[name] for name in ADDRESS_FIELDS if name in texts]
-    others = [one for name, one in texts.items() if "email" in name]
-    return next((one for one in map(str.strip, named + others) if is_email_address(one)), None)
+    others = [text for name, text in texts.items() if "email" in name]
+    return next(
+        (address for address in map(str.strip, named + others) if is_email_address(address)), None
+    )
 
 
 def _read(event: Event, read: Callable[[Event], Body]) -> _Contents:
@@ -134,12 +136,12 @@ def _read(event: Event, read: Callable[[Event], Body]) -> _Contents:
 
 
 def _plain(name: str) -> str:
-    return "".join(one for one in name.lower() if one.isalpha())
+    return "".join(char for char in name.lower() if char.isalpha())
 
 
 def _contains(value: JSON, sought: str) -> bool:
     if isinstance(value, dict):
-        return any(_contains(one, sought) for one in value.values())
+        return any(_contains(child, sought) for child in value.values())
     if isinstance(value, list):
-        return any(_contains(one, sought) for one in value)
+        return any(_contains(child, sought) for child in value)
     return value is not None and sought in str(value).casefold()

@@ -20,12 +20,12 @@ log = get_logger()
 
 
 def add_learned_secret(
-    source: Source, known: LearnedSecret, sealer: Callable[[], Sealer]
+    source: Source, learned_secret: LearnedSecret, sealer: Callable[[], Sealer]
 ) -> Source:
     """Return a source with its learned secret, if that can be decrypted here."""
-    if not known.sealed:
+    if not learned_secret.sealed:
         return source
-    secret = learned_secrets.open_secret(sealer(), source.name, known.sealed)
+    secret = learned_secrets.open_secret(sealer(), source.name, learned_secret.sealed)
     if secret is None:
         log.error("secret_not_decryptable", source=source.name)
         return source
@@ -37,8 +37,8 @@ def add_learned_secrets(
 ) -> dict[str, Source]:
     """Return the sources, those that learned their secret (Asana, Notion) with it."""
     return {
-        name: one
-        if one.provider.learn is None
-        else add_learned_secret(one, learned_secrets.find(database, name), sealer)
-        for name, one in sources.items()
+        name: source
+        if source.provider.learn is None
+        else add_learned_secret(source, learned_secrets.find(database, name), sealer)
+        for name, source in sources.items()
     }

@@ -78,8 +78,8 @@ NEWEST: Final = PageRequest()
 
 def digest_filters(list_name: str, filters: Mapping[str, JSON]) -> str:
     """Return a digest of a list and its filters, as they were given."""
-    given = sorted((name, repr(value)) for name, value in filters.items() if value is not None)
-    return hashlib.sha256(repr((list_name, given)).encode()).hexdigest()[:16]
+    pairs = sorted((name, repr(value)) for name, value in filters.items() if value is not None)
+    return hashlib.sha256(repr((list_name, pairs)).encode()).hexdigest()[:16]
 
 
 def parse_cursor(text: str | None, digest: str) -> int | None:

@@ -48,9 +48,9 @@ def wait_for_results(
     is_warned = False
     while True:
         deliveries, waits = _read(database, event_id, config)
-        results = [find_result(one, waits.get(one.id)) for one in deliveries]
+        results = [find_result(delivery, waits.get(delivery.id)) for delivery in deliveries]
         if time.monotonic() >= end or all(
-            _is_final(one, waits.get(one.delivery.id)) for one in results
+            _is_final(result, waits.get(result.delivery.id)) for result in results
         ):
             return results
         unserved = next((wait for wait in waits.values() if wait.kind == "worker"), None)
@@ -60,28 +60,33 @@ def wait_for_results(
         time.sleep(min(POLL_SECONDS, max(end - time.monotonic(), 0.0)))
 
 
-def find_result(one: Delivery, wait: Wait | None = None) -> NotificationResult:
+def find_result(delivery: Delivery, wait: Wait | None = None) -> NotificationResult:
     """Return the result of a delivery. `wait`: its wait, if any."""
-    if one.status is Status.SHADOW:
-        return NotificationResult(one, False, "its route is in mode shadow, so nothing is sent")
-    if one.status in (Status.DEAD, Status.CANCELLED):
+    if delivery.status is Status.SHADOW:
         return NotificationResult(
-            one, False, f"{one.status}: {one.reason or 'no reason is stored'}"
+            delivery, False, "its route is in mode shadow, so nothing is sent"
         )
-    if one.status is not Status.DELIVERED:
+    if delivery.status in (Status.DEAD, Status.CANCELLED):
         return NotificationResult(
-            one,
+            delivery, False, f"{delivery.status}: {delivery.reason or 'no reason is stored'}"
+        )
+    if delivery.status is not Status.DELIVERED:
+        return NotificationResult(
+            delivery,
             None,
-            "; ".join(filter(None, (one.reason, _describe(wait)))) or f"it is {one.status}",
+            "; ".join(filter(None, (delivery.reason, _describe(wait))))
+            or f"it is {delivery.status}",
         )
-    if one.run_state in (None, RunState.DONE):
-        return NotificationResult(one, True)
-    if not is_over(one):
-        return NotificationResult(one, None, f"its run is {one.run_state}")
+    if delivery.run_state in (None, RunState.DONE):
+        return NotificationResult(delivery, True)
+    if not is_over(delivery):
+        return NotificationResult(delivery, None, f"its run is {delivery.run_state}")
     return NotificationResult(
-        one,
+        delivery,
         False,
-        f"its run {one.run_state}: {one.log[-1]}" if one.log else f"its run {one.run_state}",
+        f"its run {delivery.run_state}: {delivery.log[-1]}"
+        if delivery.log
+        else f"its run {delivery.run_state}",
     )
 
 

@@ -33,9 +33,9 @@ class PlannedConfigs:
         self._database = database
         self._read = lru_cache(maxsize=MAX_PLANNED_CONFIGS)(self._read_stored)
 
-    def has_several_flows(self, one: Delivery) -> bool:
+    def has_several_flows(self, delivery: Delivery) -> bool:
         """Return whether the route of a delivery started several flows."""
-        route = _routes(self._read(one.config_hash)).get(one.route, {})
+        route = _routes(self._read(delivery.config_hash)).get(delivery.route, {})
         return isinstance(route.get("flow"), list) and len(route["flow"]) > 1
 
     def has_route(self, config_hash: str, name: str) -> bool:
@@ -63,7 +63,7 @@ class PlannedConfigs:
 
 def _routes(canonical: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Return the routes of a canonical configuration as they are written, by name."""
-    return {one["name"]: one for one in canonical.get("config", {}).get("routes") or ()}
+    return {route["name"]: route for route in canonical.get("config", {}).get("routes") or ()}
 
 
 def _plan_of(canonical: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
@@ -78,7 +78,10 @@ def _plan_of(canonical: Mapping[str, Any], name: str) -> Mapping[str, Any] | Non
     named = canonical["config"].get("flows") or {}
     return {
         **{key: route.get(key) for key in PLAN_KEYS},
-        "flows": {each: named.get(each) for each in (flow if isinstance(flow, list) else [flow])},
+        "flows": {
+            flow_name: named.get(flow_name)
+            for flow_name in (flow if isinstance(flow, list) else [flow])
+        },
         "schemas": canonical.get("schemas") if any(key in route for key in SCHEMA_KEYS) else None,
     }
 
@@ -87,8 +90,12 @@ def find_changed(
     planned: PlannedConfigs, present: Config, deliveries: Sequence[Delivery]
 ) -> frozenset[str]:
     """Return the ids of the deliveries whose route now makes different ones."""
-    plans = planned.changed(((one.route, one.config_hash) for one in deliveries), present)
-    return frozenset(one.id for one in deliveries if (one.route, one.config_hash) in plans)
+    plans = planned.changed(
+        ((delivery.route, delivery.config_hash) for delivery in deliveries), present
+    )
+    return frozenset(
+        delivery.id for delivery in deliveries if (delivery.route, delivery.config_hash) in plans
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +122,7 @@ def find_older_inputs(
         older = {plan: plans[plan] for plan in PlannedConfigs(database).changed(plans, present)}
         if older:
             return OlderInputs(
-                count=sum(each.count for each in older.values()),
+                count=sum(plan_count.count for plan_count in older.values()),
                 routes=sorted({route for route, _ in older}),
                 event_id=next(iter(older.values())).event_id,
             )

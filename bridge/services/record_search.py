@@ -43,7 +43,7 @@ def search_records(
     database: Database,
     text: str,
     sources: Collection[str],
-    asked: PageRequest = NEWEST,
+    request: PageRequest = NEWEST,
     *,
     in_bodies: bool = False,
     budget: Budget | None = None,
@@ -54,7 +54,7 @@ def search_records(
     with the text in the body. Bodies are searched with `in_bodies`, unless they are encrypted.
     Blanks around an id, as they are copied with it, do not count.
     """
-    if asked.before is None:
+    if request.before is None:
         id_ = text.strip()
         records = [*_by_id(database, id_), *_by_provider_id(database, id_, sources)]
         if records:
@@ -62,8 +62,8 @@ def search_records(
     if not in_bodies or database.sealer.on:
         return ListPage((), None, None)
     raw = text.encode("utf-8", "surrogateescape")[:MAX_EXCERPT_BYTES]
-    page = list_events(database, Filters(body=raw)).read_page(asked, budget)
-    records = [FoundRecord("event", one.id, one.id, FoundBy.BODY) for one, _ in page.items]
+    page = list_events(database, Filters(body=raw)).read_page(request, budget)
+    records = [FoundRecord("event", event.id, event.id, FoundBy.BODY) for event, _ in page.items]
     return ListPage(records, page.next, page.looked_until)
 
 

@@ -112,10 +112,10 @@ class RejectReview:
         """
         ids = []
         invalid = 0
-        for one in stored.list_rejects(database, source=source, since=since, waiting=True):
+        for reject in stored.list_rejects(database, source=source, since=since, waiting=True):
             check()
-            if verifies(one, self.config, self.keys):
-                ids.append(one.id)
+            if verifies(reject, self.config, self.keys):
+                ids.append(reject.id)
             else:
                 invalid += 1
         return ValidRejects(ids[::-1], invalid)

@@ -39,20 +39,22 @@ def find_losses(
         raise BridgeError("the configuration in use is not stored, so there is nothing to compare")
     folder = settings.config.parent
     used = load_canonical(canonical, settings.environ, folder, strict_secrets=False)
-    wanted = Filters(since=time.time() - settings.reload_test)
+    filters = Filters(since=time.time() - settings.reload_test)
     summary = summarize(
-        compare_recorded(database, wanted, lambda _: used, changed, MAX_TESTED_EVENTS)
+        compare_recorded(database, filters, lambda _: used, changed, MAX_TESTED_EVENTS)
     )
     return _describe(summary, settings.reload_test) if summary.starts_less else None
 
 
 def _describe(summary: TrafficSummary, seconds: float) -> str:
     """Return the losses by route; values of events are left out, since the text is logged."""
-    by_route = {name: one.starts_less for name, one in summary.routes.items() if one.starts_less}
-    shown = [f"{name} {count}" for name, count in list(by_route.items())[:MAX_NAMED_ROUTES]]
-    left = len(by_route) - len(shown)
+    by_route = {
+        name: route.starts_less for name, route in summary.routes.items() if route.starts_less
+    }
+    route_counts = [f"{name} {count}" for name, count in list(by_route.items())[:MAX_NAMED_ROUTES]]
+    left = len(by_route) - len(route_counts)
     lost = pluralize(summary.starts_less, "delivery", "deliveries")
     return (
         f"{lost} of the last {seconds / HOUR:g} h would not be sent; by route:"
-        f" {', '.join([*shown, *([f'{left} more routes'] if left else [])])}"
+        f" {', '.join([*route_counts, *([f'{left} more routes'] if left else [])])}"
     )

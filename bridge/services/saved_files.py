@@ -57,15 +57,15 @@ def read_stored(blobs: BlobStore) -> Callable[[FormFile], bytes | None]:
     return read
 
 
-def save_files(found: EventFiles, folder: Path) -> Iterator[SavedFile]:
+def save_files(event_files: EventFiles, folder: Path) -> Iterator[SavedFile]:
     """Write the files of an event to a folder, which is created, and yield each.
 
     `NotFound` where the event has none, `BridgeError` where one cannot be written.
     """
-    if not found.files:
-        raise NotFound(f"{found.event_id} has no files")
-    for file in found.files:
-        content = found.read(file)
+    if not event_files.files:
+        raise NotFound(f"{event_files.event_id} has no files")
+    for file in event_files.files:
+        content = event_files.read(file)
         if content is None:
             yield SavedFile(file, None)
             continue

@@ -87,14 +87,14 @@ def _list_names(config: Config, what: str) -> list[str]:
 
 
 def count_bodies(
-    database: Database, wanted: Filters, *, of_deliveries: bool, also: Any = None
+    database: Database, filters: Filters, *, of_deliveries: bool, also: Any = None
 ) -> int:
     """Return how many bodies a selection reads: 0 if the filters do not search bodies."""
     from bridge.store.queries import events
 
-    if not wanted.reads_bodies:
+    if not filters.reads_bodies:
         return 0
-    return events.count(database, wanted, of_deliveries=of_deliveries, also=also)
+    return events.count(database, filters, of_deliveries=of_deliveries, also=also)
 
 
 def select_names(
@@ -184,7 +184,7 @@ def select_deliveries(
     database: Database,
     command: str,
     move: Move,
-    wanted: Filters,
+    filters: Filters,
     limit: int = 0,
     check: Callable[[], object] = lambda: None,
 ) -> Selection:
@@ -197,29 +197,29 @@ def select_deliveries(
     from bridge.store.queries import events as event_queries
 
     def count(also: Any) -> int:
-        return event_queries.count(database, wanted, of_deliveries=True, also=also)
+        return event_queries.count(database, filters, of_deliveries=True, also=also)
 
-    among = allowed_states(move, wanted)
+    among = allowed_states(move, filters)
     return Selection(
-        ids=event_queries.delivery_ids(database, wanted, limit, also=among, check=check),
+        ids=event_queries.delivery_ids(database, filters, limit, also=among, check=check),
         settling=count(actions.RESOLVES_ITSELF) if move is actions.MOVES["resolve"] else 0,
         parked=count(actions.REJECTED_BY_ROUTING)
-        if command == "retry" and not wanted.reads_bodies
+        if command == "retry" and not filters.reads_bodies
         else 0,
     )
 
 
-def allowed_states(move: Move, wanted: Filters) -> Any:
+def allowed_states(move: Move, filters: Filters) -> Any:
     """Return the SQL condition that a move adds to the filters."""
-    return move.wants if wanted.status or wanted.run else move.usual
+    return move.wants if filters.status or filters.run else move.usual
 
 
-def select_unknown(database: Database, wanted: Filters, limit: int = 0) -> Selection:
+def select_unknown(database: Database, filters: Filters, limit: int = 0) -> Selection:
     """Select the newest `limit` unknown deliveries (0: all) of the filters, newest first."""
     from bridge.store.queries import events as event_queries
 
     return Selection(
-        ids=event_queries.delivery_ids(database, wanted, limit, also=unknown_states())[::-1]
+        ids=event_queries.delivery_ids(database, filters, limit, also=unknown_states())[::-1]
     )
 
 
@@ -236,7 +236,7 @@ def _deliveries_of(database: Database, name: str, move: Move) -> list[str]:
 
     event_id, delivery_id = event_lookup.find(database, name)
     deliveries = events.deliveries_of(database, [event_id])[event_id]
-    refusals = {one.id: move.refuse(one) for one in deliveries}
+    refusals = {delivery.id: move.refuse(delivery) for delivery in deliveries}
     fit = [id_ for id_, refusal in refusals.items() if refusal is None]
     if not refusals:
         raise NotFound(f"{event_id} has no deliveries: {name_command('show', event_id)} says why")

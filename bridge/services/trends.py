@@ -88,7 +88,7 @@ def read_trends(
     """
     trend = find_trend(name)
     labels = only or {}
-    if missing := [each for each in labels if each not in trend.labels]:
+    if missing := [label for label in labels if label not in trend.labels]:
         raise InvalidRequest(
             f"the trend {name} has no {missing[0]}; it has {', '.join(trend.labels) or 'no labels'}"
         )
@@ -98,19 +98,24 @@ def read_trends(
     count = max(0, -((begin - until) // wide))
     if count > MAX_POINTS:
         raise InvalidRequest(f"that is {count:,} points; at most {MAX_POINTS:,} are allowed")
-    found: dict[int, list[Series]] = defaultdict(list)
+    series_by_step: dict[int, list[Series]] = defaultdict(list)
     first_at = None
     if database is not None:
         from bridge.store.queries.trends import has_first_numbers_ahead, read_rows
 
         for at, series in read_rows(database, name, begin, until):
-            found[trends.step_of(at, wide)].append(_select(series, trend, labels))
-        if not found and has_first_numbers_ahead(database, until - trends.MINUTE_SECONDS, now):
+            series_by_step[trends.step_of(at, wide)].append(_select(series, trend, labels))
+        if not series_by_step and has_first_numbers_ahead(
+            database, until - trends.MINUTE_SECONDS, now
+        ):
             first_at = until + trends.MINUTE_SECONDS
     return TrendPoints(
         trend,
         wide,
-        [_point(trend.kind, begin + n * wide, found[begin + n * wide]) for n in range(count)],
+        [
+            _point(trend.kind, begin + n * wide, series_by_step[begin + n * wide])
+            for n in range(count)
+        ],
         first_at,
     )
 
@@ -135,7 +140,7 @@ def describe_none(first_at: float | None, sentence: str) -> str:
 
 def rank_series(series: Series) -> list[tuple[tuple[str, ...], float]]:
     """Return the series with their values, the highest first."""
-    return sorted(series.items(), key=lambda each: (-each[1], each[0]))
+    return sorted(series.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
 def _find_step(since: float, now: float, step: int | None) -> int:
@@ -143,7 +148,7 @@ def _find_step(since: float, now: float, step: int | None) -> int:
     span = now - since
     least = trends.MINUTE_SECONDS if span <= trends.MINUTES_SECONDS else trends.MERGED_SECONDS
     if step is None:
-        return next(seconds for most, seconds in STEP_SECONDS if span <= most)
+        return next(seconds for max_span, seconds in STEP_SECONDS if span <= max_span)
     if step < trends.MINUTE_SECONDS or step % trends.MINUTE_SECONDS:
         raise InvalidRequest("the step must be a whole number of minutes")
     return max(least, step - step % least)
@@ -154,7 +159,7 @@ def _select(series: Series, trend: Trend, only: Mapping[str, str]) -> Series:
     return {
         labels: value
         for labels, value in series.items()
-        if all(labels[place : place + 1] == (wanted,) for place, wanted in places)
+        if all(labels[place : place + 1] == (expected,) for place, expected in places)
     }
 
 

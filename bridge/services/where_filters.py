@@ -35,14 +35,14 @@ def parse_where(text: str) -> Clause:
     The path is one of `match`. The value is JSON, else text. `=100` matches the number and the
     text, `="100"` only the text. Raises `ValueError` with a message for the user.
     """
-    found = _WHERE.fullmatch(text) if len(text) <= MAX_WHERE_CHARS else None
-    if found is None:
+    match = _WHERE.fullmatch(text) if len(text) <= MAX_WHERE_CHARS else None
+    if match is None:
         raise ValueError(
             f"{text[:100]!r} is not a filter: use PATH=VALUE, such as body.action=opened (also"
             f" {' '.join(sign for sign in OPERATORS_BY_SIGN if sign != '=')}), at most"
             f" {MAX_WHERE_CHARS} characters"
         )
-    path, sign, value = found.groups()
+    path, sign, value = match.groups()
     _check_path(path)
     try:
         return _compile(path, OPERATORS_BY_SIGN[sign], value)
@@ -102,7 +102,7 @@ def _compile(path: str, operator: str, value: str) -> Clause:
 def _as_json(value: str) -> JSON:
     """Return a number, a boolean, null or a quoted text as such, and anything else as text."""
     try:
-        found: JSON = json.loads(value)
+        parsed: JSON = json.loads(value)
     except (ValueError, RecursionError):
         return value
-    return value if isinstance(found, list | dict) else found
+    return value if isinstance(parsed, list | dict) else parsed

@@ -22,7 +22,7 @@ MAX_ACCESS_ROWS: Final = 5_000
 ERASED: Final = "(erased)"
 SCRUBBED_COLUMNS: Final = ("actor", "subject", "client")
 
-_access = audit.c.action.in_([one.value for one in ACCESS_ACTIONS])
+_access = audit.c.action.in_([action.value for action in ACCESS_ACTIONS])
 
 
 def add(connection: Connection, entry: AuditEntry) -> None:

@@ -105,9 +105,9 @@ class BlobStore:
 
         Raises OSError.
         """
-        wanted, others = self._misplaced(sha256, clear=clear)
+        place, others = self._misplaced(sha256, clear=clear)
         if others:
-            self._store_at(sha256, self.read(sha256), wanted)
+            self._store_at(sha256, self.read(sha256), place)
         for path in others:
             path.unlink(missing_ok=True)
         return bool(others)
@@ -119,8 +119,8 @@ class BlobStore:
     def _misplaced(self, sha256: str, *, clear: bool) -> tuple[Path, list[Path]]:
         """Return where a blob should be, and where else it is."""
         places = self._places(sha256)
-        wanted = places[-1] if clear else places[0]
-        return wanted, [path for path in places if path != wanted and path.exists()]
+        place = places[-1] if clear else places[0]
+        return place, [path for path in places if path != place and path.exists()]
 
     def keys(self) -> Iterator[str | None]:
         """Yield for every file the id of its encryption key; None for plaintext."""
@@ -146,16 +146,22 @@ class BlobStore:
         while `prevent_deletion` is active.
         """
         old = list(self._stored_before(before))
-        known = {path.name for digest in (owned() if old else ()) for path in self._places(digest)}
-        gone = [size for path, size in old if path.name not in known and self._delete(path, before)]
+        owned_names = {
+            path.name for digest in (owned() if old else ()) for path in self._places(digest)
+        }
+        gone = [
+            size
+            for path, size in old
+            if path.name not in owned_names and self._delete(path, before)
+        ]
         return len(gone), sum(gone)
 
     def discard(self, digests: Set[str], before: float) -> set[str]:
         """Delete blobs without an owner that were last stored before a time; return the others."""
         return {
-            one
-            for one in digests
-            if not all(self._delete(path, before) for path in self._places(one) if path.exists())
+            digest
+            for digest in digests
+            if not all(self._delete(path, before) for path in self._places(digest) if path.exists())
         }
 
     def _delete(self, path: Path, before: float) -> bool:
@@ -193,9 +199,9 @@ class BlobStore:
     def _stored_before(self, before: float) -> Iterator[tuple[Path, int]]:
         for path in self.folder.glob("[0-9a-f][0-9a-f]/*"):
             with suppress(FileNotFoundError):
-                known = path.stat()
-                if known.st_mtime < before:
-                    yield path, known.st_size
+                status = path.stat()
+                if status.st_mtime < before:
+                    yield path, status.st_size
 
     def free_bytes(self) -> int:
         """Return the free bytes on the disk."""

@@ -135,8 +135,8 @@ _HAS_FUTURE = PreparedStatement(
     select(
         or_(
             *(
-                exists().where(each.exceeds(bindparam(f"latest_{number}", type_=Float)))
-                for number, each in enumerate(FUTURE_LIMITS)
+                exists().where(limit.exceeds(bindparam(f"latest_{number}", type_=Float)))
+                for number, limit in enumerate(FUTURE_LIMITS)
             ),
             exists().where(_DAYS_AHEAD),
         )
@@ -148,7 +148,7 @@ def has_future_times(connection: Connection, now: float) -> bool:
     """Return whether any time lies further ahead than its limit."""
     timings = timings_of(connection)
     latest = {
-        f"latest_{number}": each.latest(now, timings) for number, each in enumerate(FUTURE_LIMITS)
+        f"latest_{number}": limit.latest(now, timings) for number, limit in enumerate(FUTURE_LIMITS)
     }
     return _is_planned_ahead(connection, now) or bool(
         _HAS_FUTURE.value(connection, today=_latest_day(now), **latest)
@@ -227,8 +227,8 @@ def shift_times_back(
     too_long = tried & (delivery.c.due_at > now + delivery.c.retry_max + RETRY_AFTER_MAX_SECONDS)
     by_that_clock = (delivery.c.created_at > since) | tried_ahead | released | too_long
     shifted = {
-        each.name: _shifted(each, now, step)
-        for each in (delivery.c.due_at, delivery.c.debounce_until, delivery.c.created_at)
+        column.name: _shifted(column, now, step)
+        for column in (delivery.c.due_at, delivery.c.debounce_until, delivery.c.created_at)
     }
     connection.execute(
         update(delivery).where(WAITING, delivery.c.due_at > now, by_that_clock).values(shifted)

@@ -68,21 +68,21 @@ def is_settled(connection: Connection, now: float) -> bool:
 
     Only then is an expired lease an abandoned one.
     """
-    known = _stored_reading(connection)
+    reading = _stored_reading(connection)
     return (
-        known is None
-        or known.stepped_at is None
-        or abs(now - known.stepped_at) > timings_of(connection).lease_seconds
+        reading is None
+        or reading.stepped_at is None
+        or abs(now - reading.stepped_at) > timings_of(connection).lease_seconds
     )
 
 
 def last_step(connection: Connection) -> ClockStep | None:
     """Return the last step of the clock; None if there was none."""
-    known = _stored_reading(connection)
+    reading = _stored_reading(connection)
     return (
         None
-        if known is None or not known.step
-        else ClockStep(at=known.stepped_at, seconds=known.step)
+        if reading is None or not reading.step
+        else ClockStep(at=reading.stepped_at, seconds=reading.step)
     )
 
 
@@ -113,11 +113,11 @@ class _Comparison:
         """Compare a reading with the row. `own`: seconds by which the reader saw its own clock
         stepped.
         """
-        known = _stored_reading(connection, lock=lock)
-        if known is None:
+        reading = _stored_reading(connection, lock=lock)
+        if reading is None:
             return cls(step=own, is_news=True, is_gap=True)
         before = ClockReading(
-            at=known.at, boot_clock=known.boot_clock, boot_id=known.boot_id, host=known.host
+            at=reading.at, boot_clock=reading.boot_clock, boot_id=reading.boot_id, host=reading.host
         )
         if (between := compare_readings(before, clocks)) is not None:
             step = between.step if abs(between.step) > MIN_STEP_SECONDS else 0.0
@@ -128,34 +128,36 @@ class _Comparison:
             )
         # the same boot: this reading is older than the row
         return (
-            cls() if before.is_same_boot(clocks) else cls._elsewhere(connection, known, clocks, own)
+            cls()
+            if before.is_same_boot(clocks)
+            else cls._elsewhere(connection, reading, clocks, own)
         )
 
     @classmethod
     def _elsewhere(
-        cls, connection: Connection, known: Row[Any], clocks: ClockReading, own: float
+        cls, connection: Connection, stored: Row[Any], clocks: ClockReading, own: float
     ) -> _Comparison:
         """Compare a reading with a row of another boot or host."""
         lease = timings_of(connection).lease_seconds
-        if own and not _is_noted(known, clocks, own, lease):
+        if own and not _is_noted(stored, clocks, own, lease):
             return cls(step=own, is_news=True)
         seen_at = max(
-            known.at, connection.execute(select(func.max(worker.c.seen_at))).scalar() or 0.0
+            stored.at, connection.execute(select(func.max(worker.c.seen_at))).scalar() or 0.0
         )
         if clocks.at < seen_at - MIN_STEP_SECONDS and not _is_noted(
-            known, clocks, clocks.at - seen_at, lease
+            stored, clocks, clocks.at - seen_at, lease
         ):
             return cls(step=clocks.at - seen_at, is_news=True)
         if clocks.at > seen_at + lease:
             return cls(step=None, is_news=True, is_gap=True)
-        is_gap = clocks.at > known.at + 2 * REFRESH_SECONDS
+        is_gap = clocks.at > stored.at + 2 * REFRESH_SECONDS
         return cls(is_news=bool(own) or is_gap, is_gap=is_gap)
 
 
-def _is_noted(known: Row[Any], clocks: ClockReading, step: float, lease: float) -> bool:
+def _is_noted(stored: Row[Any], clocks: ClockReading, step: float, lease: float) -> bool:
     """Return whether another worker has recorded the same step."""
-    recent = known.stepped_at is not None and abs(clocks.at - known.stepped_at) <= lease
-    return recent and known.step is not None and abs(known.step - step) <= lease
+    recent = stored.stepped_at is not None and abs(clocks.at - stored.stepped_at) <= lease
+    return recent and stored.step is not None and abs(stored.step - step) <= lease
 
 
 def _store_reading(connection: Connection, clocks: ClockReading, own: float) -> tuple[float, int]:
@@ -163,7 +165,7 @@ def _store_reading(connection: Connection, clocks: ClockReading, own: float) -> 
 
     Return the step, and how many times lay beyond their limits.
     """
-    found = _Comparison.of(connection, clocks, own, lock=True)
+    comparison = _Comparison.of(connection, clocks, own, lock=True)
     now = clocks.at
     values: dict[str, Any] = {
         "at": now,
@@ -171,11 +173,11 @@ def _store_reading(connection: Connection, clocks: ClockReading, own: float) -> 
         "boot_id": clocks.boot_id,
         "host": clocks.host,
     }
-    if found.step != 0.0:
-        values |= {"step": found.step, "stepped_at": now}
-    if found.is_news and not connection.execute(update(store_clock).values(values)).rowcount:
+    if comparison.step != 0.0:
+        values |= {"step": comparison.step, "stepped_at": now}
+    if comparison.is_news and not connection.execute(update(store_clock).values(values)).rowcount:
         connection.execute(_insert_once(connection).values(id=1, **values).on_conflict_do_nothing())
-    step = found.step or 0.0
+    step = comparison.step or 0.0
     if step > 0:
         shift_times_forward(connection, now, step)
     if step < 0:
@@ -185,7 +187,9 @@ def _store_reading(connection: Connection, clocks: ClockReading, own: float) -> 
         stored = last_step(connection)
         since = now if stored is None else max(now, stored.at - own)
         shift_times_back(connection, now, own, since)
-    return step, clamp_future_times(connection, now, check_all=found.is_gap or bool(step or own))
+    return step, clamp_future_times(
+        connection, now, check_all=comparison.is_gap or bool(step or own)
+    )
 
 
 def _insert_once(connection: Connection) -> Any:

@@ -49,8 +49,8 @@ class _DeadlineSocket:
     """
 
     def settimeout(self, value: float | None) -> None:
-        known = self.gettimeout()  # type: ignore[attr-defined]  # a mixin: the class beside it has it
-        if not (value and known and abs(value - known) < TIMEOUT_LEEWAY_SECONDS):
+        current = self.gettimeout()  # type: ignore[attr-defined]  # a mixin: the class beside it has it
+        if not (value and current and abs(value - current) < TIMEOUT_LEEWAY_SECONDS):
             super().settimeout(value)  # type: ignore[misc]  # a mixin: the class beside it has it
 
     def recv_into(self, *args: Any, **options: Any) -> int:

@@ -156,10 +156,10 @@ class _TLSConnection(_DeadlineConnection, HTTPSConnection):
 class _DirectPool:
     """Mixin for pools: make calls that urllib3 neither repeats nor redirects."""
 
-    def call(self, request: PreparedRequest, path: str, most: int) -> Answer | HTTPResponse:
+    def call(self, request: PreparedRequest, path: str, limit: int) -> Answer | HTTPResponse:
         """Send a request on a connection of the pool, and return its answer.
 
-        A body of at most `most` bytes that needs no decoding is read. Otherwise the connection
+        A body of at most `limit` bytes that needs no decoding is read. Otherwise the connection
         returns to the pool once the response is read.
         """
         pool = cast("HTTPConnectionPool", self)
@@ -167,7 +167,7 @@ class _DirectPool:
         head: HeadReader | None = None
         try:
             head = connection.exchange(request, path)
-            answer = read_answer(head, most)
+            answer = read_answer(head, limit)
             if answer is None:  # this raises an error where there are two lengths
                 return HTTPResponse(
                     body=head,
@@ -208,7 +208,7 @@ class Adapter(HTTPAdapter):
         super().__init__(pool_connections=32, pool_maxsize=connections, max_retries=0)
 
     def call(
-        self, request: PreparedRequest, proxies: Mapping[str, str], most: int
+        self, request: PreparedRequest, proxies: Mapping[str, str], limit: int
     ) -> Answer | BaseHTTPResponse:
         """Send a request and return its answer, or a response whose body is not read yet.
 
@@ -224,7 +224,7 @@ class Adapter(HTTPAdapter):
         pool = self.poolmanager.connection_from_host(
             target.host, port=target.port, scheme=target.scheme
         )
-        return cast("_Pool", pool).call(request, target.path, most)
+        return cast("_Pool", pool).call(request, target.path, limit)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options, ssl_context=self._context)
@@ -282,7 +282,7 @@ class OpenAnswer:
             try:
                 piece = self._response.read1(PIECE_BYTES, decode_content=False)
             except FAILURES as error:
-                is_slow = any(isinstance(one, TimeoutError) for one in _causes(error))
+                is_slow = any(isinstance(cause, TimeoutError) for cause in _causes(error))
                 late = f"nothing came for {self._timeout:g} s"
                 raise BrokenAnswer(late if is_slow else "it was broken off") from error
             finally:
@@ -338,9 +338,9 @@ class HttpClient:
         is too long, incomplete or too slow still has its status: it is `truncated`.
         """
         try:
-            most = call.most or self._max_answer
-            answer = self._call(call, deadline, most)
-            return answer if isinstance(answer, Answer) else self._read(answer, most)
+            limit = call.most or self._max_answer
+            answer = self._call(call, deadline, limit)
+            return answer if isinstance(answer, Answer) else self._read(answer, limit)
         except FAILURES as error:
             return NoAnswer(_reason(error, call, deadline.seconds), sent=progress.sent)
         finally:
@@ -369,7 +369,7 @@ class HttpClient:
             progress.deadline = NO_DEADLINE
             response.close()
 
-    def _call(self, call: Call, deadline: Deadline, most: int) -> Answer | BaseHTTPResponse:
+    def _call(self, call: Call, deadline: Deadline, limit: int) -> Answer | BaseHTTPResponse:
         """Make the call before its deadline: see `Adapter.call`."""
         progress.deadline = deadline
         progress.connected = False
@@ -377,7 +377,7 @@ class HttpClient:
         progress.peers = self._peers
         progress.idle_seconds = self._idle_seconds
         adapter = self._plain if call.url.startswith("http:") and not self._proxies else self._tls
-        return adapter.call(_prepare(call), self._proxies, most)
+        return adapter.call(_prepare(call), self._proxies, limit)
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -385,20 +385,20 @@ class HttpClient:
         if "_tls" in self.__dict__:
             self._tls.close()
 
-    def _read(self, response: BaseHTTPResponse, most: int) -> Answer:
+    def _read(self, response: BaseHTTPResponse, limit: int) -> Answer:
         """Read the body up to the limit, and reuse the connection only if the body is complete."""
         body = b""
         complete = False
         try:
-            body = response.read(most + 1, decode_content=True)
-            complete = len(body) <= most
+            body = response.read(limit + 1, decode_content=True)
+            complete = len(body) <= limit
         except (failure.HTTPError, HTTPException, OSError, ValueError):
             pass  # the status is known, and decides
         if not complete:
             response.close()
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(
-            status=response.status, headers=headers, body=body[:most], truncated=not complete
+            status=response.status, headers=headers, body=body[:limit], truncated=not complete
         )
 
 
@@ -464,4 +464,4 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         seen.add(id(cause))
         yield cause
         inner = (cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args)
-        waiting += [one for one in inner if isinstance(one, BaseException)]
+        waiting += [nested for nested in inner if isinstance(nested, BaseException)]

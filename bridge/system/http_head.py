@@ -161,8 +161,8 @@ class HeadReader(HTTPResponse):
     chunk_left: int | None
 
 
-def read_answer(head: HeadReader, most: int) -> Answer | None:
-    """Read the body of an answer that has a length of at most `most` bytes and is not compressed.
+def read_answer(head: HeadReader, limit: int) -> Answer | None:
+    """Read the body of an answer that has a length of at most `limit` bytes and is not compressed.
 
     Returns None, and reads nothing, for any other. An answer whose body does not come whole still
     has its status: it is `truncated`.
@@ -170,7 +170,7 @@ def read_answer(head: HeadReader, most: int) -> Answer | None:
     length = head.length
     if (
         length is None
-        or length > most
+        or length > limit
         or "content-encoding" in head.fields
         or "," in head.fields.get("content-length", "")
     ):

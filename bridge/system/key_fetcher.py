@@ -208,6 +208,6 @@ class Keyring:
 
 def _freshness(cache_control: str) -> float:
     """Return the seconds for which a document is fresh, by its Cache-Control and within bounds."""
-    least, usual, most = FRESH_SECONDS
-    found = MAX_AGE.search(cache_control[:1000])
-    return min(max(float(found[1]), least), most) if found else usual
+    least, usual, maximum = FRESH_SECONDS
+    match = MAX_AGE.search(cache_control[:1000])
+    return min(max(float(match[1]), least), maximum) if match else usual

@@ -48,7 +48,8 @@ def list_children() -> list[int]:
     """Return the child processes of this process's main thread: those it forked or adopted."""
     try:
         return [
-            int(one) for one in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+            int(word)
+            for word in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
         ]
     except OSError:  # a kernel without CONFIG_PROC_CHILDREN
         return []
@@ -61,7 +62,7 @@ def release_listening_sockets() -> None:
     the parent close them by number.
     """
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    for number in [int(one.name) for one in Path("/proc/self/fd").iterdir()]:
+    for number in [int(descriptor.name) for descriptor in Path("/proc/self/fd").iterdir()]:
         if _is_listening(number):
             os.dup2(null, number, inheritable=False)
     os.close(null)
@@ -69,11 +70,11 @@ def release_listening_sockets() -> None:
 
 def _is_listening(number: int) -> bool:
     try:
-        found = socket.socket(fileno=os.dup(number))
+        duplicate = socket.socket(fileno=os.dup(number))
     except OSError:  # it is no socket, or was the folder that is listed
         return False
-    with found:
-        return bool(found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    with duplicate:
+        return bool(duplicate.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
 
 def start_process_group() -> None:

@@ -103,8 +103,8 @@ def restart_needed(values: LogValues) -> str:
 
 def values_missing(values: LogValues) -> str:
     """Return the sources that answer 503 and the platforms that are not called, with the reason."""
-    found = [(name.partition("."), why) for name, why in values["missing"].items()]
-    parts = [(MISSING_VALUE_TEXTS[kind], name, why) for (kind, _, name), why in found]
+    missing = [(name.partition("."), why) for name, why in values["missing"].items()]
+    parts = [(MISSING_VALUE_TEXTS[kind], name, why) for (kind, _, name), why in missing]
     lines = [
         f"\n    {printable(what.format(name))}:"
         f" {printable(why.removeprefix('environment variable '))}"
@@ -152,7 +152,7 @@ def format_line(line: LogValues) -> str | None:
 
 def _other(level: str, event: str, values: LogValues) -> str:
     listed = "".join(
-        f"\n    {printable(one)}" for name in LISTED_VALUES for one in values.get(name) or ()
+        f"\n    {printable(item)}" for name in LISTED_VALUES for item in values.get(name) or ()
     )
     said = " ".join(
         f"{name}={quote_value(value)}"
@@ -177,8 +177,10 @@ def _parked(values: LogValues) -> Iterator[str]:
     """Yield the lines of the event's deliveries that planning refused."""
     parked = () if values["duplicate"] else values.get("parked") or ()
     show = show_command(values["event_id"])
-    for one in parked[:MAX_PARKED_LINES]:
-        line = _outcome_line(one, "dead, config", RED, one["cause"], show, columns_before=2)
+    for delivery in parked[:MAX_PARKED_LINES]:
+        line = _outcome_line(
+            delivery, "dead, config", RED, delivery["cause"], show, columns_before=2
+        )
         yield f"  {line}"
     if more := len(parked[MAX_PARKED_LINES:]):
         yield f"    {more} more: {show}"
@@ -210,7 +212,7 @@ def _outcome(values: LogValues) -> tuple[str, str, str]:
 
 def _name_routes(values: LogValues) -> Iterator[str]:
     """Yield the routes of an event that something is sent for, and its shadow routes as such."""
-    parked = {one["route"] for one in values.get("parked") or ()}
+    parked = {delivery["route"] for delivery in values.get("parked") or ()}
     shadow = values.get("shadow") or ()
     for route in values.get("routes") or ():
         if route not in parked:

@@ -212,7 +212,9 @@ def get_logger() -> Logger:
 def remove_root_handler() -> None:
     """Remove our handler from the root logger: in a flow's process, the flow configures logging."""
     root = logging.getLogger()
-    root.handlers = [one for one in root.handlers if not isinstance(one, LibraryHandler)]
+    root.handlers = [
+        handler for handler in root.handlers if not isinstance(handler, LibraryHandler)
+    ]
 
 
 @contextmanager
@@ -278,8 +280,8 @@ def _redact_argument(value: object) -> object:
 def _find_error(exc_info: object) -> BaseException | None:
     if isinstance(exc_info, tuple):  # the format of the standard library
         exc_info = exc_info[1]
-    found = sys.exc_info()[1] if exc_info is True else exc_info
-    return found if isinstance(found, BaseException) else None
+    error = sys.exc_info()[1] if exc_info is True else exc_info
+    return error if isinstance(error, BaseException) else None
 
 
 def _format(line: Mapping[str, Any]) -> str:

@@ -44,5 +44,5 @@ def limit_process(limits: ProcessLimits) -> None:
         (resource.RLIMIT_CORE, 0, 0),
     ):
         _, allowed = resource.getrlimit(which)
-        most = hard if allowed == resource.RLIM_INFINITY else min(hard, allowed)
-        resource.setrlimit(which, (min(soft, most), most))
+        maximum = hard if allowed == resource.RLIM_INFINITY else min(hard, allowed)
+        resource.setrlimit(which, (min(soft, maximum), maximum))

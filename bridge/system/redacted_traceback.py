@@ -38,6 +38,6 @@ def _traceback_lines(error: BaseException, seen: set[int]) -> list[str]:
         if isinstance(error, CODE_ERRORS)
         else f"{type(error).__name__}\n"
     )
-    for one in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
-        lines += _traceback_lines(one, seen) if id(one) not in seen else []
+    for member in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
+        lines += _traceback_lines(member, seen) if id(member) not in seen else []
     return lines

@@ -167,9 +167,12 @@ def install_filter() -> None:
         struct.pack("HP", len(filtered) // 8, ctypes.addressof(steps))
     )
     kernel = ctypes.CDLL(None, use_errno=True)
-    for asked in (
+    for arguments in (
         (_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
         (_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(head), 0, 0),
     ):
-        if kernel.prctl(asked[0], *(ctypes.c_ulong(each) for each in asked[1:])) != 0:
+        if (
+            kernel.prctl(arguments[0], *(ctypes.c_ulong(argument) for argument in arguments[1:]))
+            != 0
+        ):
             raise OSError(ctypes.get_errno(), "the kernel refused the seccomp filter")

@@ -21,29 +21,31 @@ from bridge.torture.scenarios import SCENARIOS, Scenario, routes_of
 MAX_LISTED_STARTS: Final = 5  # in the text of a finding
 
 
-def is_settled(one: DeliveryRow) -> bool:
+def is_settled(delivery: DeliveryRow) -> bool:
     """Whether a delivery has a final status."""
-    return one.status in _STATUS_CHECKS
+    return delivery.status in _STATUS_CHECKS
 
 
-def check_delivery(one: DeliveryRow, index: RecordIndex, result: Account) -> None:
+def check_delivery(delivery: DeliveryRow, index: RecordIndex, result: Account) -> None:
     """Check that a delivery has a final status and that its route allows its starts."""
-    scenario = index.scenarios.get(one.route)
-    starts = index.starts.get((one.event_id, one.route), [])
-    result.statuses[one.status] += 1
+    scenario = index.scenarios.get(delivery.route)
+    starts = index.starts.get((delivery.event_id, delivery.route), [])
+    result.statuses[delivery.status] += 1
     if scenario is None:
-        result.add_finding("altered", one.id, f"there is no route {one.route}")
+        result.add_finding("altered", delivery.id, f"there is no route {delivery.route}")
         return
-    if one.event_id not in index.events:
-        result.add_finding("lost", one.id, f"its event {one.event_id} is not in the store")
-    _STATUS_CHECKS.get(one.status, _add_unsettled)(one, starts, index, result)
-    _check_repeats(one, scenario, starts, index.attempts.get(one.id, []), result)
+    if delivery.event_id not in index.events:
+        result.add_finding(
+            "lost", delivery.id, f"its event {delivery.event_id} is not in the store"
+        )
+    _STATUS_CHECKS.get(delivery.status, _add_unsettled)(delivery, starts, index, result)
+    _check_repeats(delivery, scenario, starts, index.attempts.get(delivery.id, []), result)
 
 
-def count_reconciled(one: DeliveryRow, index: RecordIndex, result: Account) -> None:
+def count_reconciled(delivery: DeliveryRow, index: RecordIndex, result: Account) -> None:
     """Count the results of searching for the runs of unanswered starts."""
-    scenario = index.scenarios.get(one.route)
-    details = [attempt.detail or "" for attempt in index.attempts.get(one.id, ())]
+    scenario = index.scenarios.get(delivery.route)
+    details = [attempt.detail or "" for attempt in index.attempts.get(delivery.id, ())]
     if scenario is not None and scenario.on_unknown == "reconcile":
         result.counts["reconciled_adopted"] += sum(
             detail.endswith(reconcile.RUN_FOUND) for detail in details
@@ -51,71 +53,80 @@ def count_reconciled(one: DeliveryRow, index: RecordIndex, result: Account) -> N
         result.counts["reconciled_queued_again"] += sum(
             detail.endswith(reconcile.RUN_NOT_FOUND) for detail in details
         )
-        result.counts["reconciled_held"] += one.status == "unknown"
+        result.counts["reconciled_held"] += delivery.status == "unknown"
 
 
 # -- by status
 
 
 def _add_unsettled(
-    one: DeliveryRow, _starts: Sequence[Start], _index: RecordIndex, result: Account
+    delivery: DeliveryRow, _starts: Sequence[Start], _index: RecordIndex, result: Account
 ) -> None:
     result.add_finding(
-        "unsettled", one.id, f"{one.status} ({one.reason or 'no reason'}), route {one.route}"
+        "unsettled",
+        delivery.id,
+        f"{delivery.status} ({delivery.reason or 'no reason'}), route {delivery.route}",
     )
 
 
 def _check_delivered(
-    one: DeliveryRow, starts: Sequence[Start], _index: RecordIndex, result: Account
+    delivery: DeliveryRow, starts: Sequence[Start], _index: RecordIndex, result: Account
 ) -> None:
-    if not starts and (one.platform != "local" or one.run_state == "done"):
+    if not starts and (delivery.platform != "local" or delivery.run_state == "done"):
         result.add_finding(
-            "lost", one.id, f"delivered by {one.route}, but never started: run {one.run_id}"
+            "lost",
+            delivery.id,
+            f"delivered by {delivery.route}, but never started: run {delivery.run_id}",
         )
-    elif one.platform == "gumloop" and one.run_id not in {start.run_id for start in starts}:
+    elif delivery.platform == "gumloop" and delivery.run_id not in {
+        start.run_id for start in starts
+    }:
         result.add_finding(
             "altered",
-            one.id,
-            f"delivered as run {one.run_id}, but started as"
+            delivery.id,
+            f"delivered as run {delivery.run_id}, but started as"
             f" {', '.join(str(start.run_id) for start in starts)}",
         )
 
 
 def _count_unknown(
-    one: DeliveryRow, starts: Sequence[Start], _index: RecordIndex, result: Account
+    delivery: DeliveryRow, starts: Sequence[Start], _index: RecordIndex, result: Account
 ) -> None:
     result.counts["held"] += 1
     result.counts["held_started"] += bool(starts)
-    result.counts["held_clock"] += (one.reason or "").startswith((CLOCK_STEPPED, NOT_COMPARABLE))
+    result.counts["held_clock"] += (delivery.reason or "").startswith(
+        (CLOCK_STEPPED, NOT_COMPARABLE)
+    )
 
 
 def _check_dead(
-    one: DeliveryRow, _starts: Sequence[Start], _index: RecordIndex, result: Account
+    delivery: DeliveryRow, _starts: Sequence[Start], _index: RecordIndex, result: Account
 ) -> None:
-    if not one.reason:
-        result.add_finding("lost", one.id, f"dead without a reason, route {one.route}")
-    result.dead[one.reason or "no reason"] += 1
+    if not delivery.reason:
+        result.add_finding("lost", delivery.id, f"dead without a reason, route {delivery.route}")
+    result.dead[delivery.reason or "no reason"] += 1
 
 
 def _check_cancelled(
-    one: DeliveryRow, starts: Sequence[Start], index: RecordIndex, result: Account
+    delivery: DeliveryRow, starts: Sequence[Start], index: RecordIndex, result: Account
 ) -> None:
     """Check that a cancelled delivery was merged into a later one of its route.
 
     The test cancels nothing itself, so `debounce` is the only reason.
     """
-    later = index.by_id.get(one.merged_into or "")
-    if later is None or later.route != one.route or later.seq <= one.seq:
+    later = index.by_id.get(delivery.merged_into or "")
+    if later is None or later.route != delivery.route or later.seq <= delivery.seq:
         result.add_finding(
             "lost",
-            one.id,
-            f"cancelled, and merged into {one.merged_into or 'nothing'}, route {one.route}",
+            delivery.id,
+            f"cancelled, and merged into {delivery.merged_into or 'nothing'}, route"
+            f" {delivery.route}",
         )
     elif starts:
         result.add_finding(
             "started_twice",
-            one.id,
-            f"started, though it was merged into {one.merged_into}: {_format_starts(starts)}",
+            delivery.id,
+            f"started, though it was merged into {delivery.merged_into}: {_format_starts(starts)}",
         )
     result.counts["merged"] += 1
 
@@ -136,7 +147,7 @@ _STATUS_CHECKS: Final[
 
 
 def _check_repeats(
-    one: DeliveryRow,
+    delivery: DeliveryRow,
     scenario: Scenario,
     starts: Sequence[Start],
     attempts: Sequence[AttemptRow],
@@ -149,7 +160,7 @@ def _check_repeats(
     """
     expected = {"live": None, "shadow": ("shadow",), "parked": ("dead",)}[scenario.mode]
     if expected is not None:
-        _check_not_started(one, scenario, starts, expected, result)
+        _check_not_started(delivery, scenario, starts, expected, result)
         return
     if len(starts) < 2:
         return
@@ -161,14 +172,16 @@ def _check_repeats(
         allowed = len(starts) if scenario.platform == "local" else max(1, doubtful)
     if len(starts) > allowed:
         text = (
-            f"started {len(starts)} times by {one.route} (on_unknown: {scenario.on_unknown}),"
+            f"started {len(starts)} times by {delivery.route} (on_unknown: {scenario.on_unknown}),"
             f" allowed {allowed}: {_format_starts(starts)}"
         )
-        result.add_finding("started_twice", one.id, text)
-    elif scenario.platform == "http" and {start.idempotency_key for start in starts} != {one.id}:
+        result.add_finding("started_twice", delivery.id, text)
+    elif scenario.platform == "http" and {start.idempotency_key for start in starts} != {
+        delivery.id
+    }:
         result.add_finding(
             "started_twice",
-            one.id,
+            delivery.id,
             f"started again with another Idempotency-Key: {_format_starts(starts)}",
         )
     else:
@@ -176,19 +189,21 @@ def _check_repeats(
 
 
 def _check_not_started(
-    one: DeliveryRow,
+    delivery: DeliveryRow,
     scenario: Scenario,
     starts: Sequence[Start],
     expected: Sequence[str],
     result: Account,
 ) -> None:
-    if one.status not in expected:
-        result.add_finding("altered", one.id, f"{one.status}, but {one.route} is {scenario.mode}")
+    if delivery.status not in expected:
+        result.add_finding(
+            "altered", delivery.id, f"{delivery.status}, but {delivery.route} is {scenario.mode}"
+        )
     if starts:
         result.add_finding(
             "started_twice",
-            one.id,
-            f"started {len(starts)} times, but {one.route} is {scenario.mode}:"
+            delivery.id,
+            f"started {len(starts)} times, but {delivery.route} is {scenario.mode}:"
             f" {_format_starts(starts)}",
         )
 
@@ -205,25 +220,29 @@ def check_order(
 ) -> None:
     """Check that the runs of a key started one at a time, in the order of the events' commits."""
     by_key: dict[str, list[tuple[DeliveryRow, list[Start]]]] = defaultdict(list)
-    for one in deliveries:
-        if one.route == scenario.route and (starts := index.starts.get((one.event_id, one.route))):
-            by_key[starts[0].key].append((one, starts))
+    for delivery in deliveries:
+        if delivery.route == scenario.route and (
+            starts := index.starts.get((delivery.event_id, delivery.route))
+        ):
+            by_key[starts[0].key].append((delivery, starts))
     for key, started in by_key.items():
-        for (one, first), (after, then) in pairwise(started):
+        for (delivery, first), (after, then) in pairwise(started):
             ended = max(
-                (start.ended_at or 0.0 for start in first if _was_followed(one, start)), default=0.0
+                (start.ended_at or 0.0 for start in first if _was_followed(delivery, start)),
+                default=0.0,
             )
             if then[0].at < first[0].at:
                 result.add_finding(
                     "out_of_order",
                     after.id,
-                    f"key {key}: started at {then[0].at:.3f}, and {one.id} at {first[0].at:.3f}",
+                    f"key {key}: started at {then[0].at:.3f}, and {delivery.id} at"
+                    f" {first[0].at:.3f}",
                 )
             elif then[0].at < ended:
                 result.add_finding(
                     "out_of_order",
                     after.id,
-                    f"key {key}: started {ended - then[0].at:.3f} s before the run of {one.id}"
+                    f"key {key}: started {ended - then[0].at:.3f} s before the run of {delivery.id}"
                     " ended",
                 )
             result.counts["in_order"] += 1
@@ -238,29 +257,29 @@ def check_cap(
 ) -> None:
     """Check at each start that no more than `cap` runs of the route were active."""
     runs = [
-        (start.at, start.ended_at, one)
-        for one in deliveries
-        if one.route == scenario.route
-        for start in index.starts.get((one.event_id, one.route), ())
-        if start.ended_at and _was_followed(one, start)
+        (start.at, start.ended_at, row)
+        for row in deliveries
+        if row.route == scenario.route
+        for start in index.starts.get((row.event_id, row.route), ())
+        if start.ended_at and _was_followed(row, start)
     ]
     active: list[float] = []
-    for at, ended, one in sorted(runs, key=lambda run: run[0]):
+    for at, ended, delivery in sorted(runs, key=lambda run: run[0]):
         active = [*(end for end in active if end > at), ended]
         if len(active) > cap:
             result.add_finding(
                 "over_cap",
-                one.id,
+                delivery.id,
                 f"started at {at:.3f} as number {len(active)}, but {scenario.route} allows {cap}",
             )
 
 
-def _was_followed(one: DeliveryRow, start: Start) -> bool:
+def _was_followed(delivery: DeliveryRow, start: Start) -> bool:
     """Whether the delivery recorded this run and polled it until it ended.
 
     False for a run whose answer was lost, and for one that was given up.
     """
-    return start.run_id is not None and start.run_id == one.run_id and not one.reason
+    return start.run_id is not None and start.run_id == delivery.run_id and not delivery.reason
 
 
 def account_for_events(
@@ -278,8 +297,8 @@ def account_for_events(
     """
     result = Account()
     index = index_records(scenarios, rows, starts)
-    for each in sent:
-        _check_sent(each, index, result)
+    for sent_event in sent:
+        _check_sent(sent_event, index, result)
     for delivery in rows.deliveries:
         check_delivery(delivery, index, result)
         count_reconciled(delivery, index, result)
@@ -370,20 +389,22 @@ def _check_start(start: Start, index: RecordIndex, result: Account) -> None:
 def _check_leftovers(rows: StoreRows, kind: str, result: Account) -> None:
     """Check that no lease, slot, due poll, open attempt or unfinished local run is left."""
     # unsettled deliveries are findings already
-    unsettled = {one.id for one in rows.deliveries if not is_settled(one)}
-    for one in rows.deliveries:
-        held = [
+    unsettled = {row.id for row in rows.deliveries if not is_settled(row)}
+    for delivery in rows.deliveries:
+        leftovers = [
             name
             for name, is_held in (
-                ("a lease", one.lease),
-                ("a slot", one.slot),
-                ("a scheduled poll", one.poll_at is not None),
+                ("a lease", delivery.lease),
+                ("a slot", delivery.slot),
+                ("a scheduled poll", delivery.poll_at is not None),
             )
             if is_held
         ]
-        if held and one.id not in unsettled:
+        if leftovers and delivery.id not in unsettled:
             result.add_finding(
-                kind, one.id, f"{one.status}, with {' and '.join(held)}, route {one.route}"
+                kind,
+                delivery.id,
+                f"{delivery.status}, with {' and '.join(leftovers)}, route {delivery.route}",
             )
     for attempt in rows.attempts:
         if attempt.outcome is None and attempt.delivery_id not in unsettled:

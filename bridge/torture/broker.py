@@ -55,13 +55,13 @@ class Broker:
 
     def count_messages(self) -> int:
         """Return the number of queued messages."""
-        found = _LENGTH_ANSWER.fullmatch(self._send_commands(LENGTH_COMMAND))
-        return int(found[1]) if found else 0
+        match = _LENGTH_ANSWER.fullmatch(self._send_commands(LENGTH_COMMAND))
+        return int(match[1]) if match else 0
 
     def flush(self) -> int:
         """Delete all messages; return their number."""
-        found = _FLUSH_ANSWER.fullmatch(self._send_commands(LENGTH_COMMAND, "FLUSHALL"))
-        return int(found[1]) if found else 0
+        match = _FLUSH_ANSWER.fullmatch(self._send_commands(LENGTH_COMMAND, "FLUSHALL"))
+        return int(match[1]) if match else 0
 
     def _send_commands(self, *commands: str) -> bytes:
         """Run commands in a transaction; return the answer, or the part before an error."""

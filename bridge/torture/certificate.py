@@ -62,7 +62,9 @@ def make_certificate(
     facts: Mapping[str, Any], account: Account, faults: Mapping[str, int]
 ) -> dict[str, Any]:
     """Return the certificate. `facts`: see `collect_facts`; `faults`: those of the platform."""
-    wrong = {kind: sum(one.kind == kind for one in account.findings) for kind in FINDING_KINDS}
+    wrong = {
+        kind: sum(finding.kind == kind for finding in account.findings) for kind in FINDING_KINDS
+    }
     dead = dict(account.dead.most_common(MAX_DEAD_REASONS))
     if others := account.dead.total() - sum(dead.values()):
         dead["other reasons"] = others
@@ -78,15 +80,15 @@ def make_certificate(
         "started_twice": wrong["started_twice"],
         "wrong": wrong,
         "findings": [
-            {"kind": one.kind, "id": one.id, "text": one.text}
-            for one in account.findings[:MAX_LISTED_FINDINGS]
+            {"kind": finding.kind, "id": finding.id, "text": finding.text}
+            for finding in account.findings[:MAX_LISTED_FINDINGS]
         ],
     }
 
 
 def choose_verdict(findings: Iterable[Finding], missed: Collection[str] = ()) -> str:
     """Return the verdict (of `VERDICTS`). `missed`: possible kinds of faults that did not occur."""
-    kinds = {one.kind for one in findings}
+    kinds = {finding.kind for finding in findings}
     return (
         ("incomplete" if missed else "kept")
         if not kinds
@@ -194,11 +196,11 @@ def format_rows(made: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if looked := sum(
         made[name] for name in ("reconciled_adopted", "reconciled_queued_again", "reconciled_held")
     ):
-        found = (
+        outcomes = (
             f"{made['reconciled_adopted']} adopted, {made['reconciled_queued_again']} queued again,"
             f" {made['reconciled_held']} held"
         )
-        yield "reconciled", f"{looked} unanswered starts: {found}"
+        yield "reconciled", f"{looked} unanswered starts: {outcomes}"
     for kind, count in made["wrong"].items():
         if count or kind in ("lost", "started_twice"):
             yield kind.replace("_", " "), f"{count}{'  ' + FINDING_KINDS[kind] if count else ''}"

@@ -24,12 +24,12 @@ NO_LIBFAKETIME: Final = "libfaketime is not installed (apt-get install libfaketi
 
 def find_library() -> Path | None:
     """Return the path of libfaketime, or None if it is not installed."""
-    found = (
+    libraries = (
         file
         for pattern in LIBRARY_FOLDERS
         for file in Path("/").glob(f"{pattern.lstrip('/')}/{LIBRARY_NAME}")
     )
-    return next(found, None)
+    return next(libraries, None)
 
 
 class NodeClock:

@@ -45,8 +45,8 @@ class EvidenceFolder:
     def save(self, sent: Iterable[SentEvent], facts: dict[str, Any]) -> None:
         """Write the sent events and the facts, so that the run can be counted again."""
         with (self.path / "sent.jsonl").open("wb") as file:
-            for one in sent:
-                file.write(orjson.dumps(asdict(one)) + b"\n")
+            for event in sent:
+                file.write(orjson.dumps(asdict(event)) + b"\n")
         (self.path / FACTS_FILE).write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
 
     def read_sent(self) -> list[SentEvent]:
@@ -56,12 +56,12 @@ class EvidenceFolder:
     def read_facts(self) -> dict[str, Any]:
         """Return the facts of the run, or raise `SettingsError` for any other folder."""
         try:
-            found: dict[str, Any] = orjson.loads((self.path / FACTS_FILE).read_bytes())
+            facts: dict[str, Any] = orjson.loads((self.path / FACTS_FILE).read_bytes())
         except (OSError, orjson.JSONDecodeError):
             raise SettingsError(
                 f"{self.path} is not the folder of a crash test: it has no {FACTS_FILE}"
             ) from None
-        return found
+        return facts
 
     def read_starts(self) -> tuple[list[Start], Counter[str], int]:
         """Return the starts in order, the count of each fault, and the count of invalid calls."""

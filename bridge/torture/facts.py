@@ -44,22 +44,22 @@ def describe_machine(folder: Path) -> dict[str, Any]:
 def find_filesystem(folder: Path, mounts: str) -> str:
     """Return the type of a folder's file system, from the text of /proc/mounts."""
     best = -1
-    found = "unknown"
+    filesystem = "unknown"
     for line in mounts.splitlines():
         _, at, kind, *_ = line.split(" ")
         place = Path(at.replace("\\040", " "))
         if folder.is_relative_to(place) and len(place.parts) >= best:
             best = len(place.parts)
-            found = kind
-    return found
+            filesystem = kind
+    return filesystem
 
 
 def _search_file(file: Path, pattern: str) -> str:
     try:
-        found = re.search(pattern, file.read_text("utf-8", "replace"))
+        match = re.search(pattern, file.read_text("utf-8", "replace"))
     except OSError:
         return ""
-    return found[1].strip() if found else ""
+    return match[1].strip() if match else ""
 
 
 #: details of faults; they are not faults of their own
@@ -113,18 +113,18 @@ def collect_facts(
         "missed": env.missed,
         "not_run": env.not_run,
         "errors_logged": count_logged_errors(env.folder.path.glob("logs/*.log")),
-        "process_findings": [asdict(one) for one in env.findings],
+        "process_findings": [asdict(finding) for finding in env.findings],
         "database_schema": schema,
     }
 
 
 def count_logged_errors(paths: Iterable[Path]) -> dict[str, int]:
     """Return the count of each error event in the logs of flowbridge."""
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for path in paths:
         for line in path.read_bytes().splitlines():
             with suppress(orjson.JSONDecodeError, AttributeError):
                 entry = orjson.loads(line)
                 if entry.get("level") == "error":
-                    found[str(entry.get("event"))] += 1
-    return dict(found.most_common())
+                    counts[str(entry.get("event"))] += 1
+    return dict(counts.most_common())

@@ -92,14 +92,14 @@ def describe_fault(fault: InjectedFault) -> str:
 def read_fault(text: str) -> InjectedFault:
     """Return the parsed fault, or raise `FaultError` with what is wrong and what is allowed."""
     where, equals, what = text.strip().rpartition("=")
-    found = _FORM.fullmatch(what)
-    if not equals or not where or found is None:
+    match = _FORM.fullmatch(what)
+    if not equals or not where or match is None:
         raise FaultError(
             f"{text!r} is not a fault: write ENDPOINT=KIND, such as start_pipeline=429:2*3"
             " (Retry-After 2, three times)"
         )
     endpoint, _, query = where.partition("?")
-    if not any(fnmatchcase(one, endpoint) for one in ENDPOINT_NAMES):
+    if not any(fnmatchcase(endpoint_name, endpoint) for endpoint_name in ENDPOINT_NAMES):
         raise FaultError(
             f"{text!r}: there is no endpoint {endpoint!r}; {suggest(endpoint, ENDPOINT_NAMES)}"
             f"use one of {', '.join(ENDPOINT_NAMES)}"
@@ -111,15 +111,15 @@ def read_fault(text: str) -> InjectedFault:
         raise FaultError(
             f"{text!r}: {query!r} is not NAME=VALUE, such as start_pipeline?saved_item_id=echo=500"
         )
-    kind = found["kind"]
-    argument = found["argument"] or ""
-    count = int(found["count"]) if found["count"] else None
+    kind = match["kind"]
+    argument = match["argument"] or ""
+    count = int(match["count"]) if match["count"] else None
     row = FAULT_KINDS["STATUS"] if re.fullmatch(r"[2-5]\d\d", kind) else FAULT_KINDS.get(kind)
     if row is None or kind == "STATUS":
-        known = ["429", *(name for name in FAULT_KINDS if name != "STATUS")]
+        kinds = ["429", *(name for name in FAULT_KINDS if name != "STATUS")]
         raise FaultError(
-            f"{text!r}: there is no kind {kind!r}; {suggest(kind, known)}use a status such as"
-            f" {', '.join(known)}"
+            f"{text!r}: there is no kind {kind!r}; {suggest(kind, kinds)}use a status such as"
+            f" {', '.join(kinds)}"
         )
     if argument and not row.argument:
         raise FaultError(f"{text!r}: {kind} takes no argument after a colon")
@@ -196,11 +196,11 @@ class FaultCounters:
         self._counts = mmap.mmap(self._fd, max(faults, 1) * _COUNT.size)
         self._mutex = threading.Lock()
 
-    def take(self, place: int, most: int | None) -> int:
+    def take(self, place: int, limit: int | None) -> int:
         """Count one more and return the count; 0 if the fault is used up."""
         with self._alone():
             (count,) = _COUNT.unpack_from(self._counts, place * _COUNT.size)
-            if most is not None and count >= most:
+            if limit is not None and count >= limit:
                 return 0
             _COUNT.pack_into(self._counts, place * _COUNT.size, count + 1)
             return int(count) + 1
@@ -239,12 +239,12 @@ class FaultInjector:
         return row_of(fault.kind).act(fault, self._app, environ, start_response)
 
     def _next(self, endpoint: str, environ: dict[str, Any]) -> InjectedFault | None:
-        known: dict[str, str] | None = None
+        cached_fields: dict[str, str] | None = None
 
         def fields() -> Mapping[str, str]:
-            nonlocal known
-            known = _fields(environ) if known is None else known
-            return known
+            nonlocal cached_fields
+            cached_fields = _fields(environ) if cached_fields is None else cached_fields
+            return cached_fields
 
         for place, fault in enumerate(self._faults):
             if fault.is_for(endpoint, fields) and (number := self._counts.take(place, fault.count)):

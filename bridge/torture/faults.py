@@ -58,8 +58,8 @@ def _make_kill(
 
 
 def _pick_receiver(env: Environment, node: Node) -> int:
-    found = list_children(node.find_web(env.list_workers()))
-    return env.random.choice(found) if found else 0
+    receivers = list_children(node.find_web(env.list_workers()))
+    return env.random.choice(receivers) if receivers else 0
 
 
 def _pick_flow_process(env: Environment, node: Node) -> int:
@@ -68,8 +68,8 @@ def _pick_flow_process(env: Environment, node: Node) -> int:
     Never a run itself: a flow that crashes may lose its own run.
     """
     worker = node.find_worker(env.list_workers())
-    found = list_descendants(worker) if worker else []
-    return env.random.choice(found[:3]) if found else 0
+    descendants = list_descendants(worker) if worker else []
+    return env.random.choice(descendants[:3]) if descendants else 0
 
 
 def _kill_tree(env: Environment) -> bool:
@@ -156,12 +156,12 @@ def _step_clock(env: Environment) -> bool:
 
     Half of the steps are reverted at once; the others last until the next step or the drain.
     """
-    one = env.random.choice(env.clocks)
+    clock = env.random.choice(env.clocks)
     sizes = (env.random.uniform(*LARGE_STEP_SECONDS), DAY_STEP_SECONDS, env.plan.small_step)
     offset = sizes[env.done["clock"] % len(sizes)] * env.random.choice((-1.0, 1.0))
     for to in (offset, 0.0) if env.random.random() < CLOCK_RESET_SHARE else (offset,):
-        env.done.update(size for size in (classify_step(to - one.offset),) if size)
-        one.step(to)
+        env.done.update(size for size in (classify_step(to - clock.offset),) if size)
+        clock.step(to)
         env.wait(env.random.uniform(2.0, 4.0))
     return True
 

@@ -99,11 +99,11 @@ class FaultyPlatform:
 
         The returned fault differs if the request is invalid, or the delivery has failed too often.
         """
-        given = _parse_object(body)
-        identity = {name: str(given.get(name)) for name in IDENTITY_FIELDS}
+        payload = _parse_object(body)
+        identity = {name: str(payload.get(name)) for name in IDENTITY_FIELDS}
         on = "gumloop" if request.path.startswith(API_PATH) else "http"
-        if not all(isinstance(given.get(name), str) for name in IDENTITY_FIELDS) or (
-            on == "gumloop" and not self._is_authorized(request, given)
+        if not all(isinstance(payload.get(name), str) for name in IDENTITY_FIELDS) or (
+            on == "gumloop" and not self._is_authorized(request, payload)
         ):
             self.record_line(what="odd", on=on, **identity)
             return platform_faults.FAULTS_BY_NAME["400"], b'{"error":"bad_request"}'
@@ -122,7 +122,7 @@ class FaultyPlatform:
             "run": secrets.token_urlsafe(17)[:22],
             "seconds": self.random.uniform(0.0, platform_faults.MAX_RUN_SECONDS),
             "ends": platform_faults.choose_run_result(
-                str(given.get("saved_item_id")), self.random, faulty=self.faulty
+                str(payload.get("saved_item_id")), self.random, faulty=self.faulty
             ),
         }
         started = {
@@ -131,7 +131,7 @@ class FaultyPlatform:
             **line,
             **(run if on == "gumloop" else {"run": None}),
             "idem": request.headers.get("idempotency-key"),
-            "flow": given.get("saved_item_id"),
+            "flow": payload.get("saved_item_id"),
         }
         self.record_line(**started)
         self._remember(started)
@@ -140,16 +140,16 @@ class FaultyPlatform:
         return fault, orjson.dumps(
             {
                 "run_id": run["run"],
-                "saved_item_id": given.get("saved_item_id"),
+                "saved_item_id": payload.get("saved_item_id"),
                 "workbook_id": "torture",
                 "url": f"https://example.com/{run['run']}",
             }
         )
 
-    def _is_authorized(self, request: PlatformRequest, given: dict[str, Any]) -> bool:
+    def _is_authorized(self, request: PlatformRequest, payload: dict[str, Any]) -> bool:
         return (
             request.headers.get("authorization") == f"Bearer {self.api_key}"
-            and given.get("user_id") == self.user_id
+            and payload.get("user_id") == self.user_id
         )
 
     def answer_poll(
@@ -245,7 +245,7 @@ async def _read_head(reader: asyncio.StreamReader) -> PlatformRequest | None:
     parts = urlsplit(target)
     headers = {
         name.strip().lower(): value.strip()
-        for name, _, value in (one.partition(":") for one in rest)
+        for name, _, value in (header_line.partition(":") for header_line in rest)
     }
     return PlatformRequest(method, parts.path, headers, dict(parse_qsl(parts.query)))
 

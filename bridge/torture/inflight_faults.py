@@ -36,7 +36,9 @@ def pause_during_calls(env: Environment) -> bool:
     """
     node = env.random.choice(env.nodes)
     maker = "celery" if env.broker is not None else "work"
-    others = [pid for each in env.nodes if each is not node for pid in each.processes[maker].pids]
+    others = [
+        pid for other in env.nodes if other is not node for pid in other.processes[maker].pids
+    ]
     own = node.processes[maker].pids
     if not own:
         return False

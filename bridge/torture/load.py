@@ -57,8 +57,8 @@ class LoadGenerator:
 
     def start(self) -> None:
         """Start the threads."""
-        for each in self._senders:
-            each.thread.start()
+        for sender in self._senders:
+            sender.thread.start()
 
     def set_paused(self, paused: bool) -> None:
         """Pause or resume new events; retries and queued types go on."""
@@ -81,17 +81,18 @@ class LoadGenerator:
     @property
     def is_finished(self) -> bool:
         """Whether all senders have ended."""
-        return not any(each.thread.is_alive() for each in self._senders)
+        return not any(sender.thread.is_alive() for sender in self._senders)
 
     @property
     def sent(self) -> list[SentEvent]:
         """All sent events."""
-        return [one for each in self._senders for one in list(each.sent)]
+        return [event for sender in self._senders for event in list(sender.sent)]
 
     def count(self) -> tuple[int, int, int]:
         """Return the numbers of sent events, of acknowledged events, and of refusals."""
         begun, acknowledged, refused = (
-            sum(numbers) for numbers in zip(*(each.counts for each in self._senders), strict=True)
+            sum(numbers)
+            for numbers in zip(*(sender.counts for sender in self._senders), strict=True)
         )
         return begun, acknowledged, refused
 
@@ -144,23 +145,23 @@ class _Sender:
             type_ = self.load.queued_types.popleft()
         except IndexError:
             type_ = by_chance
-        one = SentEvent(
+        event = SentEvent(
             id_, type_, hashlib.sha256(body).hexdigest(), forged=random.random() < FORGED_SHARE
         )
-        self.sent.append(one)
+        self.sent.append(event)
         self.counts[0] += 1
         self._bodies[id_] = body
-        return one
+        return event
 
-    def _post(self, one: SentEvent) -> None:
+    def _post(self, event: SentEvent) -> None:
         """Send an event once, and record the answer."""
-        body = self._bodies[one.id]
-        secret = b"not the secret" if one.forged else self.load._secret
+        body = self._bodies[event.id]
+        secret = b"not the secret" if event.forged else self.load._secret
         signature = "sha256=" + hmac.digest(secret, body, hashlib.sha256).hex()
         headers = {
             "Content-Type": "application/json",
             SIGNATURE_HEADER: signature,
-            TYPE_HEADER: one.type,
+            TYPE_HEADER: event.type,
         }
         call = Call(
             method="POST",
@@ -168,9 +169,9 @@ class _Sender:
             headers=headers,
             body=body,
         )
-        one.tries += 1
+        event.tries += 1
         self._record_answer(
-            one,
+            event,
             self._http.send(
                 call,
                 Deadline.after(
@@ -179,28 +180,30 @@ class _Sender:
             ),
         )
 
-    def _record_answer(self, one: SentEvent, answer: Answer | NoAnswer) -> None:
+    def _record_answer(self, event: SentEvent, answer: Answer | NoAnswer) -> None:
         if isinstance(answer, NoAnswer):
-            one.unanswered += 1
-            self._schedule_retry(one)
+            event.unanswered += 1
+            self._schedule_retry(event)
             return
-        one.last_status = answer.status
+        event.last_status = answer.status
         if answer.status // 100 == 2:
-            self.counts[1] += not one.acknowledged
-            one.acknowledged.append(_parse_event_id(answer.body))
+            self.counts[1] += not event.acknowledged
+            event.acknowledged.append(_parse_event_id(answer.body))
             if self.random.random() < RESENT_SHARE:
-                self._schedule_retry(one)
+                self._schedule_retry(event)
             else:
-                del self._bodies[one.id]
+                del self._bodies[event.id]
             return
-        one.refused += 1
+        event.refused += 1
         self.counts[2] += 1
-        if not one.forged:
-            self._schedule_retry(one)
+        if not event.forged:
+            self._schedule_retry(event)
 
-    def _schedule_retry(self, one: SentEvent) -> None:
-        wait = RETRY_SECONDS[min(one.tries, len(RETRY_SECONDS)) - 1] * self.random.uniform(0.5, 1.0)
-        heapq.heappush(self._retries, (time.monotonic() + wait, next(self._order), one))
+    def _schedule_retry(self, event: SentEvent) -> None:
+        wait = RETRY_SECONDS[min(event.tries, len(RETRY_SECONDS)) - 1] * self.random.uniform(
+            0.5, 1.0
+        )
+        heapq.heappush(self._retries, (time.monotonic() + wait, next(self._order), event))
 
 
 def _parse_event_id(body: bytes) -> str:

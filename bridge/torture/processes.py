@@ -26,16 +26,20 @@ POLL_SECONDS: Final = 0.01
 
 def list_children(pid: int) -> list[int]:
     """Return the children of a process; an empty list if it has ended."""
-    found: list[int] = []
+    children: list[int] = []
     with suppress(OSError):
         for task in Path(f"/proc/{pid}/task").iterdir():
-            found += map(int, (task / "children").read_text().split())
-    return found
+            children += map(int, (task / "children").read_text().split())
+    return children
 
 
 def list_descendants(pid: int) -> list[int]:
     """Return the children of a process, their children, and so on."""
-    return [one for child in list_children(pid) for one in (child, *list_descendants(child))]
+    return [
+        descendant
+        for child in list_children(pid)
+        for descendant in (child, *list_descendants(child))
+    ]
 
 
 def send_signal(pid: int, number: int) -> bool:
@@ -127,14 +131,17 @@ class Process:
 
     def terminate(self) -> None:
         """Send SIGTERM."""
-        for one in self._popens():
-            if one.poll() is None:
-                send_signal(one.pid, signal.SIGTERM)
+        for process in self._popens():
+            if process.poll() is None:
+                send_signal(process.pid, signal.SIGTERM)
 
     def kill(self) -> None:
         """Kill the process with its session and its descendants, and wait for the end."""
         started = [
-            pid for one in self._popens() if one.poll() is None for pid in list_descendants(one.pid)
+            pid
+            for process in self._popens()
+            if process.poll() is None
+            for pid in list_descendants(process.pid)
         ]
         with suppress(ProcessLookupError):
             if self.session:
@@ -147,14 +154,14 @@ class Process:
     def wait(self, seconds: float) -> int | None:
         """Return the exit code: 0 if it was never started, None if it did not end in time."""
         until = time.monotonic() + seconds
-        while None in (codes := [one.poll() for one in self._popens()]):
+        while None in (codes := [process.poll() for process in self._popens()]):
             if time.monotonic() >= until:
                 return None
             time.sleep(POLL_SECONDS)
-        for one in self._popens():
-            if one.stdin is not None:
+        for ended in self._popens():
+            if ended.stdin is not None:
                 with suppress(BrokenPipeError):
-                    one.stdin.close()
+                    ended.stdin.close()
         return next((code for code in codes if code), 0)
 
     def _popens(self) -> list[subprocess.Popen[bytes] | AdoptedProcess]:
@@ -165,11 +172,11 @@ class Process:
 
     def _find_orphans(self) -> list[int]:
         """Return the adopted processes of its sessions."""
-        known = {one.pid for one in self._popens()}
+        own_pids = {process.pid for process in self._popens()}
         return [
             pid
             for pid in list_children(os.getpid())
-            if pid not in known and _session_of(pid) in self.sessions
+            if pid not in own_pids and _session_of(pid) in self.sessions
         ]
 
     def _reap_orphans(self) -> None:

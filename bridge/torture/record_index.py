@@ -42,8 +42,8 @@ def index_records(
         scenarios={scenario.route: scenario for scenario in scenarios},
         events={event.id: event for event in rows.events},
         by_sender=by_sender,
-        deliveries={(each.event_id, each.route): each for each in rows.deliveries},
-        by_id={each.id: each for each in rows.deliveries},
+        deliveries={(delivery.event_id, delivery.route): delivery for delivery in rows.deliveries},
+        by_id={delivery.id: delivery for delivery in rows.deliveries},
         attempts=attempts,
         starts=started,
     )

@@ -72,8 +72,8 @@ def render_routes_yaml(
         },
         "local": {"type": "local", "flows": "flows.py", "max_concurrent_runs": MAX_RUNS // 4},
     }
-    for each in platforms.values():
-        each["timeout"] = f"{CALL_TIMEOUT_SECONDS:g}s"
+    for platform in platforms.values():
+        platform["timeout"] = f"{CALL_TIMEOUT_SECONDS:g}s"
     source = {
         "provider": "hmac",
         "secret": secrets.source,
@@ -323,7 +323,7 @@ def _end_processes(env: Environment) -> None:
     try:
         for process in [
             env.platform,
-            *(each for node in env.nodes for each in node.processes.values()),
+            *(node_process for node in env.nodes for node_process in node.processes.values()),
         ]:
             process.kill()
         if env.broker is not None:
@@ -341,9 +341,9 @@ def _end_processes(env: Environment) -> None:
 def find_processes(path: Path) -> list[int]:
     """Return the processes of a run: their environment names the data of its folder."""
     mark = os.fsencode(f"FLOWBRIDGE_DATA={path}/")
-    found = []
+    pids = []
     for entry in Path("/proc").iterdir():
         with suppress(OSError):
             if entry.name.isdigit() and mark in (entry / "environ").read_bytes():
-                found.append(int(entry.name))
-    return found
+                pids.append(int(entry.name))
+    return pids

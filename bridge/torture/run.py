@@ -80,15 +80,15 @@ def count_evidence(folder: EvidenceFolder, url: str, facts: Mapping[str, Any]) -
     database = Database(url)
     try:
         rows = census.read_rows(database)
-        found = checkup.check_database(database)
+        report = checkup.check_database(database)
     finally:
         database.close()
     starts, answer_faults, invalid = folder.read_starts()
     result = account_for_events(folder.read_sent(), rows, starts, ended=facts["drained"])
     # First, since not all are listed: they may be the cause of the others.
     result.findings[:0] = [Finding(**finding) for finding in facts["process_findings"]]
-    for problem in found["problems"]:
-        result.add_finding("database", found["revision"] or "", problem)
+    for problem in report["problems"]:
+        result.add_finding("database", report["revision"] or "", problem)
     if not facts["drained"] and not result.findings:
         result.add_finding("unsettled", "drain", "work was still in progress when the time was up")
     if invalid:

@@ -11,7 +11,7 @@ def read_bearer(authorization: str) -> str:
     return bearer.strip() if scheme.lower() == "bearer" else ""
 
 
-def is_admin_token(given: str, configured: str) -> bool:
+def is_admin_token(token: str, configured: str) -> bool:
     """Compare a token with FLOWBRIDGE_ADMIN_TOKEN in constant time; false where that is not set."""
-    is_same = hmac.compare_digest(given.encode("utf-8", "surrogateescape"), configured.encode())
+    is_same = hmac.compare_digest(token.encode("utf-8", "surrogateescape"), configured.encode())
     return bool(configured) and is_same

@@ -51,7 +51,7 @@ FILE_NOT_FOUND = ("not_found", "no such file, or the link has expired")
 def content_disposition(name: str) -> str:
     """Return a Content-Disposition that no name can break out of (RFC 6266)."""
     plain = "".join(
-        one if one.isascii() and (one.isalnum() or one in "._- ") else "_" for one in name
+        char if char.isascii() and (char.isalnum() or char in "._- ") else "_" for char in name
     )
     return (
         f'attachment; filename="{plain}";'

@@ -64,8 +64,8 @@ def health_pages(
         writable, workers, error = check()
         ready = writable and workers > 0
         body: dict[str, Any] = {"ready": ready}
-        given = read_bearer(request.headers.get("Authorization", ""))
-        if is_admin_token(given, settings.admin_token):
+        token = read_bearer(request.headers.get("Authorization", ""))
+        if is_admin_token(token, settings.admin_token):
             body |= {
                 "version": __version__,
                 "store": {"writable": writable, "error": error},
@@ -95,12 +95,12 @@ class ReadinessCache:
 
         While one thread checks, the others get the last result.
         """
-        found = self._found
-        if found is not None and (
+        readiness = self._found
+        if readiness is not None and (
             time.monotonic() < self._until or not self._mutex.acquire(blocking=False)
         ):
-            return found
-        if found is None:
+            return readiness
+        if readiness is None:
             self._mutex.acquire()
         try:
             if self._found is None or time.monotonic() >= self._until:

@@ -21,7 +21,10 @@ log = get_logger()
 def find_allowed(config: Config) -> ClaimLimits:
     """Return the limits that a configuration sets on claims."""
     return ClaimLimits(
-        caps={one.name: one.max_concurrent_runs for one in config.callable_platforms.values()},
+        caps={
+            platform.name: platform.max_concurrent_runs
+            for platform in config.callable_platforms.values()
+        },
         limits={route.name: route.limits for route in config.routes if route.limits != NO_LIMITS},
         paused=frozenset(route.name for route in config.routes if route.mode is Mode.PAUSED),
     )
@@ -50,10 +53,10 @@ def exclude_missing_flows(
 
 def read_hold(connection: Connection, before: bool) -> bool:
     """Return whether starts are held, and log a change since `before`."""
-    held = hold.read_hold(connection) is not None
-    if held is not before:
-        log.warning("starts_held" if held else "starts_released")
-    return held
+    is_held = hold.read_hold(connection) is not None
+    if is_held is not before:
+        log.warning("starts_held" if is_held else "starts_released")
+    return is_held
 
 
 def reconcile_at(config: Config, claim: Claim, after: float, now: float) -> float | None:

@@ -64,15 +64,15 @@ class HostClocks:
         ):
             with self._mutex:
                 host = _host(call.url)
-                known = self._hosts.pop(host, None) or _HostClock()
-                known.ahead.append(ahead)
-                known.at = boot_clock
-                known.begun = (
+                clock = self._hosts.pop(host, None) or _HostClock()
+                clock.ahead.append(ahead)
+                clock.at = boot_clock
+                clock.begun = (
                     None
                     if (at := read_date(answer)) is None
                     else at + DATE_LAG_SECONDS - boot_clock
                 )
-                self._hosts[host] = known
+                self._hosts[host] = clock
                 if len(self._hosts) > MAX_HOSTS:
                     del self._hosts[next(iter(self._hosts))]
         return answer
@@ -85,9 +85,9 @@ class HostClocks:
         since = boot_seconds() - self._fresh_seconds
         with self._mutex:
             return {
-                host: median(one.ahead)
-                for host, one in self._hosts.items()
-                if len(one.ahead) == MIN_ANSWERS and one.at > since
+                host: median(clock.ahead)
+                for host, clock in self._hosts.items()
+                if len(clock.ahead) == MIN_ANSWERS and clock.at > since
             }
 
     def platform_at(self, url: str, boot_clock: float) -> float | None:
@@ -96,14 +96,14 @@ class HostClocks:
         A step of our own wall clock does not change it.
         """
         with self._mutex:
-            known = self._hosts.get(_host(url))
+            clock = self._hosts.get(_host(url))
             if (
-                known is None
-                or known.begun is None
-                or known.at <= boot_seconds() - self._fresh_seconds
+                clock is None
+                or clock.begun is None
+                or clock.at <= boot_seconds() - self._fresh_seconds
             ):
                 return None
-            return known.begun + boot_clock
+            return clock.begun + boot_clock
 
 
 def intent_clocks(

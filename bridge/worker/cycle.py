@@ -233,7 +233,9 @@ class Cycle:
                 self._database.write(partial(turns.salvage, now=now, taken=taken))
             except Exception as fault:
                 log.error("result_lost", exc_info=fault)
-                taken.settled = [(each.claim, each.outcome, None) for each in turns.ended.attempts]
+                taken.settled = [
+                    (attempt.claim, attempt.outcome, None) for attempt in turns.ended.attempts
+                ]
             self._begin(taken)
             self.traced.record_turn(taken)
         turns.ended = PendingResults()
@@ -289,11 +291,11 @@ class Cycle:
     def _begin(self, taken: TurnChanges) -> None:
         """Start the calls and runs that the turn claimed: their intents are on disk now."""
         platforms = self._present.platforms
-        held = self.turns.held
+        held_claims = self.turns.held
         for claim, _, _ in taken.settled:
-            held.pop(claim.delivery.id, None)
+            held_claims.pop(claim.delivery.id, None)
         for claim in taken.claims if self._relay is None else ():
-            held[claim.delivery.id] = claim
+            held_claims[claim.delivery.id] = claim
             platform = platforms[claim.delivery.platform]
             self.calls.submit(claim.delivery.id, partial(self._deliver, claim, platform))
         self.tracker.begin(taken, platforms)

@@ -59,22 +59,22 @@ class Reconciler:
         config = self._config()
         platform = config.platforms.get(unknown.platform)
         with self._database.read() as connection:
-            known = unknown_starts.read_unknown_start(connection, unknown.id)
-        if platform is None or known is None:
+            start = unknown_starts.read_unknown_start(connection, unknown.id)
+        if platform is None or start is None:
             return
         clocks = self._now.read()
-        if (early := self._early(known, platform, clocks)) > 0:
+        if (early := self._early(start, platform, clocks)) > 0:
             self._database.write(
-                lambda connection: reconcile.postpone(connection, known, clocks.at + early)
+                lambda connection: reconcile.postpone(connection, start, clocks.at + early)
             )
             return
-        answers = self._ask(known, platform, exclusive=_is_exclusive(config, unknown))
+        answers = self._ask(start, platform, exclusive=_is_exclusive(config, unknown))
         now = self._now()
         if answers.look.problem is None:
             circuit_updates.note_answer(self._database, platform.name, now)
         jitter = random.random()
         settled = self._database.write(
-            lambda connection: reconcile.resolve(connection, known, answers, now, jitter=jitter)
+            lambda connection: reconcile.resolve(connection, start, answers, now, jitter=jitter)
         )
         if settled is not None:
             evidence, status = settled
@@ -86,7 +86,7 @@ class Reconciler:
                 route=unknown.route,
                 flow=unknown.flow,
                 platform=platform.name,
-                attempt=known.attempt,
+                attempt=start.attempt,
                 decided=evidence.decision.verdict.value,
                 why=evidence.decision.why,
                 status=status,
@@ -94,29 +94,29 @@ class Reconciler:
                 state=report.state if report else None,
             )
 
-    def _early(self, known: UnknownStart, platform: Platform, clocks: ClockReading) -> float:
+    def _early(self, start: UnknownStart, platform: Platform, clocks: ClockReading) -> float:
         """Return the seconds that are left until the run may be looked for.
 
         By a clock that was set back the attempt may lie in the future: only time that really passed
         counts.
         """
         after = platform.timeout + self._after
-        between = compare_readings(known.clocks, clocks)
+        between = compare_readings(start.clocks, clocks)
         if between is not None:
             return after - between.seconds
-        return after - (clocks.at - known.began_at) if known.began_at <= clocks.at else 0.0
+        return after - (clocks.at - start.began_at) if start.began_at <= clocks.at else 0.0
 
-    def _ask(self, known: UnknownStart, platform: Platform, *, exclusive: bool) -> PollAnswers:
+    def _ask(self, start: UnknownStart, platform: Platform, *, exclusive: bool) -> PollAnswers:
         """Ask for the flow's newest runs, and then each candidate for its state and its outputs."""
-        one = known.delivery
+        delivery = start.delivery
         listing = list_newest_runs(
-            one.saved_item_id, platform, limit_calls(self._send, platform.timeout)
+            delivery.saved_item_id, platform, limit_calls(self._send, platform.timeout)
         )
         clocks = replace(self._now.read(), platform_at=listing.told_at)
-        between = compare_readings(known.clocks, clocks)
-        within = window_by_clocks(known.clocks, clocks, platform.timeout)
-        listed = [run for run in listing.items or () if run.saved_item_id == one.saved_item_id]
-        found = {run_id: RunReport(state=None) for run_id in known.before.run_ids} | {
+        between = compare_readings(start.clocks, clocks)
+        within = window_by_clocks(start.clocks, clocks, platform.timeout)
+        listed = [run for run in listing.items or () if run.saved_item_id == delivery.saved_item_id]
+        listed_reports = {run_id: RunReport(state=None) for run_id in start.before.run_ids} | {
             run.id: run.report for run in listed
         }
         look = Look(
@@ -130,16 +130,19 @@ class Reconciler:
             ),
             problem=_problem(listing, listed),
             step=None if between is None else between.step,
-            read_clocks=known.clocks.boot_clock is not None or known.clocks.host is not None,
+            read_clocks=start.clocks.boot_clock is not None or start.clocks.host is not None,
             status_code=listing.status_code,
         )
-        asked = self._unlinked(found, within) if look.problem is None else []
+        candidate_ids = self._unlinked(listed_reports, within) if look.problem is None else []
         reports = (
-            found
+            listed_reports
             if look.problem
-            else {run_id: self._report(run_id, found[run_id], platform) for run_id in asked}
+            else {
+                run_id: self._report(run_id, listed_reports[run_id], platform)
+                for run_id in candidate_ids
+            }
         )
-        some = tuple(_candidate(run_id, report, one) for run_id, report in reports.items())
+        some = tuple(_candidate(run_id, report, delivery) for run_id, report in reports.items())
         polling = PLATFORMS[platform.type].polling
         return PollAnswers(
             look=replace(look, candidates=filter_candidates(some, (), within)),
@@ -148,19 +151,21 @@ class Reconciler:
             next_look=polling.first if polling else 0.0,
         )
 
-    def _unlinked(self, found: dict[str, RunReport], within: Window) -> list[str]:
+    def _unlinked(self, listed_reports: dict[str, RunReport], within: Window) -> list[str]:
         """Return the candidates among the listed runs that no delivery has."""
         some = filter_candidates(
             (
                 Candidate(run_id=run_id, created_at=report.created_at)
-                for run_id, report in found.items()
+                for run_id, report in listed_reports.items()
             ),
             (),
             within,
         )
         with self._database.read() as connection:
-            taken = unknown_starts.find_run_owners(connection, [one.run_id for one in some])
-        return [one.run_id for one in some if one.run_id not in taken]
+            taken = unknown_starts.find_run_owners(
+                connection, [candidate.run_id for candidate in some]
+            )
+        return [candidate.run_id for candidate in some if candidate.run_id not in taken]
 
     def _report(self, run_id: str, listed: RunReport, platform: Platform) -> RunReport:
         """Poll a run. Where the answer has no time of its creation, use that of the list."""
@@ -192,9 +197,9 @@ def _problem(listing: Listing[ListedRun], listed: Sequence[ListedRun]) -> str | 
     )
 
 
-def _is_exclusive(config: Config, one: Delivery) -> bool:
+def _is_exclusive(config: Config, delivery: Delivery) -> bool:
     """Return whether routes.yaml now declares the delivery's flow as exclusive to flowbridge."""
-    mine = (one.platform, one.saved_item_id)
+    mine = (delivery.platform, delivery.saved_item_id)
     return any(
         flow.exclusive
         for flow in config.flows.values()

@@ -128,9 +128,9 @@ class PendingResults:
     def each(self) -> list[PendingResults]:
         """Return every result by itself."""
         return [
-            *(PendingResults(attempts=[one]) for one in self.attempts),
-            *(PendingResults(polls=[one]) for one in self.polls),
-            *(PendingResults(runs=[one]) for one in self.runs),
-            *(PendingResults(returned=[one]) for one in self.returned),
-            *(PendingResults(lost=[one]) for one in self.lost),
+            *(PendingResults(attempts=[attempt]) for attempt in self.attempts),
+            *(PendingResults(polls=[poll]) for poll in self.polls),
+            *(PendingResults(runs=[run]) for run in self.runs),
+            *(PendingResults(returned=[run]) for run in self.returned),
+            *(PendingResults(lost=[run]) for run in self.lost),
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from sqlalchemy import Connection
@@ -104,19 +105,19 @@ class RunTracker:
     ) -> None:
         """Store the results of polls."""
         self._eager.clear()
-        for each in polls:
-            followed = each.delivery
-            report = each.report
+        for poll in polls:
+            followed = poll.delivery
+            report = poll.report
             wait = self._wait(connection, followed, report, now)
             if run_tracking.record_run(connection, followed, report, now, next_poll=wait):
                 taken.over.append((followed, report))
         self._changed = self._changed or bool(polls)
 
-    def take(self, connection: Connection, most: int, now: float, taken: TurnChanges) -> None:
+    def take(self, connection: Connection, limit: int, now: float, taken: TurnChanges) -> None:
         """Claim the due polls, and find when the next is due."""
         platforms = self._config().callable_platforms
         taken.polls = run_tracking.claim_polls(
-            connection, platforms=platforms, most=most, now=now, near=self._near
+            connection, platforms=platforms, limit=limit, now=now, near=self._near
         )
         if self._changed or taken.polls:
             self.next_at = run_tracking.next_due(connection, now) or 0.0
@@ -169,7 +170,7 @@ class RunTracker:
         for followed, polls in taken.polls:
             self.under_way[followed.id] = followed, polls
             if followed.status is Status.UNKNOWN:
-                self._calls.submit(f"look {followed.id}", lambda one=followed: self._reconcile(one))  # type: ignore[misc]  # mypy infers no lambda with defaults
+                self._calls.submit(f"look {followed.id}", partial(self._reconcile, followed))
             else:
                 by_flow[_flow(followed)].append((followed, polls))
         for flow, some in by_flow.items():
@@ -178,12 +179,12 @@ class RunTracker:
     def _ask_some(self, flow: FlowKey, some: Sequence[TrackedRun], platform: Platform) -> None:
         """Poll runs of one flow: by one list where there are enough of them, else one by one."""
         polling = PLATFORMS[platform.type].polling
-        listed = [one for one in some if (one[1] + 1) % SINGLE_POLL_EVERY]
+        listed = [tracked for tracked in some if (tracked[1] + 1) % SINGLE_POLL_EVERY]
         if polling is None or not 0 < polling.together <= len(listed) or self._is_silent(flow):
             self._ask_each(some, platform)
             return
         self._calls.submit(f"list {flow}", lambda: self._ask_list(flow, listed, platform))
-        self._ask_each([one for one in some if one not in listed], platform)
+        self._ask_each([tracked for tracked in some if tracked not in listed], platform)
 
     def _learn(self, followed: Delivery, report: RunReport) -> None:
         seconds = _took(followed, report, self._now())
@@ -196,7 +197,7 @@ class RunTracker:
         for followed, polls in some:
             self._calls.submit(
                 f"look {followed.id}",
-                lambda one=followed, polls=polls: self._ask(one, polls, platform),  # type: ignore[misc]  # mypy infers no lambda with defaults
+                lambda delivery=followed, polls=polls: self._ask(delivery, polls, platform),  # type: ignore[misc]  # mypy infers no lambda with defaults
             )
 
     def _ask(self, followed: Delivery, polls: int, platform: Platform) -> None:
@@ -221,13 +222,14 @@ class RunTracker:
             listed = ()
         told = {run.id: run.report for run in listed if run.report.state is not None}
         going = tuple(
-            PollEnded(one, polls, report)
-            for one, polls in some
-            if (report := told.get(one.run_id or "")) is not None and report.state not in RUN_ENDED
+            PollEnded(delivery, polls, report)
+            for delivery, polls in some
+            if (report := told.get(delivery.run_id or "")) is not None
+            and report.state not in RUN_ENDED
         )
-        known = {each.delivery.id for each in going}
-        rest = tuple(each for each in some if each[0].id not in known)
-        is_useful = any(one.run_id in told for one, _ in some)
+        going_ids = {poll.delivery.id for poll in going}
+        rest = tuple(tracked for tracked in some if tracked[0].id not in going_ids)
+        is_useful = any(delivery.run_id in told for delivery, _ in some)
         self._report(ListEnded(flow, platform, going, rest, is_useful))
 
     def _reconcile(self, unknown: Delivery) -> None:
@@ -241,8 +243,8 @@ class RunTracker:
 
     def finish(self, polls: Sequence[PollEnded], ended: PendingResults) -> None:
         """Note polls that have ended: the next turn stores their results."""
-        for each in polls:
-            self.under_way.pop(each.delivery.id, None)
+        for poll in polls:
+            self.under_way.pop(poll.delivery.id, None)
         self._changed = True
         ended.polls += polls
 
@@ -259,13 +261,13 @@ class RunTracker:
         self._changed = True
 
 
-def _flow(one: Delivery) -> FlowKey:
-    return one.platform, one.saved_item_id
+def _flow(delivery: Delivery) -> FlowKey:
+    return delivery.platform, delivery.saved_item_id
 
 
 def _polling(config: Config, platform: str) -> Polling | None:
-    known = config.platforms.get(platform)
-    return PLATFORMS[known.type].polling if known else None
+    platform_config = config.platforms.get(platform)
+    return PLATFORMS[platform_config.type].polling if platform_config else None
 
 
 def _took(followed: Delivery, report: RunReport, now: float) -> float | None:

@@ -22,9 +22,11 @@ PATIENCE: Final = 4  # calls of `grow` for which a task may wait
 class ThreadPool:
     """Runs tasks in daemon threads. A task reports its own end; `failed` gets what it raises."""
 
-    def __init__(self, name: str, most: int, failed: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self, name: str, max_threads: int, failed: Callable[[BaseException], None]
+    ) -> None:
         self._name = name
-        self._most = most
+        self._most = max_threads
         self._failed = failed
         self._waiting: SimpleQueue[tuple[str, Task] | None] = SimpleQueue()
         self._threads = 0

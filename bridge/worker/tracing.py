@@ -123,14 +123,14 @@ class TracedObserver(DeliveryObserver):
                 yield make_run_span(trace, followed, report, time.time())
 
     def _attempt(self, claim: Claim, outcome: Outcome, status: Status | None) -> Iterator[Span]:
-        one = claim.delivery
+        delivery = claim.delivery
         began, ended = self._times.pop(
-            (one.id, claim.attempt), (int(claim.began_at * 1e9), time.time_ns())
+            (delivery.id, claim.attempt), (int(claim.began_at * 1e9), time.time_ns())
         )
-        if trace := self._trace(one.event_id):
-            platform = self._config().platforms.get(one.platform)
+        if trace := self._trace(delivery.event_id):
+            platform = self._config().platforms.get(delivery.platform)
             yield make_attempt_span(
-                trace, one, claim.attempt, platform, outcome, status, began, ended
+                trace, delivery, claim.attempt, platform, outcome, status, began, ended
             )
 
     def _trace(self, event_id: str) -> Trace | None:

@@ -96,9 +96,9 @@ class Turns:
 
     def give_back(self, never_begun: Sequence[Claim], polls: Iterable[TrackedRun]) -> None:
         """Let the next turn hand back claims whose calls never began, and polls."""
-        given = TurnChanges(claims=list(never_begun), polls=list(polls))
-        if given.begins:
-            self._never_begun.append(given)
+        changes = TurnChanges(claims=list(never_begun), polls=list(polls))
+        if changes.begins:
+            self._never_begun.append(changes)
 
     def make(self, connection: Connection, clocks: ClockReading) -> TurnChanges:
         """Make one turn in a transaction, and return its changes and claims."""
@@ -107,8 +107,8 @@ class Turns:
         beats = self.beats  # read once: the locks and the writes have to agree
         taken = self._taking = TurnChanges()
         self._lock(connection, now, beats=beats)
-        for each in self._never_begun:
-            hand_back(connection, each, self._id, now)
+        for changes in self._never_begun:
+            hand_back(connection, changes, self._id, now)
         settled = self._record(connection, now, taken)
         if beats:
             self._beat(connection, now, taken)
@@ -132,7 +132,7 @@ class Turns:
         self._never_begun = []
         self.stored_beat_at = self.beat_at
         self.tries_credentials = False
-        self.shares.count((each.delivery.platform, each.delivery.route) for each in taken.claims)
+        self.shares.count((claim.delivery.platform, claim.delivery.route) for claim in taken.claims)
 
     def fail(self) -> None:
         """Note that the store failed: the next turn hands back the claims of this one."""
@@ -149,15 +149,15 @@ class Turns:
     def _record(self, connection: Connection, now: float, taken: TurnChanges) -> list[EndedAttempt]:
         """Store the results."""
         settled = []
-        for each in self.ended.attempts:
-            claim = each.claim
-            outcome = each.outcome
+        for attempt in self.ended.attempts:
+            claim = attempt.claim
+            outcome = attempt.outcome
             first = self._tracker.first_poll_delay(claim.delivery) if outcome.run_id else None
             settled.append(EndedAttempt(claim, outcome, first, self._look_for(claim, now)))
         statuses = ledger.record_attempts(connection, settled, now, jitter=random.random())
         taken.settled = [
-            (each.claim, each.outcome, status)
-            for each, status in zip(settled, statuses, strict=True)
+            (ended_attempt.claim, ended_attempt.outcome, status)
+            for ended_attempt, status in zip(settled, statuses, strict=True)
         ]
         self._tracker.record(connection, self.ended.polls, now, taken)
         if self._local is not None:
@@ -166,17 +166,19 @@ class Turns:
 
     def _lock(self, connection: Connection, now: float, *, beats: bool) -> None:
         """Lock all rows that this turn stores, hands back and, at a heartbeat, extends."""
-        never_begun = [claim for each in self._never_begun for claim in each.claims]
+        never_begun = [claim for changes in self._never_begun for claim in changes.claims]
         attempts = self.ended.attempts
-        polled = [each.delivery for each in self.ended.polls]
-        changed = [each.claim.delivery for each in attempts] + polled
-        ids = {one.id for one in (*polled, *(claim.delivery for claim in never_begun))}
-        ids |= {one.id for each in self._never_begun for one, _ in each.polls}
-        came_to_nothing = any(each.outcome.kind in ledger.NO_RUN_KINDS for each in attempts)
+        polled = [poll.delivery for poll in self.ended.polls]
+        changed = [attempt.claim.delivery for attempt in attempts] + polled
+        ids = {delivery.id for delivery in (*polled, *(claim.delivery for claim in never_begun))}
+        ids |= {delivery.id for changes in self._never_begun for delivery, _ in changes.polls}
+        came_to_nothing = any(attempt.outcome.kind in ledger.NO_RUN_KINDS for attempt in attempts)
         counts_slots = bool(never_begun) or came_to_nothing
         if beats:
-            held = ids | self.held.keys()
-            turn_locks.lock_all(connection, changed, held, self._id, now, counts_slots=counts_slots)
+            held_ids = ids | self.held.keys()
+            turn_locks.lock_all(
+                connection, changed, held_ids, self._id, now, counts_slots=counts_slots
+            )
         else:
             turn_locks.lock(connection, changed, ids, counts_slots=counts_slots)
 
@@ -202,17 +204,17 @@ class Turns:
         self, connection: Connection, config: Config, clocks: ClockReading, taken: TurnChanges
     ) -> None:
         now = clocks.at
-        ended = {each.claim.delivery.id for each in self.ended.attempts}
+        ended = {attempt.claim.delivery.id for attempt in self.ended.attempts}
         free = self._most_calls - len(self.held.keys() - ended) - len(self._tracker)
         self._tracker.take(connection, max(free, 0), now, taken)
-        most = free - len(taken.polls) if self._relay is None else self._relay.free_slots
-        if most > 0 and not self._is_held:
-            taken.claims = self._claim(connection, config, clocks, most)
+        limit = free - len(taken.polls) if self._relay is None else self._relay.free_slots
+        if limit > 0 and not self._is_held:
+            taken.claims = self._claim(connection, config, clocks, limit)
         if self._local is not None and not self._is_held:
             self._local.take(connection, now, taken)
 
     def _claim(
-        self, connection: Connection, config: Config, clocks: ClockReading, most: int
+        self, connection: Connection, config: Config, clocks: ClockReading, limit: int
     ) -> list[Claim]:
         """Claim due deliveries, as far as the configuration allows."""
         allowed = self._allowed(config)
@@ -222,7 +224,7 @@ class Turns:
         return claims.claim(
             connection,
             allowed,
-            most=most,
+            limit=limit,
             now=clocks.at,
             lease=lease,
             order=self.shares.order,

@@ -42,7 +42,7 @@ class TurnChanges:
 def hand_back(connection: Connection, taken: TurnChanges, worker: str, now: float) -> None:
     """Hand back the claims of a turn, if they were stored: none of them has begun."""
     leases.return_claims(connection, taken.claims)
-    run_tracking.return_polls(connection, [one.id for one, _ in taken.polls], now)
+    run_tracking.return_polls(connection, [delivery.id for delivery, _ in taken.polls], now)
     runs.return_to_queue(connection, [run.id for run, _ in taken.runs], worker, now)
 
 
@@ -82,15 +82,15 @@ def _log_lines(taken: TurnChanges) -> None:
 
 def log_attempt(claim: Claim, outcome: Outcome, status: Status | None) -> None:
     """Log and count the outcome of a call. `status`: of its delivery, None if it was not stored."""
-    one = claim.delivery
+    delivery = claim.delivery
     level = log.info if outcome.kind is OutcomeKind.STARTED else log.warning
     level(
         "attempt",
-        delivery_id=one.id,
-        event_id=one.event_id,
-        route=one.route,
-        flow=one.flow,
-        platform=one.platform,
+        delivery_id=delivery.id,
+        event_id=delivery.event_id,
+        route=delivery.route,
+        flow=delivery.flow,
+        platform=delivery.platform,
         attempt=claim.attempt,
         outcome=outcome.kind.value,
         status=status,
@@ -98,9 +98,9 @@ def log_attempt(claim: Claim, outcome: Outcome, status: Status | None) -> None:
         status_code=outcome.status_code,
         detail=_detail(outcome),
     )
-    COUNTS.add(ATTEMPTS, one.platform, outcome.kind.value)
+    COUNTS.add(ATTEMPTS, delivery.platform, outcome.kind.value)
     if status is Status.DEAD:
-        COUNTS.add(DEATHS, one.route)
+        COUNTS.add(DEATHS, delivery.route)
 
 
 def _detail(outcome: Outcome) -> str | None:

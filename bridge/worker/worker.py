@@ -148,7 +148,7 @@ class Worker:
         """Settle what did not end in time: a call is unknown, a local run has failed."""
         self._cycle.collect()
         attempts = self._cycle.turns.ended.attempts
-        ended = {each.claim.delivery.id for each in attempts}
+        ended = {attempt.claim.delivery.id for attempt in attempts}
         for claim in self._cycle.turns.held.values():
             if claim.delivery.id not in ended:
                 attempts.append(AttemptEnded(claim, unknown_starts.STOPPED))

@@ -73,7 +73,7 @@ def test_a_count_stops_at_its_bound_and_says_so(database: Database) -> None:
         whole = event_types.count_types(database, chunk_rows=chunk_rows)
         assert {one.type: one.count for one in whole.rows} == {"issues": 4, "push": 3}
         assert whole.read_until is None
-    some = event_types.count_types(database, most=5, chunk_rows=2)
+    some = event_types.count_types(database, max_rows=5, chunk_rows=2)
     assert sum(one.count for one in some.rows) == 5
     assert some.read_until == NOW + 2
 

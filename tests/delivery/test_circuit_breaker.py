@@ -292,7 +292,7 @@ def test_a_429_holds_the_platform_and_not_only_the_delivery_and_spends_nothing(
     database: Database,
 ) -> None:
     ids = add(database, 10)
-    first, second, *_ = claim(database, most=4)
+    first, second, *_ = claim(database, limit=4)
     learned(database, first, STARTED)
     learned(database, second, THROTTLED)
     assert known_of(database)["local"].allowance == 3
@@ -308,7 +308,7 @@ def test_a_429_holds_the_platform_and_not_only_the_delivery_and_spends_nothing(
 
 def test_a_429_for_the_only_start_allows_none_until_one_is_tried(database: Database) -> None:
     add(database, 2)
-    [only] = claim(database, most=1)
+    [only] = claim(database, limit=1)
     learned(database, only, THROTTLED)
     assert known_of(database)["local"].allowance == 0
     assert [claim(database), len(claim(database, now=NOW + 1))] == [[], 1]

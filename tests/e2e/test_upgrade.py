@@ -340,7 +340,7 @@ def test_processes_of_the_version_before_receive_and_work_through_an_upgrade(
         ).all()
         assert {tuple(row) for row in rows} == {("delivered", 1, "ignore", 0)}
     taken = before.write(
-        lambda c: claims.claim(c, ClaimLimits(caps={"p": MANY}), most=5, now=NOW + 60, lease="new")
+        lambda c: claims.claim(c, ClaimLimits(caps={"p": MANY}), limit=5, now=NOW + 60, lease="new")
     )
     assert len(taken) == 5, "and the present version takes what is left"
 

@@ -813,7 +813,7 @@ def test_of_many_unknown_deliveries_those_looked_for_next_are_read(database: Dat
         every = unresolved_deliveries(connection)
         assert [one.id for one in every] == [ids[3], ids[1], ids[0]], "the newest first"
         assert [one.look_at for one in every] == [NOW + 2, NOW + 1, NOW + 3]
-        some = unresolved_deliveries(connection, most=2)
+        some = unresolved_deliveries(connection, limit=2)
         assert [one.id for one in some] == [ids[3], ids[1]]
 
 

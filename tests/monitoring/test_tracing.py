@@ -359,7 +359,7 @@ def test_celery_tasks_have_the_same_spans(database: Database) -> None:
         allowed = find_allowed(config)
         now = event.received_at + 1
         assert database.write(
-            lambda c: claims.claim(c, allowed, most=1, now=now, lease="l", intents=False)
+            lambda c: claims.claim(c, allowed, limit=1, now=now, lease="l", intents=False)
         )
         assert calls.make_call(delivery.id, "l")
     finally:

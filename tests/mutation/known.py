@@ -222,41 +222,45 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "D8",
         "file": "bridge/store/queue/ordering.py",
-        "old": "    take_key_locks(connection, [key for one in heads for key in key_of(one)])\n",
+        "old": "    take_key_locks(connection, [key for owner in heads for key in key_of(owner)])\n",
         "new": "",
         "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "D8-join",
         "file": "bridge/store/queue/ordering.py",
-        "old": "    take_key_locks(connection, key_of(one))\n",
+        "old": "    take_key_locks(connection, key_of(returned))\n",
         "new": "",
         "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "N4",
         "file": "bridge/store/queue/reconcile.py",
-        "old": "    take_key_locks(connection, [(asked.delivery.platform, asked.delivery.saved_item_id)], FLOW_SEED)\n",
+        "old": (
+            "    take_key_locks(\n"
+            "        connection, [(searched.delivery.platform, searched.delivery.saved_item_id)], FLOW_SEED\n"
+            "    )\n"
+        ),
         "new": "",
         "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "N4-seed",
         "file": "bridge/store/queue/reconcile.py",
-        "old": "asked.delivery.saved_item_id)], FLOW_SEED)",
-        "new": "asked.delivery.platform)], FLOW_SEED)",
+        "old": "searched.delivery.saved_item_id)], FLOW_SEED\n",
+        "new": "searched.delivery.platform)], FLOW_SEED\n",
         "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "N7",
         "file": "bridge/store/queue/reconcile.py",
         "old": (
-            "    others = find_rivals(connection, known, answers.look) if answers.look.candidates else ()\n"
-            "    taken = find_run_owners(connection, [one.run_id for one in answers.look.candidates])\n"
+            "    others = find_rivals(connection, start, answers.look) if answers.look.candidates else ()\n"
+            "    taken = find_run_owners(connection, [candidate.run_id for candidate in answers.look.candidates])\n"
         ),
         "new": (
-            "    taken = find_run_owners(connection, [one.run_id for one in answers.look.candidates])\n"
-            "    others = find_rivals(connection, known, answers.look) if answers.look.candidates else ()\n"
+            "    taken = find_run_owners(connection, [candidate.run_id for candidate in answers.look.candidates])\n"
+            "    others = find_rivals(connection, start, answers.look) if answers.look.candidates else ()\n"
         ),
         "tests": ["tests/store/test_ledger_races.py"],
     },
@@ -314,8 +318,8 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "C-begin",
         "file": "bridge/store/queue/leases.py",
-        "old": "select(delivery).where(held, known).with_for_update()",
-        "new": "select(delivery).where(held, known)",
+        "old": "select(delivery).where(is_leased, on_platform).with_for_update()",
+        "new": "select(delivery).where(is_leased, on_platform)",
         "tests": ["tests/store/test_ledger_races.py"],
     },
     {
@@ -382,8 +386,8 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "R-claim",
         "file": "bridge/store/local/runs.py",
-        "old": ("        take_lock(connection, Lock.COUNT_RUNS)\n        most ="),
-        "new": "        most =",
+        "old": ("        take_lock(connection, Lock.COUNT_RUNS)\n        limit ="),
+        "new": "        limit =",
         "tests": ["tests/store/test_ledger_races.py"],
     },
     {
@@ -394,11 +398,11 @@ KNOWN: list[dict[str, Any]] = [
             "        select(local_run)\n"
             "        .where(QUEUED)\n"
             "        .order_by(columns.seq)\n"
-            "        .limit(most)\n"
+            "        .limit(limit)\n"
             "        .with_for_update(skip_locked=True)\n"
             "    )\n"
         ),
-        "new": "    queued = select(local_run).where(QUEUED).order_by(columns.seq).limit(most)\n",
+        "new": "    queued = select(local_run).where(QUEUED).order_by(columns.seq).limit(limit)\n",
         "tests": ["tests/store/test_ledger_races.py"],
     },
     {
@@ -416,26 +420,26 @@ KNOWN: list[dict[str, Any]] = [
         "name": "C9",
         "file": "bridge/store/queue/leases.py",
         "old": (
-            "        held = (\n"
+            "        is_leased = (\n"
             "            (delivery.c.id == claim.delivery.id)\n"
             "            & (delivery.c.status == Status.SENDING)\n"
             "            & (delivery.c.lease == claim.lease)\n"
             "        )\n"
         ),
-        "new": "        held = (delivery.c.id == claim.delivery.id) & (delivery.c.status == Status.SENDING)\n",
+        "new": "        is_leased = (delivery.c.id == claim.delivery.id) & (delivery.c.status == Status.SENDING)\n",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "C9-status",
         "file": "bridge/store/queue/leases.py",
         "old": (
-            "        held = (\n"
+            "        is_leased = (\n"
             "            (delivery.c.id == claim.delivery.id)\n"
             "            & (delivery.c.status == Status.SENDING)\n"
             "            & (delivery.c.lease == claim.lease)\n"
             "        )\n"
         ),
-        "new": "        held = delivery.c.id == claim.delivery.id\n",
+        "new": "        is_leased = delivery.c.id == claim.delivery.id\n",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
@@ -465,33 +469,33 @@ KNOWN: list[dict[str, Any]] = [
         "name": "C-begin-lease",
         "file": "bridge/store/queue/leases.py",
         "old": (
-            "    held = (\n"
+            "    is_leased = (\n"
             "        (delivery.c.id == delivery_id)\n"
             "        & (delivery.c.status == Status.SENDING)\n"
             "        & (delivery.c.lease == lease)\n"
             "    )\n"
         ),
-        "new": "    held = (delivery.c.id == delivery_id) & (delivery.c.status == Status.SENDING)\n",
+        "new": "    is_leased = (delivery.c.id == delivery_id) & (delivery.c.status == Status.SENDING)\n",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "C-begin-status",
         "file": "bridge/store/queue/leases.py",
         "old": (
-            "    held = (\n"
+            "    is_leased = (\n"
             "        (delivery.c.id == delivery_id)\n"
             "        & (delivery.c.status == Status.SENDING)\n"
             "        & (delivery.c.lease == lease)\n"
             "    )\n"
         ),
-        "new": "    held = (delivery.c.id == delivery_id) & (delivery.c.lease == lease)\n",
+        "new": "    is_leased = (delivery.c.id == delivery_id) & (delivery.c.lease == lease)\n",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "C-begin-platform",
         "file": "bridge/store/queue/leases.py",
-        "old": "select(delivery).where(held, known).with_for_update()",
-        "new": "select(delivery).where(held).with_for_update()",
+        "old": "select(delivery).where(is_leased, on_platform).with_for_update()",
+        "new": "select(delivery).where(is_leased).with_for_update()",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
@@ -527,28 +531,28 @@ KNOWN: list[dict[str, Any]] = [
         "file": "bridge/store/queue/ledger.py",
         "old": (
             "    return (\n"
-            "        known.status == Status.UNKNOWN\n"
-            "        and each.outcome.kind is OutcomeKind.STARTED\n"
-            "        and known.made == each.claim.attempt\n"
+            "        row.status == Status.UNKNOWN\n"
+            "        and ended.outcome.kind is OutcomeKind.STARTED\n"
+            "        and row.made == ended.claim.attempt\n"
             "    )\n"
         ),
-        "new": "    return known.status == Status.UNKNOWN and known.made == each.claim.attempt\n",
+        "new": "    return row.status == Status.UNKNOWN and row.made == ended.claim.attempt\n",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "G-mine-lease",
         "file": "bridge/store/queue/ledger.py",
         "old": (
-            "        mine = known is not None and known.status == Status.SENDING and known.lease == claim.lease\n"
+            "        mine = row is not None and row.status == Status.SENDING and row.lease == claim.lease\n"
         ),
-        "new": "        mine = known is not None and known.status == Status.SENDING\n",
+        "new": "        mine = row is not None and row.status == Status.SENDING\n",
         "tests": ["tests/store/test_ledger.py"],
     },
     {
         "name": "G-give-back-late",
         "file": "bridge/store/queue/ledger.py",
-        "old": "if mine and each.outcome.kind in NO_RUN_KINDS:",
-        "new": "if each.outcome.kind in NO_RUN_KINDS:",
+        "old": "if mine and ended.outcome.kind in NO_RUN_KINDS:",
+        "new": "if ended.outcome.kind in NO_RUN_KINDS:",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
@@ -587,22 +591,22 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "G-spent",
         "file": "bridge/store/queue/ledger.py",
-        "old": "values = _delivery_values(each, decision, now, spent=mine)",
-        "new": "values = _delivery_values(each, decision, now, spent=True)",
+        "old": "values = _delivery_values(ended, decision, now, spent=mine)",
+        "new": "values = _delivery_values(ended, decision, now, spent=True)",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "G-look-at",
         "file": "bridge/store/queue/ledger.py",
-        "old": "look_at = each.look_at if decision.status is Status.UNKNOWN and not outcome.held else None",
+        "old": "look_at = ended.look_at if decision.status is Status.UNKNOWN and not outcome.held else None",
         "new": "look_at = None",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "G-look-at-always",
         "file": "bridge/store/queue/ledger.py",
-        "old": "look_at = each.look_at if decision.status is Status.UNKNOWN and not outcome.held else None",
-        "new": "look_at = each.look_at if not outcome.held else None",
+        "old": "look_at = ended.look_at if decision.status is Status.UNKNOWN and not outcome.held else None",
+        "new": "look_at = ended.look_at if not outcome.held else None",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
@@ -673,9 +677,9 @@ KNOWN: list[dict[str, Any]] = [
         "file": "bridge/store/queue/unknown_starts.py",
         "old": (
             "    # its run was named by hand\n"
-            "    found = or_(attempt.c.run_id.isnot(None), delivery.c.run_id.isnot(None) & is_last)\n"
+            "    is_found = or_(attempt.c.run_id.isnot(None), delivery.c.run_id.isnot(None) & is_last)\n"
         ),
-        "new": "    found = delivery.c.run_id.isnot(None) & is_last  # its run was named by hand\n",
+        "new": "    is_found = delivery.c.run_id.isnot(None) & is_last  # its run was named by hand\n",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
@@ -733,19 +737,19 @@ KNOWN: list[dict[str, Any]] = [
         "file": "bridge/store/queue/reconcile.py",
         "old": (
             "    still = (\n"
-            "        (delivery.c.id == known.delivery.id)\n"
+            "        (delivery.c.id == start.delivery.id)\n"
             "        & (delivery.c.status == Status.UNKNOWN.value)\n"
-            "        & (number == known.attempt)\n"
+            "        & (number == start.attempt)\n"
             "    )\n"
         ),
-        "new": "    still = (delivery.c.id == known.delivery.id) & (delivery.c.status == Status.UNKNOWN.value)\n",
+        "new": "    still = (delivery.c.id == start.delivery.id) & (delivery.c.status == Status.UNKNOWN.value)\n",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "N-attempt-asked",
         "file": "bridge/store/queue/reconcile.py",
-        "old": "if known is None or known.attempt != asked.attempt:",
-        "new": "if known is None:",
+        "old": "if start is None or start.attempt != searched.attempt:",
+        "new": "if start is None:",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
@@ -765,35 +769,35 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "N-give-back",
         "file": "bridge/store/queue/reconcile.py",
-        "old": "    throttling.return_starts(connection, one.route, day_of(known.began_at))\n",
+        "old": "    throttling.return_starts(connection, unresolved.route, day_of(start.began_at))\n",
         "new": "",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "N-attempt-settled",
         "file": "bridge/store/queue/reconcile.py",
-        "old": "    _settle_attempt(connection, known, OutcomeKind.REFUSED, RUN_NOT_FOUND)\n",
+        "old": "    _settle_attempt(connection, start, OutcomeKind.REFUSED, RUN_NOT_FOUND)\n",
         "new": "",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "R8",
         "file": "bridge/store/local/runs.py",
-        "old": "held = (columns.lease == lease) & columns.id.in_(list(ids)) & HELD",
-        "new": "held = columns.id.in_(list(ids)) & HELD",
+        "old": "is_leased = (columns.lease == lease) & columns.id.in_(list(ids)) & HELD",
+        "new": "is_leased = columns.id.in_(list(ids)) & HELD",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "R8-ids",
         "file": "bridge/store/local/runs.py",
-        "old": "held = (columns.lease == lease) & columns.id.in_(list(ids)) & HELD",
-        "new": "held = (columns.lease == lease) & HELD",
+        "old": "is_leased = (columns.lease == lease) & columns.id.in_(list(ids)) & HELD",
+        "new": "is_leased = (columns.lease == lease) & HELD",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "R8-log",
         "file": "bridge/store/local/runs.py",
-        "old": "update(local_run).where(columns.id == run_id, held).values(encrypted_log)",
+        "old": "update(local_run).where(columns.id == run_id, is_leased).values(encrypted_log)",
         "new": "update(local_run).where(columns.id == run_id).values(kept)",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
@@ -814,8 +818,8 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "R-hand-back",
         "file": "bridge/store/local/runs.py",
-        "old": "held = (local_run.c.id == run_id) & (local_run.c.lease == lease)",
-        "new": "held = local_run.c.id == run_id",
+        "old": "is_leased = (local_run.c.id == run_id) & (local_run.c.lease == lease)",
+        "new": "is_leased = local_run.c.id == run_id",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
@@ -1097,7 +1101,7 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "W6-hand-back",
         "file": "bridge/worker/turn.py",
-        "old": "            hand_back(connection, each, self._id, now)",
+        "old": "            hand_back(connection, changes, self._id, now)",
         "new": "            pass",
         "tests": ["tests/worker/test_worker_turns.py"],
     },
@@ -1148,8 +1152,8 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "W14-held-ignored",
         "file": "bridge/worker/turn.py",
-        "old": "if most > 0 and not self._is_held:",
-        "new": "if most > 0:",
+        "old": "if limit > 0 and not self._is_held:",
+        "new": "if limit > 0:",
         "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
@@ -1162,7 +1166,7 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "W14-settling",
         "file": "bridge/worker/claim_policy.py",
-        "old": "    return held\n",
+        "old": "    return is_held\n",
         "new": "    return before\n",
         "tests": ["tests/worker/test_worker_turns.py"],
     },
@@ -1211,7 +1215,11 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "W16-salvage-keeps",
         "file": "bridge/worker/cycle.py",
-        "old": "                taken.settled = [(each.claim, each.outcome, None) for each in turns.ended.attempts]\n",
+        "old": (
+            "                taken.settled = [\n"
+            "                    (attempt.claim, attempt.outcome, None) for attempt in turns.ended.attempts\n"
+            "                ]\n"
+        ),
         "new": "",
         "tests": ["tests/worker/test_worker_turns.py"],
     },
@@ -1323,7 +1331,7 @@ KNOWN: list[dict[str, Any]] = [
         "name": "Y15",
         "file": "bridge/providers/signatures/signed_template.py",
         "old": (
-            "        if found is None and not optional:\n"
+            "        if value is None and not optional:\n"
             '            raise BadSignature("missing")\n'
         ),
         "new": "",

@@ -26,20 +26,20 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
                 "bridge/cli/bridge/event_files.py",
                 "hashlib.sha256(content).hexdigest() != file.sha256",
             ),
-            ("bridge/config/build/local_keys.py", "one.hash == digest"),
+            ("bridge/config/build/local_keys.py", "local_key.hash == digest"),
             ("bridge/config/build/local_keys.py", "digest in _EMPTY_KEY_HASHES"),
             ("bridge/core/fingerprints.py", "digest == EMPTY_SHA256"),
             ("bridge/ingest/duplicates.py", "signed == sent.body"),
             ("bridge/services/change_tail.py", "cursor.states.get(number) != digest"),
             ("bridge/services/lists.py", "of != digest"),
-            ("bridge/services/operations/control.py", "found.request_digest != digest"),
+            ("bridge/services/operations/control.py", "operation.request_digest != digest"),
             ("bridge/store/backup/archive.py", "path.name != digest"),
             ("bridge/store/backup/extraction.py", "digest != blob[2]"),
             ("bridge/store/operations/rekey.py", "digest != EMPTY_SHA256"),
             ("bridge/store/operations/rekey.py", "keyed != digest"),
             ("bridge/api/resources/operations.py", "operation.request_digest != digest"),
             ("bridge/api/resources/runs.py", "sent.digest != digest_body(request.body)"),
-            ("bridge/worker/maintenance/jobs.py", "known.lock == digest"),
+            ("bridge/worker/maintenance/jobs.py", "last_check.lock == digest"),
             (
                 "bridge/store/blobs.py",
                 "hashlib.sha256(path.read_bytes()).hexdigest() == path.name",
@@ -50,7 +50,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     # A keyed hash that no client sees, of what the client sent itself.
     **dict.fromkeys(
         (
-            ("bridge/store/inbound/submissions.py", "known.digest != marks.digest"),
+            ("bridge/store/inbound/submissions.py", "earlier.digest != marks.digest"),
             ("bridge/store/inbound/submissions.py", "recent.c.digest == marks.digest"),
         ),
         "keyed",
@@ -58,11 +58,14 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     # The id of a token, which is listed and logged.
     **dict.fromkeys(
         (
-            ("bridge/services/operations/control.py", "one.token != token"),
+            ("bridge/services/operations/control.py", "operation.token != token"),
             ("bridge/store/operations/control.py", "act.c.token == token"),
             ("bridge/store/operations/operation_records.py", "act.c.token == token"),
             ("bridge/store/operations/run_requests.py", "run_request.c.token == token"),
-            ("bridge/web/console/views/operations.py", "one.token == asked.session.key"),
+            (
+                "bridge/web/console/views/operations.py",
+                "operation.token == console_request.session.key",
+            ),
         ),
         "an id",
     ),
@@ -81,7 +84,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     **dict.fromkeys(
         (
             ("bridge/ingest/forms/spam/layers.py", "self.token == tokens.TOO_OLD"),
-            ("bridge/ingest/rejects.py", "one in source.scheme.credentials"),
+            ("bridge/ingest/rejects.py", "locator in source.scheme.credentials"),
             ("bridge/web/console/login.py", "SECURE_COOKIE in request.cookies"),
         ),
         "a name",
@@ -89,8 +92,8 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     # On the side of the client, which has all of it.
     **dict.fromkeys(
         (
-            ("bridge/services/samples/form_challenge.py", "tried.hexdigest() == wanted"),
-            ("bridge/web/receiving/dry_run.py", "found == digest"),
+            ("bridge/services/samples/form_challenge.py", "tried.hexdigest() == expected"),
+            ("bridge/web/receiving/dry_run.py", "header_digest == digest"),
             ("bridge/web/receiving/dry_run.py", "names.get(name) == digest"),
             ("bridge/web/receiving/dry_run.py", "came.get('body') != _digest(sent.body)"),
         ),

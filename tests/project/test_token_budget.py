@@ -34,7 +34,7 @@ BUDGET = {
     "store": 110500,
     "system": 14800,
     "torture": 25100,
-    "web": 103400,
+    "web": 103700,
     "worker": 27000,
 }
 SLACK = 1000  # by which a package may be below its budget

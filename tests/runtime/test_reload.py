@@ -288,10 +288,10 @@ def test_what_would_lose_deliveries_is_not_used(bench: Bench, said: list[Any]) -
     for _ in range(3):
         assert bench.poll() == WATCH_SECONDS
     assert said == [("config_held", {"reason": bench.loses, "used": before.hash})]
-    bench.settle(asked=True)
+    bench.settle(is_requested=True)
     assert len(said) == 2, "SIGHUP tests and says it again"
     bench.loses = None
-    assert bench.settle(asked=True).held is None
+    assert bench.settle(is_requested=True).held is None
     assert bench.route == "other" and said[-1][0] == "config_reloaded"
 
 
@@ -487,7 +487,7 @@ def test_a_reader_that_dies_while_it_reads_is_an_error_that_ends(
 
 def test_asked_for_it_is_read_though_nothing_has_changed(bench: Bench, said: list[Any]) -> None:
     number = bench.board.number
-    bench.settle(asked=True)
+    bench.settle(is_requested=True)
     assert [event for event, _ in said] == ["config_unchanged"]
     assert bench.board.number == number
 
@@ -560,7 +560,7 @@ def test_a_read_that_is_asked_for_does_not_wait_for_the_process_that_watches(
 ) -> None:
     monkeypatch.setattr(reloader_module, "watch_files", lambda *_: time.sleep(3600))
     watching(bench)
-    bench.reader.poll(asked=True)
+    bench.reader.poll(is_requested=True)
     watching(bench)
     until(lambda: bench.reader.poll() and bool(said), what="the read")
     assert [event for event, _ in said] == ["config_unchanged"]
@@ -725,7 +725,7 @@ def test_a_file_system_that_hangs_holds_nothing_else_up(
     with monkeypatch.context() as patch:
         patch.setattr(reloader_module, "read_if_changed", hang)
         watching = children_of(os.getpid())
-        reloader.poll(asked=True)
+        reloader.poll(is_requested=True)
         until(
             lambda: reloader.poll() and set(children_of(os.getpid())) - set(watching),
             what="the process that reads",

@@ -146,12 +146,12 @@ def test_a_person_who_gives_one_up_is_a_cause_of_its_own(database: Database) -> 
 
 @pytest.mark.usefixtures("died")
 def test_only_the_newest_are_read_whatever_the_filters_leave(database: Database) -> None:
-    whole = dead_deliveries.list_dead(database, Filters(), most=5)
+    whole = dead_deliveries.list_dead(database, Filters(), max_rows=5)
     assert (len(whole.rows), whole.read_until) == (5, None)
-    newest = dead_deliveries.list_dead(database, Filters(), most=3)
+    newest = dead_deliveries.list_dead(database, Filters(), max_rows=3)
     assert [row.died_at for row in newest.rows] == [NOW + 4, NOW + 3, NOW + 2]
     assert newest.read_until == NOW + 2
-    rare = dead_deliveries.list_dead(database, Filters(route="other"), most=3)
+    rare = dead_deliveries.list_dead(database, Filters(route="other"), max_rows=3)
     assert (rare.rows, rare.read_until) == ([], NOW + 2)
 
 
@@ -197,7 +197,9 @@ def test_the_command_says_that_it_did_not_read_all(
         keep(store, event, dead(event, NOT_FOUND, NOW + number))
     read_all = dead_deliveries.list_dead
     monkeypatch.setattr(
-        dead_deliveries, "list_dead", lambda database, filters: read_all(database, filters, most=2)
+        dead_deliveries,
+        "list_dead",
+        lambda database, filters: read_all(database, filters, max_rows=2),
     )
     said = (
         "There are more dead deliveries: only those planned since 2025-11-24 16:00:01Z were read."

@@ -624,7 +624,7 @@ def test_what_was_under_way_is_settled_as_after_a_crash_and_held(
             len(
                 database.write(
                     lambda connection: claims.claim(
-                        connection, allowed, most=99, now=NOW + 200, lease="w"
+                        connection, allowed, limit=99, now=NOW + 200, lease="w"
                     )
                 )
             )

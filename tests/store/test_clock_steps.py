@@ -791,7 +791,7 @@ def test_a_task_of_celery_stores_the_clocks_with_its_intent(
                 claim = lambda c: claims.claim(  # noqa: E731
                     c,
                     ClaimLimits(caps={"gumloop": 5}),
-                    most=1,
+                    limit=1,
                     now=clocks.time(),
                     lease="l",
                     intents=False,

@@ -87,7 +87,7 @@ def fill(database: Database) -> None:
     )
     allowed = ClaimLimits(caps={"local": 1})
     database.write(
-        lambda connection: claims.claim(connection, allowed, most=1, now=NOW + 1, lease="w:1")
+        lambda connection: claims.claim(connection, allowed, limit=1, now=NOW + 1, lease="w:1")
     )
     configs.remember_config(database, "h" * 64, '{"version":1}', NOW)
     learned_secrets.allow_learning(database, "asana", NOW + 60)

@@ -273,7 +273,7 @@ def test_a_body_that_was_moved_to_another_event_is_refused(sealed: Database) -> 
 def claim(database: Database) -> list[Claim]:
     return database.write(
         lambda connection: claims.claim(
-            connection, ClaimLimits(caps={"local": 9}), most=9, now=NOW + 1, lease="w:1"
+            connection, ClaimLimits(caps={"local": 9}), limit=9, now=NOW + 1, lease="w:1"
         )
     )
 

@@ -440,7 +440,7 @@ def test_an_act_that_was_interrupted_is_gone_on_with(store: Database, folder: Pa
     act = log.begin(
         store, operation_id(time.time()), command="erase", actor="me", request={}, ids=ids, now=NOW
     )
-    log.advance(store, act, EraseHandler(), NOW, most=1)
+    log.advance(store, act, EraseHandler(), NOW, limit=1)
     assert run("operations", "resume", act.id, "--yes").exit_code == 0
     assert table(store, "event") == 0 and ANN.encode() not in files_of(folder / "data")
 
@@ -496,7 +496,7 @@ def test_files_are_looked_through_in_pieces_however_they_write_it_and_not_withou
     for name, said in texts.items():
         (tmp_path / name).write_text(said)
     assert traces.find_files(tmp_path, "müller, ann") == (["a", "b", "c"], [])
-    assert traces.find_files(tmp_path, "müller, ann", most=4 * traces.MIN_FILE_COST_BYTES) == (
+    assert traces.find_files(tmp_path, "müller, ann", max_bytes=4 * traces.MIN_FILE_COST_BYTES) == (
         ["a", "b", "c"],
         ["e"],
     )

@@ -309,7 +309,7 @@ def test_what_is_handed_back_was_never_taken(database: Database) -> None:
 
 def follow(database: Database, report: RunReport, now: float = NOW + 3) -> bool:
     [(followed, _)] = database.write(
-        lambda c: run_tracking.claim_polls(c, platforms=["local"], most=10, now=now)
+        lambda c: run_tracking.claim_polls(c, platforms=["local"], limit=10, now=now)
     )
     return database.write(
         lambda c: run_tracking.record_run(c, followed, report, now, next_poll=2.0)
@@ -323,7 +323,7 @@ def test_a_run_is_followed_to_its_end(database: Database) -> None:
     assert get(database, one).run_state is RunState.RUNNING
     assert (
         database.write(
-            lambda c: run_tracking.claim_polls(c, platforms=["local"], most=10, now=NOW + 4)
+            lambda c: run_tracking.claim_polls(c, platforms=["local"], limit=10, now=NOW + 4)
         )
         == []
     )
@@ -364,7 +364,7 @@ def test_a_run_that_the_platform_does_not_know_is_no_longer_followed(database: D
 def test_two_workers_never_look_at_the_same_run(database: Database) -> None:
     started(database)
     look = lambda: database.write(  # noqa: E731
-        lambda c: run_tracking.claim_polls(c, platforms=["local"], most=10, now=NOW + 3)
+        lambda c: run_tracking.claim_polls(c, platforms=["local"], limit=10, now=NOW + 3)
     )
     assert (len(look()), len(look())) == (1, 0)
 
@@ -606,7 +606,7 @@ def test_sqlite_prepares_the_statements_of_a_turn_only_once(sqlite: Database) ->
     def turn(connection: Connection) -> None:
         now = next(times)
         ledger.record_attempts(connection, settled, now, jitter=0.5)
-        taken = claims.claim(connection, allowed, most=2, now=now, lease=f"w:{now}")
+        taken = claims.claim(connection, allowed, limit=2, now=now, lease=f"w:{now}")
         settled[:] = [ledger.EndedAttempt(each, STARTED, 1.0) for each in taken]
 
     add(sqlite, 8)

@@ -175,7 +175,7 @@ def test_no_more_are_claimed_than_are_asked_for_whatever_the_platforms_have(
         for route in ("one", "two"):
             add(database, 3, route, platform=platform)
     caps = {"a": 4, "b": 9}
-    assert [len(claim(database, caps=caps, most=most)) for most in (0, 1, 5)] == [0, 1, 5]
+    assert [len(claim(database, caps=caps, limit=most)) for most in (0, 1, 5)] == [0, 1, 5]
     assert len(claim(database, caps=caps)) == 4
 
 
@@ -203,8 +203,8 @@ def test_a_day_begins_anew_at_midnight_and_goes_on_being_counted(database: Datab
     """
     add(database, 9, created_at=MIDNIGHT - DAY, due_at=MIDNIGHT - DAY)
     limits = {"triage": Limits(max_runs_per_day=2)}
-    take = lambda now, most=1: len(  # noqa: E731
-        claim(database, caps={"local": 50}, limits=limits, now=now, most=most)
+    take = lambda now, limit=1: len(  # noqa: E731
+        claim(database, caps={"local": 50}, limits=limits, now=now, limit=limit)
     )
     assert [take(MIDNIGHT - 60), take(MIDNIGHT - 50), take(MIDNIGHT - 40)] == [1, 1, 0]
     assert [take(MIDNIGHT), take(MIDNIGHT + 1), take(MIDNIGHT + 2)] == [1, 1, 0]
@@ -245,7 +245,7 @@ def leased(database: Database, **given: Any) -> tuple[str, Claim]:
     [one] = add(database, **given)
     [held] = database.write(
         lambda c: claims.claim(
-            c, ClaimLimits(caps={"local": 5}), most=9, now=NOW, lease="w", intents=False
+            c, ClaimLimits(caps={"local": 5}), limit=9, now=NOW, lease="w", intents=False
         )
     )
     assert attempts(database, one) == []
@@ -635,7 +635,7 @@ def test_one_whose_call_had_not_begun_goes_back_to_the_queue_and_its_earlier_att
     record(database, claim(database)[0], THROTTLED, NOW)
     database.write(
         lambda c: claims.claim(
-            c, ClaimLimits(caps={"local": 5}), most=9, now=NOW, lease="w", intents=False
+            c, ClaimLimits(caps={"local": 5}), limit=9, now=NOW, lease="w", intents=False
         )
     )
     found: list[Any] = []

@@ -183,7 +183,7 @@ class LedgerMachine(RuleBasedStateMachine):
             lambda c: claims.claim(
                 c,
                 allowed,
-                most=most,
+                limit=most,
                 now=self.now,
                 lease=f"w{len(self.mine)}:{self.now}",
                 order=ordered,

@@ -220,7 +220,7 @@ def test_one_that_is_retried_sees_who_has_become_the_head_at_that_moment(
 def test_two_workers_that_claim_at_once_stay_within_the_slots(postgresql: Database) -> None:
     add(postgresql, 4)
     work: Callable[[str], Work] = lambda lease: (  # noqa: E731
-        lambda c: claims.claim(c, ClaimLimits(caps={"local": 3}), most=2, now=NOW, lease=lease)
+        lambda c: claims.claim(c, ClaimLimits(caps={"local": 3}), limit=2, now=NOW, lease=lease)
     )
     first, other = beside(postgresql, work("a"), work("b"))
     assert (len(first), len(other.result()), other.waited_for) == (2, 1, "advisory")
@@ -248,9 +248,9 @@ def test_two_workers_that_learn_at_once_learn_from_both(postgresql: Database, kn
 def test_one_who_learns_waits_for_one_who_claims(postgresql: Database) -> None:
     """Who claims has read the circuit, and may write down that its probe is under way."""
     add(postgresql, 2)
-    [held] = claim(postgresql, most=1)
+    [held] = claim(postgresql, limit=1)
     claims_one: Work = lambda c: claims.claim(  # noqa: E731
-        c, ClaimLimits(caps={"local": 5}), most=1, now=NOW, lease="b"
+        c, ClaimLimits(caps={"local": 5}), limit=1, now=NOW, lease="b"
     )
     learns: Work = lambda c: circuit_updates.update_circuits(  # noqa: E731
         c, [EndedAttempt(held, UNKNOWN)], {"local": 5}, NOW, jitter=0.5
@@ -262,9 +262,9 @@ def test_one_who_learns_waits_for_one_who_claims(postgresql: Database) -> None:
 
 def test_where_all_is_well_nobody_who_learns_waits(postgresql: Database) -> None:
     add(postgresql, 2)
-    [held] = claim(postgresql, most=1)
+    [held] = claim(postgresql, limit=1)
     claims_one: Work = lambda c: claims.claim(  # noqa: E731
-        c, ClaimLimits(caps={"local": 5}), most=1, now=NOW, lease="b"
+        c, ClaimLimits(caps={"local": 5}), limit=1, now=NOW, lease="b"
     )
     learns: Work = lambda c: circuit_updates.update_circuits(  # noqa: E731
         c, [EndedAttempt(held, STARTED)], {"local": 5}, NOW, jitter=0.5
@@ -277,7 +277,7 @@ def test_one_that_is_cancelled_at_this_moment_is_not_claimed(postgresql: Databas
     first, second = add(postgresql, 2)
 
     def work(c: Connection) -> Any:
-        return claims.claim(c, ClaimLimits(caps={"local": 5}), most=9, now=NOW, lease="b")
+        return claims.claim(c, ClaimLimits(caps={"local": 5}), limit=9, now=NOW, lease="b")
 
     _, other = beside(postgresql, lambda c: transitions.move(c, first, Status.CANCELLED, NOW), work)
     assert [one.delivery.id for one in other.result()] == [second]
@@ -292,7 +292,7 @@ def test_an_attempt_that_is_begun_twice_at_once_is_begun_once(postgresql: Databa
     [one] = add(postgresql)
     [held] = postgresql.write(
         lambda c: claims.claim(
-            c, ClaimLimits(caps={"local": 5}), most=1, now=NOW, lease="w", intents=False
+            c, ClaimLimits(caps={"local": 5}), limit=1, now=NOW, lease="w", intents=False
         )
     )
     begin: Callable[[str], Work] = lambda own: (  # noqa: E731
@@ -385,7 +385,7 @@ def test_two_workers_never_poll_the_same_run_at_once(postgresql: Database) -> No
     for number, held in enumerate(claim(postgresql)):
         record(postgresql, held, replace(STARTED, run_id=f"r{number}"))
     poll: Callable[[int], Work] = lambda most: (  # noqa: E731
-        lambda c: run_tracking.claim_polls(c, platforms=["local"], most=most, now=NOW + 5)
+        lambda c: run_tracking.claim_polls(c, platforms=["local"], limit=most, now=NOW + 5)
     )
     first, other = beside(postgresql, poll(1), poll(9))
     assert (len(first), len(other.result()), other.waited_for) == (1, 1, None)

@@ -25,9 +25,9 @@ def kept(database: Database) -> LocalPlatformStore:
 
 
 def claim(
-    database: Database, most: int = 9, now: float = NOW, lease: str = "w", cap: int | None = None
+    database: Database, limit: int = 9, now: float = NOW, lease: str = "w", cap: int | None = None
 ) -> list[str]:
-    return [run.id for run in database.write(lambda c: runs.claim(c, most, now, lease, cap))]
+    return [run.id for run in database.write(lambda c: runs.claim(c, limit, now, lease, cap))]
 
 
 def finish(database: Database, run: LocalRun, result: RunResult = DONE, lease: str = "w") -> bool:
@@ -82,7 +82,7 @@ def test_no_more_runs_than_the_cap_are_under_way_whoever_executes_them(
     database: Database, kept: LocalPlatformStore
 ) -> None:
     ids = [kept.start(make_local_run()).id for _ in range(5)]
-    assert claim(database, lease="a", cap=3, most=2) == ids[:2]
+    assert claim(database, lease="a", cap=3, limit=2) == ids[:2]
     assert claim(database, lease="b", cap=3) == ids[2:3]
     assert claim(database, lease="b", cap=3) == []
 
@@ -92,7 +92,7 @@ def test_a_queued_run_is_terminated_at_once_and_a_running_one_when_it_has_ended(
 ) -> None:
     first = kept.start(make_local_run())
     second = kept.start(make_local_run())
-    claim(database, most=1)
+    claim(database, limit=1)
     assert [kept.kill(one.id, NOW).state for one in (first, second)] == [
         "TERMINATING",
         "TERMINATED",
@@ -153,7 +153,7 @@ def test_runs_that_were_never_begun_go_back_to_where_they_stood(
     database: Database, kept: LocalPlatformStore
 ) -> None:
     first, second, third = (kept.start(make_local_run()) for _ in range(3))
-    claim(database, most=2)
+    claim(database, limit=2)
     kept.kill(second.id, NOW)
     database.write(lambda c: runs.return_to_queue(c, [first.id, second.id, third.id], "w", NOW))
     assert [state(kept, one)[0] for one in (first, second, third)] == [

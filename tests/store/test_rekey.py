@@ -63,7 +63,7 @@ def fill(database: Database, name: str) -> None:
     events.add(database, event, [delivery], lambda *_: [])
     now = NOW + 1
     allowed = ClaimLimits(caps={"local": 99})
-    [claim] = database.write(lambda c: claims.claim(c, allowed, most=9, now=now, lease="w:1"))
+    [claim] = database.write(lambda c: claims.claim(c, allowed, limit=9, now=now, lease="w:1"))
     outcome = Outcome(kind=OutcomeKind.REJECTED, detail=f"{name} was refused")
     database.write(
         lambda c: ledger.record_attempts(c, [ledger.EndedAttempt(claim, outcome)], now, jitter=0.5)

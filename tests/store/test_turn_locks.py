@@ -388,7 +388,7 @@ def test_a_refusal_and_a_claim_of_a_paced_route_do_not_deadlock(
     """
     add(postgresql, 3)
     limits = {"triage": Limits(max_runs_per_day=10)}
-    [held] = claim(postgresql, most=1, limits=limits)
+    [held] = claim(postgresql, limit=1, limits=limits)
     refused = [EndedAttempt(held, Outcome(kind=OutcomeKind.REFUSED, detail="no"))]
     meeting = Meeting(postgresql)
     meeting_after(monkeypatch, throttling, "return_starts", meeting)
@@ -400,7 +400,7 @@ def test_a_refusal_and_a_claim_of_a_paced_route_do_not_deadlock(
 
     def take(connection: Any) -> list:
         allowed = ClaimLimits(caps={"local": 5}, limits=limits)
-        return claims.claim(connection, allowed, most=1, now=NOW + 1, lease="w2")
+        return claims.claim(connection, allowed, limit=1, now=NOW + 1, lease="w2")
 
     sides = side_by_side(lambda: postgresql.write(refuse), lambda: postgresql.write(take))
     assert [side.error for side in sides] == [None, None]

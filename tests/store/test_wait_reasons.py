@@ -428,7 +428,7 @@ def test_what_is_said_is_what_a_claim_does(working: Database) -> None:
         return len(
             working.write(
                 lambda connection: claims.claim(
-                    connection, allowed, most=9, now=now, lease=f"w:{now}"
+                    connection, allowed, limit=9, now=now, lease=f"w:{now}"
                 )
             )
         )

@@ -18,7 +18,7 @@ SECRET = "Zebra <z@example.com> 'Zebra \"zebra"
 ROOT = Path(bridge.__file__).parent
 #: what the code fills in, by the source of the placeholder
 FILLED = {
-    "found": "array of null and string",
+    "type_name": "array of null and string",
     "needs": "array of number or array of string",
     "hint": " (use default() for a missing value)",
     "name": "sort_by",

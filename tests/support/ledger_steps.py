@@ -33,7 +33,7 @@ def claim(
     database: Database,
     *,
     caps: dict[str, int] | None = None,
-    most: int = 32,
+    limit: int = 32,
     now: float = NOW,
     shares: FairShares | None = None,
     clocks: ClockReading | None = None,
@@ -45,7 +45,7 @@ def claim(
     read = None if clocks is None else lambda _platform: clocks
     taken = database.write(
         lambda c: claims.claim(
-            c, allowed, most=most, now=now, lease=lease, order=shares.order, clocks=read
+            c, allowed, limit=limit, now=now, lease=lease, order=shares.order, clocks=read
         )
     )
     shares.count((each.delivery.platform, each.delivery.route) for each in taken)

@@ -65,21 +65,21 @@ class Bench:
     def new_reader(self, disk: FileTracker | None) -> ConfigReader:
         return ConfigReader(self.settings, self.board, disk, self.remember, self.find_losses)
 
-    def poll(self, *, asked: bool = False) -> float:
+    def poll(self, *, is_requested: bool = False) -> float:
         """Check the files now, take steps until the reader waits, and return the seconds."""
-        if self.wait == WATCH_SECONDS and not asked:  # its process would check them later
+        if self.wait == WATCH_SECONDS and not is_requested:  # its process would check them later
             self.reader.close()
             self.reader = self.new_reader(self.reader._checked)
-        self.wait = self._take_steps(asked=asked)
+        self.wait = self._take_steps(is_requested=is_requested)
         return self.wait
 
     def close(self) -> None:
         """End the process that watches the files."""
         self.reader.close()
 
-    def _take_steps(self, *, asked: bool) -> float:
-        while (wait := self.reader.poll(asked=asked)) == CALL_POLL_SECONDS:
-            asked = False
+    def _take_steps(self, *, is_requested: bool) -> float:
+        while (wait := self.reader.poll(is_requested=is_requested)) == CALL_POLL_SECONDS:
+            is_requested = False
             time.sleep(0.001)
         return wait
 
@@ -103,14 +103,14 @@ class Bench:
     def known(self) -> ConfigState:
         return self.board.read()
 
-    def settle(self, *, asked: bool = False) -> ConfigState:
+    def settle(self, *, is_requested: bool = False) -> ConfigState:
         """Have the reader look until it waits for a change."""
         for _ in range(10):
-            wait = self.poll(asked=asked)
+            wait = self.poll(is_requested=is_requested)
             if wait == WATCH_SECONDS:
                 self.following.catch_up()
                 return self.known
-            asked = False
+            is_requested = False
             time.sleep(min(wait, QUICK.config_quiet_seconds) + 0.001)
         raise AssertionError("it does not settle")
 

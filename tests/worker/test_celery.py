@@ -76,7 +76,7 @@ def lease_all(database: Database) -> list[Claim]:
     """Lease what is due as a worker does that hands it over."""
     allowed = ClaimLimits(caps={"gumloop": 50})
     return database.write(
-        lambda c: claims.claim(c, allowed, most=50, now=time.time(), lease="w:1", intents=False)
+        lambda c: claims.claim(c, allowed, limit=50, now=time.time(), lease="w:1", intents=False)
     )
 
 

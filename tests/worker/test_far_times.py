@@ -106,7 +106,7 @@ def test_one_bad_row_never_breaks_a_listing(store: Database, at: float) -> None:
         events.add(store, event, [make_delivery(event)], lambda *_: [])
     allowed = ClaimLimits(caps={"local": 5})
     [one, other] = store.write(
-        lambda connection: claims.claim(connection, allowed, most=5, now=NOW + 2, lease="w")
+        lambda connection: claims.claim(connection, allowed, limit=5, now=NOW + 2, lease="w")
     )
     store.write(
         lambda connection: ledger.record_attempts(
@@ -192,7 +192,7 @@ def test_a_run_ends_between_its_delivery_and_now(
     events.add(database, event, [make_delivery(event)], lambda *_: [])
     [claim] = database.write(
         lambda connection: claims.claim(
-            connection, ClaimLimits(caps={"local": 1}), most=1, now=NOW, lease="w"
+            connection, ClaimLimits(caps={"local": 1}), limit=1, now=NOW, lease="w"
         )
     )
     database.write(

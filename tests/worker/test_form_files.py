@@ -604,7 +604,7 @@ def test_a_call_that_is_made_elsewhere_hands_files_over_too(
     allowed = ClaimLimits(caps={"gumloop": 5})
     try:
         [claim] = sqlite.write(
-            lambda c: claims.claim(c, allowed, most=5, now=time.time(), lease="w:1", intents=False)
+            lambda c: claims.claim(c, allowed, limit=5, now=time.time(), lease="w:1", intents=False)
         )
         assert calls.make_call(one.id, claim.lease)
     finally:

@@ -100,9 +100,9 @@ def test_a_stopped_operation_does_no_other_item_of_a_worker_that_read_it_before(
 ) -> None:
     one = begin_cancel(database, 3)
     handler = make_move_handler(database, one)
-    assert len(log.advance(database, one, handler, time.time(), most=1)) == 1
+    assert len(log.advance(database, one, handler, time.time(), limit=1)) == 1
     control.stop(database, one, time.time())
-    assert log.advance(database, one, handler, time.time(), most=1) == []
+    assert log.advance(database, one, handler, time.time(), limit=1) == []
     resumed = control.resume(database, one, "ci", time.time(), by_worker=True)
     assert len(log.advance(database, resumed, handler, time.time())) == 2
     assert operation_records.get(database, one.seq).finished_at is not None

@@ -474,7 +474,7 @@ def test_no_look_is_made_while_the_circuit_is_open_or_the_platform_is_gone(
     def taken(*platforms: str) -> list[str]:
         polls = database.write(
             lambda connection: run_tracking.claim_polls(
-                connection, platforms=platforms, most=10, now=later
+                connection, platforms=platforms, limit=10, now=later
             )
         )
         return [one.id for one, _ in polls]

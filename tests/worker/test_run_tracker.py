@@ -177,7 +177,7 @@ def test_runs_of_steady_length_cost_few_looks_each(sqlite: Database) -> None:
 def test_a_run_that_goes_on_keeps_the_log_that_a_list_does_not_have(sqlite: Database) -> None:
     one = started(sqlite)
     following_one = sqlite.write(
-        lambda c: run_tracking.claim_polls(c, platforms=["gumloop"], most=1, now=NOW)
+        lambda c: run_tracking.claim_polls(c, platforms=["gumloop"], limit=1, now=NOW)
     )[0][0]
     for report in (
         RunReport(state=RunState.RUNNING, log=("Reading",)),
@@ -229,13 +229,13 @@ def test_those_of_a_flow_that_are_nearly_due_come_along(database: Database) -> N
     other_platform = started(database, NOW + 0.5, platform="another")
     taken = database.write(
         lambda c: run_tracking.claim_polls(
-            c, platforms=["gumloop", "another"], most=10, now=NOW, near=lambda *_: 1.0
+            c, platforms=["gumloop", "another"], limit=10, now=NOW, near=lambda *_: 1.0
         )
     )
     assert [one.id for one, _ in taken] == [due, soon]
     again = database.write(
         lambda c: run_tracking.claim_polls(
-            c, platforms=["gumloop", "another"], most=10, now=NOW + 1.2, near=None
+            c, platforms=["gumloop", "another"], limit=10, now=NOW + 1.2, near=None
         )
     )
     assert {one.id for one, _ in again} == {later, other_flow, other_platform}
@@ -245,7 +245,7 @@ def test_what_another_worker_looks_at_does_not_come_along(database: Database) ->
     """However long before its time a run may be looked at."""
     claim = lambda: database.write(  # noqa: E731
         lambda c: run_tracking.claim_polls(
-            c, platforms=["gumloop"], most=10, now=NOW, near=lambda *_: 60.0
+            c, platforms=["gumloop"], limit=10, now=NOW, near=lambda *_: 60.0
         )
     )
     first = started(database)
@@ -261,7 +261,7 @@ def test_no_more_are_taken_than_asked_for(database: Database) -> None:
     def claim(most: int) -> int:
         asked: dict[str, Any] = {
             "platforms": ["gumloop"],
-            "most": most,
+            "limit": most,
             "now": NOW,
             "near": lambda *_: 1.0,
         }

@@ -792,7 +792,7 @@ def test_a_worker_without_room_leaves_the_slots_to_others(
     monkeypatch.setattr(
         claims,
         "claim",
-        lambda *given, most, **more: asked.append(most) or claim(*given, most=most, **more),
+        lambda *given, limit, **more: asked.append(limit) or claim(*given, limit=limit, **more),
     )
     hand = Hand(sqlite, configured(gumloop(fake)))
     ids = add(sqlite, 2)

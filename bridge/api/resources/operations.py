@@ -172,8 +172,8 @@ def begin_operation(context: ApiContext, request: ApiRequest) -> Answer:
     """Count the items of an operation; unless it is a dry run, store it with them."""
     counted = count_request(context, request)
     if find_mode(request.body) == "dry_run":
-        shown = OPERATION_COUNT.write(counted.items, with_contents=request.with_contents)
-        return StatusAnswer(shown, 200)
+        reply = OPERATION_COUNT.write(counted.items, with_contents=request.with_contents)
+        return StatusAnswer(reply, 200)
     return _answer(context, request, store_request(context, request, counted))
 
 
@@ -229,12 +229,12 @@ def repeat_operation(context: ApiContext, request: ApiRequest) -> Answer | None:
     if request.idempotency_key is None or find_mode(request.body) not in STATUS_BY_MODE:
         return None
     try:
-        found = find_repeated(
+        operation = find_repeated(
             context.database, request.token_id, request.idempotency_key, digest_body(request.body)
         )
     except KeyReused as error:
         raise ApiProblem("idempotency_key_reused", str(error)) from None
-    return None if found is None else _answer(context, request, found, REPLAYED)
+    return None if operation is None else _answer(context, request, operation, REPLAYED)
 
 
 def agree_operation(context: ApiContext, request: ApiRequest) -> Answer:
@@ -326,12 +326,12 @@ def _read_filters(
     """Return the values of the filters, with the conditions of `where` as they were given."""
     if filters is None:
         return None
-    known = [
+    parameters = [
         parameter
         for parameter in OPERATION_FILTERS
         if command.filters is None or parameter.name in command.filters
     ]
-    values = read_body_filters(request, filters, known, command.name)
+    values = read_body_filters(request, filters, parameters, command.name)
     is_of_deliveries = DELIVERIES in (request.body.get("list"), command.items.value)
     if is_of_deliveries and filters.get("status") == NONE:
         detail = f"{NONE!r} selects events without deliveries"
@@ -347,13 +347,15 @@ def _select(
     filters: Mapping[str, Any] | None,
 ) -> OperationSelection:
     ids: Sequence[str] = body.get("ids", ())
-    wanted = None if filters is None else make_filters(context, filters)
-    if wanted is not None:
-        wanted = replace(wanted, list=body.get("list"))
-        wanted = wanted.without_own if wanted.list == EVENTS else wanted
-        context.note_search(wanted, of_deliveries=command.items is ItemKind.DELIVERIES)
+    search_filters = None if filters is None else make_filters(context, filters)
+    if search_filters is not None:
+        search_filters = replace(search_filters, list=body.get("list"))
+        search_filters = (
+            search_filters.without_own if search_filters.list == EVENTS else search_filters
+        )
+        context.note_search(search_filters, of_deliveries=command.items is ItemKind.DELIVERIES)
     request = SelectionRequest(
-        command=command, how=how, ids=ids, filters=wanted, limit=body.get("limit", 0)
+        command=command, how=how, ids=ids, filters=search_filters, limit=body.get("limit", 0)
     )
     support = SelectionSupport(
         load_routes=context.load_routes,
@@ -378,8 +380,8 @@ def _check_run(request: ApiRequest, items: OperationSelection) -> None:
     """Raise `ApiProblem` where the run that the request names is refused."""
     if "run_id" not in request.body.get("how", {}) or not items.problems:
         return
-    shown = OPERATION_COUNT.write(items, with_contents=request.with_contents)
-    detail = str(shown["problems"][0]["problem"] or "it cannot be the run of the delivery")
+    written = OPERATION_COUNT.write(items, with_contents=request.with_contents)
+    detail = str(written["problems"][0]["problem"] or "it cannot be the run of the delivery")
     raise ApiProblem("invalid_body", detail, errors=[body_error("/how/run_id", detail)])
 
 

@@ -93,15 +93,15 @@ def compare_shadow(context: ApiContext, request: ApiRequest) -> Answer:
     filters = Filters(
         since=default_since(time.time()) if since is None else since, until=request.values["until"]
     )
-    wanted = read_page_request(context, f"shadow of {pair.new}", request)
+    page_request = read_page_request(context, f"shadow of {pair.new}", request)
     comparison = ShadowComparison(context.database, pair)
-    page = comparison.read_page(filters, wanted.before, limit=wanted.limit)
+    page = comparison.read_page(filters, page_request.before, limit=page_request.limit)
     return SHADOW_PAGE.write(
         page,
         route=pair.new,
         live=pair.live,
         mode=pair.mode,
-        next=wanted.make_cursor(page.before),
+        next=page_request.make_cursor(page.before),
         with_contents=request.with_contents,
     )
 

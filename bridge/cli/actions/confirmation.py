@@ -66,15 +66,15 @@ def say_notes(notes: Iterable[str]) -> None:
 
 
 def confirm_operation(
-    text: str, count: int, asked: OperationRequest, more: Mapping[str, JSON] = NO_FIELDS
+    text: str, count: int, request: OperationRequest, more: Mapping[str, JSON] = NO_FIELDS
 ) -> bool:
     """Ask for confirmation as the request wants it; False where nothing is to be done."""
     return confirm(
         text,
         count,
-        dry_run=asked.dry_run,
-        yes=asked.yes or not count,
-        as_json=asked.as_json,
+        dry_run=request.dry_run,
+        yes=request.yes or not count,
+        as_json=request.as_json,
         more=more,
     )
 

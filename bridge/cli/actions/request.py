@@ -49,12 +49,12 @@ class OperationRequest:
         return any(value is not None for value in self.chosen.values())
 
 
-def require_items(names: Sequence[str], asked: OperationRequest) -> None:
+def require_items(names: Sequence[str], request: OperationRequest) -> None:
     """Raise a usage error without ids and filters, and with both; --route goes with ids too."""
-    if not names and not asked.is_filtered:
-        example = "" if "status" not in asked.chosen else "--status dead or "
+    if not names and not request.is_filtered:
+        example = "" if "status" not in request.chosen else "--status dead or "
         raise click.UsageError(f"pass ids, or select by a filter such as {example}--since 1h")
     if names and any(
-        value is not None for option, value in asked.chosen.items() if option != "route"
+        value is not None for option, value in request.chosen.items() if option != "route"
     ):
         raise click.UsageError("ids and filters cannot be combined")

@@ -50,39 +50,39 @@ def run_operation(
     config: str | None,
     command: str,
     names: Sequence[str],
-    asked: OperationRequest,
+    request: OperationRequest,
     how: Mapping[str, Any] = NO_FIELDS,
 ) -> None:
     """Run an operation on the bridge that is asked; exits with 1 if an item was refused.
 
     `names`: ids of its items; without ids, the filters of the request select them.
     """
-    options = {**how, "rate": asked.rate}
+    options = {**how, "rate": request.rate}
     body: dict[str, JSON] = {
         "command": command,
         "how": {name: value for name, value in options.items() if value},
     }
     with open_bridge(config, is_changed=True) as bridge:
-        body |= {"ids": list(names)} if names else {"filters": bridge.describe(asked.chosen)}
-        if asked.limit:
-            body["limit"] = asked.limit
+        body |= {"ids": list(names)} if names else {"filters": bridge.describe(request.chosen)}
+        if request.limit:
+            body["limit"] = request.limit
         driver = bridge.transport.drive(body)
         counted = driver.count()
         _say_counted(command, counted)
         problems = read_problems(counted)
-        if asked.dry_run:
-            say_problems((one.id, one.problem or "") for one in problems)
-            _confirm(command, counted, asked)
+        if request.dry_run:
+            say_problems((result.id, result.problem or "") for result in problems)
+            _confirm(command, counted, request)
         elif not counted["examples"]:
             if not problems:
                 output.say(f"No matching {name_items(command)} to {find_words(command).verb}.")
                 return
-            OutcomePrinter(command, None, asked, 0).end(problems)
-        elif _confirm(command, driver.propose(), asked):
-            _carry_out(bridge, driver, driver.begin(), asked, problems)
+            OutcomePrinter(command, None, request, 0).end(problems)
+        elif _confirm(command, driver.propose(), request):
+            _carry_out(bridge, driver, driver.begin(), request, problems)
 
 
-def resume_operation(config: str | None, id_: str, asked: OperationRequest) -> None:
+def resume_operation(config: str | None, id_: str, request: OperationRequest) -> None:
     """Resume an operation, and print the outcomes of the items that are left."""
     with open_bridge(config, is_changed=True) as bridge:
         operation = OPERATION.parse(bridge.read_operation(id_))
@@ -99,10 +99,10 @@ def resume_operation(config: str | None, id_: str, asked: OperationRequest) -> N
         ids = [STEP.parse(shape).item_id for shape in shapes]
         left = count_items(operation.command, operation.left, ids)
         text = f"{left} of {operation.count} left to {find_words(operation.command).verb}"
-        if confirm_operation(text, operation.left, asked):
-            rate = asked.rate or operation.options.get("rate")
-            resumed = driver.resume(operation, asked.rate)
-            _carry_out(bridge, driver, resumed, replace(asked, rate=rate))
+        if confirm_operation(text, operation.left, request):
+            rate = request.rate or operation.options.get("rate")
+            resumed = driver.resume(operation, request.rate)
+            _carry_out(bridge, driver, resumed, replace(request, rate=rate))
 
 
 @expect_shape()
@@ -134,7 +134,7 @@ def _split_left_out(counted: Shape) -> tuple[Counter[str], Counter[str]]:
 
 
 @expect_shape()
-def _confirm(command: str, counted: Shape, asked: OperationRequest) -> bool:
+def _confirm(command: str, counted: Shape, request: OperationRequest) -> bool:
     count = count_expected(counted)
     examples = [str(id_) for id_ in counted["examples"]]
     more: dict[str, JSON] = {}
@@ -142,7 +142,7 @@ def _confirm(command: str, counted: Shape, asked: OperationRequest) -> bool:
         left_out, refused = _split_left_out(counted)
         more = {"left_out": dict(left_out), "refused": dict(refused)}
     text = f"{count_items(command, count, examples)} to {find_words(command).verb}"
-    return confirm_operation(text, count, asked, more)
+    return confirm_operation(text, count, request, more)
 
 
 @expect_shape()
@@ -157,19 +157,19 @@ def _carry_out(
     bridge: Bridge,
     driver: OperationDriver,
     operation: Operation,
-    asked: OperationRequest,
+    request: OperationRequest,
     problems: Sequence[ItemResult] = (),
 ) -> None:
-    outcomes = driver.follow(operation, asked.rate)
+    outcomes = driver.follow(operation, request.rate)
     stop = partial(driver.stop, operation)
-    follow_operation(bridge, outcomes, operation, asked, problems, stop)
+    follow_operation(bridge, outcomes, operation, request, problems, stop)
 
 
 def follow_operation(
     bridge: Bridge,
     outcomes: Generator[Sequence[ItemResult]] | Generator[list[ItemResult]],
     operation: Operation,
-    asked: OperationRequest,
+    request: OperationRequest,
     problems: Sequence[ItemResult] = (),
     stop: Callable[[], object] = lambda: None,
 ) -> None:
@@ -177,7 +177,7 @@ def follow_operation(
 
     `outcomes` yields them, and `stop` ends an operation that goes on without the command.
     """
-    printer = OutcomePrinter(operation.command, operation.id, asked, operation.left)
+    printer = OutcomePrinter(operation.command, operation.id, request, operation.left)
     if operation.left > PROGRESS_ITEMS:
         output.say(
             f"{operation.id}: Ctrl-C stops it;"
@@ -201,13 +201,13 @@ class OutcomePrinter:
     """Prints the outcomes of an operation's items, and counts them."""
 
     def __init__(
-        self, command: str, act_id: str | None, asked: OperationRequest, total: int
+        self, command: str, act_id: str | None, request: OperationRequest, total: int
     ) -> None:
         self._command = command
         self._act_id = act_id
-        self._as_json = asked.as_json
+        self._as_json = request.as_json
         # on a terminal the bar and the refusals are enough
-        self._quiet = total > PROGRESS_ITEMS and not asked.as_json and output.on_terminal()
+        self._quiet = total > PROGRESS_ITEMS and not request.as_json and output.on_terminal()
         self._held: list[ItemResult] = []
         self._done = 0
         self._bad = 0
@@ -226,23 +226,24 @@ class OutcomePrinter:
         through = ""
         id_ = self._act_id or ""
         with suppress(BridgeError):  # the store may be unavailable
-            one = OPERATION.parse(bridge.read_operation(id_))
+            operation = OPERATION.parse(bridge.read_operation(id_))
             shapes = bridge.list_items(id_, outcome=None, limit=MAX_EXAMPLES)
             ids = [STEP.parse(shape).item_id for shape in shapes]
             through = (
-                f" {one.count - one.left} of {count_items(one.command, one.count, ids)} are done;"
-                if one.count
+                f" {operation.count - operation.left} of"
+                f" {count_items(operation.command, operation.count, ids)} are done;"
+                if operation.count
                 else ""
             )
         resume = name_command("operations resume", self._act_id or "ID")
         output.say(f"{why}.{through} `{resume}` continues with the rest")
         sys.exit(code)
 
-    def end(self, held: Iterable[ItemResult]) -> None:
+    def end(self, problems: Iterable[ItemResult]) -> None:
         """Print the refusals that were held back, and the summary."""
         for result in self._held:
             self._print(result)
-        for result in held:
+        for result in problems:
             self._bad += 1
             self._print(result)
         text = f"{self._done} {find_words(self._command).done}" + (
@@ -271,16 +272,19 @@ class OutcomePrinter:
         elif self._command == "readmit":
             output.answer(f"{result.id}  {done}: {', '.join(result.event_ids) or URL_TEST}")
         elif result.became is None:
-            planned = ", ".join(f"{one.id} {one.route} {one.status}" for one in result.deliveries)
+            planned = ", ".join(
+                f"{delivery.id} {delivery.route} {delivery.status}"
+                for delivery in result.deliveries
+            )
             output.answer(f"{result.id}  {done}: {planned or 'no delivery'}")
         else:
             output.answer(f"{result.id}  {result.was} → {result.became}")
 
 
 @contextmanager
-def _progress(one: Operation | None) -> Iterator[Callable[[int], None]]:
+def _progress(operation: Operation | None) -> Iterator[Callable[[int], None]]:
     """Show a progress bar with rate and remaining time, on a terminal and for many items."""
-    if one is None or one.left <= PROGRESS_ITEMS or not sys.stderr.isatty():
+    if operation is None or operation.left <= PROGRESS_ITEMS or not sys.stderr.isatty():
         yield lambda _: None
         return
     from rich.progress import (
@@ -309,6 +313,8 @@ def _progress(one: Operation | None) -> Iterator[Callable[[int], None]]:
     )
     with Progress(*columns, console=output.console(err=True), transient=True) as progress:
         task = progress.add_task(
-            one.command, total=one.count, completed=(one.count or 0) - one.left
+            operation.command,
+            total=operation.count,
+            completed=(operation.count or 0) - operation.left,
         )
         yield lambda count: progress.advance(task, count)

@@ -83,7 +83,9 @@ def answer_data(
     returns how to get the items behind those that are shown.
     """
     cut = cut_answer(data, MAX_DATA_BYTES, skip)
-    sentences = [one for one in (*lead, *describe_cuts(cut, rest), continue_list(cut)) if one]
+    sentences = [
+        sentence for sentence in (*lead, *describe_cuts(cut, rest), continue_list(cut)) if sentence
+    ]
     return mark_data(cut.data, sentences, context.make_boundary, **values)
 
 

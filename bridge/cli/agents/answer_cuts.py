@@ -68,13 +68,13 @@ def cut_answer(answer: Mapping[str, JSON], most_bytes: int, skip: int = 0) -> Cu
         cutter = _Cutter(level)
         rest = cutter.cut_object(others, 0)
         left = most_bytes - len(write_json({**rest, ITEMS: []}))
-        shown = list(_take_fitting(cutter, listed, left))
-        if left >= 0 and (shown or not listed):
+        fitting = list(_take_fitting(cutter, listed, left))
+        if left >= 0 and (fitting or not listed):
             return CutAnswer(
-                data={**rest, ITEMS: shown} if is_list else rest,
+                data={**rest, ITEMS: fitting} if is_list else rest,
                 texts=cutter.texts,
                 entries=cutter.entries,
-                shown=len(shown),
+                shown=len(fitting),
                 listed=len(listed),
             )
     return CutAnswer(data={}, texts=0, entries=len(others), listed=len(listed))
@@ -82,9 +82,9 @@ def cut_answer(answer: Mapping[str, JSON], most_bytes: int, skip: int = 0) -> Cu
 
 def _take_fitting(cutter: _Cutter, items: Iterable[JSON], most_bytes: int) -> Iterator[JSON]:
     left = most_bytes
-    for one in items:
+    for item in items:
         before = cutter.counts
-        small = cutter.cut(one, 1)
+        small = cutter.cut(item, 1)
         left -= len(write_json(small)) + 1
         if left < 0:
             cutter.counts = before
@@ -119,33 +119,33 @@ class _Cutter:
             return f"[… {len(value)} entries, too deep]" if value else value
         if isinstance(value, dict):
             return self.cut_object(value, depth)
-        most = self._level.entries
-        shown = [self.cut(one, depth + 1) for one in value[:most]]
-        return shown + self._note_rest(len(value) - most)
+        limit = self._level.entries
+        entries = [self.cut(entry, depth + 1) for entry in value[:limit]]
+        return entries + self._note_rest(len(value) - limit)
 
     def cut_object(self, value: Mapping[str, JSON], depth: int) -> dict[str, JSON]:
-        most = self._level.entries
-        shown: dict[str, JSON] = {}
-        for name, one in islice(value.items(), most):
-            shown[self._name_entry(name, shown)] = self.cut(one, depth + 1)
-        for note in self._note_rest(len(value) - most):
-            shown[self._name_entry("…", shown)] = note
-        return shown
+        limit = self._level.entries
+        entries: dict[str, JSON] = {}
+        for name, entry in islice(value.items(), limit):
+            entries[self._name_entry(name, entries)] = self.cut(entry, depth + 1)
+        for note in self._note_rest(len(value) - limit):
+            entries[self._name_entry("…", entries)] = note
+        return entries
 
     def _note_rest(self, count: int) -> list[str]:
         self.entries += max(count, 0)
         return [f"[… {count} more entries]"] if count > 0 else []
 
     def _cut_text(self, text: str) -> str:
-        most = self._level.text_chars
-        if len(text) <= most:
+        limit = self._level.text_chars
+        if len(text) <= limit:
             return escape_lines(text)
         self.texts += 1
-        return f"{escape_lines(text[:most])}[… {len(text) - most} more characters]"
+        return f"{escape_lines(text[:limit])}[… {len(text) - limit} more characters]"
 
-    def _name_entry(self, name: str, known: Mapping[str, JSON]) -> str:
-        shown = escape_lines(name[:MAX_KEY_CHARS])
+    def _name_entry(self, name: str, entries: Mapping[str, JSON]) -> str:
+        key = escape_lines(name[:MAX_KEY_CHARS])
         self.texts += len(name) > MAX_KEY_CHARS
-        while shown in known:
-            shown += "…"
-        return shown
+        while key in entries:
+            key += "…"
+        return key

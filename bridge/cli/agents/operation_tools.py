@@ -152,11 +152,11 @@ def _propose(context: ToolContext, arguments: Mapping[str, JSON]) -> ToolAnswer:
 def _change_own(word: str, context: ToolContext, arguments: Mapping[str, JSON]) -> ToolAnswer:
     id_ = str(arguments["proposal_id"])
     context.proposals.require(id_)
-    found = context.bridge.post(f"/operations/{quote_id(id_)}/{word}", None)
+    reply = context.bridge.post(f"/operations/{quote_id(id_)}/{word}", None)
     with expect_shape():
-        state = str(found["state"])
+        state = str(reply["state"])
     said = {
         "agree": f"Agreed. Ask show_operation with the id {id_} until `state` is `done`.",
         "stop": "The operation was asked to stop.",
     }[word]
-    return answer_data(context, found, said, proposal_id=id_, state=state)
+    return answer_data(context, reply, said, proposal_id=id_, state=state)

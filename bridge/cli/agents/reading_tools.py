@@ -47,7 +47,9 @@ def build_reading_tools(scopes: frozenset[Scope]) -> Iterator[AgentTool]:
 
 def find_endpoint(method: str, path: str) -> Endpoint:
     """Return the row of the table of endpoints."""
-    return next(one for one in ENDPOINTS if (one.method, one.path) == (method, path))
+    return next(
+        endpoint for endpoint in ENDPOINTS if (endpoint.method, endpoint.path) == (method, path)
+    )
 
 
 def _is_list(endpoint: Endpoint) -> bool:
@@ -59,13 +61,13 @@ def _read(
 ) -> ToolAnswer:
     path = write_path(endpoint, arguments)
     if endpoint.method == "GET":
-        found = context.client.get(path, write_query(endpoint, arguments))
+        reply = context.client.get(path, write_query(endpoint, arguments))
     else:
-        found = context.bridge.post(path, write_body(endpoint, arguments))
+        reply = context.bridge.post(path, write_body(endpoint, arguments))
     skip = int(arguments.get(SKIP, 0))
     return answer_data(
         context,
-        found,
+        reply,
         rest=rest,
         skip=skip,
         continue_list=partial(_continue_list, endpoint, skip),

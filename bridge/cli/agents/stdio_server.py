@@ -53,7 +53,7 @@ def build_server(session: ToolSession) -> Any:
 
     async def list_tools(_context: Any, _params: Any) -> mcp_types.ListToolsResult:
         return mcp_types.ListToolsResult(
-            tools=[_describe_tool(one) for one in session.list_tools()]
+            tools=[_describe_tool(tool) for tool in session.list_tools()]
         )
 
     async def call_tool(_context: Any, params: Any) -> mcp_types.CallToolResult:
@@ -72,17 +72,17 @@ def build_server(session: ToolSession) -> Any:
     )
 
 
-def _describe_tool(one: AgentTool) -> mcp_types.Tool:
+def _describe_tool(tool: AgentTool) -> mcp_types.Tool:
     return mcp_types.Tool(
-        name=one.name,
-        title=one.title,
-        description=one.description,
-        input_schema=write_portable_schema(one.schema),
+        name=tool.name,
+        title=tool.title,
+        description=tool.description,
+        input_schema=write_portable_schema(tool.schema),
         annotations=mcp_types.ToolAnnotations(
-            title=one.title,
-            read_only_hint=one.effect.is_read_only,
-            destructive_hint=one.effect.is_destructive,
-            idempotent_hint=one.effect.is_idempotent,
+            title=tool.title,
+            read_only_hint=tool.effect.is_read_only,
+            destructive_hint=tool.effect.is_destructive,
+            idempotent_hint=tool.effect.is_idempotent,
         ),
     )
 

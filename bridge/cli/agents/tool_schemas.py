@@ -47,9 +47,9 @@ def build_schema(endpoint: Endpoint, scopes: frozenset[Scope], *, is_list: bool)
     parts = find_path_parts(endpoint.path)
     properties = {name: _describe_part(name) for name in parts}
     required = list(parts)
-    for one in shown_parameters(endpoint, scopes):
-        properties[one.name] = _describe(one)
-        required += [one.name] * one.is_required
+    for parameter in shown_parameters(endpoint, scopes):
+        properties[parameter.name] = _describe(parameter)
+        required += [parameter.name] * parameter.is_required
     if endpoint.body is not None:
         body = endpoint.body.schema
         properties |= body["properties"]
@@ -67,15 +67,16 @@ def build_schema(endpoint: Endpoint, scopes: frozenset[Scope], *, is_list: bool)
 def shown_parameters(endpoint: Endpoint, scopes: frozenset[Scope]) -> list[Parameter]:
     """Return the parameters that an agent may use."""
     return [
-        one
-        for one in endpoint.parameters
-        if one.name != SCREEN.name and not (one.reads_contents and Scope.BODIES not in scopes)
+        parameter
+        for parameter in endpoint.parameters
+        if parameter.name != SCREEN.name
+        and not (parameter.reads_contents and Scope.BODIES not in scopes)
     ]
 
 
 def has_cursor(endpoint: Endpoint) -> bool:
     """Return whether the list of an endpoint goes on behind any record that is named."""
-    names = {one.name for one in endpoint.parameters}
+    names = {parameter.name for parameter in endpoint.parameters}
     return endpoint.streams and BEFORE.name in names
 
 
@@ -85,7 +86,7 @@ def check_arguments(schema: Schema, arguments: Mapping[str, JSON]) -> None:
         raise RefusedCall(f"Refused: the arguments have more than {MAX_ARGUMENTS_BYTES:,} bytes.")
     errors = find_errors(arguments, schema, compile_schema(schema, fast=False))
     if errors:
-        details = "; ".join(_describe_error(one) for one in errors)
+        details = "; ".join(_describe_error(error) for error in errors)
         allowed = ", ".join(schema["properties"]) or "none"
         raise RefusedCall(f"Refused: {details}. The arguments of this tool: {allowed}.")
 
@@ -101,11 +102,11 @@ def write_path(endpoint: Endpoint, arguments: Mapping[str, JSON]) -> str:
 def write_query(endpoint: Endpoint, arguments: Mapping[str, JSON]) -> Query:
     """Return the query of a request; a list has few items by default."""
     query: Query = []
-    for one in endpoint.parameters:
-        value = arguments.get(one.name, PAGE_ITEMS if one.name == LIMIT.name else None)
+    for parameter in endpoint.parameters:
+        value = arguments.get(parameter.name, PAGE_ITEMS if parameter.name == LIMIT.name else None)
         for text in value if isinstance(value, list) else [value]:
             if text is not None:
-                query.append((one.name, _write_value(text)))
+                query.append((parameter.name, _write_value(text)))
     return query
 
 
@@ -124,16 +125,16 @@ def write_portable_schema(schema: Schema) -> Schema:
     types = written.get("type")
     if not isinstance(types, list):
         return written
-    parts = [{"type": one} | _keywords_of(one, written) for one in types]
+    parts = [{"type": type_name} | _keywords_of(type_name, written) for type_name in types]
     taken = {key for part in parts for key in part}
-    return {"anyOf": parts} | {key: one for key, one in written.items() if key not in taken}
+    return {"anyOf": parts} | {key: value for key, value in written.items() if key not in taken}
 
 
 def _write_part(key: str, value: Any) -> Any:
     if key == "properties":
-        return {name: write_portable_schema(one) for name, one in value.items()}
+        return {name: write_portable_schema(schema) for name, schema in value.items()}
     if key == "anyOf":
-        return [write_portable_schema(one) for one in value]
+        return [write_portable_schema(schema) for schema in value]
     is_schema = key in ("items", "additionalProperties") and isinstance(value, dict)
     return write_portable_schema(value) if is_schema else value
 
@@ -142,10 +143,10 @@ def _keywords_of(kind: str, schema: Schema) -> Schema:
     return {key: schema[key] for key in _KEYWORDS.get(kind, ()) if key in schema}
 
 
-def _describe_error(one: InvalidValue) -> str:
-    detail = f"{(one.pointer or '').removeprefix('/') or 'the arguments'}: {one.detail}"
-    meant = f"did you mean {one.near}?"
-    return detail if one.near is None or meant in detail else f"{detail}; {meant}"
+def _describe_error(error: InvalidValue) -> str:
+    detail = f"{(error.pointer or '').removeprefix('/') or 'the arguments'}: {error.detail}"
+    meant = f"did you mean {error.near}?"
+    return detail if error.near is None or meant in detail else f"{detail}; {meant}"
 
 
 def _describe_part(name: str) -> Schema:
@@ -164,12 +165,12 @@ def _write_value(value: Any) -> str:
     return text
 
 
-def _describe(one: Parameter) -> Schema:
-    schema: Schema = dict(one.schema)
+def _describe(parameter: Parameter) -> Schema:
+    schema: Schema = dict(parameter.schema)
     if schema.get("enum") == FLAG_WORDS:
         schema = {"type": "boolean"}
-    if one.name == LIMIT.name:
+    if parameter.name == LIMIT.name:
         schema["default"] = min(PAGE_ITEMS, schema["maximum"])
-    if one.max_count > 1:
-        schema["maxItems"] = one.max_count
-    return {"description": one.doc, **schema}
+    if parameter.max_count > 1:
+        schema["maxItems"] = parameter.max_count
+    return {"description": parameter.doc, **schema}

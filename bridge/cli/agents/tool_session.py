@@ -41,12 +41,12 @@ class TokenFacts:
 
 def read_token(client: AdminClient) -> TokenFacts:
     """Return what the bridge answers about the token."""
-    found = client.get("/")
+    reply = client.get("/")
     with expect_shape():
-        known = {one.value for one in Scope}
-        given = {Scope(one) for one in found["scopes"] if one in known}
+        scope_names = {scope.value for scope in Scope}
+        scopes = {Scope(name) for name in reply["scopes"] if name in scope_names}
         return TokenFacts(
-            name=str(found["token"]), scopes=expand_scopes(given), version=str(found["version"])
+            name=str(reply["token"]), scopes=expand_scopes(scopes), version=str(reply["version"])
         )
 
 
@@ -58,7 +58,7 @@ def build_tools(scopes: frozenset[Scope]) -> dict[str, AgentTool]:
         build_trial_tool(scopes),
         *build_operation_tools(),
     )
-    return {one.name: one for one in tools}
+    return {tool.name: tool for tool in tools}
 
 
 class ToolSession:
@@ -75,7 +75,7 @@ class ToolSession:
 
     def list_tools(self) -> list[AgentTool]:
         """Return the tools that the scopes of the token permit."""
-        return [one for one in self._all.values() if one.scope in self._token.scopes]
+        return [tool for tool in self._all.values() if tool.scope in self._token.scopes]
 
     def call_tool(self, name: str, arguments: Mapping[str, JSON]) -> ToolAnswer:
         """Return the answer of a tool. An error is an answer, too."""
@@ -107,7 +107,7 @@ class ToolSession:
     def _report_error(self, error: BridgeError) -> ToolAnswer:
         """Return an error of the bridge, which may quote a platform or a payload, as data."""
         texts = (str(error), *getattr(error, "__notes__", ()))
-        shown, *hints = [escape_lines(one)[:MAX_ERROR_CHARS] for one in texts]
-        data = {"error": shown, "hints": hints}
+        message, *hints = [escape_lines(text)[:MAX_ERROR_CHARS] for text in texts]
+        data = {"error": message, "hints": hints}
         lead = ["The call failed; the data has the reason."]
         return mark_data(data, lead, self._context.make_boundary, is_error=True)

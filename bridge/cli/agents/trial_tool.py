@@ -22,7 +22,9 @@ FEWER: Final = "Narrower `filters`, a smaller `limit` or a few `ids` show more o
 def build_trial_tool(scopes: frozenset[Scope]) -> AgentTool:
     """Return the tool."""
     schema = build_schema(TRIAL_ENDPOINT, scopes, is_list=False)
-    properties = {name: one for name, one in schema["properties"].items() if name != SCREEN.name}
+    properties = {
+        name: definition for name, definition in schema["properties"].items() if name != SCREEN.name
+    }
     return AgentTool(
         name="try_routes",
         title="Try a routes.yaml on stored events",

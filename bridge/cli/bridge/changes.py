@@ -42,16 +42,16 @@ class ChangeTail:
         """Yield new events, and deliveries whose state changed."""
         page = self._transport.get("/tail", [*self._query, ("after", self._cursor)])
         with expect_shape():
-            changes = [_read_change(one) for one in page["items"]]
+            changes = [_read_change(shape) for shape in page["items"]]
         self._cursor = _read_cursor(page)
         yield from changes
 
 
 def _read_change(shape: Shape) -> BridgeChange:
-    found = {name: shape[name] for name in ("event", "delivery") if shape[name] is not None}
-    if len(found) != 1 or not all(isinstance(one, dict) for one in found.values()):
+    records = {name: shape[name] for name in ("event", "delivery") if shape[name] is not None}
+    if len(records) != 1 or not all(isinstance(record, dict) for record in records.values()):
         raise ValueError
-    return BridgeChange(require_time(shape["at"]), **found)
+    return BridgeChange(require_time(shape["at"]), **records)
 
 
 def _read_cursor(page: Shape) -> str:

@@ -59,9 +59,12 @@ class Bridge:
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
 
-    def get(self, path: str, chosen: Chosen | None = None) -> Shape:
-        """Return what an endpoint answers. `chosen`: its parameters, by the names of options."""
-        return self.transport.get(path, write_filters(chosen or {}))
+    def get(self, path: str, parameters: Chosen | None = None) -> Shape:
+        """Return what an endpoint answers.
+
+        `parameters`: its parameters, by the names of options.
+        """
+        return self.transport.get(path, write_filters(parameters or {}))
 
     def post(self, path: str, body: JSON | None = None) -> Shape:
         """Change something, in the name of the actor of this machine."""
@@ -71,32 +74,32 @@ class Bridge:
         """Return the status, as `status --json`."""
         return self.transport.get("/status")
 
-    def list_events(self, chosen: Chosen, limit: int) -> Iterator[Shape]:
+    def list_events(self, filters: Chosen, limit: int) -> Iterator[Shape]:
         """Yield events with their deliveries."""
-        return self._list("/events", write_filters(chosen), limit)
+        return self._list("/events", write_filters(filters), limit)
 
     def list_deliveries(
-        self, chosen: Chosen, limit: int, *, with_screen: bool
+        self, filters: Chosen, limit: int, *, with_screen: bool
     ) -> Iterator[tuple[Shape, Shape]]:
         """Yield deliveries, each with the advice that only a screen shows."""
-        query = write_filters(chosen) + (SCREEN if with_screen else [])
+        query = write_filters(filters) + (SCREEN if with_screen else [])
         pages = self.transport.list_pages("/deliveries", query, limit)
-        found = (pair for page in pages for pair in _pair_screens(page, with_screen=with_screen))
-        return islice(found, limit or None)
+        pairs = (pair for page in pages for pair in _pair_screens(page, with_screen=with_screen))
+        return islice(pairs, limit or None)
 
     def open_submissions(
-        self, chosen: Chosen, limit: int
+        self, filters: Chosen, limit: int
     ) -> AbstractContextManager[SubmissionList | None]:
         """Open the submissions among the newest `limit` events, oldest first.
 
         None where nothing is stored yet.
         """
-        query: Query = [*write_filters(chosen), ("limit", str(limit))]
+        query: Query = [*write_filters(filters), ("limit", str(limit))]
         return self.transport.open_submissions(query)
 
-    def follow_changes(self, chosen: Chosen) -> ChangeTail:
+    def follow_changes(self, filters: Chosen) -> ChangeTail:
         """Return a reader of the changes from now on. Its first ones are deliveries in flight."""
-        return ChangeTail(self.transport, write_filters(chosen))
+        return ChangeTail(self.transport, write_filters(filters))
 
     def read_record(self, id_: str | None, *, with_screen: bool) -> NamedRecord:
         """Return the event or the reject that an id names; None names the newest event."""
@@ -137,16 +140,16 @@ class Bridge:
         except NotFound:
             if id_.startswith(EVENT_PREFIXES) or not self._is_reject(id_):
                 raise
-        found = self.transport.get(f"/rejects/{quote_id(id_)}/explain", query)
+        reply = self.transport.get(f"/rejects/{quote_id(id_)}/explain", query)
         with expect_shape():
-            return list(found["items"])
+            return list(reply["items"])
 
     def list_rejects(
         self, *, source: str | None, since: float | None, limit: int
     ) -> Iterator[Shape]:
         """Yield rejects, each with its diagnosis."""
         query = write_filters({"source": source, "since": since})
-        return self._list("/rejects", query, limit, most=PAGE_REJECTS)
+        return self._list("/rejects", query, limit, page_limit=PAGE_REJECTS)
 
     def list_operations(
         self, *, since: float | None, unfinished: bool, limit: int
@@ -169,8 +172,8 @@ class Bridge:
 
     def list_items(self, id_: str, *, outcome: str | None, limit: int) -> Iterator[Shape]:
         """Yield the items of an operation in their order."""
-        for one in self.list_whole_items(id_, outcome=outcome, limit=limit):
-            yield {name: value for name, value in one.items() if name not in ITEM_EXTRAS}
+        for item in self.list_whole_items(id_, outcome=outcome, limit=limit):
+            yield {name: value for name, value in item.items() if name not in ITEM_EXTRAS}
 
     def list_whole_items(
         self, id_: str, *, outcome: str | None = None, limit: int = 0, after: int = 0
@@ -180,22 +183,24 @@ class Bridge:
         before = str(after) if after > 0 else None
         return self._list(f"/operations/{quote_id(id_)}/items", query, limit, before=before)
 
-    def describe(self, chosen: Chosen) -> dict[str, JSON]:
+    def describe(self, filters: Chosen) -> dict[str, JSON]:
         """Return the filters of a command as those of an operation."""
-        found: dict[str, JSON] = {}
-        for name, text in write_filters(chosen):
-            found[name] = [*found.get(name, []), text] if name == "where" else text
-        return found
+        operation_filters: dict[str, JSON] = {}
+        for name, text in write_filters(filters):
+            operation_filters[name] = (
+                [*operation_filters.get(name, []), text] if name == "where" else text
+            )
+        return operation_filters
 
     def list_audit(self, *, since: float | None, action: str | None, limit: int) -> Iterator[Shape]:
         """Yield entries of the audit log."""
         return self._list("/audit", write_filters({"since": since, "action": action}), limit)
 
-    def read_causes(self, chosen: Chosen) -> CauseList:
+    def read_causes(self, filters: Chosen) -> CauseList:
         """Return the causes of dead deliveries, the most frequent first."""
-        found = self.transport.get("/causes", write_filters(chosen))
+        reply = self.transport.get("/causes", write_filters(filters))
         with expect_shape():
-            return CauseList(list(found["items"]), found["looked_until"])
+            return CauseList(list(reply["items"]), reply["looked_until"])
 
     def list_types(self, source: str | None) -> Shape:
         """Return the event types of the newest events."""
@@ -223,8 +228,8 @@ class Bridge:
         self, name: str, *, since: float, step: int | None, only: Mapping[str, str]
     ) -> Shape:
         """Return the points of a trend as `items`, oldest first, and when a new bridge has some."""
-        asked = {"name": name, "since": since, **only}
-        query = write_filters(asked) + ([] if step is None else [("step", f"{step}s")])
+        filters = {"name": name, "since": since, **only}
+        query = write_filters(filters) + ([] if step is None else [("step", f"{step}s")])
         return self.transport.get("/trends", query)
 
     def _list(
@@ -232,11 +237,11 @@ class Bridge:
         path: str,
         query: Query,
         limit: int,
-        most: int = PAGE_ITEMS,
+        page_limit: int = PAGE_ITEMS,
         before: str | None = None,
     ) -> Iterator[Shape]:
-        pages = self.transport.list_pages(path, query, limit, most=most, before=before)
-        return islice((one for page in pages for one in page["items"]), limit or None)
+        pages = self.transport.list_pages(path, query, limit, page_limit=page_limit, before=before)
+        return islice((shape for page in pages for shape in page["items"]), limit or None)
 
     def _read_event(self, id_: str, *, with_screen: bool) -> Shape:
         return self.transport.get(f"/events/{quote_id(id_)}", SCREEN if with_screen else [])
@@ -264,5 +269,5 @@ class Bridge:
 def _pair_screens(page: Mapping[str, JSON], *, with_screen: bool) -> Iterator[tuple[Shape, Shape]]:
     with expect_shape():
         screens = page["screen"] if with_screen else {}
-        pairs = [(one, screens.get(one["id"], {})) for one in page["items"]]
+        pairs = [(shape, screens.get(shape["id"], {})) for shape in page["items"]]
     yield from pairs

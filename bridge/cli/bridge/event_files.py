@@ -21,15 +21,15 @@ _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 def describe_files(transport: Transport, event: Event, alert_id: str | None) -> EventFiles:
     """Return the files of an event. `BridgeError` where the token does not see them."""
-    for one in event.files:
-        if not one.sha256 and not one.name:
+    for form_file in event.files:
+        if not form_file.sha256 and not form_file.name:
             raise BridgeError("refused: files need the scope `bodies`")
         is_sound = (
-            isinstance(one.name, str)
-            and isinstance(one.sha256, str)
-            and _DIGEST.fullmatch(one.sha256) is not None
-            and type(one.size) is int
-            and 0 <= one.size < MAX_FILE_BYTES
+            isinstance(form_file.name, str)
+            and isinstance(form_file.sha256, str)
+            and _DIGEST.fullmatch(form_file.sha256) is not None
+            and type(form_file.size) is int
+            and 0 <= form_file.size < MAX_FILE_BYTES
         )
         if not is_sound:
             raise UnreadableAnswer(UNREADABLE)

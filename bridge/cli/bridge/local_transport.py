@@ -143,7 +143,7 @@ class LocalTransport:
     def get_bytes(
         self,
         path: str,
-        most: int,  # noqa: ARG002 - of the protocol
+        max_bytes: int,  # noqa: ARG002 - of the protocol
         query: Query | None = None,
     ) -> bytes:
         """Return the bytes that an endpoint answers, of any size."""
@@ -165,18 +165,18 @@ class LocalTransport:
         query: Query,
         limit: int,
         *,
-        most: int = PAGE_ITEMS,
+        page_limit: int = PAGE_ITEMS,
         before: str | None = None,
     ) -> Iterator[Shape]:
         """Yield the parts of a list: its chunks, or its pages where it is not read by chunks."""
         endpoint, ids = find_endpoint("GET", path)
         if not endpoint.streams:
-            yield from follow_pages(self.get, path, query, limit, most, before)
+            yield from follow_pages(self.get, path, query, limit, page_limit, before)
             return
         start = [] if before is None else [("before", before)]
-        given = [*query, ("limit", str(limit)), *start]
+        full_query = [*query, ("limit", str(limit)), *start]
         with raise_as_here(), suppress(NothingStored):
-            request = self._make_request(endpoint, ids, given, is_whole=True)
+            request = self._make_request(endpoint, ids, full_query, is_whole=True)
             answer: Any = endpoint.answer
             yield from answer.read_parts(self._context, request)
 
@@ -211,12 +211,17 @@ class LocalTransport:
 
     def explain_unset(self, source: str | None) -> Iterator[str]:
         """Yield which sources store no rejects because a secret is not set; of all, or of one."""
-        for one in self._context.make_reject_review().config.sources.values():
-            if one.missing is not None and source in (None, one.name):
-                which = f"{one.name} that no other secret verifies" if one.secrets else one.name
+        for configured_source in self._context.make_reject_review().config.sources.values():
+            if configured_source.missing is not None and source in (None, configured_source.name):
+                which = (
+                    f"{configured_source.name} that no other secret verifies"
+                    if configured_source.secrets
+                    else configured_source.name
+                )
                 yield (
                     f"Requests to source {which} are answered 503 and not stored, since its secret"
-                    f" cannot be read: {one.missing}.\nNext: set it in .env; no restart is needed."
+                    f" cannot be read: {configured_source.missing}.\nNext: set it in .env; no"
+                    " restart is needed."
                 )
 
     def find_mode_place(self, route: str) -> str | None:
@@ -224,8 +229,12 @@ class LocalTransport:
         from bridge.services.config_checks.written_routes import read_routes
 
         written = read_routes(self._config)
-        found = written.routes.get(route)
-        place = None if found is None else written.report.places.get((*found.path, "mode"))
+        written_route = written.routes.get(route)
+        place = (
+            None
+            if written_route is None
+            else written.report.places.get((*written_route.path, "mode"))
+        )
         return None if place is None else f"{place.file}:{place.line}"
 
     def read_learned_secret(self, source: str) -> str:
@@ -299,9 +308,9 @@ class LocalTransport:
 def find_endpoint(method: str, path: str) -> tuple[Endpoint, Mapping[str, str]]:
     """Return the endpoint of a path, with the variable parts of the path."""
     steps = path.split("/")[1:]
-    for endpoint, wanted in _list_endpoints(MODULES.get(steps[0], steps[0])):
-        if endpoint.method == method and len(wanted) == len(steps):
-            pairs = list(zip(wanted, steps, strict=True))
+    for endpoint, template in _list_endpoints(MODULES.get(steps[0], steps[0])):
+        if endpoint.method == method and len(template) == len(steps):
+            pairs = list(zip(template, steps, strict=True))
             if all(name == step or name.startswith("{") for name, step in pairs):
                 return endpoint, {
                     name.strip("{}"): unquote(step, errors="surrogateescape")

@@ -20,13 +20,13 @@ def quote_id(id_: str) -> str:
     return quote(id_, safe="", errors="surrogateescape")
 
 
-def write_filters(chosen: Mapping[str, Any]) -> Query:
+def write_filters(filters: Mapping[str, Any]) -> Query:
     """Return filters as query parameters: the names of a command's arguments, and their values."""
     query: Query = []
-    for name, value in chosen.items():
-        for one in value if isinstance(value, list | tuple) else [value]:
-            if one is not None:
-                query.append((name.rstrip("_"), _write_value(name, one)))
+    for name, value in filters.items():
+        for element in value if isinstance(value, list | tuple) else [value]:
+            if element is not None:
+                query.append((name.rstrip("_"), _write_value(name, element)))
     return query
 
 

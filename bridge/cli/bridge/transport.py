@@ -60,7 +60,7 @@ class Transport(Protocol):
     def get(self, path: str, query: Query | None = None) -> Shape:
         """Return the JSON object of an answer."""
 
-    def get_bytes(self, path: str, most: int, query: Query | None = None) -> bytes:
+    def get_bytes(self, path: str, max_bytes: int, query: Query | None = None) -> bytes:
         """Return an answer that is no JSON object, of at most about so many bytes."""
 
     def post(self, path: str, body: JSON | None = None) -> Shape:
@@ -75,13 +75,13 @@ class Transport(Protocol):
         query: Query,
         limit: int,
         *,
-        most: int = PAGE_ITEMS,
+        page_limit: int = PAGE_ITEMS,
         before: str | None = None,
     ) -> Iterator[Shape]:
         """Yield the parts of a list of at most `limit` items (0: all), each with its `items`.
 
-        `most`: of one page, where the list is read by pages. The list begins after the cursor, or
-        the record, `before`.
+        `page_limit`: of one page, where the list is read by pages. The list begins after the
+        cursor, or the record, `before`.
         """
 
     def open_submissions(self, query: Query) -> AbstractContextManager[SubmissionList | None]:
@@ -108,7 +108,7 @@ def follow_pages(
     path: str,
     query: Query,
     limit: int,
-    most: int,
+    page_limit: int,
     before: str | None,
 ) -> Iterator[Shape]:
     """Yield the pages of a list by its cursors, until there is no further one.
@@ -116,7 +116,7 @@ def follow_pages(
     `get` returns a page; the others are those of `Transport.list_pages`. `UnreadableAnswer` also
     for a cursor that came before: the list would have no end.
     """
-    size = ("limit", str(min(limit, most) if limit else most))
+    size = ("limit", str(min(limit, page_limit) if limit else page_limit))
     used = {before}
     while True:
         page = get(path, [*query, size, *([] if before is None else [("before", before)])])

@@ -70,15 +70,15 @@ def alerts(ctx: click.Context, /, as_json: bool) -> None:
     if ctx.invoked_subcommand is not None:
         return
     with open_bridge(ctx.obj) as bridge:
-        found = bridge.list_alerts()
+        reply = bridge.list_alerts()
     with expect_shape():
-        items = list(found["items"])
-        screen = found["screen"]
+        items = list(reply["items"])
+        screen = reply["screen"]
         notifies = bool(screen["notifies"])
-        rows = [_row(one, screen) for one in items]
+        rows = [_row(alert, screen) for alert in items]
     if as_json:
-        for one in items:
-            output.json_line(one)
+        for shape in items:
+            output.json_line(shape)
     elif not tables.print_table(COLUMNS, rows):
         click.echo("No alert is raised.")
     if items and not notifies:
@@ -90,11 +90,11 @@ def alerts(ctx: click.Context, /, as_json: bool) -> None:
         )
 
 
-def _row(one: Shape, screen: Shape) -> tuple[str, ...]:
-    notified = _notified(int(one["notified"])) if screen["notifies"] else NO_ROUTE
-    state = "over" if one["over"] else str(one["state"])
-    since = output.utc(require_time(one["since"]))
-    return since, str(one["severity"]), state, notified, str(one["summary"])
+def _row(alert: Shape, screen: Shape) -> tuple[str, ...]:
+    notified = _notified(int(alert["notified"])) if screen["notifies"] else NO_ROUTE
+    state = "over" if alert["over"] else str(alert["state"])
+    since = output.utc(require_time(alert["since"]))
+    return since, str(alert["severity"]), state, notified, str(alert["summary"])
 
 
 def _notified(count: int) -> str:
@@ -159,10 +159,10 @@ def test(config: str | None, /, no_wait: bool, timeout: int, as_json: bool) -> N
         return
     if not as_json:
         _print_results(results)
-    sent = [one for one in results if one.delivery.status is not Status.SHADOW]
-    if sent and all(one.is_notified for one in sent):
+    sent = [result for result in results if result.delivery.status is not Status.SHADOW]
+    if sent and all(result.is_notified for result in sent):
         return
-    goes_on = any(one.is_notified is None for one in results)
+    goes_on = any(result.is_notified is None for result in results)
     text = "Deliveries without a result continue. See them" if goes_on else "See why"
     output.say(f"{text}: flowbridge show {output.ending(event_id)}")
     sys.exit(1)
@@ -185,8 +185,8 @@ def _wait(
 
 def _print_results(results: Sequence[NotificationResult]) -> None:
     width = max(len(word) for word, _ in NOTIFIED.values()) + tables.COLUMN_GAP
-    for one in results:
-        word, colour = NOTIFIED[one.is_notified]
-        detail = f": {output.clean(one.detail)}" if one.detail else ""
-        what = output.clean(f"{one.delivery.route}{tables.ARROW}{one.delivery.flow}")
+    for result in results:
+        word, colour = NOTIFIED[result.is_notified]
+        detail = f": {output.clean(result.detail)}" if result.detail else ""
+        what = output.clean(f"{result.delivery.route}{tables.ARROW}{result.delivery.flow}")
         click.echo(f"{click.style(word.ljust(width), fg=colour)}{what}{detail}")

@@ -28,7 +28,9 @@ COLUMNS = (
 @click.command()
 @SINCE
 @click.option(
-    "--action", type=click.Choice([one.value for one in AuditAction]), help="Only of this action."
+    "--action",
+    type=click.Choice([action.value for action in AuditAction]),
+    help="Only of this action.",
 )
 @limit_option(50)
 @AS_JSON
@@ -48,15 +50,21 @@ def audit(
     flowbridge audit --action token_added --json
     """
     with open_bridge(config) as bridge:
-        found = bridge.list_audit(since=since, action=action, limit=limit)
+        entries = bridge.list_audit(since=since, action=action, limit=limit)
         if as_json:
-            for one in found:
-                output.json_line(one)
-        elif not tables.print_table(COLUMNS, map(_row, found)):
+            for entry in entries:
+                output.json_line(entry)
+        elif not tables.print_table(COLUMNS, map(_row, entries)):
             is_filtered = since is not None or action is not None
             output.say("No entries match." if is_filtered else "The audit log is empty.")
 
 
 def _row(shape: Shape) -> tuple[str, ...]:
-    one = AUDIT_ENTRY.parse(shape)
-    return output.moment(one.at), one.actor, one.action, one.client or "", one.subject or ""
+    entry = AUDIT_ENTRY.parse(shape)
+    return (
+        output.moment(entry.at),
+        entry.actor,
+        entry.action,
+        entry.client or "",
+        entry.subject or "",
+    )

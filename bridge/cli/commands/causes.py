@@ -37,7 +37,7 @@ COLUMNS = (
 @filter_options(limit=None, body=False, states=False)
 @AS_JSON
 @click.pass_obj
-def causes(config: str | None, /, *, as_json: bool, **chosen: Any) -> None:
+def causes(config: str | None, /, *, as_json: bool, **filters: Any) -> None:
     """List dead deliveries by cause, the most frequent first, with what to do about each.
 
     The newest 5,000 dead deliveries are read. Those that were replayed since do not count. A cause
@@ -48,13 +48,13 @@ def causes(config: str | None, /, *, as_json: bool, **chosen: Any) -> None:
     flowbridge causes --route triage-opened-issues --dead-kind config
     """
     with open_bridge(config) as bridge:
-        report = bridge.read_causes(chosen)
-        advice = None if as_json or report.items else _find_failed_runs(bridge, chosen)
+        report = bridge.read_causes(filters)
+        advice = None if as_json or report.items else _find_failed_runs(bridge, filters)
     if as_json:
         for group in report.items:
             output.json_line(group)
     elif not tables.print_table(COLUMNS, map(_row, report.items)):
-        is_filtered = any(value is not None for value in chosen.values())
+        is_filtered = any(value is not None for value in filters.values())
         output.say(
             "No matching dead deliveries. Without filters: flowbridge causes"
             if is_filtered
@@ -69,14 +69,14 @@ def causes(config: str | None, /, *, as_json: bool, **chosen: Any) -> None:
         )
 
 
-def _find_failed_runs(bridge: Bridge, chosen: Mapping[str, Any]) -> Advice | None:
+def _find_failed_runs(bridge: Bridge, filters: Mapping[str, Any]) -> Advice | None:
     """Return the command that lists events with failed runs, if there are any.
 
     A delivery stays delivered when its run fails, unless its route says otherwise.
     """
-    if chosen["dead_kind"] is not None:
+    if filters["dead_kind"] is not None:
         return None
-    failed = {"run": RunState.FAILED.value, **chosen}
+    failed = {"run": RunState.FAILED.value, **filters}
     if next(bridge.list_events(failed, 1), None) is None:
         return None
     command = name_command("events", **dict(write_filters(failed)))
@@ -85,8 +85,8 @@ def _find_failed_runs(bridge: Bridge, chosen: Mapping[str, Any]) -> Advice | Non
 
 def _row(group: Shape) -> tuple[str, ...]:
     with expect_shape():
-        shown = list(group["routes"][:MAX_ROUTES_SHOWN])
-        left = len(group["routes"]) - len(shown)
+        routes = list(group["routes"][:MAX_ROUTES_SHOWN])
+        left = len(group["routes"]) - len(routes)
         return (
             str(group["count"]),
             group["dead_kind"] or "",
@@ -94,6 +94,6 @@ def _row(group: Shape) -> tuple[str, ...]:
             output.moment(parse_time(group["last_at"])),
             group["example"]["delivery_id"],
             group["summary"],
-            ", ".join([*shown, *([f"{left} more"] if left else [])]),
+            ", ".join([*routes, *([f"{left} more"] if left else [])]),
             group["what_to_do"],
         )

@@ -98,28 +98,30 @@ def _check_here(config: str | None, *, live: bool, lock: bool) -> CheckAnswer:
     """Check the project of this machine."""
     from bridge.runtime.loaded_config import complete_platforms
 
-    found = ProjectReport()
+    report = ProjectReport()
 
     def ask(loaded: Config, written: WrittenRoutes) -> None:
         from bridge.services.config_checks.live_report import check_live
 
         settings = settings_of(config, secrets=True)
-        check_live(complete_platforms(loaded, settings), settings, written, found, lock=lock)
+        check_live(complete_platforms(loaded, settings), settings, written, report, lock=lock)
 
     try:
-        check_project(settings_of(config), found, complete_platforms, ask if live else None)
+        check_project(settings_of(config), report, complete_platforms, ask if live else None)
     except (SettingsError, ConfigError) as error:
-        return _refuse(_name_of(config), error, found)
-    return CheckAnswer.of_report(_name_of(config), found)
+        return _refuse(_name_of(config), error, report)
+    return CheckAnswer.of_report(_name_of(config), report)
 
 
 def _name_of(config: str | None) -> str:
     return config or os.environ.get("FLOWBRIDGE_CONFIG") or "routes.yaml"
 
 
-def _refuse(name: str, error: Exception, found: ProjectReport | None = None) -> CheckAnswer:
+def _refuse(
+    name: str, error: Exception, partial_report: ProjectReport | None = None
+) -> CheckAnswer:
     """Return the answer about settings that cannot be used."""
-    report = found or ProjectReport()
+    report = partial_report or ProjectReport()
     report.refused = True
     report.wrong.append(str(error))
     return CheckAnswer.of_report(name, report)

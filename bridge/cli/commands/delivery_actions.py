@@ -136,6 +136,6 @@ def _act(
     how: Mapping[str, Any],
     options: Mapping[str, Any],
 ) -> None:
-    asked = OperationRequest.of(options)
-    require_items(names, asked)
-    run_operation(config, name, names, asked, how)
+    request = OperationRequest.of(options)
+    require_items(names, request)
+    run_operation(config, name, names, request, how)

@@ -56,7 +56,7 @@ def doctor(config: str | None, /, to: str | None, verbose: bool, as_json: bool) 
             if as_json:
                 output.json_line(finding.as_json())
     if not as_json:
-        shown = findings if verbose else list(sum_up(findings))
-        tables.print_table(COLUMNS, ((one.check, one.of, one.result, one.found) for one in shown))
+        rows = findings if verbose else list(sum_up(findings))
+        tables.print_table(COLUMNS, ((row.check, row.of, row.result, row.found) for row in rows))
     output.say(f"{len(findings)} checks at {checks.target}: {describe_result(findings)}")
-    sys.exit(1 if any(one.result == "error" for one in findings) else 0)
+    sys.exit(1 if any(finding.result == "error" for finding in findings) else 0)

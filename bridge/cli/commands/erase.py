@@ -78,33 +78,35 @@ def erase(
     letters = _letters(subject)
     with wrong_usage():
         erasure.check_subject(letters, field, anywhere=anywhere)
-    asked = OperationRequest.of(options | {"limit": 0})
+    operation_request = OperationRequest.of(options | {"limit": 0})
     settings = settings_of(config, secrets=True)
-    chosen = {"source": source, "field": field, "anywhere": anywhere or None}
+    filters = {"source": source, "field": field, "anywhere": anywhere or None}
     sources = load_sources(settings)
-    wanted = erasure.read_subject(sources, settings, letters, field, anywhere=anywhere)
+    parsed_subject = erasure.read_subject(sources, settings, letters, field, anywhere=anywhere)
     with open_store_to_change(settings) as database:
         require_existing(settings, database, source=source)
         owned_before = blob_owners.owned_digests(database)
-        search = erasure.search_records(database, sources, wanted, source)
+        search = erasure.search_records(database, sources, parsed_subject, source)
         with progress_bar("search", search.total()) as advance:
             ids = search.found(advance)
-        _print_started(database, ids, as_json=asked.as_json and asked.dry_run)
+        _print_started(
+            database, ids, as_json=operation_request.as_json and operation_request.dry_run
+        )
         request = {
             "command": "erase",
-            "ids": [fingerprint(settings.secret_key, "", wanted.text)],
-            "filters": {name: value for name, value in chosen.items() if value is not None},
-            "how": {} if asked.rate is None else {"rate": asked.rate},
+            "ids": [fingerprint(settings.secret_key, "", parsed_subject.text)],
+            "filters": {name: value for name, value in filters.items() if value is not None},
+            "how": {} if operation_request.rate is None else {"rate": operation_request.rate},
         }
         with _cleaning_up(
             database,
             settings,
             sources,
             owned_before,
-            wanted.text,
-            begun=not ids and not asked.dry_run,
+            parsed_subject.text,
+            begun=not ids and not operation_request.dry_run,
         ) as doing:
-            _erase(config, settings, database, ids, asked, request, doing)
+            _erase(config, settings, database, ids, operation_request, request, doing)
 
 
 def _erase(
@@ -112,7 +114,7 @@ def _erase(
     settings: Settings,
     database: Database,
     ids: Sequence[str],
-    asked: OperationRequest,
+    operation_request: OperationRequest,
     request: Mapping[str, Any],
     make_handler: Callable[[Database, Operation], EraseHandler],
 ) -> None:
@@ -122,17 +124,19 @@ def _erase(
     from bridge.cli.bridge.local_transport import LocalTransport
     from bridge.services.operations.execution import begin_operation, do_items, find_actor
 
-    if not ids and not asked.dry_run:
+    if not ids and not operation_request.dry_run:
         output.say("No matching records to erase.")
         return
-    if not confirm_operation(f"{count_items('erase', len(ids), ids)} to erase", len(ids), asked):
+    if not confirm_operation(
+        f"{count_items('erase', len(ids), ids)} to erase", len(ids), operation_request
+    ):
         return
     actor = find_actor(settings)
     operation = begin_operation(database, "erase", ids, actor=actor, request=request)
     bridge = Bridge(LocalTransport(config, settings, database))
     handler = make_handler(database, operation)
-    outcomes = do_items(database, operation, handler, asked.rate)
-    follow_operation(bridge, outcomes, operation, asked)
+    outcomes = do_items(database, operation, handler, operation_request.rate)
+    follow_operation(bridge, outcomes, operation, operation_request)
 
 
 @contextmanager
@@ -173,27 +177,27 @@ def _letters(subject: str) -> str:
 def _print_started(database: Database, ids: Sequence[str], *, as_json: bool) -> None:
     listed = erasure.started_deliveries(database, ids)
     if as_json:
-        for one in listed:
-            output.json_line(erasure.started_delivery_json(one))
+        for delivery in listed:
+            output.json_line(erasure.started_delivery_json(delivery))
         return
     if listed:
         went_on = output.number(len(listed), "delivery", "deliveries")
         output.say(f"{went_on} went to flows; what the flows did with the data is not erased here:")
-    for one in listed[:MAX_LISTED]:
-        output.say(f"  {_run(one)}")
+    for delivery in listed[:MAX_LISTED]:
+        output.say(f"  {_run(delivery)}")
     if len(listed) > MAX_LISTED:
         output.say(f"  and {len(listed) - MAX_LISTED} more: --dry-run --json lists all")
 
 
-def _run(one: Delivery) -> str:
+def _run(delivery: Delivery) -> str:
     return " ".join(
         filter(
             None,
             (
-                one.event_id,
-                one.flow,
-                f"run {one.run_id}" if one.run_id else "(run unknown)",
-                one.run_url,
+                delivery.event_id,
+                delivery.flow,
+                f"run {delivery.run_id}" if delivery.run_id else "(run unknown)",
+                delivery.run_url,
             ),
         )
     )

@@ -52,7 +52,7 @@ DELIVERY_COLUMNS = (
 )
 @AS_JSON
 @click.pass_obj
-def events(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -> None:
+def events(config: str | None, /, *, limit: int, as_json: bool, **filters: Any) -> None:
     """List events, newest first, with the states of their deliveries.
 
     flowbridge's own events, its alerts, are left out unless --source, --route or --type is given.
@@ -66,34 +66,34 @@ def events(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -
     flowbridge events --source flowbridge    flowbridge's own alerts
     """
     with open_bridge(config) as bridge:
-        found = bridge.list_events(chosen, limit)
+        shapes = bridge.list_events(filters, limit)
         if as_json:
-            for one in found:
-                output.json_line(one)
+            for shape in shapes:
+                output.json_line(shape)
             return
         times: list[float] = []
-        count = tables.print_table(EVENT_COLUMNS, (_event_row(one, times) for one in found))
+        count = tables.print_table(EVENT_COLUMNS, (_event_row(event, times) for event in shapes))
         _after(
             count,
             limit,
             "events",
             bridge,
-            is_filtered=any(value is not None for value in chosen.values()),
+            is_filtered=any(value is not None for value in filters.values()),
         )
         if not count or output.on_terminal():
-            _say_left_out(bridge, chosen, times[-1] if times and count == limit else None)
+            _say_left_out(bridge, filters, times[-1] if times and count == limit else None)
 
 
-def _say_left_out(bridge: Bridge, chosen: Mapping[str, Any], oldest: float | None) -> None:
+def _say_left_out(bridge: Bridge, options: Mapping[str, Any], oldest: float | None) -> None:
     """Print how many of flowbridge's own events a list leaves out, since its `oldest`, if any."""
     from bridge.store.queries.filters import Filters
 
-    filters = Filters(source=chosen["source"], route=chosen["route"], type=chosen["type_"])
+    filters = Filters(source=options["source"], route=options["route"], type=options["type_"])
     if not filters.leaves_out_own:
         return
-    since = chosen["since"] if oldest is None else oldest
+    since = options["since"] if oldest is None else oldest
     own = bridge.list_events(
-        {**chosen, "source": OWN_SOURCE_NAME, "since": since}, MAX_COUNTED_EVENTS
+        {**options, "source": OWN_SOURCE_NAME, "since": since}, MAX_COUNTED_EVENTS
     )
     if count := sum(1 for _ in own):
         more = " or more" if count == MAX_COUNTED_EVENTS else ""
@@ -108,7 +108,7 @@ def _event_row(shape: Shape, times: list[float]) -> tuple[str, ...]:
     event = EVENT.parse(shape)
     times.append(event.received_at)
     with expect_shape():
-        deliveries = [DELIVERY.parse(one) for one in shape["deliveries"]]
+        deliveries = [DELIVERY.parse(delivery) for delivery in shape["deliveries"]]
     outcome = describe_outcome(event, deliveries)
     return output.moment(event.received_at), event.id, event.source, event.type or "", outcome
 
@@ -117,7 +117,7 @@ def _event_row(shape: Shape, times: list[float]) -> tuple[str, ...]:
 @filter_options()
 @AS_JSON
 @click.pass_obj
-def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -> None:
+def deliveries(config: str | None, /, *, limit: int, as_json: bool, **filters: Any) -> None:
     """List deliveries, newest first. A delivery is one event to be sent to one flow through one
     route.
 
@@ -129,13 +129,13 @@ def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: An
     flowbridge deliveries --route triage-opened-issues --since 2026-11-24
     """
     with open_bridge(config) as bridge:
-        found = bridge.list_deliveries(chosen, limit, with_screen=not as_json)
+        pairs = bridge.list_deliveries(filters, limit, with_screen=not as_json)
         if as_json:
-            for shape, _ in found:
+            for shape, _ in pairs:
                 output.json_line(shape)
             return
         wrong: list[str] = []
-        rows = (make_row(shape, screen, output.moment) for shape, screen in found)
+        rows = (make_row(shape, screen, output.moment) for shape, screen in pairs)
         count = tables.print_table(DELIVERY_COLUMNS, _delivery_cells(rows, wrong))
         if wrong and output.on_terminal():
             output.say(
@@ -146,7 +146,7 @@ def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: An
             limit,
             "deliveries",
             bridge,
-            is_filtered=any(value is not None for value in chosen.values()),
+            is_filtered=any(value is not None for value in filters.values()),
         )
 
 
@@ -156,14 +156,14 @@ def _delivery_cells(rows: Iterable[ListedDelivery], wrong: list[str]) -> Iterato
     On a terminal the flow may not fit: it is shown with the route if that has several flows.
     """
     for row in rows:
-        one = row.delivery
-        wrong += [one.id] if row.needs_person else []
-        created = output.moment(one.created_at)
+        delivery = row.delivery
+        wrong += [delivery.id] if row.needs_person else []
+        created = output.moment(delivery.created_at)
         if row.has_several_flows and output.on_terminal():
-            route = f"{one.route}{tables.ARROW}{one.flow}"
-            yield created, one.id, route, row.status, "-", row.note
+            route = f"{delivery.route}{tables.ARROW}{delivery.flow}"
+            yield created, delivery.id, route, row.status, "-", row.note
         else:
-            yield created, one.id, one.route, row.status, one.flow, row.note
+            yield created, delivery.id, delivery.route, row.status, delivery.flow, row.note
 
 
 def _after(count: int, limit: int, what: str, bridge: Bridge, *, is_filtered: bool) -> None:

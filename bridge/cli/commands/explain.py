@@ -109,20 +109,20 @@ def explain(config: str | None, /, event: str | None, as_json: bool, **options: 
     _check_options(event, options)
     if all(options[name] is None for name in LOCAL_OPTIONS):
         with open_bridge(config) as bridge:
-            found = bridge.explain(event, when=options["when"], route=options["route"])
+            shapes = bridge.explain(event, when=options["when"], route=options["route"])
     elif find_server() is not None:
         raise _refuse_local_options(options)
     else:
-        found = _explain_here(settings_of(config), event, options)
-    screens = [] if as_json else [parse_explanation(one) for one in found]
-    for shape in found if as_json else ():
+        shapes = _explain_here(settings_of(config), event, options)
+    screens = [] if as_json else [parse_explanation(shape) for shape in shapes]
+    for shape in shapes if as_json else ():
         output.json_line({name: value for name, value in shape.items() if name != "screen"})
-    for number, one in enumerate(screens):
+    for number, screen in enumerate(screens):
         from bridge.cli.ui.explanation_view import print_explanation
 
         if number:
             click.echo()
-        print_explanation(one)
+        print_explanation(screen)
 
 
 def _refuse_local_options(options: dict[str, Any]) -> click.UsageError:
@@ -138,10 +138,10 @@ def _explain_here(settings: Settings, event: str | None, options: dict[str, Any]
     """Return explanations by the store and the routes of this machine."""
     choice = RouteChoice(file=options["file"], when=options["when"], route=options["route"])
     with wrong_usage():
-        found = _explain(settings, event, choice, options)
-    if found:
-        say_unusable(found[0].config_error)
-    return [describe_explanation(one) for one in found]
+        explanations = _explain(settings, event, choice, options)
+    if explanations:
+        say_unusable(explanations[0].config_error)
+    return [describe_explanation(explanation) for explanation in explanations]
 
 
 def _check_options(event: str | None, options: dict[str, Any]) -> None:
@@ -171,14 +171,14 @@ def _explain(
     settings: Settings, event: str | None, choice: RouteChoice, options: dict[str, Any]
 ) -> Sequence[EventExplanation]:
     if options["body_file"] is not None:
-        given = GivenRequest(
+        request = GivenRequest(
             source=options["source"],
             body=read_body_file(options["body_file"]),
-            headers=dict(_parse(parse_header, one) for one in options["headers"]),
+            headers=dict(_parse(parse_header, header) for header in options["headers"]),
             type=options["type_"],
         )
         try:
-            return explain_request(settings, given, choice)
+            return explain_request(settings, request, choice)
         except Refused as error:
             raise NotFound(_describe_refusal(error)) from None
     if options["sample"] is not None:

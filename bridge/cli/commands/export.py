@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     help="The format.",
 )
 @click.pass_obj
-def export(config: str | None, /, *, limit: int, kind: str, **chosen: Any) -> None:
+def export(config: str | None, /, *, limit: int, kind: str, **filters: Any) -> None:
     """Export form submissions, oldest first: of your own forms, and of services such as Typeform.
 
     CSV has a column for each field; an apostrophe is put before text that a spreadsheet would run
@@ -42,7 +42,7 @@ def export(config: str | None, /, *, limit: int, kind: str, **chosen: Any) -> No
     """
     with (
         open_bridge(config) as bridge,
-        bridge.open_submissions(chosen, limit) as submissions,
+        bridge.open_submissions(filters, limit) as submissions,
     ):
         if submissions is None:
             output.say("No submissions: nothing has been received yet.")
@@ -57,8 +57,8 @@ def _write_lines(submissions: SubmissionList) -> int:
     from bridge.services.records.submission_records import SUBMISSION
 
     count = 0
-    for one in submissions.read_once():
-        output.json_line(SUBMISSION.write(one))
+    for submission in submissions.read_once():
+        output.json_line(SUBMISSION.write(submission))
         count += 1
     return count
 

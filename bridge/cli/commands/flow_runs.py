@@ -75,13 +75,13 @@ def run(
     flowbridge flows run local/echo --input name=Ada --wait
     flowbridge flows run triage --json-input '{"title": "Broken", "labels": ["bug"]}'
     """
-    given = _inputs(pairs, json_input)
+    inputs = _inputs(pairs, json_input)
     report = RunReport(state=None)
     interrupted = False
     with open_bridge(config) as bridge, expect_shape():
         if wait:
             bridge.get("/runs", {"flow": flow})  # refused where the platform has no runs
-        answer = bridge.post("/runs", {"flow": flow, "inputs": given})
+        answer = bridge.post("/runs", {"flow": flow, "inputs": inputs})
         notes, hint = (answer[name] for name in START_EXTRAS)
         started = {name: value for name, value in answer.items() if name not in START_EXTRAS}
         if not as_json:
@@ -116,17 +116,17 @@ def _say_start(started: Shape, notes: Sequence[str], hint: str | None) -> None:
 
 def _inputs(pairs: tuple[str, ...], text: str | None) -> dict[str, JSON]:
     try:
-        found = orjson.loads(text) if text is not None else {}
+        inputs = orjson.loads(text) if text is not None else {}
     except orjson.JSONDecodeError as error:
         raise click.UsageError(f"--json-input is not JSON: {error}") from None
-    if not isinstance(found, dict):
+    if not isinstance(inputs, dict):
         raise click.UsageError('--json-input must be an object, such as \'{"title": "Broken"}\'')
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
             raise click.UsageError(f"--input {pair!r} is not NAME=VALUE")
-        found[name] = value
-    return found
+        inputs[name] = value
+    return inputs
 
 
 @click.command()

@@ -109,10 +109,10 @@ def form(
 
 def _source(config: Config, name: str) -> Source:
     """Return the form source of that name; `NotFound` lists those that exist."""
-    forms = [each for each in config.sources.values() if each.form is not None]
-    found = next((each for each in forms if each.name == name), None)
-    if found is None:
-        listed = ", ".join(each.name for each in forms) or "none yet (flowbridge add form)"
+    forms = [source for source in config.sources.values() if source.form is not None]
+    form_source = next((source for source in forms if source.name == name), None)
+    if form_source is None:
+        listed = ", ".join(source.name for source in forms) or "none yet (flowbridge add form)"
         what = "is not a form" if name in config.sources else "is not a source"
         raise NotFound(f"`{name}` {what}; forms: {listed}")
-    return found
+    return form_source

@@ -91,7 +91,7 @@ def import_(
         texts |= {name: text for name, text in fixed.items() if folder / name not in kept}
         written = write_files(folder, texts)
     if as_json:
-        output.json_lines([finding_json(one) for one in result.findings])
+        output.json_lines([finding_json(finding) for finding in result.findings])
         output.json_line(summary_json(result, missing, None if written else routes, written))
     else:
         for path in written:

@@ -43,13 +43,13 @@ def login(url: str | None, as_json: bool) -> None:
     token = check_token(_read_token(server), "the token")
     client = AdminClient(server, token)
     try:
-        found = client.get("/")
+        reply = client.get("/")
     finally:
         client.close()
     with expect_shape():
-        name = str(found["token"])
-        scopes = [str(one) for one in found["scopes"]]
-        version = str(found["version"])
+        name = str(reply["token"])
+        scopes = [str(scope) for scope in reply["scopes"]]
+        version = str(reply["version"])
     logins = StoredLogins.of_user(os.environ)
     logins.add(server.origin, token)
     if as_json:
@@ -81,10 +81,10 @@ def logout(url: str | None) -> None:
 
 
 def _server(url: str | None) -> ServerUrl:
-    given = url or find_server()
-    if given is None:
+    address = url or find_server()
+    if address is None:
         raise click.UsageError("pass the URL of the bridge, such as https://bridge.example.com")
-    return parse_server_url(given)
+    return parse_server_url(address)
 
 
 def _read_token(server: ServerUrl) -> str:

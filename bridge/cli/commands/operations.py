@@ -36,7 +36,7 @@ ITEM_COLUMNS = (
     Column("outcome", style=output.find_colour, whole=True),
     Column("details", spare=True),
 )
-OUTCOMES = (*(one.value for one in StepOutcome), OPEN_ITEMS)
+OUTCOMES = (*(outcome.value for outcome in StepOutcome), OPEN_ITEMS)
 MAX_SHOWN_IDS = 5
 OPTION_NAMES = {
     "routes": "--with-routes",
@@ -72,11 +72,11 @@ def operations(
     if ctx.invoked_subcommand is not None:
         return
     with open_bridge(ctx.obj) as bridge:
-        found = bridge.list_operations(since=since, unfinished=unfinished, limit=limit)
+        shapes = bridge.list_operations(since=since, unfinished=unfinished, limit=limit)
         if as_json:
-            for one in found:
-                output.json_line(one)
-        elif not tables.print_table(COLUMNS, map(_row, found)):
+            for shape in shapes:
+                output.json_line(shape)
+        elif not tables.print_table(COLUMNS, map(_row, shapes)):
             output.say(
                 "No operations"
                 + (
@@ -88,39 +88,41 @@ def operations(
 
 
 def _row(shape: Shape) -> tuple[str, ...]:
-    one = OPERATION.parse(shape)
+    operation = OPERATION.parse(shape)
     return (
-        output.moment(one.created_at),
-        one.id,
-        one.actor,
+        output.moment(operation.created_at),
+        operation.id,
+        operation.actor,
         read_state(shape),
-        describe_progress(one),
-        format_command(one),
+        describe_progress(operation),
+        format_command(operation),
     )
 
 
-def describe_progress(one: Operation) -> str:
+def describe_progress(operation: Operation) -> str:
     """Return how many items of an operation are done, in words."""
-    if one.count is None:
+    if operation.count is None:
         return "never began"
     gone = (
-        str(one.count) if one.finished_at else f"{one.count - one.left} of {one.count}, unfinished"
+        str(operation.count)
+        if operation.finished_at
+        else f"{operation.count - operation.left} of {operation.count}, unfinished"
     )
-    return gone + (f", {one.refused} refused" if one.refused else "")
+    return gone + (f", {operation.refused} refused" if operation.refused else "")
 
 
-def format_command(one: Operation) -> str:
+def format_command(operation: Operation) -> str:
     """Return the command line of an operation, with absolute times and the first of many ids."""
-    request = one.request
+    request = operation.request
     filters = request.get("filters") or {}
     ids = request.get("ids") or ()
     shown_ids = list(ids[:MAX_SHOWN_IDS])
-    is_cut = len(shown_ids) < (len(ids) if filters or ids else one.count or 0)
-    words = [*one.command.split(), *shown_ids, *(["…"] if is_cut else [])]
-    options = {**filters, **one.options}
+    is_cut = len(shown_ids) < (len(ids) if filters or ids else operation.count or 0)
+    words = [*operation.command.split(), *shown_ids, *(["…"] if is_cut else [])]
+    options = {**filters, **operation.options}
     if request.get("limit"):
         options["limit"] = request["limit"]
-    if one.command != "resolve":
+    if operation.command != "resolve":
         options.pop("to", None)
     if options.get("through") == options.get("route"):
         options.pop("through", None)
@@ -158,40 +160,40 @@ def show(config: str | None, /, id_: str, only: str | None, limit: int, as_json:
     """
     with open_bridge(config) as bridge:
         shape = bridge.read_operation(id_)
-        one = OPERATION.parse(shape)
-        found = bridge.list_items(one.id, outcome=only, limit=limit)
+        operation = OPERATION.parse(shape)
+        items = bridge.list_items(operation.id, outcome=only, limit=limit)
         if as_json:
             output.json_line(shape)
-            for item in found:
+            for item in items:
                 output.json_line(item)
             return
-        _print_act(one, read_state(shape))
-        count = tables.print_table(ITEM_COLUMNS, (_item_row(STEP.parse(item)) for item in found))
+        _print_act(operation, read_state(shape))
+        count = tables.print_table(ITEM_COLUMNS, (_item_row(STEP.parse(item)) for item in items))
         total = {
-            None: one.count or 0,
-            OPEN_ITEMS: one.left,
-            StepOutcome.DONE.value: one.done,
-            StepOutcome.REFUSED.value: one.refused,
+            None: operation.count or 0,
+            OPEN_ITEMS: operation.left,
+            StepOutcome.DONE.value: operation.done,
+            StepOutcome.REFUSED.value: operation.refused,
         }[only]
         if count < total:
             output.say(f"the first {count} of {total}; --limit 0 shows all")
 
 
-def _print_act(one: Operation, state: str) -> None:
-    click.secho(output.clean(one.id), bold=True)
-    output.line("command", format_command(one))
-    output.line("actor", one.actor)
-    output.line("began", iso(one.created_at))
+def _print_act(operation: Operation, state: str) -> None:
+    click.secho(output.clean(operation.id), bold=True)
+    output.line("command", format_command(operation))
+    output.line("actor", operation.actor)
+    output.line("began", iso(operation.created_at))
     output.line("state", state)
-    output.line("items", describe_progress(one))
-    output.line("agreed", iso(one.agreed_at))
-    if one.count is not None and not one.finished_at and one.is_agreed:
-        output.line("last done", iso(one.last_progress_at))
-        output.line("resume", name_command("operations resume", one.id))
-    output.line("finished", iso(one.finished_at))
-    for actor, at in one.resumed:
+    output.line("items", describe_progress(operation))
+    output.line("agreed", iso(operation.agreed_at))
+    if operation.count is not None and not operation.finished_at and operation.is_agreed:
+        output.line("last done", iso(operation.last_progress_at))
+        output.line("resume", name_command("operations resume", operation.id))
+    output.line("finished", iso(operation.finished_at))
+    for actor, at in operation.resumed:
         output.line("resumed", f"{iso(at)} by {actor}")
-    if one.count:
+    if operation.count:
         click.echo()
 
 
@@ -242,5 +244,5 @@ def stop(config: str | None, /, id_: str, as_json: bool) -> None:
     if as_json:
         output.json_line(shape)
     else:
-        one = OPERATION.parse(shape)
-        output.answer(f"{one.id}  {read_state(shape)}: {describe_progress(one)}")
+        operation = OPERATION.parse(shape)
+        output.answer(f"{operation.id}  {read_state(shape)}: {describe_progress(operation)}")

@@ -63,15 +63,15 @@ def providers(name: str | None, as_json: bool) -> None:
             f"no provider has {name!r} in its name, title or kind;"
             f" {suggest(name or '', PROVIDERS)}{other}"
         )
-    rows = [row for found in groups.values() for row in found]
+    rows = [row for group in groups.values() for row in group]
     if as_json:
         for row in rows:
             output.json_line(provider_json(row))
         return
-    for number, (kind, found) in enumerate(groups.items()):
+    for number, (kind, members) in enumerate(groups.items()):
         click.secho(("\n" if number else "") + kind, bold=True)
         tables.print_table(
-            COLUMNS, ((row.name, row.title, row.evidence, row.signs) for row in found)
+            COLUMNS, ((row.name, row.title, row.evidence, row.signs) for row in members)
         )
     output.say(
         "\nEVIDENCE: "
@@ -89,18 +89,19 @@ def _found(word: str) -> dict[str, list[Provider]]:
     """Return the providers that match a word, by kind; all for an empty word."""
     from bridge.providers.registry import CATALOG_MODULES, catalog_title
 
-    wanted = word.casefold().strip()
-    found = {
+    search_word = word.casefold().strip()
+    groups = {
         catalog_title(module): [
             row
             for row in module.ROWS
             if any(
-                wanted in text.casefold() for text in (row.name, row.title, catalog_title(module))
+                search_word in text.casefold()
+                for text in (row.name, row.title, catalog_title(module))
             )
         ]
         for module in CATALOG_MODULES
     }
-    return {kind: rows for kind, rows in found.items() if rows}
+    return {kind: rows for kind, rows in groups.items() if rows}
 
 
 def provider_json(row: Provider) -> dict[str, JSON]:
@@ -115,8 +116,8 @@ def provider_json(row: Provider) -> dict[str, JSON]:
         "secret": row.secret_hint,
         "generates_secret": row.generates_secret,
         "pins": [pin.name for pin in pins_of(row.scheme)],
-        "event_type": [_place(one) for one in row.event_type],
-        "event_id": [_place(one) for one in row.event_id],
+        "event_type": [_place(place) for place in row.event_type],
+        "event_id": [_place(place) for place in row.event_id],
         "dedup_body": row.dedup_body,
         "batch": row.batch is not None,
         "handshake": bool(row.handshakes),
@@ -124,8 +125,8 @@ def provider_json(row: Provider) -> dict[str, JSON]:
         "max_body": row.max_body,
         "answer_within": None if row.answer_within == UNKNOWN_TEXT else row.answer_within,
         "retries": row.retries,
-        "retry_number": [_place(one) for one in row.retry],
-        "samples": [one.type for one in row.samples],
+        "retry_number": [_place(place) for place in row.retry],
+        "samples": [sample.type for sample in row.samples],
         "docs": row.docs,
     }
 
@@ -135,7 +136,7 @@ def _print(row: Provider) -> None:
     click.echo()
     click.echo(output.wrap_text(row.explain_setup()))
     click.echo()
-    ids = ", else ".join(_place(one) for one in row.event_id)
+    ids = ", else ".join(_place(place) for place in row.event_id)
     pins = pins_of(row.scheme)
     unknown = "by the same body" if row.dedup_body else "not detected: it sends no id"
     facts = {
@@ -144,7 +145,7 @@ def _print(row: Provider) -> None:
         "secret": row.secret_hint,
         "pins": ", ".join(f"{pin.name} ({pin.what})" for pin in pins),
         "event type": (
-            ", else ".join(_place(one) for one in row.event_type)
+            ", else ".join(_place(place) for place in row.event_type)
             or "set by `event_type` of the source"
         ),
         "duplicates": f"by {ids}" if ids else unknown,
@@ -153,7 +154,7 @@ def _print(row: Provider) -> None:
         "subscriptions": CONFIRMED if row.confirmation else "",
         "answer within": row.answer_within,
         "retries": row.retries,
-        "attempt number": ", else ".join(_place(one) for one in row.retry),
+        "attempt number": ", else ".join(_place(place) for place in row.retry),
         "good to know": row.limits,
         "its docs": row.docs,
     }

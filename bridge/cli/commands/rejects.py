@@ -52,13 +52,13 @@ def rejects(
     if ctx.invoked_subcommand is not None:
         return
     with open_bridge(ctx.obj) as bridge:
-        found = bridge.list_rejects(source=source, since=since, limit=limit)
+        shapes = bridge.list_rejects(source=source, since=since, limit=limit)
         if as_json:
-            for one in found:
-                output.json_line(one)
+            for shape in shapes:
+                output.json_line(shape)
             return
         steps: dict[str, None] = {}  # in the order of the list
-        if not tables.print_table(COLUMNS, _note_steps(found, steps)):
+        if not tables.print_table(COLUMNS, _note_steps(shapes, steps)):
             output.say(
                 f"No {'matching ' if source or since is not None else ''}rejects are stored."
             )
@@ -81,11 +81,11 @@ def _note_steps(shapes: Iterable[Shape], steps: dict[str, None]) -> Iterator[tup
 def _row(shape: Shape) -> tuple[str, ...]:
     from bridge.services.rejects import list_reasons
 
-    one = REJECT.parse(shape)
+    reject = REJECT.parse(shape)
     with expect_shape():
         reason = list_reasons(shape["diagnosis"])[0]
-    why = f"readmitted as {', '.join(one.event_ids)}" if one.event_ids else reason
-    return output.moment(one.received_at), one.id, one.source, one.reason, why
+    why = f"readmitted as {', '.join(reject.event_ids)}" if reject.event_ids else reason
+    return output.moment(reject.received_at), reject.id, reject.source, reject.reason, why
 
 
 @rejects.command(epilog=write_choices("rejects readmit"))
@@ -107,7 +107,7 @@ def readmit(config: str | None, /, ids: tuple[str, ...], **options: Any) -> None
     flowbridge rejects readmit rej_01jd2x
     """
     options["yes"] = options["yes"] or bool(ids)  # ids are few, and named
-    asked = OperationRequest.of(options | {"limit": 0})
-    if bool(ids) == asked.is_filtered:
+    request = OperationRequest.of(options | {"limit": 0})
+    if bool(ids) == request.is_filtered:
         raise click.UsageError("pass ids, or select by --source or --since")
-    run_operation(config, "readmit", ids, asked)
+    run_operation(config, "readmit", ids, request)

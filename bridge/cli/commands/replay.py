@@ -65,7 +65,7 @@ def replay(
     flowbridge replay --dead-kind config --since 1h   events that could not be planned
     flowbridge replay --source github --since 2d --through new-route --rate 50/s
     """
-    asked = OperationRequest.of(options)
-    require_items(events, asked)
-    how = {"through": through or asked.chosen["route"], "routes": when if when != NOW else None}
-    run_operation(config, "replay", events, asked, how)
+    request = OperationRequest.of(options)
+    require_items(events, request)
+    how = {"through": through or request.chosen["route"], "routes": when if when != NOW else None}
+    run_operation(config, "replay", events, request, how)

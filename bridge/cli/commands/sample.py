@@ -121,12 +121,12 @@ def sample(
         raise click.UsageError("--secret and --made-up cannot be combined")
     settings = settings_of(config)
     with wrong_usage():
-        chosen = choose_signer(
+        choice = choose_signer(
             _sources(config), settings.config, provider, _given(secret), made_up=made_up
         )
-    signer = chosen.signer
+    signer = choice.signer
     url = _choose_url(settings, to, signer.source)
-    _say_generated(chosen)
+    _say_generated(choice)
     now = time.time()
     is_replay = tamper == REPLAY
     signed = signed_url(settings, url)
@@ -222,14 +222,14 @@ def _target(to: str, source: str) -> str:
     return url if parts.path.strip("/") else f"{parts.scheme}://{parts.netloc}/hooks/{source}"
 
 
-def _say_generated(chosen: ChosenSigner) -> None:
+def _say_generated(choice: ChosenSigner) -> None:
     """Print that a secret was generated, what a source needs to accept it, and how to use it
     again.
     """
-    if chosen.note:
-        output.say(chosen.note)
-    made = chosen.generated
-    pins = chosen.pins
+    if choice.note:
+        output.say(choice.note)
+    made = choice.generated
+    pins = choice.pins
     if made is None:
         return
     if made.signs == made.verifies:

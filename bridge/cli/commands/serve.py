@@ -53,11 +53,11 @@ BIND = click.option(
 def _load(
     config: str | None,
     bind: str | None = None,
-    given: Sequence[socket.socket] = (),
+    sockets: Sequence[socket.socket] = (),
     *,
     verbose: bool = True,
 ) -> tuple[Settings, LoadedConfig]:
-    """Read settings and routes.yaml. The addresses of the `given` sockets override the settings."""
+    """Read settings and routes.yaml. The addresses of the `sockets` override the settings."""
     without = load_settings(os.environ, config=config, bind=bind, secrets=False)
     configure(without.log, without.log_addresses, brief=not verbose and without.log != "debug")
     exporter.import_exporter(without.environ)
@@ -69,14 +69,14 @@ def _load(
     # before the secret key is generated: in a mistyped folder nothing is created
     read = wait_for_routes()
     settings = load_settings(os.environ, config=config, bind=bind, timings=command_timings())
-    if given:
+    if sockets:
         from bridge.runtime.services import with_bound_addresses
 
-        if len(given) == 1 and settings.private_bind is not None:
+        if len(sockets) == 1 and settings.private_bind is not None:
             raise SettingsError(
                 "FLOWBRIDGE_PRIVATE_BIND is set, but systemd passed no socket called private"
             )
-        settings = with_bound_addresses(settings, given)
+        settings = with_bound_addresses(settings, sockets)
     return settings, load_and_warn(settings, read)
 
 
@@ -114,16 +114,16 @@ def serve(config: str | None, bind: str | None, verbose: bool) -> None:
     go back to the queue. Sockets from systemd, called public and private, replace the addresses in
     the settings.
     """
-    notify, given = _read_systemd()
-    settings, loaded = _load(config, bind, given, verbose=verbose)
+    notify, systemd_sockets = _read_systemd()
+    settings, loaded = _load(config, bind, systemd_sockets, verbose=verbose)
     from bridge.runtime import services
     from bridge.runtime.watchdog import Watchdog
     from bridge.system.wakeup import Wake
 
     # with sockets it takes over from another process, or systemd allows only one
-    if not given:
+    if not systemd_sockets:
         _warn_of_others(settings)
-    sockets = given or services.bind_sockets(settings)
+    sockets = systemd_sockets or services.bind_sockets(settings)
     services.prepare_in_child(settings, loaded)
     wake = Wake()
     bound = services.with_bound_addresses(settings, sockets)
@@ -157,14 +157,14 @@ def _announce(host: str, bound: Settings) -> None:
 @click.pass_obj
 def web(config: str | None, bind: str | None, verbose: bool) -> None:
     """Run receivers only: they receive webhooks and store them. A worker elsewhere delivers."""
-    notify, given = _read_systemd()
-    settings, loaded = _load(config, bind, given, verbose=verbose)
+    notify, systemd_sockets = _read_systemd()
+    settings, loaded = _load(config, bind, systemd_sockets, verbose=verbose)
     from bridge.runtime import services
     from bridge.runtime.reload.follower import ConfigFollower
     from bridge.runtime.watchdog import Watchdog
     from bridge.system.wakeup import Wake
 
-    sockets = given or services.bind_sockets(settings)
+    sockets = systemd_sockets or services.bind_sockets(settings)
     services.prepare_in_child(settings, loaded)
     settings = services.with_bound_addresses(settings, sockets)
     following = ConfigFollower(settings, loaded)
@@ -220,9 +220,9 @@ def _read_systemd() -> tuple[ServiceNotifier, list[socket.socket]]:
     from bridge.runtime import systemd
 
     notify = systemd.take_notifier(os.environ)
-    given = systemd.take_sockets(os.environ)
+    sockets = systemd.take_sockets(os.environ)
     notify.send("STATUS=reading routes.yaml and the store")
-    return notify, given
+    return notify, sockets
 
 
 def _run(

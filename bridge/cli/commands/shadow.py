@@ -48,14 +48,14 @@ class ShadowTotals:
         self.route, self.live, self.mode = page["route"], page["live"], page["mode"]
         self.counts.update({name: count for name, count in page["summary"].items() if count})
         self.paths.update(page["paths"])
-        items = {one["event_id"]: one for one in page["items"]}
+        items = {comparison["event_id"]: comparison for comparison in page["items"]}
         for result, event_id in page["examples"].items():
             same = {"event_id": event_id, "reason": None, "diff": []}
             self.examples.setdefault(result, items.get(event_id, same))
 
     def as_json(self) -> dict[str, int]:
         """Return the counts in the shape of `shadow --json`."""
-        return {one.value: self.counts[one.value] for one in ShadowResult}
+        return {result.value: self.counts[result.value] for result in ShadowResult}
 
 
 @click.command(cls=FilteredCommand, epilog=write_choices("shadow"))
@@ -65,7 +65,7 @@ class ShadowTotals:
 @AS_JSON
 @click.pass_obj
 def shadow(
-    config: str | None, /, new: str | None, old: str | None, as_json: bool, **chosen: Any
+    config: str | None, /, new: str | None, old: str | None, as_json: bool, **filters: Any
 ) -> None:
     """Compare the deliveries that a shadow route planned with those of the route OLD, by event.
 
@@ -88,13 +88,15 @@ def shadow(
             raise click.UsageError("NEW is missing: the name of a route with `mode: shadow`")
         _list_shadow_routes(config)
         return
-    since = chosen["since"] if chosen["since"] is not None else default_since(time.time())
+    since = filters["since"] if filters["since"] is not None else default_since(time.time())
     totals = ShadowTotals()
     with open_bridge(config) as bridge:
-        for page in bridge.compare_shadow(new, old, since=since, until=chosen["until"]):
+        for page in bridge.compare_shadow(new, old, since=since, until=filters["until"]):
             with expect_shape():
                 totals.add(page)
-                lines = [{key: one[key] for key in JSON_KEYS} for one in page["items"]]
+                lines = [
+                    {key: comparison[key] for key in JSON_KEYS} for comparison in page["items"]
+                ]
             if as_json:
                 output.json_lines(lines)
         if as_json:
@@ -125,25 +127,25 @@ def _print(totals: ShadowTotals) -> None:
     tables.print_table(
         COLUMNS,
         (
-            (result, f"{count:,}", one["event_id"], _detail(result, one, totals))
+            (result, f"{count:,}", example["event_id"], _detail(result, example, totals))
             for result, count in totals.counts.most_common()
-            for one in (totals.examples[result],)
+            for example in (totals.examples[result],)
         ),
     )
 
 
-def _detail(result: str, one: Mapping[str, Any], totals: ShadowTotals) -> str:
+def _detail(result: str, example: Mapping[str, Any], totals: ShadowTotals) -> str:
     """Return the reason of a result, or the paths that differ most often with an example."""
     from bridge.cli.ui.comparison_view import describe_difference
 
-    if one["reason"] is not None:
-        return str(one["reason"])
-    if result != ShadowResult.DIFFERS or not one["diff"]:
+    if example["reason"] is not None:
+        return str(example["reason"])
+    if result != ShadowResult.DIFFERS or not example["diff"]:
         return ""
-    first = one["diff"][0]
-    shown = describe_difference(first["path"], first["before"], first["after"])
+    first = example["diff"][0]
+    difference = describe_difference(first["path"], first["before"], first["after"])
     paths = (f"{path} {count}" for path, count in totals.paths.most_common(MAX_TOP_PATHS))
-    return f"{', '.join(paths)}; such as {shown}"
+    return f"{', '.join(paths)}; such as {difference}"
 
 
 def _say_mode(totals: ShadowTotals) -> None:

@@ -138,18 +138,18 @@ def _save_event_files(config: str | None, id_: str | None, folder: Path, *, as_j
 
     is_whole = True
     with open_bridge(config) as bridge:
-        found = bridge.find_files(id_)
-        if found is None:
+        files = bridge.find_files(id_)
+        if files is None:
             raise click.UsageError(NO_FILES)
-        _say_newer(found.alert_id)
-        for one in save_files(found, folder):
-            if one.path is None:
+        _say_newer(files.alert_id)
+        for saved_file in save_files(files, folder):
+            if saved_file.path is None:
                 is_whole = False
-                name = output.clean(one.file.name)
+                name = output.clean(saved_file.file.name)
                 machine = "this machine" if find_server() is None else "the bridge's machine"
                 output.say(f"the bytes of {name} are not in the data folder of {machine}")
             elif as_json:
-                output.json_line(one.as_json())
+                output.json_line(saved_file.as_json())
             else:
-                output.answer(output.clean(str(one.path)))
+                output.answer(output.clean(str(saved_file.path)))
     return is_whole

@@ -52,7 +52,7 @@ def _chosen(*, limit: int, reason: str) -> Callable[[F], F]:
 @_chosen(limit=50, reason="Only if the spam reason contains TEXT (case-insensitive).")
 @AS_JSON
 @click.pass_context
-def spam(ctx: click.Context, /, limit: int, as_json: bool, **chosen: Any) -> None:
+def spam(ctx: click.Context, /, limit: int, as_json: bool, **filters: Any) -> None:
     """List submissions marked as spam, newest first, with the reason. They have no deliveries.
 
     The sender got the same answer as everyone else. Release legitimate submissions with flowbridge
@@ -66,14 +66,14 @@ def spam(ctx: click.Context, /, limit: int, as_json: bool, **chosen: Any) -> Non
     if ctx.invoked_subcommand is not None:
         return
     with open_bridge(ctx.obj) as bridge:
-        found = bridge.list_events({"type_": None, **chosen, "spam": True}, limit)
+        shapes = bridge.list_events({"type_": None, **filters, "spam": True}, limit)
         if as_json:
-            for one in found:
-                output.json_line(one)
-        elif not tables.print_table(COLUMNS, (_row(EVENT.parse(one)) for one in found)):
+            for shape in shapes:
+                output.json_line(shape)
+        elif not tables.print_table(COLUMNS, (_row(EVENT.parse(event)) for event in shapes)):
             output.say(
                 "No spam"
-                + (" matches." if any(value is not None for value in chosen.values()) else ".")
+                + (" matches." if any(value is not None for value in filters.values()) else ".")
             )
 
 
@@ -103,9 +103,9 @@ def release(config: str | None, /, events: tuple[str, ...], **options: Any) -> N
     flowbridge spam release evt_01jd2x
     flowbridge spam release --source contact --reason 'could not be checked' --since 2h --dry-run
     """
-    asked = OperationRequest.of(options)
-    require_items(events, asked)
-    run_operation(config, "spam release", events, asked)
+    request = OperationRequest.of(options)
+    require_items(events, request)
+    run_operation(config, "spam release", events, request)
 
 
 @spam.command()

@@ -43,22 +43,22 @@ def status(config: str | None, /, as_json: bool) -> None:
     """
     with open_bridge(config) as bridge:
         shape = bridge.read_status()
-    found = STATUS.parse(shape)
+    report = STATUS.parse(shape)
     if as_json:
         output.json_line(shape)
     else:
-        _print(found)
-    sys.exit(1 if found.problems else 0)
+        _print(report)
+    sys.exit(1 if report.problems else 0)
 
 
-def _print(found: ShownStatus) -> None:
-    now = found.overview
+def _print(report: ShownStatus) -> None:
+    now = report.overview
     click.secho(f"flowbridge {output.clean(now.version)}", bold=True, nl=False)
-    on = f" on Python {found.python}, {found.store}; {output.utc(now.at)}"
+    on = f" on Python {report.python}, {report.store}; {output.utc(now.at)}"
     click.echo(output.clean(on))
-    _verdict(found)
+    _verdict(report)
     click.echo()
-    _facts(now, found.file)
+    _facts(now, report.file)
     for columns, rows in status_tables(now):
         if rows:
             click.echo()
@@ -67,18 +67,18 @@ def _print(found: ShownStatus) -> None:
     print_spam(now.sources)
 
 
-def _verdict(found: ShownStatus) -> None:
-    count = len(found.problems)
+def _verdict(report: ShownStatus) -> None:
+    count = len(report.problems)
     if not count:
         click.secho("All is well.", fg="green")
     else:
         click.secho(
             f"{count} {'problem needs' if count == 1 else 'problems need'} attention:", fg="red"
         )
-    for one in found.problems:
-        click.echo(click.style("! ", fg="red") + _wrap(one.what, 2))
-        click.echo(click.style(f"  -> {_wrap(one.do.sentence, 5)}", dim=True))
-    for text in found.notes:
+    for problem in report.problems:
+        click.echo(click.style("! ", fg="red") + _wrap(problem.what, 2))
+        click.echo(click.style(f"  -> {_wrap(problem.do.sentence, 5)}", dim=True))
+    for text in report.notes:
         click.echo(f"note: {_wrap(text, 6)}")
 
 
@@ -156,28 +156,37 @@ def _unknown(now: Overview) -> None:
         f" {'needs' if now.held == 1 else 'need'} a decision)"
     )
     output.line("unknown", text, "yellow" if now.held or now.stuck else None)
-    for one in now.stuck:
+    for obstacle in now.stuck:
         one_does, many_do = (
-            ("needs a decision", "need a decision") if one.needs_decision else ("waits", "wait")
+            ("needs a decision", "need a decision")
+            if obstacle.needs_decision
+            else ("waits", "wait")
         )
-        does = one_does if one.count == 1 else many_do
-        text = f"{format_count(one.count, now.counted_to)} {does}: {output.clean(one.problem)}"
+        does = one_does if obstacle.count == 1 else many_do
+        text = (
+            f"{format_count(obstacle.count, now.counted_to)} {does}:"
+            f" {output.clean(obstacle.problem)}"
+        )
         for line in output.wrap_text(text, width=WIDTH - output.LABEL_COLUMNS).split("\n"):
             output.line("", line, "yellow")
 
 
-def _backup(one: BackupStatus) -> str:
-    often = next(word for word, every in BACKUP_INTERVAL_SECONDS.items() if every == one.every)
-    newest = None if one.newest_at is None else f"newest {output.utc(one.newest_at)}"
-    if one.every is None:
+def _backup(backup: BackupStatus) -> str:
+    often = next(word for word, every in BACKUP_INTERVAL_SECONDS.items() if every == backup.every)
+    newest = None if backup.newest_at is None else f"newest {output.utc(backup.newest_at)}"
+    if backup.every is None:
         return f"{often}, {newest}" if newest else often
     return f"{often}, {newest or 'none yet'}"
 
 
-def _certificate(one: UrlCertificate) -> str:
-    ends = "not checked" if one.ends_at is None else f"ends {output.utc(one.ends_at)}"
-    return f"of {one.host}, {ends}" + (
-        f"; {one.unreached} at {output.utc(one.looked_at)}" if one.unreached else ""
+def _certificate(certificate: UrlCertificate) -> str:
+    ends = (
+        "not checked" if certificate.ends_at is None else f"ends {output.utc(certificate.ends_at)}"
+    )
+    return f"of {certificate.host}, {ends}" + (
+        f"; {certificate.unreached} at {output.utc(certificate.looked_at)}"
+        if certificate.unreached
+        else ""
     )
 
 

@@ -38,7 +38,7 @@ ID_CHARS = 30
 @filter_options(statuses=(), limit=10, until=False, body=False)
 @AS_JSON
 @click.pass_obj
-def tail(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -> None:
+def tail(config: str | None, /, *, limit: int, as_json: bool, **filters: Any) -> None:
     """Follow events and the states of their deliveries as they happen, until Ctrl-C.
 
     The newest events (--limit) are printed first. With --json, each line is an event (its id begins
@@ -54,7 +54,7 @@ def tail(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -> 
         runs = find_server() is not None or _wait_for(settings_of(config))
         with open_bridge(config) as bridge:
             follow_changes(
-                bridge, chosen, before=limit, as_json=as_json, note=_waiting(chosen, runs=runs)
+                bridge, filters, before=limit, as_json=as_json, note=_waiting(filters, runs=runs)
             )
 
 
@@ -86,11 +86,11 @@ def is_running(settings: Settings, database: Database) -> bool:
     return bool(list_bridges(settings.data)) or workers_alive(database, time.time()) > 0
 
 
-def _waiting(chosen: Mapping[str, Any], *, runs: bool) -> str:
+def _waiting(filters: Mapping[str, Any], *, runs: bool) -> str:
     """Return the note before the wait: the filters, and the command to start where none runs."""
     options = [
         f"--{name.rstrip('_').replace('_', '-')} {value}"
-        for name, value in chosen.items()
+        for name, value in filters.items()
         if isinstance(value, str)
     ]
     fitting = f" that match {' '.join(options)}" if options else ""
@@ -99,11 +99,11 @@ def _waiting(chosen: Mapping[str, Any], *, runs: bool) -> str:
 
 
 def follow_changes(
-    bridge: Bridge, chosen: Mapping[str, Any], *, before: int, as_json: bool, note: str
+    bridge: Bridge, filters: Mapping[str, Any], *, before: int, as_json: bool, note: str
 ) -> None:
     """Print the newest `before` events and the note, then print every change; does not return."""
-    changes = bridge.follow_changes(chosen)
-    for shape in reversed(list(bridge.list_events(chosen, before) if before else ())):
+    changes = bridge.follow_changes(filters)
+    for shape in reversed(list(bridge.list_events(filters, before) if before else ())):
         with expect_shape():
             at = require_time(shape["received_at"])
         print_change(BridgeChange(at, event=shape), as_json=as_json)
@@ -121,19 +121,19 @@ def print_change(change: BridgeChange, *, as_json: bool) -> None:
     elif change.event is not None:
         _print_event(change.at, change.event)
     elif change.delivery is not None:
-        one = DELIVERY.parse(change.delivery)
+        delivery = DELIVERY.parse(change.delivery)
         _print_line(
             change.at,
-            f"  {one.route} → {one.flow}",
-            describe_status(one),
-            one.reason or one.run_id or "",
+            f"  {delivery.route} → {delivery.flow}",
+            describe_status(delivery),
+            delivery.reason or delivery.run_id or "",
         )
 
 
 def _print_event(at: float, shape: Shape) -> None:
     event = EVENT.parse(shape)
     with expect_shape():
-        deliveries = [DELIVERY.parse(one) for one in shape["deliveries"]]
+        deliveries = [DELIVERY.parse(delivery) for delivery in shape["deliveries"]]
     standing = (
         event.problem
         or (event.spam and f"spam: {event.spam}")
@@ -143,9 +143,9 @@ def _print_event(at: float, shape: Shape) -> None:
     _print_line(at, f"{event.source} {event.type or ''}".rstrip(), standing, event.id)
 
 
-def print_refused(one: Reject) -> None:
+def print_refused(reject: Reject) -> None:
     """Print a request that failed verification on a line."""
-    _print_line(one.received_at, one.source, "401 refused", one.id)
+    _print_line(reject.received_at, reject.source, "401 refused", reject.id)
 
 
 def _print_line(at: float, what: str, standing: str, detail: str) -> None:

@@ -88,7 +88,7 @@ def test(
     folder: Path | None,
     explain: bool,
     as_json: bool,
-    **chosen: Any,
+    **options: Any,
 ) -> None:
     """Plan recorded events by the routes.yaml on disk and by the configuration in use, and list
     what would change. Nothing is stored or sent, and no secret needs to be set.
@@ -116,23 +116,23 @@ def test(
     flowbridge test --save cases/ --since 1d       and cases of a day
     flowbridge test cases/                         test the cases, without a database
     """
-    limit = chosen.pop("limit")
-    is_filtered = limit > 0 or any(value is not None for value in chosen.values())
+    limit = options.pop("limit")
+    is_filtered = limit > 0 or any(value is not None for value in options.values())
     with wrong_usage():
         _check_usage(what, folder, against, fail_on, explain=explain, is_filtered=is_filtered)
     fails = fail_on or (OF_CASES if what else OF_EVENTS)
     how = TrafficReport(fail_on=fails, as_json=as_json, explain=explain)
     if find_server() is not None:
         _refuse_cases(what, folder)
-        _test_remote(chosen, limit, (_require_file(file), against), how)
+        _test_remote(options, limit, (_require_file(file), against), how)
         return
     settings = settings_of(config)
     if folder is not None:
-        _save(settings, what, (chosen, limit), folder, file)
+        _save(settings, what, (options, limit), folder, file)
     elif what:
         _test_cases(settings, Path(what[0]), file, how)
     else:
-        _test_events(settings, chosen, limit, (file, against), how)
+        _test_events(settings, options, limit, (file, against), how)
 
 
 def _check_usage(
@@ -181,7 +181,7 @@ def _require_file(file: Path | None) -> Path:
 
 
 def _test_remote(
-    chosen: dict[str, Any],
+    options: dict[str, Any],
     limit: int,
     sides: tuple[Path, str | None],
     how: TrafficReport,
@@ -190,31 +190,31 @@ def _test_remote(
     from bridge.cli.remote.trials import RemoteTrial, run_remote_trial
 
     file, against = sides
-    _set_since(chosen)
+    _set_since(options)
     trial = RemoteTrial(
-        file=file, against=against or NOW, chosen=chosen, limit=limit, explain=how.explain
+        file=file, against=against or NOW, chosen=options, limit=limit, explain=how.explain
     )
-    found = run_remote_trial(trial)
+    result = run_remote_trial(trial)
     with expect_shape():
-        if how.as_json and not found["changes_complete"]:
+        if how.as_json and not result["changes_complete"]:
             raise BridgeError("there are too many changes for --json: select fewer events")
         if how.as_json:
-            output.json_lines(found["changes"])
-        how.end(found, found if how.explain else None, _describe_since(chosen))
+            output.json_lines(result["changes"])
+        how.end(result, result if how.explain else None, _describe_since(options))
 
 
-def _set_since(chosen: dict[str, Any]) -> None:
-    if chosen["since"] is None:
-        chosen["since"] = time.time() - DEFAULT_DAYS * DAY
+def _set_since(options: dict[str, Any]) -> None:
+    if options["since"] is None:
+        options["since"] = time.time() - DEFAULT_DAYS * DAY
 
 
-def _describe_since(chosen: dict[str, Any]) -> str:
-    return f"since {output.utc(chosen['since'])}"
+def _describe_since(options: dict[str, Any]) -> str:
+    return f"since {output.utc(options['since'])}"
 
 
 def _test_events(
     settings: Settings,
-    chosen: dict[str, Any],
+    options: dict[str, Any],
     limit: int,
     sides: tuple[Path | None, str | None],
     how: TrafficReport,
@@ -224,17 +224,21 @@ def _test_events(
 
     file, against = sides
     after = traffic_comparison.load_routes(settings, file)
-    _set_since(chosen)
+    _set_since(options)
     with open_store(settings) as database:
         if database is None:
             raise NotFound("nothing was received yet: there is no database to test with")
-        require_existing(settings, database, **chosen)
-        wanted = make_filters(**chosen)
+        require_existing(settings, database, **options)
+        event_filters = make_filters(**options)
         before = traffic_comparison.find_compared_config(settings, database, against or NOW)
-        say_search_size(database, wanted, of_deliveries=False)
-        found = traffic_comparison.compare_recorded(database, wanted, before, after, limit)
+        say_search_size(database, event_filters, of_deliveries=False)
+        comparisons = traffic_comparison.compare_recorded(
+            database, event_filters, before, after, limit
+        )
         read = read_stored(database)
-        how.show(found, _describe_since(chosen), lambda ids: explain_changes(ids, read, after))
+        how.show(
+            comparisons, _describe_since(options), lambda ids: explain_changes(ids, read, after)
+        )
 
 
 def _test_cases(settings: Settings, folder: Path, file: Path | None, how: TrafficReport) -> None:
@@ -245,8 +249,8 @@ def _test_cases(settings: Settings, folder: Path, file: Path | None, how: Traffi
     config = load_routes(settings, file)
     files = list_cases(folder)
     read = read_case_events(files)
-    found = compare_cases(files, config)
-    how.show(found, f"in {folder}", lambda ids: explain_changes(ids, read, config))
+    comparisons = compare_cases(files, config)
+    how.show(comparisons, f"in {folder}", lambda ids: explain_changes(ids, read, config))
 
 
 def _save(
@@ -265,7 +269,7 @@ def _save(
     from bridge.services.selection import select_named_events
     from bridge.store.queries.recorded_events import read_events, read_named_events
 
-    chosen, limit = filters
+    options, limit = filters
     if limit > MAX_CASES:
         raise click.UsageError(f"--save writes at most {MAX_CASES:,} cases")
     limit = limit or DEFAULT_CASES
@@ -280,10 +284,10 @@ def _save(
             problems = dict.fromkeys(selected.problems.values())
             events = read_named_events(database, selected.ids)
         else:
-            require_existing(settings, database, **chosen)
-            wanted = make_filters(**chosen)
-            say_search_size(database, wanted, of_deliveries=False)
-            events = read_events(database, wanted, limit + 1)
+            require_existing(settings, database, **options)
+            event_filters = make_filters(**options)
+            say_search_size(database, event_filters, of_deliveries=False)
+            events = read_events(database, event_filters, limit + 1)
         for number, event in enumerate(events):
             if not names and number == limit:
                 output.say(f"Only the newest {limit:,} events were read; --limit reads more")

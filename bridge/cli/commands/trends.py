@@ -77,8 +77,8 @@ def trends(
     flowbridge trends oldest --route paid --since 3h --step 5m
     flowbridge trends ack --since 2d --json
     """
-    chosen = {"source": source, "route": route, "platform": platform}
-    only = {label: value for label, value in chosen.items() if value is not None}
+    labels = {"source": source, "route": route, "platform": platform}
+    only = {label: value for label, value in labels.items() if value is not None}
     if name is None:
         if only or since is not None or step is not None:
             raise click.UsageError("which trend? name one before the options")
@@ -105,28 +105,32 @@ def trends(
 
 
 def _list(*, as_json: bool) -> None:
-    for each in TRENDS.values() if as_json else ():
-        output.json_line({"name": each.name, "help": each.help, "labels": list(each.labels)})
+    for trend in TRENDS.values() if as_json else ():
+        output.json_line({"name": trend.name, "help": trend.help, "labels": list(trend.labels)})
     if not as_json:
         tables.print_table(
-            NAME_COLUMNS, ((one.name, ", ".join(one.labels), one.help) for one in TRENDS.values())
+            NAME_COLUMNS,
+            (
+                (definition.name, ", ".join(definition.labels), definition.help)
+                for definition in TRENDS.values()
+            ),
         )
 
 
 def _duration_row(point: Shape) -> tuple[str, ...]:
     with expect_shape():
         numbers = (point["p50"], point["p99"])
-        times = ("" if one is None else f"{one * 1000:.1f} ms" for one in numbers)
+        times = ("" if seconds is None else f"{seconds * 1000:.1f} ms" for seconds in numbers)
         return output.moment(parse_time(point["at"])), f"{point['value']:g}", *times
 
 
 def _row(point: Shape) -> tuple[str, ...]:
     with expect_shape():
-        shown = [
-            f"{' '.join(one['labels'].values())} {one['value']:g}".strip()
-            for one in point["series"]
+        texts = [
+            f"{' '.join(entry['labels'].values())} {entry['value']:g}".strip()
+            for entry in point["series"]
         ]
-        left = len(shown) - MAX_SERIES_SHOWN
+        left = len(texts) - MAX_SERIES_SHOWN
         more = [f"{left} more"] if left > 0 else []
-        series = ", ".join([*shown[:MAX_SERIES_SHOWN], *more])
+        series = ", ".join([*texts[:MAX_SERIES_SHOWN], *more])
         return output.moment(parse_time(point["at"])), f"{point['value']:g}", series

@@ -89,21 +89,21 @@ def types(
         if schema_type is None or source is None:
             _print_types(bridge, source, type_, as_json=as_json)
             return
-        found = bridge.infer_schema(source, schema_type)
+        reply = bridge.infer_schema(source, schema_type)
     with expect_shape():
-        _say_used(found)
+        _say_used(reply)
         if file is None:
-            click.echo(output.json_text(found["schema"], is_indented=not as_json))
+            click.echo(output.json_text(reply["schema"], is_indented=not as_json))
         else:
-            _print_drift(before, found["schema"], file, as_json=as_json)
+            _print_drift(before, reply["schema"], file, as_json=as_json)
 
 
 def _print_types(bridge: Bridge, source: str | None, type_: str | None, *, as_json: bool) -> None:
-    found = bridge.list_types(source)
+    reply = bridge.list_types(source)
     with expect_shape():
-        items = [item for item in found["items"] if type_ in (None, item["type"])]
-        rows = [_type_row(one) for one in items]
-        looked_until = found["looked_until"]
+        items = [item for item in reply["items"] if type_ in (None, item["type"])]
+        rows = [_type_row(shape) for shape in items]
+        looked_until = reply["looked_until"]
     if as_json:
         output.json_lines(items)
     elif not tables.print_table(TYPE_COLUMNS, rows):
@@ -116,21 +116,21 @@ def _print_types(bridge: Bridge, source: str | None, type_: str | None, *, as_js
         )
 
 
-def _type_row(one: Shape) -> tuple[str | None, ...]:
-    first, last = (output.moment(parse_time(one[name])) for name in ("first_at", "last_at"))
-    return one["source"], one["type"], str(one["count"]), first, last
+def _type_row(shape: Shape) -> tuple[str | None, ...]:
+    first, last = (output.moment(parse_time(shape[name])) for name in ("first_at", "last_at"))
+    return shape["source"], shape["type"], str(shape["count"]), first, last
 
 
-def _say_used(found: Any) -> None:
-    left_out = ", ".join(f"{count} {reason}" for reason, count in found["left_out"].items())
+def _say_used(reply: Any) -> None:
+    left_out = ", ".join(f"{count} {reason}" for reason, count in reply["left_out"].items())
     output.say(
-        f"From {output.number(found['count'], 'body', 'bodies')}"
+        f"From {output.number(reply['count'], 'body', 'bodies')}"
         + (f"; left out: {left_out}." if left_out else ".")
     )
-    if found["looked_until"] is not None:
+    if reply["looked_until"] is not None:
         output.say(
             "There may be more events: only those since"
-            f" {output.utc(require_time(found['looked_until']))} were read."
+            f" {output.utc(require_time(reply['looked_until']))} were read."
         )
 
 
@@ -140,23 +140,25 @@ def _print_drift(before: Any, now: Any, file: Path, *, as_json: bool) -> None:
 
     changes = compare_schemas(before, now)
     if as_json:
-        for one in changes:
-            output.json_line(SCHEMA_CHANGE.write(one))
+        for change in changes:
+            output.json_line(SCHEMA_CHANGE.write(change))
     elif not tables.print_table(CHANGE_COLUMNS, map(_row, changes)):
         output.say(f"Nothing is new or gone since {output.clean(file)}.")
 
 
-def _row(one: SchemaChange) -> tuple[str, ...]:
-    types = (one.before, one.now)
-    before, now = (", ".join(each) if isinstance(each, list) else "" for each in types)
-    return one.change, one.path, before, now
+def _row(change: SchemaChange) -> tuple[str, ...]:
+    types = (change.before, change.now)
+    before, now = (
+        ", ".join(type_names) if isinstance(type_names, list) else "" for type_names in types
+    )
+    return change.change, change.path, before, now
 
 
 def _read_schema(file: Path) -> Any:
     try:
         with file.open("rb") as opened:
             text = opened.read(MAX_SCHEMA_FILE_BYTES + 1)
-        found = orjson.loads(text)
+        schema = orjson.loads(text)
     except OSError as error:
         raise click.UsageError(
             f"--drift {file}: the file cannot be read: {error.strerror}"
@@ -165,6 +167,6 @@ def _read_schema(file: Path) -> Any:
         too_large = len(text) > MAX_SCHEMA_FILE_BYTES
         why = f"it is larger than {MAX_SCHEMA_FILE_BYTES} bytes" if too_large else "it is not JSON"
         raise click.UsageError(f"--drift {file}: {why}: {error}") from None
-    if not isinstance(found, dict):
+    if not isinstance(schema, dict):
         raise click.UsageError(f"--drift {file}: it is not a JSON Schema, which is an object")
-    return found
+    return schema

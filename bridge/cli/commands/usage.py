@@ -12,14 +12,14 @@ from bridge import __version__
 @click.pass_context
 def help(ctx: click.Context, command: tuple[str, ...]) -> None:
     """Print the help of flowbridge, or of one of its commands: flowbridge help events."""
-    found = ctx.parent or ctx
+    context = ctx.parent or ctx
     for name in command:
-        group = found.command
-        inner = group.get_command(found, name) if isinstance(group, click.Group) else None
+        group = context.command
+        inner = group.get_command(context, name) if isinstance(group, click.Group) else None
         if inner is None:
             raise click.UsageError(f"no such command {' '.join(command)!r}")
-        found = click.Context(inner, info_name=name, parent=found)
-    click.echo(found.get_help())
+        context = click.Context(inner, info_name=name, parent=context)
+    click.echo(context.get_help())
 
 
 @click.command(hidden=True)

@@ -110,10 +110,10 @@ class AdminClient:
         answer = self._send("GET", path)
         return answer, self._read(answer)
 
-    def get_bytes(self, path: str, most: int, query: Query | None = None) -> bytes:
+    def get_bytes(self, path: str, max_bytes: int, query: Query | None = None) -> bytes:
         """GET a path whose answer is no JSON object, of at most about so many bytes; see `get`."""
         path += _write_query(query or [])
-        return self._send("GET", path, most=most + MAX_PROBLEM_BYTES).body
+        return self._send("GET", path, max_bytes=max_bytes + MAX_PROBLEM_BYTES).body
 
     def post(self, path: str, body: JSON | None = None) -> Shape:
         """POST JSON, or without a body, and return the JSON object of the answer; see `get`."""
@@ -126,17 +126,17 @@ class AdminClient:
     def _name_actor(self) -> dict[str, str]:
         """Return the header with the actor of this machine."""
         actor = self._actor_prefix + name_actor(os.environ.get(ACTOR_VARIABLE, ""))
-        shown = actor.encode().decode("latin-1") if actor.isprintable() else ""
-        return {"X-Flowbridge-Actor": shown} if shown else {}
+        header = actor.encode().decode("latin-1") if actor.isprintable() else ""
+        return {"X-Flowbridge-Actor": header} if header else {}
 
     def _read(self, answer: Answer) -> Shape:
         try:
-            found = orjson.loads(answer.body)
+            shape = orjson.loads(answer.body)
         except orjson.JSONDecodeError:
-            found = None
-        if not isinstance(found, dict):
+            shape = None
+        if not isinstance(shape, dict):
             raise UnreadableAnswer(f"{self.server}: {UNREADABLE}")
-        return found
+        return shape
 
     def list_pages(
         self,
@@ -144,12 +144,12 @@ class AdminClient:
         query: Query,
         limit: int,
         *,
-        most: int = PAGE_ITEMS,
+        page_limit: int = PAGE_ITEMS,
         before: str | None = None,
     ) -> Iterator[Shape]:
         """Yield the pages of a list; the last may have more items than `limit` leaves."""
         try:
-            yield from follow_pages(self.get, path, query, limit, most, before)
+            yield from follow_pages(self.get, path, query, limit, page_limit, before)
         except UnreadableAnswer:
             raise UnreadableAnswer(f"{self.server}: {UNREADABLE}") from None
 
@@ -205,9 +205,9 @@ class AdminClient:
         path: str,
         body: JSON | None = None,
         more: Mapping[str, str] | None = None,
-        most: int | None = None,
+        max_bytes: int | None = None,
     ) -> Answer:
-        call = replace(self._make_call(method, path, body, more), most=most)
+        call = replace(self._make_call(method, path, body, more), most=max_bytes)
         left = MAX_WAIT_SECONDS
         while True:
             answer, left = self._wait_or_check(

@@ -29,16 +29,18 @@ def check_remote(name: str) -> CheckAnswer:
         return CheckAnswer.of_report(name, ProjectReport(error.problems, refused=True))
     with open_bridge(None) as bridge:
         try:
-            found = bridge.post("/configs/check", {"text": sent.text, "files": dict(sent.others)})
+            reply = bridge.post("/configs/check", {"text": sent.text, "files": dict(sent.others)})
         except InvalidRequest as error:
             raise ServerError(f"{name} was not checked: {error}") from None
     with expect_shape():
-        return _read_answer(found, name, file)
+        return _read_answer(reply, name, file)
 
 
-def _read_answer(found: Shape, name: str, file: Path) -> CheckAnswer:
-    problems = [{**one, "file": name_here(one["file"], file)} for one in found["problems"]]
-    is_refused = found["config_hash"] is None
-    code = 2 if is_refused else int(found["valid"] is not True)
-    shape = {**found, "config": name, "problems": problems}
+def _read_answer(reply: Shape, name: str, file: Path) -> CheckAnswer:
+    problems = [
+        {**problem, "file": name_here(problem["file"], file)} for problem in reply["problems"]
+    ]
+    is_refused = reply["config_hash"] is None
+    code = 2 if is_refused else int(reply["valid"] is not True)
+    shape = {**reply, "config": name, "problems": problems}
     return CheckAnswer(shape=shape, code=code, is_refused=is_refused)

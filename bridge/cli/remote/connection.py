@@ -49,9 +49,9 @@ def open_admin_client(url: str, actor_prefix: str = "") -> Iterator[AdminClient]
 
 def find_token(server: ServerUrl) -> str:
     """Return the token for a server. `SettingsError` where there is none."""
-    given = os.environ.get(TOKEN_VARIABLE)
-    if given:
-        return check_token(given, TOKEN_VARIABLE)
+    token = os.environ.get(TOKEN_VARIABLE)
+    if token:
+        return check_token(token, TOKEN_VARIABLE)
     stored = StoredLogins.of_user(os.environ).find_token(server.origin)
     if stored is None:
         raise SettingsError(

@@ -67,8 +67,8 @@ class RemoteOperations:
         rate: str | None,  # noqa: ARG002 - the worker has that of the operation
     ) -> Generator[Sequence[ItemResult]]:
         """Yield the outcome of each item that is left, once it is known."""
-        known = operation.done + operation.refused
-        for result in _wait_for_items(self._bridge, operation.id, known, self._after):
+        outcome_count = operation.done + operation.refused
+        for result in _wait_for_items(self._bridge, operation.id, outcome_count, self._after):
             yield (result,)
 
     def stop(self, operation: Operation) -> None:
@@ -79,22 +79,22 @@ class RemoteOperations:
 def _wait_for_items(
     bridge: Bridge,
     id_: str,
-    known: int,
+    outcome_count: int,
     after: int,
 ) -> Iterator[ItemResult]:
     """Yield the outcome of each item behind the number `after`, once it is known.
 
-    `known`: how many items have an outcome already. An erasure deletes items, so that their number
-    tells nothing of how many there are. `BridgeError` where the operation was stopped.
+    `outcome_count`: how many items have an outcome already. An erasure deletes items, so that
+    their number tells nothing of how many there are. `BridgeError` where the operation was stopped.
     """
     pause = command_timings().server_poll_seconds
     waited = 0.0
     while True:
         shape = bridge.read_operation(id_)
-        one = OPERATION.parse(shape)
+        operation = OPERATION.parse(shape)
         state = read_state(shape)
-        if one.done + one.refused > known:
-            known = one.done + one.refused
+        if operation.done + operation.refused > outcome_count:
+            outcome_count = operation.done + operation.refused
             for number, result in _read_results(bridge, id_, after):
                 after = number
                 yield result
@@ -118,13 +118,13 @@ def _read_results(bridge: Bridge, id_: str, after: int) -> Iterator[tuple[int, I
         if item.outcome is None:
             return
         with expect_shape():
-            deliveries = [DELIVERY.parse(one) for one in shape["deliveries"]]
+            deliveries = [DELIVERY.parse(delivery) for delivery in shape["deliveries"]]
             result = ItemResult(
                 id=item.item_id,
                 problem=item.problem,
                 was=item.was,
                 became=None if item.became is None else Status(item.became),
                 deliveries=deliveries,
-                event_ids=[str(one) for one in shape["events"]],
+                event_ids=[str(event_id) for event_id in shape["events"]],
             )
         yield item.number, result

@@ -50,9 +50,9 @@ class RemoteChecks:
         answer, shape = self._client.get_answer("/")
         reached = [*describe_answer(self.target, API_PATH, answer, before)]
         public_url = _read_public_url(shape)
-        found = self._client.get("/sources")
+        reply = self._client.get("/sources")
         with expect_shape():
-            sources = [_find_secrets(one, time.time()) for one in found["items"]]
+            sources = [_find_secrets(source, time.time()) for source in reply["items"]]
         yield from reached
         yield from check_public_url(public_url)
         if public_url and public_url != self.target:
@@ -92,10 +92,10 @@ def _find_secrets(shape: Shape, now: float) -> list[CheckFinding]:
             source=name,
             place=place,
             count=len(secrets),
-            not_after=parse_time(one["not_after"]),
-            used_at=parse_time(one["last_used_at"]),
+            not_after=parse_time(secret["not_after"]),
+            used_at=parse_time(secret["last_used_at"]),
         )
-        for place, one in enumerate(secrets, 1)
+        for place, secret in enumerate(secrets, 1)
     ]
-    found = describe_secret_use(used, now, "the bridge's machine")
-    return [*([] if untried is None else [untried]), *found]
+    findings = describe_secret_use(used, now, "the bridge's machine")
+    return [*([] if untried is None else [untried]), *findings]

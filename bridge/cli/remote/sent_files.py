@@ -52,11 +52,11 @@ def read_files(file: Path) -> SentFiles:
     disk = TextTracker()
     checked = check_files(file, None, disk, strict_secrets=False)
     try:
-        texts = {one: raw.decode("utf-8-sig") for one, raw in disk.contents.items()}
+        texts = {path: raw.decode("utf-8-sig") for path, raw in disk.contents.items()}
         text = texts.pop(file)
     except (KeyError, UnicodeDecodeError):
         raise ConfigError(checked.problems) from None
-    others = {one.relative_to(file.parent).as_posix(): each for one, each in texts.items()}
+    others = {path.relative_to(file.parent).as_posix(): content for path, content in texts.items()}
     is_unread = disk.has_failed and checked.config is None
     return SentFiles(text, others, checked.problems if is_unread else [])
 

@@ -67,8 +67,8 @@ def describe_problem(document: Any) -> Problem | None:
         word = str(document["type"]).rpartition(":")[2]
         sentence = str(document["detail"])
         listed = document.get("errors") or ()
-        errors = [(_place(one), str(one["detail"])) for one in listed]
-        hints = tuple(hint for one in listed for hint in _list_hints(one))
+        errors = [(_place(error), str(error["detail"])) for error in listed]
+        hints = tuple(hint for error in listed for hint in _list_hints(error))
     except (KeyError, TypeError, AttributeError):
         return None
     if not errors or (len(errors) == 1 and _is_own(sentence, *errors[0])):
@@ -83,7 +83,7 @@ def _list_hints(error: Mapping[str, Any]) -> Iterator[str]:
     if error.get("near"):
         yield f"{_place(error)}: did you mean {error['near']}?"[:MAX_DETAIL_CHARS]
     if error.get("allowed"):
-        allowed = ", ".join(str(one) for one in error["allowed"])
+        allowed = ", ".join(str(value) for value in error["allowed"])
         yield f"{_place(error)}: allowed are {allowed}"[:MAX_DETAIL_CHARS]
 
 

@@ -60,9 +60,9 @@ def parse_server_url(text: str) -> ServerUrl:
         raise SettingsError(
             f"no token is sent to {host} over plain HTTP: anybody on the way could read it; {USAGE}"
         )
-    shown = f"[{host}]" if ":" in host else host
+    url_host = f"[{host}]" if ":" in host else host
     suffix = "" if port == DEFAULT_PORTS[scheme] else f":{port}"
-    return ServerUrl(f"{scheme}://{shown}{suffix}", is_plain)
+    return ServerUrl(f"{scheme}://{url_host}{suffix}", is_plain)
 
 
 def is_loopback(host: str) -> bool:

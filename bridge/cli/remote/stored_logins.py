@@ -33,8 +33,8 @@ class StoredLogins:
 
         https://specifications.freedesktop.org/basedir-spec/latest/
         """
-        given = Path(environ.get("XDG_CONFIG_HOME", ""))
-        base = given if given.is_absolute() else Path.home() / ".config"
+        config_home = Path(environ.get("XDG_CONFIG_HOME", ""))
+        base = config_home if config_home.is_absolute() else Path.home() / ".config"
         return cls(base / FOLDER_NAME)
 
     def find_token(self, origin: str) -> str | None:
@@ -67,8 +67,8 @@ class StoredLogins:
     def _read(self) -> dict[str, Any]:
         try:
             with self.path.open("rb") as file:
-                found = os.fstat(file.fileno())
-                if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
+                file_status = os.fstat(file.fileno())
+                if file_status.st_uid != os.geteuid() or stat.S_IMODE(file_status.st_mode) & 0o077:
                     raise SettingsError(
                         f"{self.path} has tokens, and other users can access it. Next: make it your"
                         f" own with `chmod 600 {self.path}`, and replace its tokens"

@@ -34,28 +34,30 @@ class RemoteTrial:
     explain: bool = False
 
 
-def run_remote_trial(asked: RemoteTrial) -> dict[str, Any]:
+def run_remote_trial(remote_trial: RemoteTrial) -> dict[str, Any]:
     """Return the result of a trial on the bridge of --server.
 
     Raises `ConfigError` where a file cannot be used, and `BridgeError` where the trial failed.
     """
-    request: dict[str, JSON] = _read_file(asked.file, "text", "files")
-    if asked.against not in (NOW, THEN):
-        request |= _read_file(Path(asked.against), "against_text", "against_files")
+    request: dict[str, JSON] = _read_file(remote_trial.file, "text", "files")
+    if remote_trial.against not in (NOW, THEN):
+        request |= _read_file(Path(remote_trial.against), "against_text", "against_files")
     else:
-        request["against"] = asked.against
-    if asked.limit:
-        request["limit"] = asked.limit
-    if asked.explain:
+        request["against"] = remote_trial.against
+    if remote_trial.limit:
+        request["limit"] = remote_trial.limit
+    if remote_trial.explain:
         request |= {"explain_changed": True, "screen": True}
     with open_bridge(None) as bridge:
-        request["filters"] = bridge.describe(asked.chosen)
+        request["filters"] = bridge.describe(remote_trial.chosen)
         trial = bridge.post("/trials", request)
         with expect_shape():
-            found = wait_for_result(bridge, str(trial["id"]))
+            result = wait_for_result(bridge, str(trial["id"]))
     with expect_shape():
-        problems = [_rename(ConfigProblem(**one), asked) for one in found["problems"]]
-        is_complete = bool(found["complete"])
+        problems = [
+            _rename(ConfigProblem(**problem), remote_trial) for problem in result["problems"]
+        ]
+        is_complete = bool(result["complete"])
     if problems:
         raise ConfigError(problems)
     if not is_complete:
@@ -63,7 +65,7 @@ def run_remote_trial(asked: RemoteTrial) -> dict[str, Any]:
             f"more than {MAX_TRIAL_EVENTS:,} events match: select fewer with --since or another"
             " filter, or the newest with --limit"
         )
-    return found
+    return result
 
 
 def wait_for_result(bridge: Bridge, id_: str) -> dict[str, Any]:
@@ -87,12 +89,14 @@ def _read_file(file: Path, name: str, files_name: str) -> dict[str, JSON]:
     try:
         sent = read_files(file)
     except ConfigError as error:
-        raise ConfigError([one for one in error.problems if one.level == "error"]) from None
+        raise ConfigError(
+            [problem for problem in error.problems if problem.level == "error"]
+        ) from None
     return {name: sent.text, files_name: dict(sent.others)}
 
 
-def _rename(problem: ConfigProblem, asked: RemoteTrial) -> ConfigProblem:
+def _rename(problem: ConfigProblem, remote_trial: RemoteTrial) -> ConfigProblem:
     """Return a problem with the file as this machine names it."""
-    is_against = problem.file == AGAINST_NAME and asked.against not in (NOW, THEN)
-    name = asked.against if is_against else name_here(problem.file, asked.file)
+    is_against = problem.file == AGAINST_NAME and remote_trial.against not in (NOW, THEN)
+    name = remote_trial.against if is_against else name_here(problem.file, remote_trial.file)
     return replace(problem, file=name)

@@ -17,11 +17,11 @@ URGENT = ("crash", "data loss", "down", "outage", "security", "urgent")
 def triage(title: str, author: str = "someone", text: str = "") -> dict[str, object]:
     """Says how urgent an issue sounds, and why."""
     said = f"{title} {text}".lower()
-    found = [word for word in URGENT if word in said]
+    urgent_words = [word for word in URGENT if word in said]
     log(f"looked for {len(URGENT)} words in {len(said)} characters")
     return {
-        "priority": "high" if found else "normal",
-        "because": found,
+        "priority": "high" if urgent_words else "normal",
+        "because": urgent_words,
         "summary": f"{author}: {title[:80]}",
     }
 

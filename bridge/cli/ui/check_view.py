@@ -28,13 +28,13 @@ class CheckAnswer:
     unasked: int = 0
 
     @classmethod
-    def of_report(cls, name: str, found: ProjectReport) -> CheckAnswer:
+    def of_report(cls, name: str, report: ProjectReport) -> CheckAnswer:
         """Return the answer of a check on this machine of the file called `name`."""
         return cls(
-            shape=found.as_json(name),
-            code=found.code,
-            is_refused=found.refused,
-            unasked=len(found.unasked),
+            shape=report.as_json(name),
+            code=report.code,
+            is_refused=report.refused,
+            unasked=len(report.unasked),
         )
 
 
@@ -42,39 +42,41 @@ def print_check(answer: CheckAnswer) -> None:
     """Print each problem, the notes, and the result."""
     problems: list[dict[str, Any]] = list(answer.shape["problems"])
     compared = len(problems) - answer.unasked
-    for place, one in enumerate(problems):
-        if one["file"] is not None:
-            _print_problem(one)
+    for place, problem in enumerate(problems):
+        if problem["file"] is not None:
+            _print_problem(problem)
             continue
         label = "error: " if place < compared else "not asked: "
-        click.echo(click.style(label, fg="red") + output.clean_lines(one["message"]))
+        click.echo(click.style(label, fg="red") + output.clean_lines(problem["message"]))
     for text in answer.shape["notes"]:
         output.say(f"note: {text}")
     click.echo(_describe_result(answer, problems[:compared]))
 
 
-def _print_problem(one: dict[str, Any]) -> None:
-    is_warning = one["level"] == "warning"
-    place = click.style(output.clean(f"{one['file']}:{one['line']}:{one['column']}:"), bold=True)
-    path = output.clean(one["shown"] or one["path"])
+def _print_problem(problem: dict[str, Any]) -> None:
+    is_warning = problem["level"] == "warning"
+    place = click.style(
+        output.clean(f"{problem['file']}:{problem['line']}:{problem['column']}:"), bold=True
+    )
+    path = output.clean(problem["shown"] or problem["path"])
     level = click.style("warning: ", fg="yellow") if is_warning else ""
-    shown = click.style(path, fg="yellow" if is_warning else "red")
-    click.echo(f"{place} {shown}: {level}{output.clean(one['message'])}")
+    styled_path = click.style(path, fg="yellow" if is_warning else "red")
+    click.echo(f"{place} {styled_path}: {level}{output.clean(problem['message'])}")
 
 
 def _describe_result(answer: CheckAnswer, problems: list[dict[str, Any]]) -> str:
     shape, name = answer.shape, answer.shape["config"]
     is_built = shape["config_hash"] is not None
-    errors = sum(one["level"] == "error" for one in problems)
+    errors = sum(problem["level"] == "error" for problem in problems)
     warnings = len(problems) - errors
     tail = f", {output.number(warnings, 'warning')}" if warnings else ""
     if answer.code == 0 and is_built:
-        counts = ", ".join(output.number(shape[one], one[:-1]) for one in ENTRY_COUNTS)
+        counts = ", ".join(output.number(shape[key], key[:-1]) for key in ENTRY_COUNTS)
         return click.style(f"{name} is valid", fg="green") + f": {counts}{tail}"
     if answer.is_refused:
-        is_placed = any(one["file"] is not None for one in problems)
+        is_placed = any(problem["file"] is not None for problem in problems)
         what = name if is_placed or is_built else "the settings"
-        is_unread = any(one["path"] == WHOLE_FILE for one in problems)
+        is_unread = any(problem["path"] == WHOLE_FILE for problem in problems)
         more = "; there may be others once the file can be read" if is_unread else ""
         counted = f": {output.number(errors, 'error')}{more}{tail}"
         return click.style(f"{what} cannot be used", fg="red") + counted

@@ -38,20 +38,24 @@ def print_event(screen: EventScreen, *, with_body: bool = False, is_folded: bool
     _print_head(screen.event, is_folded=is_folded)
     _print_unmatched(screen)
     _print_operations(screen, screen.event.id)
-    for shown in screen.deliveries:
+    for shown_delivery in screen.deliveries:
         click.echo()
-        _print_whole_delivery(screen, shown, is_folded=is_folded)
+        _print_whole_delivery(screen, shown_delivery, is_folded=is_folded)
     click.echo()
     print_event_request(screen, whole=with_body, is_folded=is_folded and not with_body)
 
 
 def print_delivery(
-    screen: EventScreen, shown: ShownDelivery, *, with_body: bool = False, is_folded: bool = False
+    screen: EventScreen,
+    shown_delivery: ShownDelivery,
+    *,
+    with_body: bool = False,
+    is_folded: bool = False,
 ) -> None:
     """Print one delivery with a line about its event; with `with_body`, the event's request too."""
     event = screen.event
     line = f"{event.id}  {event.source} {event.type or ''}".rstrip()
-    _print_whole_delivery(screen, shown, event=line, is_folded=is_folded)
+    _print_whole_delivery(screen, shown_delivery, event=line, is_folded=is_folded)
     if with_body:
         click.echo()
         print_event_request(screen, whole=True)
@@ -61,14 +65,14 @@ def print_delivery(
 
 
 def _print_whole_delivery(
-    screen: EventScreen, shown: ShownDelivery, *, is_folded: bool, event: str | None = None
+    screen: EventScreen, shown_delivery: ShownDelivery, *, is_folded: bool, event: str | None = None
 ) -> None:
-    delivery = shown.delivery
+    delivery = shown_delivery.delivery
     click.secho(output.clean(delivery.id), bold=True)
     output.line("event", event)
-    _print_delivery(shown, is_folded=is_folded)
+    _print_delivery(shown_delivery, is_folded=is_folded)
     _print_operations(screen, delivery.id)
-    attempts = shown.attempts
+    attempts = shown_delivery.attempts
     folded = max(len(attempts) - SHOWN_ATTEMPTS, 0) if is_folded else 0
     output.line(
         "attempts", f"{output.number(folded, 'earlier one')}: {SHOW_ALL_HINT}" if folded else None
@@ -193,28 +197,28 @@ def _print_operations(screen: EventScreen, id_: str) -> None:
         )
 
 
-def _print_delivery(shown: ShownDelivery, *, is_folded: bool) -> None:
-    delivery = shown.delivery
+def _print_delivery(shown_delivery: ShownDelivery, *, is_folded: bool) -> None:
+    delivery = shown_delivery.delivery
     output.line("route", f"{delivery.route} → {delivery.flow}")
     output.line("status", describe_status(delivery), output.find_colour(describe_status(delivery)))
     output.line("reason", delivery.reason, "red" if delivery.status is Status.DEAD else "yellow")
-    for one in shown.missing:
+    for omission in shown_delivery.missing:
         output.line(
-            "left out" if one.is_harmless else "missing",
-            one.text,
-            None if one.is_harmless else "yellow",
+            "left out" if omission.is_harmless else "missing",
+            omission.text,
+            None if omission.is_harmless else "yellow",
         )
-    for row, step in enumerate(shown.next_steps):
+    for row, step in enumerate(shown_delivery.next_steps):
         output.line("" if row else "next", step)
-    if wait := shown.wait:
+    if wait := shown_delivery.wait:
         is_said = is_folded and wait.has_obstacle  # the next step says it
         output.line("waits", None if is_said else wait.detail, "yellow")
         output.line("until", iso_seconds(wait.until))
     elif delivery.status is Status.QUEUED:
         output.line("due", iso_seconds(delivery.due_at))
     if delivery.order is not None:
-        behind = f"; first of its key, with {shown.behind} waiting behind it"
-        place = behind if shown.holds_key else ""
+        behind = f"; first of its key, with {shown_delivery.behind} waiting behind it"
+        place = behind if shown_delivery.holds_key else ""
         output.line("order key", delivery.order.key + place)
     output.line("merged into", delivery.merged_into)
     output.line("run", " ".join(filter(None, (delivery.run_id, delivery.run_url))))

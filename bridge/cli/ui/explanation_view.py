@@ -29,34 +29,34 @@ SYMBOLS: Final[dict[bool | None, tuple[str, str | None]]] = {
 }
 
 
-def print_explanation(one: ExplanationScreen) -> None:
+def print_explanation(screen: ExplanationScreen) -> None:
     """Print what each route does with an event: those that match first, then the nearest."""
-    _print_head(one)
-    shown = [route for route in one.routes if route.rank < Rank.OTHER_TYPE]
-    for route in shown:
+    _print_head(screen)
+    routes = [route for route in screen.routes if route.rank < Rank.OTHER_TYPE]
+    for route in routes:
         click.echo()
         _print_route(route)
-    if len(shown) < len(one.routes):
+    if len(routes) < len(screen.routes):
         click.echo()
-    others = [route.route for route in one.routes if route.rank is Rank.OTHER_TYPE]
+    others = [route.route for route in screen.routes if route.rank is Rank.OTHER_TYPE]
     if others:
         left = len(others) - MAX_NAMES
         names = ", ".join([*others[:MAX_NAMES], *([f"and {left} more"] if left > 0 else [])])
         _say_below("other types", names)
-    foreign = sum(route.rank is Rank.OTHER_SOURCE for route in one.routes)
+    foreign = sum(route.rank is Rank.OTHER_SOURCE for route in screen.routes)
     if foreign:
         _say_below("other sources", output.number(foreign, "route"))
-    if not one.routes and one.problem is None:
+    if not screen.routes and screen.problem is None:
         output.line("routes", "none: routes.yaml has no routes", "yellow")
 
 
-def _print_head(one: ExplanationScreen) -> None:
-    parts = [one.source, one.type or "(no type)", one.received_at or ""]
-    click.secho(output.clean(one.name), bold=True)
+def _print_head(screen: ExplanationScreen) -> None:
+    parts = [screen.source, screen.type or "(no type)", screen.received_at or ""]
+    click.secho(output.clean(screen.name), bold=True)
     output.line("event", _cut("  ".join(parts), _width() - output.LABEL_COLUMNS))
-    if one.problem is not None:
-        lead = "no route" if not one.routes else "note"
-        text = output.wrap_text(output.clean(one.problem), output.LABEL_COLUMNS, _width())
+    if screen.problem is not None:
+        lead = "no route" if not screen.routes else "note"
+        text = output.wrap_text(output.clean(screen.problem), output.LABEL_COLUMNS, _width())
         click.echo(click.style(lead.ljust(output.LABEL_COLUMNS), dim=True) + text)
 
 
@@ -112,15 +112,15 @@ def _print_line(line: ClauseLine) -> None:
         path = ""
     click.echo(f"{lead}{_fit((path, line.test, line.found), widths)}".rstrip())
     below = margin + " " * 4
-    for one in line.near:
-        click.echo(below + click.style(_cut(output.clean(one), room - 4), fg="yellow"))
+    for near_miss in line.near:
+        click.echo(below + click.style(_cut(output.clean(near_miss), room - 4), fg="yellow"))
     if line.problem is not None:
         click.echo(below + output.wrap_text(output.clean(line.problem), len(below), _width()))
 
 
 def _fit(cells: tuple[str, str, str], widths: tuple[int, int, int]) -> str:
     """Return three cells in columns. A long cell takes the room that the ones behind it leave."""
-    clean = [output.clean(one) for one in cells]
+    clean = [output.clean(cell) for cell in cells]
     written = ""
     room = 0
     for number, (cell, width) in enumerate(zip(clean, widths, strict=True)):
@@ -145,8 +145,8 @@ def _print_inputs(route: RouteScreen) -> None:
         text = _cut(output.clean(value), _width() - column - INDENT - 2)
         click.echo(" " * INDENT + click.style(lead, dim=True) + f"  {text}")
     _say_left_out(route.input_count)
-    for one in route.missing:
-        text = _cut(output.clean(one), _width() - INDENT)
+    for omission in route.missing:
+        text = _cut(output.clean(omission), _width() - INDENT)
         click.echo(" " * INDENT + click.style(text, fg="yellow"))
 
 

@@ -32,9 +32,9 @@ def print_spam(sources: Iterable[SourceStatus]) -> None:
     """Print how many submissions of each form are marked as spam, with the next step."""
     for source in sources:
         if source.spam:
-            held = output.number(source.spam, "submission")
+            submissions = output.number(source.spam, "submission")
             click.echo()
-            click.echo(output.clean(f"form {source.name} marked {held} as spam in 24 h"))
+            click.echo(output.clean(f"form {source.name} marked {submissions} as spam in 24 h"))
             _print_step(find_spam_step(source.name))
 
 

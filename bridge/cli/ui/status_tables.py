@@ -60,13 +60,13 @@ def status_tables(
 def _process_rows(now: Overview) -> list[tuple[object, ...]]:
     return [
         (
-            ROLE_NAMES.get(one.role, one.role),
-            one.pid,
-            _age(now.at - one.since),
-            (one.config_hash or "-")[:HASH_CHARS],
-            one.host,
+            ROLE_NAMES.get(process.role, process.role),
+            process.pid,
+            _age(now.at - process.since),
+            (process.config_hash or "-")[:HASH_CHARS],
+            process.host,
         )
-        for one in now.processes
+        for process in now.processes
     ]
 
 
@@ -74,52 +74,52 @@ def _source_rows(now: Overview) -> list[tuple[object, ...]]:
     more = "+" if now.today_cut else ""
     return [
         (
-            one.name if one.is_configured else f"{one.name} (gone)",
-            "none stored" if one.last_at is None else f"{_age(now.at - one.last_at)} ago",
-            f"{one.today}{more}",
-            one.rejected_today,
+            source.name if source.is_configured else f"{source.name} (gone)",
+            "none stored" if source.last_at is None else f"{_age(now.at - source.last_at)} ago",
+            f"{source.today}{more}",
+            source.rejected_today,
         )
-        for one in now.sources
+        for source in now.sources
     ]
 
 
 def _platform_rows(now: Overview) -> list[tuple[object, ...]]:
     return [
         (
-            one.name,
-            f"{one.calls + one.runs} of {'?' if one.cap is None else one.cap}",
-            one.calls,
-            one.runs,
-            one.circuit.state(now.at).replace("_", " ") if one.circuit else "closed",
-            _fits(one, now.at),
+            platform.name,
+            f"{platform.calls + platform.runs} of {'?' if platform.cap is None else platform.cap}",
+            platform.calls,
+            platform.runs,
+            platform.circuit.state(now.at).replace("_", " ") if platform.circuit else "closed",
+            _fits(platform, now.at),
         )
-        for one in now.platforms
+        for platform in now.platforms
     ]
 
 
-def _fits(one: PlatformStatus, at: float) -> str:
+def _fits(platform: PlatformStatus, at: float) -> str:
     """Return how many runs the platform accepts, by its own answer, and until when."""
-    if one.fits is None or one.full_until is None:
+    if platform.fits is None or platform.full_until is None:
         return "all"
     return (
-        f"{one.fits} until {output.utc(one.full_until)}"
-        if one.full_until > at
-        else f"{one.fits} or more"
+        f"{platform.fits} until {output.utc(platform.full_until)}"
+        if platform.full_until > at
+        else f"{platform.fits} or more"
     )
 
 
 def _queue_rows(now: Overview) -> list[tuple[object, ...]]:
     rows = [
         (
-            one.route,
-            format_count(one.queued, now.counted_to),
-            _age(now.at - one.oldest_at),
-            now.blocked.get(one.route, 0),
-            one.state,
+            queue.route,
+            format_count(queue.queued, now.counted_to),
+            _age(now.at - queue.oldest_at),
+            now.blocked.get(queue.route, 0),
+            queue.state,
         )
-        for one in now.queue
+        for queue in now.queue
     ]
-    queued = {one.route for one in now.queue}
+    queued = {queue.route for queue in now.queue}
     return [
         *rows,
         *(
@@ -131,7 +131,9 @@ def _queue_rows(now: Overview) -> list[tuple[object, ...]]:
 
 
 def _run_rows(now: Overview) -> list[tuple[object, ...]]:
-    return [(route, one.ended, one.failed) for route, one in sorted(now.runs_ended.items())]
+    return [
+        (route, counts.ended, counts.failed) for route, counts in sorted(now.runs_ended.items())
+    ]
 
 
 def format_count(number: int, counted_to: int) -> str:

@@ -52,7 +52,7 @@ def cut_route(text: str, width: int) -> str:
         return text
     some = route[: max(width - len(arrow) - len(flow) - 1, 1)]
     forms = text, f"{some}…{arrow}{flow}", f"{arrow.lstrip()}{flow}", flow
-    return next((each for each in forms if len(each) <= width), f"…{flow[1 - width :]}")
+    return next((form for form in forms if len(form) <= width), f"…{flow[1 - width :]}")
 
 
 ID_COLUMN = Column("id", whole=True, short=short_id)
@@ -232,16 +232,16 @@ def fit_columns(columns: Sequence[Column], longest: Sequence[int], room: int) ->
         added = max(min(left, longest[place] - widths[place]), 0)
         widths[place] += added
         left -= added
-    wanted = {
+    spare_widths = {
         place: min(MIN_WRAP_COLUMNS, longest[place]) + COLUMN_GAP
         for place, column in enumerate(columns)
         if column.spare
     }
-    while wanted and sum(wanted.values()) > left:
-        del wanted[max(wanted, key=lambda place: longest[place])]
-    while wanted:
-        place = max(wanted)
-        del wanted[place]
-        widths[place] = min(longest[place], left - sum(wanted.values()) - COLUMN_GAP)
+    while spare_widths and sum(spare_widths.values()) > left:
+        del spare_widths[max(spare_widths, key=lambda place: longest[place])]
+    while spare_widths:
+        place = max(spare_widths)
+        del spare_widths[place]
+        widths[place] = min(longest[place], left - sum(spare_widths.values()) - COLUMN_GAP)
         left -= widths[place] + COLUMN_GAP
     return widths

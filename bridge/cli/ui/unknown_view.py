@@ -34,46 +34,48 @@ if TYPE_CHECKING:
 PAGE_DELIVERIES: Final = 100  # read at once
 
 
-def show_unknown(settings: Settings, names: Sequence[str], asked: OperationRequest) -> None:
+def show_unknown(settings: Settings, names: Sequence[str], request: OperationRequest) -> None:
     """Print the unknown deliveries that are named or selected (default: all), newest first."""
-    if names and asked.is_filtered:
+    if names and request.is_filtered:
         raise click.UsageError("ids and filters cannot be combined")
-    if asked.dry_run or asked.yes or asked.rate:
+    if request.dry_run or request.yes or request.rate:
         raise click.UsageError(
             "without --as nothing is changed; pass --as delivered, queued or dead"
         )
-    chosen = Selection(ids=())
+    selection = Selection(ids=())
     with open_store(settings) as database:
-        require_existing(settings, database, **asked.chosen)
+        require_existing(settings, database, **request.chosen)
         if database is not None:
-            chosen = _found(database, names, asked)
-            config = load_config_if_usable(settings) if chosen.ids else None
-            for place, one in enumerate(_read_all(database, chosen.ids, config)):
-                if place and not asked.as_json:
+            selection = _found(database, names, request)
+            config = load_config_if_usable(settings) if selection.ids else None
+            for place, unknown_delivery in enumerate(_read_all(database, selection.ids, config)):
+                if place and not request.as_json:
                     click.echo()
-                output.json_line(one.as_json()) if asked.as_json else _print(one)
+                output.json_line(unknown_delivery.as_json()) if request.as_json else _print(
+                    unknown_delivery
+                )
         elif names:
             raise NotFound("nothing has been received yet: there is no database")
-    for name, problem in chosen.problems.items():
+    for name, problem in selection.problems.items():
         output.say(f"{name}: {problem}")
-    if not chosen.ids and not chosen.problems:
+    if not selection.ids and not selection.problems:
         output.say(
-            "No matching delivery is unknown." if asked.is_filtered else "No delivery is unknown."
+            "No matching delivery is unknown." if request.is_filtered else "No delivery is unknown."
         )
-    elif len(chosen.ids) > 1 and not asked.as_json and output.on_terminal():
+    elif len(selection.ids) > 1 and not request.as_json and output.on_terminal():
         output.say(
-            f"\n{len(chosen.ids)} are unknown. Use filters to resolve many at once:"
+            f"\n{len(selection.ids)} are unknown. Use filters to resolve many at once:"
             f" {name_command('resolve', route='NAME', as_='queued')}"
         )
-    sys.exit(1 if chosen.problems else 0)
+    sys.exit(1 if selection.problems else 0)
 
 
-def _found(database: Database, names: Sequence[str], asked: OperationRequest) -> Selection:
+def _found(database: Database, names: Sequence[str], request: OperationRequest) -> Selection:
     if names:
         return select_named_unknown(database, names)
-    wanted = make_filters(**asked.chosen)
-    say_search_size(database, wanted, of_deliveries=True, also=unknown_states())
-    return select_unknown(database, wanted, asked.limit)
+    filters = make_filters(**request.chosen)
+    say_search_size(database, filters, of_deliveries=True, also=unknown_states())
+    return select_unknown(database, filters, request.limit)
 
 
 def _read_all(
@@ -85,16 +87,18 @@ def _read_all(
         yield from read_unknown_deliveries(database, page, config).values()
 
 
-def _print(found: UnknownDelivery) -> None:
-    one = found.delivery
-    click.secho(output.clean(one.id), bold=True)
-    output.line("route", f"{one.route} → {one.flow}")
+def _print(unknown_delivery: UnknownDelivery) -> None:
+    delivery = unknown_delivery.delivery
+    click.secho(output.clean(delivery.id), bold=True)
+    output.line("route", f"{delivery.route} → {delivery.flow}")
     output.line(
-        "event", f"{found.event.id}  {found.event.source} {found.event.type or ''}".rstrip()
+        "event",
+        f"{unknown_delivery.event.id}  {unknown_delivery.event.source}"
+        f" {unknown_delivery.event.type or ''}".rstrip(),
     )
-    output.line("status", describe_status(one), "yellow")
-    output.line("reason", one.reason, "yellow")
-    lost = found.lost
+    output.line("status", describe_status(delivery), "yellow")
+    output.line("reason", delivery.reason, "yellow")
+    lost = unknown_delivery.lost
     if lost is not None:
         output.line(
             "the call",
@@ -102,12 +106,12 @@ def _print(found: UnknownDelivery) -> None:
             f" {iso_seconds(lost.finished_at) or 'an unknown time'}",
         )
         output.line("how it ended", ": ".join(filter(None, (lost.outcome, lost.detail))))
-    for name, value in found.evidence:
+    for name, value in unknown_delivery.evidence:
         output.line(name, value)
-    output.line("look at", found.place_to_look)
-    for row, step in enumerate(found.next_steps):
+    output.line("look at", unknown_delivery.place_to_look)
+    for row, step in enumerate(unknown_delivery.next_steps):
         output.line("" if row else "next", step)
-    if not found.commands:
+    if not unknown_delivery.commands:
         output.line("", "flowbridge resolve is for deliveries that stay unknown")
-    for command, when in found.commands:
+    for command, when in unknown_delivery.commands:
         output.line(when, command)

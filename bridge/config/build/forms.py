@@ -140,11 +140,11 @@ def _build_blocklists(
         path = (*declared.path, "spam", key)
         try:
             entries = _read_entries(getattr(model, key), folder)
-            one = blocklists.build_blocklist(**{key.removeprefix("block_"): entries})
+            blocklist = blocklists.build_blocklist(**{key.removeprefix("block_"): entries})
             built |= {
                 name: value
                 for name in ("phrases", "parts", "mailboxes", "domains", "networks")
-                if (value := getattr(one, name))
+                if (value := getattr(blocklist, name))
             }
         except (ValueError, CompileError) as error:
             declared.report.add(path, str(error))
@@ -229,9 +229,9 @@ def _parse_url(declared: DeclaredSource, key: str, url: str | None) -> str | Non
 
 
 def _parse_on_error(declared: DeclaredSource) -> str:
-    given: str = declared.model.on_error
+    on_error: str = declared.model.on_error
     if (
-        given == "back"
+        on_error == "back"
         and not declared.model.allowed_origins
         and not declared.is_settled("allowed_origins")
     ):
@@ -240,16 +240,16 @@ def _parse_on_error(declared: DeclaredSource) -> str:
             "`back` redirects only to `allowed_origins`, and there are none: list the sites that"
             " may send the form",
         )
-    if given in ON_ERROR_VALUES:
-        return given
-    if "://" not in given:
+    if on_error in ON_ERROR_VALUES:
+        return on_error
+    if "://" not in on_error:
         declared.add(
             "on_error",
-            f"found `{given[:40]}`; allowed: page, back, or a URL that begins with https:// or"
+            f"found `{on_error[:40]}`; allowed: page, back, or a URL that begins with https:// or"
             " http://",
         )
         return "page"
-    return _parse_url(declared, "on_error", given) or "page"
+    return _parse_url(declared, "on_error", on_error) or "page"
 
 
 def _build_page(declared: DeclaredSource, folder: ConfigFolder) -> Page:
@@ -351,7 +351,7 @@ def _allowed_types(
     declared: DeclaredSource, names: tuple[str, ...]
 ) -> tuple[frozenset[str] | None, frozenset[str]]:
     """Return the allowed file types, null for any, and the further extensions."""
-    known = set[str]()
+    types = set[str]()
     further = set[str]()
     names = tuple(map(str.lower, names))
     for number, name in enumerate(names):
@@ -361,7 +361,7 @@ def _allowed_types(
             if name in (row.name, row.group) or name.removeprefix(".") in row.extensions
         ]
         if rows:
-            known.update(rows)
+            types.update(rows)
         elif _EXTENSION.fullmatch(name):
             further.add(name[1:])
         elif name != ANY_TYPE:
@@ -371,4 +371,4 @@ def _allowed_types(
                 " .EXTENSION"
             )
             declared.report.add((*declared.path, "files", "types", number), message)
-    return (None if ANY_TYPE in names else frozenset(known)), frozenset(further)
+    return (None if ANY_TYPE in names else frozenset(types)), frozenset(further)

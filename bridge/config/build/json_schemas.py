@@ -29,16 +29,18 @@ class Schemas:
             return None
 
     def _file(self, name: str, path: Path) -> Schema | None:
-        known = self._compiled.get(name)
-        if known is None:
+        compiled = self._compiled.get(name)
+        if compiled is None:
             try:
-                known = compile_schema(self.folder.read_schema(name), self.folder.read_schema, name)
+                compiled = compile_schema(
+                    self.folder.read_schema(name), self.folder.read_schema, name
+                )
             except CompileError as error:
-                known = error
-            self._compiled[name] = known
-        if isinstance(known, Schema):
-            return known
-        for below, message in known.problems:
+                compiled = error
+            self._compiled[name] = compiled
+        if isinstance(compiled, Schema):
+            return compiled
+        for below, message in compiled.problems:
             self.report.add(
                 path,
                 (

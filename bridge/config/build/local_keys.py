@@ -28,18 +28,23 @@ def build_keys(
     `flows` are those of the document: a key may name them, or use saved_item_ids.
     """
     keys: list[LocalKey] = []
-    for index, each in enumerate(model.keys or ()):
+    for index, key_model in enumerate(model.keys or ()):
         path: Path = ("platforms", platform, "keys", index)
-        for key, problem in _find_problems(each, keys):
+        for key, problem in _find_problems(key_model, keys):
             report.add((*path, key), problem)
-        allowed = _allowed_flows(each, platform, flows, path, report)
+        allowed = _allowed_flows(key_model, platform, flows, path, report)
         user_id = (
-            default_user_id(each.name)
-            if each.user_id is None and allowed is not None
-            else each.user_id
+            default_user_id(key_model.name)
+            if key_model.user_id is None and allowed is not None
+            else key_model.user_id
         )
         keys.append(
-            LocalKey(name=each.name, hash=_parse_hash(each.hash), user_id=user_id, flows=allowed)
+            LocalKey(
+                name=key_model.name,
+                hash=_parse_hash(key_model.hash),
+                user_id=user_id,
+                flows=allowed,
+            )
         )
     return tuple(keys)
 
@@ -51,7 +56,7 @@ def default_user_id(name: str) -> str:
 
 def _find_problems(model: LocalKeySchema, earlier: list[LocalKey]) -> list[tuple[str, str]]:
     digest = _parse_hash(model.hash)
-    same = next((one.name for one in earlier if one.hash == digest), None)
+    same = next((local_key.name for local_key in earlier if local_key.hash == digest), None)
     rows = (
         (
             "name",
@@ -60,7 +65,7 @@ def _find_problems(model: LocalKeySchema, earlier: list[LocalKey]) -> list[tuple
         ),
         (
             "name",
-            any(one.name == model.name for one in earlier),
+            any(local_key.name == model.name for local_key in earlier),
             f"the name `{model.name[:80]}` is used twice",
         ),
         ("hash", not digest, _HASH_HELP),
@@ -93,7 +98,7 @@ def _allowed_flows(
 ) -> frozenset[str] | None:
     if model.flows is None:
         return None
-    found = set()
+    flow_ids = set()
     for index, name in enumerate(model.flows):
         flow = flows.get(name)
         if flow is not None and flow.platform != platform:
@@ -103,5 +108,5 @@ def _allowed_flows(
             )
         if not name.strip():
             report.add((*path, "flows", index), "must not be empty")
-        found.add(name if flow is None else flow.saved_item_id)
-    return frozenset(found)
+        flow_ids.add(name if flow is None else flow.saved_item_id)
+    return frozenset(flow_ids)

@@ -43,7 +43,7 @@ def build_platforms(
             platforms[name] = replace(
                 platforms[name], keys=build_keys(model, name, document.flows, report)
             )
-    local = [name for name, one in platforms.items() if one.type == "local"]
+    local = [name for name, platform in platforms.items() if platform.type == "local"]
     for name in local[1:]:
         report.add(
             ("platforms", name),

@@ -66,7 +66,7 @@ def find_source(
         )
     if types and long:
         report.add((*path, "match", "event"), "`on` has the types already", key=True)
-    if model.on is not None and any(not each for each in types):
+    if model.on is not None and any(not event_type for event_type in types):
         report.add((*path, "on"), "a type is empty; types are written SOURCE TYPE, TYPE")
     return name, types or long
 
@@ -80,7 +80,7 @@ def _types_in_match(model: RouteSchema, path: Path, report: Report) -> tuple[str
     if (
         not isinstance(texts, list)
         or not texts
-        or not all(isinstance(each, str) and each for each in texts)
+        or not all(isinstance(text, str) and text for text in texts)
     ):
         report.add(
             (*path, "match", "event"),
@@ -100,18 +100,18 @@ def find_flows(
             f"found {len(names)} flows; a route starts at most {MAX_FLOWS_PER_ROUTE}",
         )
         return []
-    found: dict[tuple[str, str], Flow] = {}
+    found_flows: dict[tuple[str, str], Flow] = {}
     for name in names:
         flow = _find_flow(name, path, references, report)
         if flow is None:
             continue
-        if (flow.platform, flow.saved_item_id) in found:
+        if (flow.platform, flow.saved_item_id) in found_flows:
             report.add(
                 path,
                 f"the flow `{name}` is listed twice: one event would start it twice",
             )
-        found[flow.platform, flow.saved_item_id] = flow
-    return list(found.values())
+        found_flows[flow.platform, flow.saved_item_id] = flow
+    return list(found_flows.values())
 
 
 def _find_flow(name: str, path: Path, references: References, report: Report) -> Flow | None:
@@ -142,5 +142,5 @@ def split_on(texts: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     rest = rest.strip()
     if rest.startswith("[") and rest.endswith("]"):
         rest = rest[1:-1]
-    types = [each.strip() for each in rest.split(",")] if rest else []
-    return source, (*types, *(each.strip() for each in texts[1:]))
+    types = [event_type.strip() for event_type in rest.split(",")] if rest else []
+    return source, (*types, *(text.strip() for text in texts[1:]))

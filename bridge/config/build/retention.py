@@ -10,16 +10,16 @@ from bridge.core.units import DAY
 
 
 def build_retention(
-    given: Mapping[str, float], default: Retention, path: Path, report: Report
+    periods: Mapping[str, float], default: Retention, path: Path, report: Report
 ) -> Retention:
-    """Return the retention periods: those of `given`, else those of `default`.
+    """Return the retention periods: those of `periods`, else those of `default`.
 
     Bodies and runs cannot be stored longer than their events.
     """
-    events = given.get("events", default.events)
+    events = periods.get("events", default.events)
     longest = f"{events / DAY:g}d"
     for name in ("bodies", "runs"):
-        if given.get(name, 0.0) > events:
+        if periods.get(name, 0.0) > events:
             report.add(
                 path,
                 f"`{name}` cannot be stored longer than their events ({longest}); allowed: at most"
@@ -27,7 +27,7 @@ def build_retention(
             )
     return Retention(
         events=events,
-        bodies=given.get("bodies", min(default.bodies, events)),
-        rejects=given.get("rejects", default.rejects),
-        runs=given.get("runs", min(default.runs, events)),
+        bodies=periods.get("bodies", min(default.bodies, events)),
+        rejects=periods.get("rejects", default.rejects),
+        runs=periods.get("runs", min(default.runs, events)),
     )

@@ -65,11 +65,11 @@ class DeliveryRules:
                 "`delay` cannot be used with `debounce`, which waits already", "delay", at_key=True
             )
         wait = float(model.wait)
-        most = 10 * wait if model.max is None else float(model.max)
-        if wait > most:
+        max_wait = 10 * wait if model.max is None else float(model.max)
+        if wait > max_wait:
             self._note("`wait` is longer than `max`", "debounce")
         key = None if model.key is None else self._expression(model.key, "debounce", "key")
-        return Debouncing(wait=wait, max=most, key=key)
+        return Debouncing(wait=wait, max=max_wait, key=key)
 
     def build_limits(self) -> Limits:
         """Return the limits of concurrent runs and starts."""
@@ -97,10 +97,10 @@ class DeliveryRules:
                     "on_run_failed",
                     at_key=True,
                 )
-        most = model.max_concurrent_runs
-        if most is not None and most > platform.max_concurrent_runs:
+        limit = model.max_concurrent_runs
+        if limit is not None and limit > platform.max_concurrent_runs:
             says = (
-                f"allows {most} runs at once, but the platform `{platform.name}` allows"
+                f"allows {limit} runs at once, but the platform `{platform.name}` allows"
                 f" {platform.max_concurrent_runs}"
             )
             self._report.add((*self._path, "max_concurrent_runs"), says, level="warning")
@@ -290,7 +290,7 @@ class _RouteBuilder:
     def _build_retry(self) -> Retry:
         model = self.model.retry
         first = float(model.first)
-        most = float(model.max)
-        if first > most:
+        max_wait = float(model.max)
+        if first > max_wait:
             self.report.add((*self.path, "retry"), "`first` is longer than `max`")
-        return Retry(model.attempts, first, most)
+        return Retry(model.attempts, first, max_wait)

@@ -107,16 +107,16 @@ def _pin_scheme(declared: DeclaredSource, scheme: Scheme) -> Scheme | None:
 
 
 def _locator(verify: VerifySchema | TimestampSchema, *more: str) -> str:
-    given = [
+    places = [
         (kind, name)
         for kind in ("header", "query", "label")
         if (name := getattr(verify, kind, None)) and (kind != "label" or more)
     ]
-    if len(given) != 1:
+    if len(places) != 1:
         raise ValueError(
-            f"needs one of {', '.join(('header', 'query', *more))}, found {len(given)}"
+            f"needs one of {', '.join(('header', 'query', *more))}, found {len(places)}"
         )
-    return f"{given[0][0]}:{given[0][1]}"
+    return f"{places[0][0]}:{places[0][1]}"
 
 
 def _build_hmac(verify: VerifySchema) -> Scheme:
@@ -155,14 +155,18 @@ def _build_token(verify: VerifySchema, declared: DeclaredSource) -> Scheme:
 def build_secrets(declared: DeclaredSource, scheme: Scheme) -> tuple[Secret, ...]:
     model = declared.model
     path = declared.path
-    given: list[tuple[Path, Any]] = []
+    declared_secrets: list[tuple[Path, Any]] = []
     if model.secret is not None:
-        given.append(((*path, "secret"), model.secret))
-    given += [((*path, "secrets", index), each) for index, each in enumerate(model.secrets or [])]
+        declared_secrets.append(((*path, "secret"), model.secret))
+    declared_secrets += [
+        ((*path, "secrets", index), entry) for index, entry in enumerate(model.secrets or [])
+    ]
     secrets = []
-    for where, each in given[:MAX_SECRETS]:
-        value, not_after = (each, None) if isinstance(each, str) else (each.value, each.not_after)
-        at = where if isinstance(each, str) else (*where, "value")
+    for where, secret in declared_secrets[:MAX_SECRETS]:
+        value, not_after = (
+            (secret, None) if isinstance(secret, str) else (secret.value, secret.not_after)
+        )
+        at = where if isinstance(secret, str) else (*where, "value")
         if (
             at in declared.report.settled
         ):  # part of it is missing, so a warning about the rest would be wrong
@@ -339,10 +343,10 @@ def _check_keys(declared: DeclaredSource, is_form: bool) -> None:
 
 
 def _build_rates(declared: DeclaredSource, is_form: bool) -> tuple[Rate | None, Rate | None]:
-    given: Any = declared.model.rate
-    if given is None:
+    rates: Any = declared.model.rate
+    if rates is None:
         return DEFAULT_FORM_RATES if is_form else (None, None)
-    rate, per_address = given
+    rate, per_address = rates
     if not is_form:
         if per_address is not None:
             declared.add(

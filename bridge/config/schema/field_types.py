@@ -14,7 +14,7 @@ def parse_texts(value: Any) -> tuple[str, ...]:
     """Return one text or a list of texts as a tuple; ValueError if there is none."""
     if isinstance(value, str):
         return (value,)
-    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
+    if isinstance(value, list) and value and all(isinstance(text, str) for text in value):
         return tuple(value)
     if value == []:
         raise ValueError("needs at least one text")

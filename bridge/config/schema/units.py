@@ -171,7 +171,7 @@ def parse_retention(value: Any) -> dict[str, float]:
             f"{_quote(unknown[0])} is not a kind of stored data; allowed:"
             f" {', '.join(MIN_RETENTION_SECONDS)}"
         )
-    kept = {name: parse_age(each) for name, each in value.items()}
+    kept = {name: parse_age(age) for name, age in value.items()}
     for name, seconds in kept.items():
         if seconds < MIN_RETENTION_SECONDS[name]:
             raise ValueError(
@@ -203,12 +203,12 @@ def _parse_bytes(value: Any) -> int | None:
 
 def parse_moment(text: Any) -> float:
     """Return a date (its first second, UTC) or an ISO 8601 time as seconds since 1970."""
-    found = parse_iso(text.strip()) if isinstance(text, str) else None
-    if found is None:
+    moment = parse_iso(text.strip()) if isinstance(text, str) else None
+    if moment is None:
         raise ValueError(
             f"{_quote(text)} is not a date; allowed: 2027-01-01 or 2027-01-01T12:00:00Z"
         )
-    return found
+    return moment
 
 
 def _quote(value: Any) -> str:

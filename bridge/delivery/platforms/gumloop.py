@@ -73,7 +73,7 @@ def read_listing(
     if answer.status // 100 != 2 or not isinstance(entries, list):
         return unreadable_listing(answer)
     read_ones = (read(entry) for entry in entries if isinstance(entry, dict))
-    return Listing(items=tuple(one for one in read_ones if one is not None))
+    return Listing(items=tuple(item for item in read_ones if item is not None))
 
 
 def unreadable_listing(answer: Answer) -> Listing[T]:
@@ -142,17 +142,17 @@ def read_link(value: JSON) -> str | None:
     return value if fit and value.isprintable() else None
 
 
-def _read_log(value: JSON, most: int) -> tuple[str, ...]:
-    """Return the last `most` lines without colour codes, each at most MAX_LOG_LINE_CHARS long."""
+def _read_log(value: JSON, limit: int) -> tuple[str, ...]:
+    """Return the last `max_lines` lines without colour codes, each cut to MAX_LOG_LINE_CHARS."""
     entries = value if isinstance(value, list) else [] if value is None else [value]
     lines: list[str] = []
     for entry in reversed(entries):
         lines += [
             line for line in reversed(_ANSI.sub("", as_text(entry)).splitlines()) if line.strip()
         ]
-        if len(lines) >= most:
+        if len(lines) >= limit:
             break
-    return tuple(printable(line, MAX_LOG_LINE_CHARS) for line in reversed(lines[:most]))
+    return tuple(printable(line, MAX_LOG_LINE_CHARS) for line in reversed(lines[:limit]))
 
 
 BASE_URL: Final = "https://api.gumloop.com/api/v1"
@@ -222,10 +222,10 @@ def read_run(answer: Answer, lines: int = LOG_LINES) -> RunReport:
     value = load_truncated(answer.body) if answer.truncated else load(answer.body)
     report = read_report(value, lines)
     if report.state is None:
-        found = (
+        defect = (
             "cut off" if answer.truncated else "not JSON" if value is None else "without a state"
         )
-        return RunReport(state=None, detail=f"HTTP {answer.status}: the answer is {found}")
+        return RunReport(state=None, detail=f"HTTP {answer.status}: the answer is {defect}")
     return replace(report, log=(*report.log, CUT_OFF_LINE)) if answer.truncated else report
 
 
@@ -272,9 +272,9 @@ def read_runs(answer: Answer) -> Listing[ListedRun]:
     )
     if answer.status // 100 != 2 or not (lists or value == {}):
         return unreadable_listing(answer)
-    found = [run for flow, entries in lists.items() for run in read_listed_runs(flow, entries)]
-    newest_first = tuple(sorted(found, key=lambda run: -(run.report.created_at or 0.0)))
-    unread = sum(map(len, lists.values())) - len(found)
+    runs = [run for flow, entries in lists.items() for run in read_listed_runs(flow, entries)]
+    newest_first = tuple(sorted(runs, key=lambda run: -(run.report.created_at or 0.0)))
+    unread = sum(map(len, lists.values())) - len(runs)
     return Listing(items=newest_first, unread=unread, told_at=read_date(answer))
 
 

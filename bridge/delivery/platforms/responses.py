@@ -62,7 +62,7 @@ def load_truncated(body: bytes) -> dict[str, JSON]:
     A run's state comes before its outputs and its log, which may exceed the limit for answers.
     """
     text = body.decode("utf-8", "ignore")
-    found = {}
+    members = {}
     try:
         place = _after(text, "{", 0)
         while True:
@@ -70,9 +70,9 @@ def load_truncated(body: bytes) -> dict[str, JSON]:
             place = _after(text, ":", place)
             value, end = _DECODER.raw_decode(text, place)
             place = _after(text, ",", end)  # without it a number may be truncated
-            found[name] = value
+            members[name] = value
     except (ValueError, RecursionError):
-        return found
+        return members
 
 
 def _after(text: str, mark: str, place: int) -> int:

@@ -71,8 +71,8 @@ def _set_up(ends: RunPipes, supervisor_pid: int) -> None:
     die_with_parent()
     if os.getppid() != supervisor_pid:  # it died before die_with_parent
         os._exit(70)
-    for one in ends.others:
-        os.close(one)
+    for descriptor in ends.others:
+        os.close(descriptor)
     # the supervisor died before the worker knew of the run, which is started again
     if os.read(ends.waits, 1) != START_SIGNAL:
         os._exit(70)
@@ -80,8 +80,8 @@ def _set_up(ends: RunPipes, supervisor_pid: int) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (ends.output, 1), (ends.output, 2)):
         os.dup2(source, target)
-    for one in (nothing, ends.output):
-        os.close(one)
+    for descriptor in (nothing, ends.output):
+        os.close(descriptor)
     for number in signal.valid_signals() - NEVER_RESET:
         with suppress(OSError, ValueError):
             signal.signal(number, signal.SIG_DFL)
@@ -115,7 +115,8 @@ def _limit(memory: int, processes: int) -> None:
 
 def _lower(which: int, soft: int, hard: int) -> None:
     allowed = [
-        one if one != resource.RLIM_INFINITY else sys.maxsize for one in resource.getrlimit(which)
+        limit if limit != resource.RLIM_INFINITY else sys.maxsize
+        for limit in resource.getrlimit(which)
     ]
     resource.setrlimit(which, (min(soft, *allowed), min(hard, allowed[1])))
 
@@ -144,12 +145,14 @@ def _inputs(flow: FlowFunction, spec: RunSpec) -> dict[str, JSON]:
     """Return the inputs as the function takes them, with uploaded files and the whole body."""
     inputs = orjson.loads(spec.inputs)
     inputs = dict(inputs) if isinstance(inputs, dict) else {}
-    for one in flow.inputs:
-        if one.kind == "body":
-            inputs[one.name] = WebhookInput(spec.inputs if spec.body is None else spec.body)
-        elif one.name in spec.files:
-            files = [File(name, Path(path), size) for name, path, size in spec.files[one.name]]
-            inputs[one.name] = files if isinstance(inputs[one.name], list) else files[0]
+    for parameter in flow.inputs:
+        if parameter.kind == "body":
+            inputs[parameter.name] = WebhookInput(spec.inputs if spec.body is None else spec.body)
+        elif parameter.name in spec.files:
+            files = [
+                File(name, Path(path), size) for name, path, size in spec.files[parameter.name]
+            ]
+            inputs[parameter.name] = files if isinstance(inputs[parameter.name], list) else files[0]
     return inputs
 
 

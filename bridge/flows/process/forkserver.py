@@ -93,12 +93,12 @@ def _run_and_exit(work: Callable[[], None]) -> NoReturn:
     os._exit(0)
 
 
-def _close_other_files(*wanted: int) -> None:
+def _close_other_files(*kept: int) -> None:
     """Close all open files but these and the standard ones, above all the listening sockets."""
-    for one in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208 - a list of open files, not of paths
-        if one > 2 and one not in wanted:
+    for descriptor in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208 - a list of open files, not of paths
+        if descriptor > 2 and descriptor not in kept:
             with suppress(OSError):
-                os.close(one)
+                os.close(descriptor)
 
 
 class _ForkserverProcess:
@@ -157,12 +157,12 @@ class _ForkserverProcess:
                 self._generations.discard(ended)
 
     def _answer(self) -> bool:
-        asked = self._worker.recv(MAX_REQUEST_BYTES)
-        if asked.startswith(LOAD):
-            self._fork(os.fsdecode(asked.removeprefix(LOAD)) or None)
-        elif asked.startswith(STOP):
-            self._stop(int(asked.removeprefix(STOP)))
-        return bool(asked)
+        request = self._worker.recv(MAX_REQUEST_BYTES)
+        if request.startswith(LOAD):
+            self._fork(os.fsdecode(request.removeprefix(LOAD)) or None)
+        elif request.startswith(STOP):
+            self._stop(int(request.removeprefix(STOP)))
+        return bool(request)
 
     def _stop(self, generation: int) -> None:
         if generation in self._generations:
@@ -188,8 +188,8 @@ class _ForkserverProcess:
                 return
             if pid == 0:
                 signal.set_wakeup_fd(-1)
-                for one in (self._worker, to_worker):
-                    one.close()
+                for connection in (self._worker, to_worker):
+                    connection.close()
                 os.close(self._wakeup_reader)
                 os.close(self._wakeup_writer)
                 _run_and_exit(
@@ -221,7 +221,7 @@ class _GenerationProcess:
         remove_root_handler()
         try:
             library = load()
-            text = to_json([asdict(one) for one in library.described()]) or ""
+            text = to_json([asdict(flow) for flow in library.described()]) or ""
         except BridgeError as error:
             os.write(self._report, str(error).encode("utf-8", "backslashreplace")[:65536])
             self._send(BROKEN)
@@ -253,8 +253,8 @@ class _GenerationProcess:
                 )
         except OSError as error:
             log.error("no_process", error=str(error))  # the worker sees the closed socket
-        for one in descriptors:
-            os.close(one)
+        for descriptor in descriptors:
+            os.close(descriptor)
         return True
 
 
@@ -271,18 +271,18 @@ def _process_limit() -> int:
     Some of the limit of the system is reserved for the bridge itself.
     """
     now = 0
-    for one in Path("/proc").iterdir():
-        if one.name.isdecimal():
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
             with suppress(OSError):
                 now += (
-                    sum(1 for _ in (one / "task").iterdir())
-                    if one.stat().st_uid == os.getuid()
+                    sum(1 for _ in (entry / "task").iterdir())
+                    if entry.stat().st_uid == os.getuid()
                     else 0
                 )
     allowed, _ = resource.getrlimit(resource.RLIMIT_NPROC)
-    most = now + MAX_RUN_PROCESSES
+    limit = now + MAX_RUN_PROCESSES
     return (
-        most
+        limit
         if allowed == resource.RLIM_INFINITY
-        else max(now + SPARE_PROCESSES, min(most, allowed - SPARE_PROCESSES))
+        else max(now + SPARE_PROCESSES, min(limit, allowed - SPARE_PROCESSES))
     )

@@ -58,12 +58,12 @@ class RunEnd:
 
 def parse_run_end(text: bytes) -> RunEnd:
     """Parse the content of an ENDED frame."""
-    found = orjson.loads(text)
+    fields = orjson.loads(text)
     return RunEnd(
-        **found
+        **fields
         | {
-            "state": LocalState(found["state"]),
-            "files": [tuple(one) for one in found["files"]],
+            "state": LocalState(fields["state"]),
+            "files": [tuple(file) for file in fields["files"]],
         }
     )
 
@@ -101,8 +101,8 @@ def receive_files(sock: socket.socket) -> tuple[bytes, list[int]]:
         message, descriptors, _, _ = socket.recv_fds(sock, 4096, 4)
     except ConnectionResetError:  # the other end closed without reading our last message
         return b"", []
-    for one in descriptors:
-        os.set_inheritable(one, False)
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, False)
     return message, list(descriptors)
 
 

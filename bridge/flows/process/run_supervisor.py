@@ -83,10 +83,10 @@ def _read_report(text: bytes) -> tuple[list[tuple[str, str, int]], Mapping[str, 
     said: Mapping[str, Any] = {}
     for line in text.splitlines():
         try:
-            found = orjson.loads(line)
+            report = orjson.loads(line)
         except orjson.JSONDecodeError:
             continue  # truncated, or written by the flow itself
-        match found:
+        match report:
             case {"file": [str(name), str(sha256), int(size)]} if (
                 (name in files or len(files) < MAX_SAVED_FILES)
                 and _is_file_name(name)
@@ -97,7 +97,7 @@ def _read_report(text: bytes) -> tuple[list[tuple[str, str, int]], Mapping[str, 
             case {"state": LocalState.DONE, "outputs": dict(outputs)}:
                 said = _check_outputs(outputs)
             case {"state": str(), "reason": str(), "traceback": str() | None}:
-                said = found
+                said = report
     return [*files.values()], said
 
 
@@ -120,13 +120,16 @@ def _check_outputs(outputs: dict[str, Any]) -> dict[str, Any]:
 def _describe_death(status: int) -> str:
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
-        known = next((one.name for one in signal.Signals if one == number), f"signal {number}")
+        description = next(
+            (candidate.name for candidate in signal.Signals if candidate == number),
+            f"signal {number}",
+        )
         hint = (
             " (not sent by flowbridge; the kernel sends it when memory runs out)"
             if number == signal.SIGKILL
             else ""
         )
-        return f"The flow's process died: {known}{hint}"
+        return f"The flow's process died: {description}{hint}"
     return f"The flow's process ended with code {os.WEXITSTATUS(status)} and no result"
 
 
@@ -324,6 +327,6 @@ def supervise_run(
             )
     with suppress(OSError):  # both processes do this, since either may be first
         os.setpgid(pid, pid)
-    for one in (writes, says, waits):
-        os.close(one)
+    for descriptor in (writes, says, waits):
+        os.close(descriptor)
     RunSupervisor(spec, worker, pid, output, result, go).supervise()

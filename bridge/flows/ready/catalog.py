@@ -59,8 +59,8 @@ def append_jsonl(file: str = "events.jsonl", **inputs: JSON) -> dict[str, JSON]:
 
 
 READY_FLOWS: Final[dict[str, FlowFunction]] = {
-    one.name: one
-    for one in (
+    ready_flow.name: ready_flow
+    for ready_flow in (
         echo,
         fail,
         sleep,

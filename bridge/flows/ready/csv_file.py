@@ -43,10 +43,10 @@ def append_csv(
     rows. `bom: false` starts a new file without the mark by which spreadsheets recognize UTF-8.
     """
     received_at = datetime.fromtimestamp(time.time(), UTC).strftime("%Y-%m-%d %H:%M:%S")
-    given = {"received_at": received_at, **inputs}
+    columns = {"received_at": received_at, **inputs}
     cells = _cells(
         [
-            *given.items(),
+            *columns.items(),
             *(
                 fields.items()
                 if isinstance(fields, dict)

@@ -72,7 +72,7 @@ def http_request(
             f"method: {shorten(method)} is not allowed; use GET, POST, PUT, PATCH, DELETE, HEAD,"
             " OPTIONS or the like"
         )
-    wanted = _expected(expect)
+    expected = _expected(expect)
     call = Call(
         method=verb,
         url=urlunsplit(parts),
@@ -87,21 +87,21 @@ def http_request(
         f"{verb} {host}: HTTP {answer.status}, {len(answer.body)}"
         f" bytes{', cut' if answer.truncated else ''}"
     )
-    if not wanted & {"any", f"{answer.status // 100}xx", str(answer.status)}:
+    if not expected & {"any", f"{answer.status // 100}xx", str(answer.status)}:
         raise FlowError(_unexpected(answer))
-    shown = _headers_that_fit(answer.headers)
+    kept_headers = _headers_that_fit(answer.headers)
     value, is_cut = _value(answer)
-    outputs: dict[str, JSON] = {"status": answer.status, "headers": shown, "body": value}
-    is_cut = is_cut or answer.truncated or len(shown) < len(answer.headers)
+    outputs: dict[str, JSON] = {"status": answer.status, "headers": kept_headers, "body": value}
+    is_cut = is_cut or answer.truncated or len(kept_headers) < len(answer.headers)
     return outputs | ({"truncated": True} if is_cut else {})
 
 
 def _with_query(parts: SplitResult, query: Mapping[str, JSON]) -> SplitResult:
     pairs = [
-        (name, one)
+        (name, single)
         for name, value in query.items()
-        for one in (value if isinstance(value, list) else [value])
-        if one is not None
+        for single in (value if isinstance(value, list) else [value])
+        if single is not None
     ]
     more = urlencode([(name, _plain(f"query.{name}", value)) for name, value in pairs])
     return parts._replace(query="&".join(filter(None, (parts.query, more))))
@@ -120,22 +120,22 @@ def _content(json: JSON, body: JSON) -> tuple[bytes, str]:
         return dump(json), "application/json"
     if isinstance(body, dict | list):
         raise FlowError("body: use a text; send an object or a list with `json`")
-    found = text("body", body, MAX_BODY_CHARACTERS)
-    return found.encode(), "text/plain; charset=utf-8" if found else ""
+    content = text("body", body, MAX_BODY_CHARACTERS)
+    return content.encode(), "text/plain; charset=utf-8" if content else ""
 
 
-def _headers(given: Mapping[str, JSON], content_type: str) -> dict[str, str]:
+def _headers(requested: Mapping[str, JSON], content_type: str) -> dict[str, str]:
     headers: dict[str, str] = {}
-    for name, value in given.items():
+    for name, value in requested.items():
         if not _HEADER_NAME.fullmatch(name) or name.lower() in _RESERVED_HEADERS:
             raise FlowError(
                 f"headers: {shorten(name)} cannot be set: it is not a valid name, or the call sets"
                 " it itself"
             )
-        found = one_line(f"headers.{name}", value, 8190)
-        if not found.isascii():
+        line = one_line(f"headers.{name}", value, 8190)
+        if not line.isascii():
             raise FlowError(f"headers.{name}: a header can contain ASCII only")
-        headers[name] = found.strip()
+        headers[name] = line.strip()
     named = {name.lower() for name in headers}
     ours = {"User-Agent": USER_AGENT, "Accept": "*/*"} | (
         {"Content-Type": content_type} if content_type else {}
@@ -145,14 +145,14 @@ def _headers(given: Mapping[str, JSON], content_type: str) -> dict[str, str]:
 
 def _expected(expect: JSON) -> frozenset[str]:
     listed = expect if isinstance(expect, list) else str(expect).split(",")
-    found = frozenset(str(word).strip().lower() for word in listed)
-    wrong = next((word for word in sorted(found) if not _STATUS.fullmatch(word)), None)
+    statuses = frozenset(str(word).strip().lower() for word in listed)
+    wrong = next((word for word in sorted(statuses) if not _STATUS.fullmatch(word)), None)
     if wrong is not None:
         raise FlowError(
             f"expect: {shorten(wrong)} is not allowed; use 2xx, 3xx … or statuses such as 404,"
             " joined by commas, or any"
         )
-    return found
+    return statuses
 
 
 def _unexpected(answer: Answer) -> str:
@@ -167,13 +167,13 @@ def _unexpected(answer: Answer) -> str:
 
 def _headers_that_fit(headers: Mapping[str, str]) -> dict[str, JSON]:
     """Return the headers of an answer, without those that are too large for the outputs."""
-    found: dict[str, JSON] = {}
+    fitting: dict[str, JSON] = {}
     room = MAX_OUTPUT_HEADERS_BYTES
     for name, value in headers.items():
         if (size := len(dump([name, value]))) <= room:
-            found[name] = value
+            fitting[name] = value
             room -= size
-    return found
+    return fitting
 
 
 def _value(answer: Answer) -> tuple[JSON, bool]:
@@ -186,20 +186,20 @@ def _value(answer: Answer) -> tuple[JSON, bool]:
             return value, False
         if answer.body.strip() == b"null":
             return None, False
-    found = _text(answer.body, content_type)
-    if _fits(found):
-        return found, False
-    length = bisect_right(range(len(found)), False, key=lambda end: not _fits(found[:end])) - 1
-    return found[:length], True
+    content = _text(answer.body, content_type)
+    if _fits(content):
+        return content, False
+    length = bisect_right(range(len(content)), False, key=lambda end: not _fits(content[:end])) - 1
+    return content[:length], True
 
 
 def _text(body: bytes, content_type: str) -> str:
     charset = _CHARSET.search(content_type)
     try:
-        found = body.decode(charset[1] if charset else "utf-8", "replace")
+        decoded = body.decode(charset[1] if charset else "utf-8", "replace")
     except (LookupError, UnicodeError):  # the latter from codecs of Python that are no charsets
         return body.decode("utf-8", "replace")
-    return found.encode("utf-8", "replace").decode()  # without lone surrogates
+    return decoded.encode("utf-8", "replace").decode()  # without lone surrogates
 
 
 def _fits(value: JSON) -> bool:

@@ -25,15 +25,15 @@ LINE_BREAK_CATEGORIES: Final = ("Cc", "Zl", "Zp")
 MAX_LINE_CHARACTERS: Final = 998  # characters of a line by RFC 5322
 
 
-def number(name: str, value: JSON, most: float, least: float = 0) -> float:
+def number(name: str, value: JSON, maximum: float, least: float = 0) -> float:
     """Return `value`, or the text in it, as a number."""
     try:
-        found = float(value)  # type: ignore[arg-type, unused-ignore]  # other types raise, and are caught
+        parsed = float(value)  # type: ignore[arg-type, unused-ignore]  # other types raise, and are caught
     except (TypeError, ValueError):
         raise FlowError(f"{name}: not a number") from None
-    if not least <= found <= most or math.isnan(found):
-        raise FlowError(f"{name}: {found:g} is not allowed; use {least:g} to {most:g}")
-    return found
+    if not least <= parsed <= maximum or math.isnan(parsed):
+        raise FlowError(f"{name}: {parsed:g} is not allowed; use {least:g} to {maximum:g}")
+    return parsed
 
 
 def boolean(name: str, value: JSON) -> bool:
@@ -44,7 +44,7 @@ def boolean(name: str, value: JSON) -> bool:
     return said
 
 
-def text(name: str, value: JSON, most: int) -> str:
+def text(name: str, value: JSON, max_characters: int) -> str:
     """Return a text, or a number as text; null is empty.
 
     Characters that UTF-8 cannot encode (lone surrogates) become question marks.
@@ -53,45 +53,47 @@ def text(name: str, value: JSON, most: int) -> str:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise FlowError(f"{name}: expected a text, found {type_name(value)}")
-    found = str(value).encode("utf-8", "replace").decode()
-    if len(found) > most:
-        raise FlowError(f"{name}: {len(found)} characters; at most {most} are allowed")
-    return found
+    encodable = str(value).encode("utf-8", "replace").decode()
+    if len(encodable) > max_characters:
+        raise FlowError(
+            f"{name}: {len(encodable)} characters; at most {max_characters} are allowed"
+        )
+    return encodable
 
 
-def one_line(name: str, value: JSON, most: int = MAX_LINE_CHARACTERS) -> str:
+def one_line(name: str, value: JSON, max_characters: int = MAX_LINE_CHARACTERS) -> str:
     """Return a text of one line. Refuse line ends and other control characters."""
-    found = text(name, value, most)
-    for position, char in enumerate(found):
+    line = text(name, value, max_characters)
+    for position, char in enumerate(line):
         if unicodedata.category(char) in LINE_BREAK_CATEGORIES:
             raise FlowError(
                 f"{name}: a line end or control character (U+{ord(char):04X}, at character"
                 f" {position + 1}) is not allowed here"
             )
-    return found
+    return line
 
 
-def fold_lines(name: str, value: JSON, most: int = MAX_LINE_CHARACTERS) -> str:
+def fold_lines(name: str, value: JSON, max_characters: int = MAX_LINE_CHARACTERS) -> str:
     """Return a text as one line, with blanks instead of line ends and control characters."""
     return "".join(
         " " if unicodedata.category(char) in LINE_BREAK_CATEGORIES else char
-        for char in text(name, value, most)
+        for char in text(name, value, max_characters)
     )
 
 
 def mapping(name: str, value: JSON) -> Mapping[str, JSON]:
     """Return an object, or the JSON object in a text; null and an empty text give an empty one."""
-    found = (
+    parsed = (
         load(value.encode("utf-8", "replace"))
         if isinstance(value, str) and value.strip()
         else value
     )
-    if found is None and isinstance(value, str):
+    if parsed is None and isinstance(value, str):
         raise FlowError(f"{name}: not a JSON object")
-    found = found or {}
-    if not isinstance(found, dict):
-        raise FlowError(f"{name}: expected an object, found {type_name(found)}")
-    return found
+    parsed = parsed or {}
+    if not isinstance(parsed, dict):
+        raise FlowError(f"{name}: expected an object, found {type_name(parsed)}")
+    return parsed
 
 
 def type_name(value: JSON) -> str:
@@ -108,5 +110,5 @@ def type_name(value: JSON) -> str:
 
 def shorten(value: JSON) -> str:
     """Return `value` for an error message, shortened."""
-    found = repr(value)
-    return found if len(found) <= 80 else found[:79] + "…"
+    literal = repr(value)
+    return literal if len(literal) <= 80 else literal[:79] + "…"

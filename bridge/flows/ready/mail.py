@@ -91,7 +91,7 @@ def parse_addresses(name: str, value: JSON) -> list[Address]:
     listed = value if isinstance(value, list) else [] if value is None or value == "" else [value]
     if len(listed) > MAX_RECIPIENTS:
         raise FlowError(f"{name}: {len(listed)} addresses; at most {MAX_RECIPIENTS} are allowed")
-    return [parse_address(name, one) for one in listed]
+    return [parse_address(name, address) for address in listed]
 
 
 def display_name_of(text: str) -> str:
@@ -155,7 +155,7 @@ def send_email(  # noqa: PLR0913, PLR0917 - a parameter is an input
         "Cc": parse_addresses("cc", cc),
         "Bcc": parse_addresses("bcc", bcc),
     }
-    recipients = list(dict.fromkeys(one.spec for group in groups.values() for one in group))
+    recipients = list(dict.fromkeys(address.spec for group in groups.values() for address in group))
     if not groups["To"]:
         raise FlowError("to: no address")
     if len(recipients) > MAX_RECIPIENTS:
@@ -163,7 +163,7 @@ def send_email(  # noqa: PLR0913, PLR0917 - a parameter is an input
             f"to, cc, bcc: {len(recipients)} addresses; at most {MAX_RECIPIENTS} are allowed"
         )
     check_allowed(
-        [one for group in groups.values() for one in group],
+        [address for group in groups.values() for address in group],
         read_list(ALLOWED_TO_SETTING),
         ALLOWED_TO_SETTING,
     )
@@ -182,14 +182,14 @@ def send_email(  # noqa: PLR0913, PLR0917 - a parameter is an input
     return {"message_id": str(message["Message-ID"]), "recipients": list(recipients)}
 
 
-def _sender(given: JSON, user: str) -> Address:
+def _sender(address: JSON, user: str) -> Address:
     """Return the sender: the input, the setting, or the account's user name if it is an address."""
-    if given not in (None, ""):
-        return parse_address("from_", given)
-    found = read_variable(FROM_SETTING) or (user if "@" in user else "")
-    if not found:
+    if address not in (None, ""):
+        return parse_address("from_", address)
+    fallback = read_variable(FROM_SETTING) or (user if "@" in user else "")
+    if not fallback:
         raise FlowError(f"no sender: set {FROM_SETTING}, such as Hooks <hooks@example.com>")
-    return parse_address(FROM_SETTING, found)
+    return parse_address(FROM_SETTING, fallback)
 
 
 def _subject(value: JSON) -> str:
@@ -220,10 +220,16 @@ def _message(text: str, html: str) -> EmailMessage:
     return message
 
 
-def _files(given: object) -> list[File]:
+def _files(attachments: object) -> list[File]:
     """Return the files to attach. Raise FlowError for other values, and for too many bytes."""
-    listed = given if isinstance(given, list) else [] if given in (None, "") else [given]
-    files = [one for one in listed if isinstance(one, File)]
+    listed = (
+        attachments
+        if isinstance(attachments, list)
+        else []
+        if attachments in (None, "")
+        else [attachments]
+    )
+    files = [file for file in listed if isinstance(file, File)]
     if len(files) < len(listed):
         raise FlowError("attachments: use an uploaded file or a list of them, such as ${files}")
     if (size := sum(file.size for file in files)) > MAX_ATTACHED_BYTES:
@@ -259,7 +265,9 @@ def _address(message: EmailMessage, groups: Mapping[str, list[Address]]) -> None
 
     for name, addresses in groups.items():
         if addresses:
-            message[name] = [Header(one.display_name, one.user, one.domain) for one in addresses]
+            message[name] = [
+                Header(address.display_name, address.user, address.domain) for address in addresses
+            ]
 
 
 def _complete(message: EmailMessage, sender: Address) -> None:

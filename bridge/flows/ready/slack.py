@@ -78,12 +78,12 @@ def _escaped(text: str) -> str:
     return re.sub(r"&[a-z]*$", "", escaped[: MAX_SLACK_CHARACTERS - 1]) + "…"
 
 
-def _webhook(given: str) -> tuple[SplitResult, AddressPolicy]:
+def _webhook(webhook_url: str) -> tuple[SplitResult, AddressPolicy]:
     """Return the URL and its allowed addresses. Errors quote neither.
 
     The operator's own URL is trusted; a URL from an input may lead to Slack only.
     """
-    if not given:
+    if not webhook_url:
         if not (own := read_variable(WEBHOOK_SETTING)):
             raise FlowError(
                 f"no webhook: set {WEBHOOK_SETTING} to the URL that Slack shows under Incoming"
@@ -91,7 +91,7 @@ def _webhook(given: str) -> tuple[SplitResult, AddressPolicy]:
             )
         parts = parse_url(WEBHOOK_SETTING, own)
         return parts, AddressPolicy(parts.hostname or "", private=True)
-    parts = parse_url("webhook_url", given)
+    parts = parse_url("webhook_url", webhook_url)
     host = parts.hostname or ""
     allowed = [SLACK_HOST, *map(str.lower, read_list(HOSTS_SETTING))]
     if parts.scheme != "https" or host not in allowed:

@@ -153,8 +153,10 @@ def _address(client: smtplib.SMTP, sender: str, recipients: Sequence[str], size:
     code, said = client.mail(sender, [f"SIZE={size}"] if client.has_extn("size") else [])
     if code != 250:
         raise smtplib.SMTPSenderRefused(code, said, sender)
-    answers = {one: client.rcpt(one) for one in recipients}
-    if refused := {one: answer for one, answer in answers.items() if answer[0] not in (250, 251)}:
+    answers = {recipient: client.rcpt(recipient) for recipient in recipients}
+    if refused := {
+        recipient: answer for recipient, answer in answers.items() if answer[0] not in (250, 251)
+    }:
         raise smtplib.SMTPRecipientsRefused(refused)
 
 
@@ -198,8 +200,8 @@ def _reason(error: BaseException) -> str:
         error = error.__context__
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         return "; ".join(
-            f"{one} was refused: {_said(*answer)}"
-            for one, answer in list(error.recipients.items())[:5]
+            f"{recipient} was refused: {_said(*answer)}"
+            for recipient, answer in list(error.recipients.items())[:5]
         )
     if isinstance(error, smtplib.SMTPAuthenticationError):
         return (

@@ -93,10 +93,12 @@ def _placed(value: Any, files: Sequence[FormFile]) -> JSON:
     if isinstance(value, Upload):
         return asdict(files[value.number]) if value.number < len(files) else None
     if isinstance(value, list):
-        return [_placed(each, files) for each in value if not _is_gone(each, files)]
+        return [_placed(element, files) for element in value if not _is_gone(element, files)]
     if isinstance(value, dict):
         return {
-            name: _placed(each, files) for name, each in value.items() if not _is_gone(each, files)
+            name: _placed(member, files)
+            for name, member in value.items()
+            if not _is_gone(member, files)
         }
     return value
 

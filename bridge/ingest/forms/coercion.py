@@ -29,11 +29,11 @@ def type_fields(fields: Mapping[str, JSON], schema: Mapping[str, JSON]) -> dict[
     required = schema.get("required") or ()
     typed: dict[str, JSON] = {}
     for name, value in fields.items():
-        wanted = _type_of(properties.get(name))
+        field_type = _type_of(properties.get(name))
         if (
             value == ""
             and name not in required
-            and (wanted != "string" or _rejects_empty(properties[name]))
+            and (field_type != "string" or _rejects_empty(properties[name]))
         ):
             continue
         typed[name] = _typed(value, properties.get(name))
@@ -59,7 +59,7 @@ def _type_of(rule: Any) -> str | None:
     kinds = rule.get("type") if isinstance(rule, Mapping) else None
     if kinds is None and isinstance(rule, Mapping):
         listed = rule.get("enum", [rule["const"]] if "const" in rule else [])
-        types = {type(one) for one in listed} if isinstance(listed, list) else set()
+        types = {type(constant) for constant in listed} if isinstance(listed, list) else set()
         return _BY_VALUE.get(types.pop()) if len(types) == 1 else None
     if isinstance(kinds, list):
         kinds = next((kind for kind in kinds if kind != "null"), None)
@@ -67,15 +67,15 @@ def _type_of(rule: Any) -> str | None:
 
 
 def _typed(value: JSON, rule: Any) -> JSON:
-    wanted = _type_of(rule)
-    if wanted == "array":
+    field_type = _type_of(rule)
+    if field_type == "array":
         return [
             _typed(item, rule.get("items"))
             for item in (value if isinstance(value, list) else [value])
         ]
-    if wanted == "object" and isinstance(value, dict):
+    if field_type == "object" and isinstance(value, dict):
         return type_fields(value, rule)
-    return _scalar(value, wanted)
+    return _scalar(value, field_type)
 
 
 def file_fields(properties: Mapping[str, JSON]) -> list[str]:
@@ -91,14 +91,14 @@ def file_fields(properties: Mapping[str, JSON]) -> list[str]:
     ]
 
 
-def _scalar(value: JSON, wanted: str | None) -> JSON:
+def _scalar(value: JSON, field_type: str | None) -> JSON:
     if not isinstance(value, str):
         return value
     text = value.strip()
-    if wanted == "integer" and _INTEGER.match(text):
+    if field_type == "integer" and _INTEGER.match(text):
         return int(text)
-    if wanted == "number" and _NUMBER.match(text):
+    if field_type == "number" and _NUMBER.match(text):
         return int(text) if _INTEGER.match(text) else float(text)
-    if wanted == "boolean" and text.lower() in _TRUE | _FALSE:
+    if field_type == "boolean" and text.lower() in _TRUE | _FALSE:
         return text.lower() in _TRUE
     return value

@@ -55,17 +55,19 @@ def number_attributes(rule: Mapping[str, Any], kind: str) -> dict[str, Any]:
         "step": step if isinstance(step, int | float) else 1 if kind == "integer" else "any"
     }
     least = rule.get("minimum")
-    most = rule.get("maximum")
+    greatest = rule.get("maximum")
     if kind == "integer":  # HTML has no exclusive limits
         least = (
             rule["exclusiveMinimum"] + 1 if isinstance(rule.get("exclusiveMinimum"), int) else least
         )
-        most = (
-            rule["exclusiveMaximum"] - 1 if isinstance(rule.get("exclusiveMaximum"), int) else most
+        greatest = (
+            rule["exclusiveMaximum"] - 1
+            if isinstance(rule.get("exclusiveMaximum"), int)
+            else greatest
         )
     attributes |= {
         key: value
-        for key, value in (("min", least), ("max", most))
+        for key, value in (("min", least), ("max", greatest))
         if isinstance(value, int | float)
     }
     return attributes | {
@@ -214,11 +216,11 @@ def _several(rule: Mapping[str, Any], common: Common, required: bool) -> Control
         return Control(**common, kind="file", required=required, attributes={"multiple": True})
     if options := _options(items):
         default = rule.get("default")
-        chosen = tuple(map(_shown, default)) if isinstance(default, list) else ()
-        return Control(**common, kind="choices", required=required, options=options, value=chosen)
-    one = _control(common["name"], items, required=required)
+        selected = tuple(map(_shown, default)) if isinstance(default, list) else ()
+        return Control(**common, kind="choices", required=required, options=options, value=selected)
+    control = _control(common["name"], items, required=required)
     return Control(
-        **common, required=required, attributes=one.attributes if one else {"type": "text"}
+        **common, required=required, attributes=control.attributes if control else {"type": "text"}
     )
 
 
@@ -300,7 +302,9 @@ def _options(rule: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     members = rule.get("enum")
     if isinstance(members, list):
         return tuple(
-            (_shown(each), _shown(each)) for each in members if each is not None and each != ""
+            (_shown(member), _shown(member))
+            for member in members
+            if member is not None and member != ""
         )
     for word in ("oneOf", "anyOf"):
         rows = rule.get(word)

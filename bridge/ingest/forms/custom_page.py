@@ -89,8 +89,8 @@ def compile_page(text: str, name: str) -> CustomPage:
     try:
         tree = environment.parse(text)
         for kinds, why in _REFUSED.items():
-            if found := next(tree.find_all(kinds), None):
-                raise CompileError(f"{name}:{found.lineno}: {why}")
+            if node := next(tree.find_all(kinds), None):
+                raise CompileError(f"{name}:{node.lineno}: {why}")
         page = CustomPage(name, environment.from_string(text))
     except TemplateError as error:
         line = getattr(error, "lineno", None)

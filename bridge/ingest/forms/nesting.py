@@ -45,10 +45,10 @@ def shorten_name(name: str) -> str:
 def _path(name: str, nested: bool) -> tuple[list[str], bool]:
     listed = name.endswith("[]") and len(name) > 2
     name = name[:-2] if listed else name
-    found = _NAME.fullmatch(name) if nested else None
-    if found is None:
+    match = _NAME.fullmatch(name) if nested else None
+    if match is None:
         return [name], listed
-    steps = [found[1], *found[2][1:-1].split("][")]
+    steps = [match[1], *match[2][1:-1].split("][")]
     if len(steps) > MAX_NESTING:
         raise _wrong(name, FieldFault("nests_too_deep", limit=MAX_NESTING))
     if "" in steps:
@@ -71,7 +71,7 @@ def _plain(value: Any) -> Any:
     """Return the final value; an object with the members 0, 1, 2… becomes a list."""
     if isinstance(value, _Values):
         return value.plain()
-    members = {name: _plain(each) for name, each in value.items()}
+    members = {name: _plain(member) for name, member in value.items()}
     positions = [str(number) for number in range(len(members))]
     return (
         [members[position] for position in positions]

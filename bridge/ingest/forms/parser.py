@@ -105,12 +105,12 @@ def unreadable(message: str, fields: dict[str, FieldFault] | None = None) -> Ref
     return Refused(400, "unreadable", message, fields=fields)
 
 
-def _too_long(name: str, most: int) -> Refused:
+def _too_long(name: str, limit: int) -> Refused:
     return Refused(
         413,
         "too_large",
         "some fields are invalid",
-        fields={shorten_name(name): FieldFault("too_long", limit=most)},
+        fields={shorten_name(name): FieldFault("too_long", limit=limit)},
     )
 
 
@@ -118,26 +118,26 @@ def _malformed(error: MultipartError) -> Refused:
     return unreadable(f"the multipart form cannot be read: {error}")
 
 
-def _too_many(most: int) -> Refused:
+def _too_many(limit: int) -> Refused:
     return Refused(
         413,
         "too_many_fields",
-        f"the form has too many fields; at most {most} are allowed",
+        f"the form has too many fields; at most {limit} are allowed",
     )
 
 
 # -- JSON
 
 
-def _json(raw: bytes, charset: str, max_depth: int, most: int) -> Fields:
+def _json(raw: bytes, charset: str, max_depth: int, max_fields: int) -> Fields:
     encoding = _encoding(charset)
     if encoding != UTF_8:
         raw = _text(raw, encoding, "").encode()
     read = read_json(raw, max_depth, MAX_VALUES)
     if read.problem or not isinstance(read.value, dict):
         raise unreadable(read.problem or "a JSON form must be an object of field names and values")
-    if len(read.value) > most:
-        raise _too_many(most)
+    if len(read.value) > max_fields:
+        raise _too_many(max_fields)
     return read.value
 
 
@@ -199,22 +199,22 @@ def _decoded(pairs: list[tuple[bytes, bytes]], charset: str) -> Pairs:
 # -- multipart
 
 
-def _multipart(raw: bytes, boundary: str, charset: str, most: int) -> Pairs:
+def _multipart(raw: bytes, boundary: str, charset: str, max_fields: int) -> Pairs:
     try:
-        found = _bounded(parse_parts(raw, boundary), most)
+        parts = _bounded(parse_parts(raw, boundary), max_fields)
     except MultipartError as error:
         raise _malformed(error) from None
     said = next(
         (
-            raw[one.begin : one.end]
-            for one in found
-            if one.names[0] == CHARSET_FIELD and one.begin < one.end
+            raw[field.begin : field.end]
+            for field in parts
+            if field.names[0] == CHARSET_FIELD and field.begin < field.end
         ),
         b"",
     )
-    encoding = _encoding(said.decode("latin-1") or charset, _unmarked(raw, found))
+    encoding = _encoding(said.decode("latin-1") or charset, _unmarked(raw, parts))
     uploads = 0
-    for part in found:
+    for part in parts:
         name, filename = _named(part, encoding)
         if filename is None:
             own = part.type[1].get("charset", "")
@@ -235,21 +235,21 @@ def _multipart(raw: bytes, boundary: str, charset: str, most: int) -> Pairs:
             uploads += 1
 
 
-def _unmarked(raw: bytes, found: list[Part]) -> Iterator[bytes]:
+def _unmarked(raw: bytes, parts: list[Part]) -> Iterator[bytes]:
     """Yield the names, and the texts without a charset of their own."""
-    for part in found:
+    for part in parts:
         yield part.headers.get("content-disposition", b"")
         if part.names[1] is None and "charset" not in part.type[1]:
             yield raw[part.begin : part.end]
 
 
-def _bounded(found: Iterator[Part], most: int) -> list[Part]:
+def _bounded(parts: Iterator[Part], max_fields: int) -> list[Part]:
     """Return the parts, at most twice as many as fields: empty file inputs are parts too."""
     kept = []
-    for part in found:
+    for part in parts:
         kept.append(part)
-        if len(kept) > 2 * most:
-            raise _too_many(most)
+        if len(kept) > 2 * max_fields:
+            raise _too_many(max_fields)
     return kept
 
 

@@ -33,10 +33,10 @@ def origin_of(url: str) -> str | None:
 
 def plain_origin(text: str) -> str | None:
     """Return an origin in normal form; None for `null`, a URL with a path, or any other text."""
-    found = _ORIGIN.fullmatch(text.lower())
-    if not found:
+    match = _ORIGIN.fullmatch(text.lower())
+    if not match:
         return None
-    scheme, host, port = found.groups()
+    scheme, host, port = match.groups()
     return (
         f"{scheme}://{host}"
         if port in (None, _DEFAULT_PORT[scheme])

@@ -64,16 +64,16 @@ def _is_empty(form: Form, sent: Sent) -> bool:
 
 def _texts(value: Any) -> Iterator[str | None]:
     """Yield the texts in a value, and None for each other value but null."""
-    for one in iterate_scalars(value):
-        if one is not None:
-            yield one if isinstance(one, str) else None
+    for scalar in iterate_scalars(value):
+        if scalar is not None:
+            yield scalar if isinstance(scalar, str) else None
 
 
 def _lengths(form: Form, sent: Sent) -> Iterator[Fault]:
-    most = form.fields.max_length
+    max_chars = form.fields.max_length
     for name, value in sent.fields.items():
-        if any(text is not None and len(text) > most for text in _texts(value)):
-            yield shorten_name(name), 413, FieldFault("too_long", limit=most)
+        if any(text is not None and len(text) > max_chars for text in _texts(value)):
+            yield shorten_name(name), 413, FieldFault("too_long", limit=max_chars)
 
 
 # -- files
@@ -123,13 +123,13 @@ def is_allowed(rules: FileRules, sent: Sent, upload: Upload) -> bool:
 
 def extensions(rules: FileRules) -> list[str]:
     """Return the allowed file extensions in the order of the table; empty if all are allowed."""
-    known = [
-        each
+    type_extensions = [
+        extension
         for name, row in FILE_TYPES.items()
         if rules.types is not None and name in rules.types
-        for each in row.extensions
+        for extension in row.extensions
     ]
-    return [*known, *sorted(rules.extensions)]
+    return [*type_extensions, *sorted(rules.extensions)]
 
 
 def accepted_types(rules: FileRules) -> tuple[str, ...]:
@@ -138,14 +138,14 @@ def accepted_types(rules: FileRules) -> tuple[str, ...]:
     They are groups that are allowed completely (`image`), and extensions of others (`.csv`).
     """
     allowed = rules.types or frozenset()
-    known: list[str] = []
+    labels: list[str] = []
     for group in (*FILE_GROUPS, ""):
         rows = [row for row in FILE_TYPES.values() if row.group == group]
         if group and all(row.name in allowed for row in rows):
-            known.append(group)
+            labels.append(group)
         else:
-            known += [f".{row.extensions[0]}" for row in rows if row.name in allowed]
-    return (*known, *(f".{one}" for one in sorted(rules.extensions)))
+            labels += [f".{row.extensions[0]}" for row in rows if row.name in allowed]
+    return (*labels, *(f".{extension}" for extension in sorted(rules.extensions)))
 
 
 def format_size(bytes_: int) -> str:
@@ -186,14 +186,18 @@ def _by_schema(form: Form, schema: Validator, sent: Sent) -> Iterator[Fault]:
 
 
 def _is_file(value: Any) -> bool:
-    return all(isinstance(each, Upload) for each in (value if isinstance(value, list) else [value]))
+    return all(
+        isinstance(element, Upload) for element in (value if isinstance(value, list) else [value])
+    )
 
 
 def _named(value: Any) -> JSON:
     if isinstance(value, Upload):
         return value.name
     if isinstance(value, list):
-        return [_named(each) for each in value]
+        return [_named(element) for element in value]
     return (
-        {name: _named(each) for name, each in value.items()} if isinstance(value, dict) else value
+        {name: _named(member) for name, member in value.items()}
+        if isinstance(value, dict)
+        else value
     )

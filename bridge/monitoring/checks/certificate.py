@@ -21,17 +21,20 @@ RENEW: Final = advise("renew it; ", name_command("doctor"))
 
 def find_urgent_certificate(now: Overview) -> Iterator[Occurrence]:
     """Report a certificate that senders refuse, or will refuse in a few days."""
-    one = now.certificate
-    if one is None:
+    certificate = now.certificate
+    if certificate is None:
         return
-    if one.refused is not None:
+    if certificate.refused is not None:
         yield Occurrence(
-            f"the certificate of {one.host} is not trusted; senders refuse it: {one.refused}",
+            f"the certificate of {certificate.host} is not trusted; senders refuse it:"
+            f" {certificate.refused}",
             RENEW,
-            one.host,
+            certificate.host,
         )
-    elif _ends_within(one, now.at, URGENT_SECONDS, URGENT_SHARE):
-        yield Occurrence(f"{_describe_end(one, now.at)}: senders refuse it then", RENEW, one.host)
+    elif _ends_within(certificate, now.at, URGENT_SECONDS, URGENT_SHARE):
+        yield Occurrence(
+            f"{_describe_end(certificate, now.at)}: senders refuse it then", RENEW, certificate.host
+        )
 
 
 def find_old_certificate(now: Overview) -> Iterator[Occurrence]:
@@ -39,19 +42,25 @@ def find_old_certificate(now: Overview) -> Iterator[Occurrence]:
 
     Also where that is urgent by now, so that the earlier alert is not reported as resolved.
     """
-    one = now.certificate
-    if one is not None and _ends_within(one, now.at, WARNING_SECONDS, WARNING_SHARE):
-        yield Occurrence(f"{_describe_end(one, now.at)}, and was not renewed", RENEW, one.host)
+    certificate = now.certificate
+    if certificate is not None and _ends_within(
+        certificate, now.at, WARNING_SECONDS, WARNING_SHARE
+    ):
+        yield Occurrence(
+            f"{_describe_end(certificate, now.at)}, and was not renewed", RENEW, certificate.host
+        )
 
 
-def _ends_within(one: UrlCertificate, at: float, seconds: float, share: float) -> bool:
-    if one.begins_at is None or one.ends_at is None:
+def _ends_within(certificate: UrlCertificate, at: float, seconds: float, share: float) -> bool:
+    if certificate.begins_at is None or certificate.ends_at is None:
         return False
-    return one.ends_at - at < min(seconds, share * (one.ends_at - one.begins_at))
+    return certificate.ends_at - at < min(
+        seconds, share * (certificate.ends_at - certificate.begins_at)
+    )
 
 
-def _describe_end(one: UrlCertificate, at: float) -> str:
-    left = (one.ends_at or 0.0) - at
+def _describe_end(certificate: UrlCertificate, at: float) -> str:
+    left = (certificate.ends_at or 0.0) - at
     if left > 0:
-        return f"the certificate of {one.host} expires in {left / DAY:.1f} days"
-    return f"the certificate of {one.host} has expired"
+        return f"the certificate of {certificate.host} expires in {left / DAY:.1f} days"
+    return f"the certificate of {certificate.host} has expired"

@@ -39,12 +39,15 @@ def find_outdated_processes(now: Overview) -> Iterator[Occurrence]:
     config = now.config
     if config.since is None or now.at - config.since < RELOAD_SECONDS:
         return
-    for one in now.processes:
-        if one.config_hash not in (None, config.hash) and now.at - one.since > RELOAD_SECONDS:
+    for process in now.processes:
+        if (
+            process.config_hash not in (None, config.hash)
+            and now.at - process.since > RELOAD_SECONDS
+        ):
             yield Occurrence(
-                f"process {one.pid} ({one.role}) has not loaded the newest configuration",
+                f"process {process.pid} ({process.role}) has not loaded the newest configuration",
                 Advice("look at its log; restart it"),
-                f"{one.host}:{one.pid}",
+                f"{process.host}:{process.pid}",
             )
 
 
@@ -98,21 +101,23 @@ def find_changed_flows(now: Overview) -> Iterator[Occurrence]:
 
 def find_missing_secrets(now: Overview) -> Iterator[Occurrence]:
     """Report sources whose secret is not set."""
-    for one in now.sources:
-        if one.missing is not None:
+    for source in now.sources:
+        if source.missing is not None:
             yield Occurrence(
-                f"source {one.name} answers 503 because its secret cannot be read: {one.missing}",
+                f"source {source.name} answers 503 because its secret cannot be read:"
+                f" {source.missing}",
                 SET_IN_ENV,
-                one.name,
+                source.name,
             )
 
 
 def find_missing_credentials(now: Overview) -> Iterator[Occurrence]:
     """Report platforms whose credentials are not set."""
-    for one in now.platforms:
-        if one.missing is not None:
+    for platform in now.platforms:
+        if platform.missing is not None:
             yield Occurrence(
-                f"deliveries wait for platform {one.name}, which cannot be called: {one.missing}",
+                f"deliveries wait for platform {platform.name}, which cannot be called:"
+                f" {platform.missing}",
                 SET_IN_ENV,
-                one.name,
+                platform.name,
             )

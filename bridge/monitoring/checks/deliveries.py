@@ -77,41 +77,44 @@ def find_unknown_outcomes(now: Overview) -> Iterator[Occurrence]:
     """Report deliveries that wait for a decision, or for a list of runs that cannot be read."""
     if now.held:
         wait = "waits" if now.held == 1 else "wait"
-        why = "".join(f"; {one.problem}" for one in now.stuck if one.needs_decision)
+        why = "".join(
+            f"; {undecided.problem}" for undecided in now.stuck if undecided.needs_decision
+        )
         (do,) = find_common_steps([Need.DECISION], {})
         yield Occurrence(
             f"{format_deliveries(now.held, now.counted_to)} with an unknown outcome {wait} for a"
             f" person{why}",
             do,
         )
-    for one in now.stuck:
+    for stuck in now.stuck:
         if (
-            one.kind == "unreachable"
-            and one.since is not None
-            and now.at - one.since > FULL_SECONDS
+            stuck.kind == "unreachable"
+            and stuck.since is not None
+            and now.at - stuck.since > FULL_SECONDS
         ):
-            wait = "waits" if one.count == 1 else "wait"
+            wait = "waits" if stuck.count == 1 else "wait"
             yield Occurrence(
-                f"{format_deliveries(one.count, now.counted_to)} with an unknown outcome {wait}"
-                f" since {format_clock(one.since)} for a list of runs; {one.problem}",
+                f"{format_deliveries(stuck.count, now.counted_to)} with an unknown outcome {wait}"
+                f" since {format_clock(stuck.since)} for a list of runs; {stuck.problem}",
                 Advice("check whether it is up; it is asked again automatically"),
-                one.platform,
+                stuck.platform,
             )
 
 
 def find_late_starts(now: Overview) -> Iterator[Occurrence]:
     """Report runs that a late answer named after their delivery had moved on."""
-    for one in now.late_starts:
+    for late_start in now.late_starts:
         do = (
-            advise(name_command("cancel", one.delivery_id), ", or it is started again")
-            if one.status in (Status.QUEUED, Status.BLOCKED)
+            advise(name_command("cancel", late_start.delivery_id), ", or it is started again")
+            if late_start.status in (Status.QUEUED, Status.BLOCKED)
             else "look at that run on the platform"
         )
         yield Occurrence(
-            f"{one.delivery_id} is {one.status}, but its attempt {one.attempt} has started run"
-            f" {one.run_id}, according to a late answer",
-            advise(do, "; ", name_command("show", one.delivery_id)),
-            one.delivery_id,
+            f"{late_start.delivery_id} is {late_start.status}, but its attempt"
+            f" {late_start.attempt} has started run"
+            f" {late_start.run_id}, according to a late answer",
+            advise(do, "; ", name_command("show", late_start.delivery_id)),
+            late_start.delivery_id,
         )
 
 
@@ -132,22 +135,22 @@ def find_dead(now: Overview) -> Iterator[Occurrence]:
 
 def find_failing_runs(now: Overview) -> Iterator[Occurrence]:
     """Report routes with many failed runs within a day, or without a success since the last."""
-    for route, one in sorted(now.runs_ended.items()):
-        window = {"route": route, "since": find_since(now.at, one.received_at)}
+    for route, runs in sorted(now.runs_ended.items()):
+        window = {"route": route, "since": find_since(now.at, runs.received_at)}
         steps = find_common_steps([Need.FAILED], window)
         see = (
-            name_command("show", one.event_id)
-            if one.event_id
+            name_command("show", runs.event_id)
+            if runs.event_id
             else name_command("deliveries", run="failed", **window)
         )
         do = join_advice("; ", [see, *steps])
-        if one.failed and one.failed >= FAILING_SHARE * one.ended:
-            ended = pluralize(one.ended, "run")
+        if runs.failed and runs.failed >= FAILING_SHARE * runs.ended:
+            ended = pluralize(runs.ended, "run")
             yield Occurrence(
-                f"{one.failed} of {ended} of route {route} failed within a day", do, route
+                f"{runs.failed} of {ended} of route {route} failed within a day", do, route
             )
-        elif one.in_a_row and one.is_live:
-            last = "the last run" if one.in_a_row == 1 else f"the last {one.in_a_row} runs"
+        elif runs.in_a_row and runs.is_live:
+            last = "the last run" if runs.in_a_row == 1 else f"the last {runs.in_a_row} runs"
             yield Occurrence(
                 f"{last} of route {route} failed, and none has succeeded since", do, route
             )

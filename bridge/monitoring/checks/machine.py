@@ -45,7 +45,7 @@ def find_full_disk(now: Overview) -> Iterator[Occurrence]:
             FREE_SPACE,
         )
     elif now.disk_free < signed_reserve(now.disk_total) and any(
-        one.is_public and one.is_configured for one in now.sources
+        source.is_public and source.is_configured for source in now.sources
     ):
         yield Occurrence(
             f"the last {now.disk_free // 1024**2} MB of the disk of {now.data} are reserved for"
@@ -82,7 +82,9 @@ def find_clock_skew(now: Overview) -> Iterator[Occurrence]:
             ),
             "step",
         )
-    last = max((one.last_at for one in now.sources if one.last_at is not None), default=0.0)
+    last = max(
+        (source.last_at for source in now.sources if source.last_at is not None), default=0.0
+    )
     if last > now.at + MAX_FUTURE_SECONDS:
         yield Occurrence(
             f"the newest event is {last - now.at:.0f} s ahead of this machine's clock",
@@ -97,13 +99,15 @@ def _side(ahead: float) -> str:
 
 def find_missed_backups(now: Overview) -> Iterator[Occurrence]:
     """Report a backup that failed, or is overdue."""
-    one = now.backups
-    if one is None or not one.are_missed(now.at):
+    backups = now.backups
+    if backups is None or not backups.are_missed(now.at):
         return
     newest = (
         "there is no backup yet"
-        if one.newest_at is None
-        else f"the newest backup is {(now.at - one.newest_at) / 3600:.0f} h old"
+        if backups.newest_at is None
+        else f"the newest backup is {(now.at - backups.newest_at) / 3600:.0f} h old"
     )
-    what = newest if one.error is None else f"the last backup failed ({newest}): {one.error}"
+    what = (
+        newest if backups.error is None else f"the last backup failed ({newest}): {backups.error}"
+    )
     yield Occurrence(what, advise(name_command("db backup"), f"; {SEE_LOG}"))

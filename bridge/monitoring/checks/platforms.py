@@ -18,10 +18,10 @@ FULL_SECONDS: Final = 300.0
 def find_refused_credentials(now: Overview) -> Iterator[Occurrence]:
     """Report platforms that refuse the credentials of a start, or of their list of runs."""
     refusing = set()
-    for one in now.platforms:
-        if one.circuit is not None and one.circuit.is_unauthorized:
-            refusing.add(one.name)
-            yield _describe_refusal(one, one.circuit, now.at)
+    for platform in now.platforms:
+        if platform.circuit is not None and platform.circuit.is_unauthorized:
+            refusing.add(platform.name)
+            yield _describe_refusal(platform, platform.circuit, now.at)
     for stuck in now.stuck:
         if stuck.kind == "refused" and stuck.platform not in refusing:
             wait = "waits" if stuck.count == 1 else "wait"
@@ -35,23 +35,24 @@ def find_refused_credentials(now: Overview) -> Iterator[Occurrence]:
             )
 
 
-def _describe_refusal(one: PlatformStatus, circuit: Circuit, at: float) -> Occurrence:
+def _describe_refusal(platform: PlatformStatus, circuit: Circuit, at: float) -> Occurrence:
     why = f" ({circuit.reason})" if circuit.reason else ""
     again = f"at {format_clock(circuit.open_until)}" if circuit.state(at) == "open" else "now"
     return Occurrence(
-        f"platform {one.name} refused its {one.credentials}{why}: its deliveries wait, none is"
+        f"platform {platform.name} refused its {platform.credentials}{why}: its deliveries"
+        " wait, none is"
         f" lost; one is tried {again}",
         Advice(
             "set the right value in .env; no restart is needed, and one delivery is tried at once"
         ),
-        one.name,
+        platform.name,
     )
 
 
 def find_open_circuits(now: Overview) -> Iterator[Occurrence]:
     """Report platforms that are not called because their calls failed."""
-    for one in now.platforms:
-        circuit = one.circuit
+    for platform in now.platforms:
+        circuit = platform.circuit
         if circuit is None or circuit.is_unauthorized or circuit.state(now.at) == "closed":
             continue
         if circuit.has_answered:  # the next start shows whether starts succeed too
@@ -63,9 +64,9 @@ def find_open_circuits(now: Overview) -> Iterator[Occurrence]:
         )
         why = f": {circuit.reason}" if circuit.reason else ""
         yield Occurrence(
-            f"platform {one.name} is not called{until}{why}",
+            f"platform {platform.name} is not called{until}{why}",
             Advice("check whether it is up; it is called again automatically"),
-            one.name,
+            platform.name,
         )
 
 
@@ -76,16 +77,19 @@ def find_full_platforms(now: Overview) -> Iterator[Occurrence]:
         for lane in now.queue
         if lane.state == "live" and now.at - lane.due_at > FULL_SECONDS
     }
-    for one in now.platforms:
-        if one.fits is None or one.name not in waiting:
+    for platform in now.platforms:
+        if platform.fits is None or platform.name not in waiting:
             continue
         runs = (
-            pluralize(one.fits, "run")
-            if one.cap is None
-            else f"{one.fits} of {pluralize(one.cap, 'run')}"
+            pluralize(platform.fits, "run")
+            if platform.cap is None
+            else f"{platform.fits} of {pluralize(platform.cap, 'run')}"
         )
         yield Occurrence(
-            f"platform {one.name} reports that it is full at {runs}, and deliveries wait for it",
-            advise("check what else uses it; ", name_command("show", waiting[one.name].oldest_id)),
-            one.name,
+            f"platform {platform.name} reports that it is full at {runs}, and deliveries wait"
+            " for it",
+            advise(
+                "check what else uses it; ", name_command("show", waiting[platform.name].oldest_id)
+            ),
+            platform.name,
         )

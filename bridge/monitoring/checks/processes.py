@@ -42,8 +42,11 @@ def find_no_receiver(now: Overview) -> Iterator[Occurrence]:
 def _lacks(now: Overview, role: str) -> bool:
     """Return whether others run, but none in this role, and none is about to start."""
     is_starting = any(
-        one.role == "reload" and now.at - one.since < STARTUP_SECONDS for one in now.processes
+        process.role == "reload" and now.at - process.since < STARTUP_SECONDS
+        for process in now.processes
     )
     return (
-        bool(now.processes) and not is_starting and all(one.role != role for one in now.processes)
+        bool(now.processes)
+        and not is_starting
+        and all(process.role != role for process in now.processes)
     )

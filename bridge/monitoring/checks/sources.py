@@ -21,36 +21,44 @@ QUOTA_SHARE: Final = 0.9  # of the bytes that a source may store
 
 def find_rejects(now: Overview) -> Iterator[Occurrence]:
     """Report sources of which more requests fail verification than usual, or all."""
-    for one in now.sources:
-        failure = _describe_failure_of_all(one, now.at) if one.is_configured else None
-        if failure is None and one.rejected_lately > max(
-            FEW_REJECTS, REJECTS_RATIO * one.rejected_usually
+    for source in now.sources:
+        failure = _describe_failure_of_all(source, now.at) if source.is_configured else None
+        if failure is None and source.rejected_lately > max(
+            FEW_REJECTS, REJECTS_RATIO * source.rejected_usually
         ):
             failure = (
-                f"{one.rejected_lately} requests to source {one.name} failed verification within"
+                f"{source.rejected_lately} requests to source {source.name} failed"
+                " verification within"
                 " an hour, more than usual"
             )
         if failure is not None:
-            yield Occurrence(failure, _advise_on_secret(one.name), one.name)
+            yield Occurrence(failure, _advise_on_secret(source.name), source.name)
 
 
-def _describe_failure_of_all(one: SourceStatus, at: float) -> str | None:
+def _describe_failure_of_all(source: SourceStatus, at: float) -> str | None:
     """Return that no request to a source is verified any more; None where that is not certain."""
-    usual = REJECTS_RATIO * one.rejected_usually
-    if one.last_at is None and one.rejected_today >= FIRST_REJECTS:
+    usual = REJECTS_RATIO * source.rejected_usually
+    if source.last_at is None and source.rejected_today >= FIRST_REJECTS:
         return (
-            f"source {one.name} has no event, and {one.rejected_today} requests to it failed"
+            f"source {source.name} has no event, and {source.rejected_today} requests to it failed"
             " verification today"
         )
-    is_quiet = one.last_at is None or one.last_at < at - HOUR
-    if is_quiet and one.rejected_lately >= ONLY_REJECTS and one.rejected_lately > usual:
+    is_quiet = source.last_at is None or source.last_at < at - HOUR
+    if is_quiet and source.rejected_lately >= ONLY_REJECTS and source.rejected_lately > usual:
         return (
-            f"all {one.rejected_lately} requests to source {one.name} within an hour failed"
+            f"all {source.rejected_lately} requests to source {source.name} within an hour failed"
             " verification"
         )
     of_day = usual * DAY / HOUR
-    if not one.today and one.rejected_today >= ONLY_REJECTS and one.rejected_today > of_day:
-        return f"all {one.rejected_today} requests to source {one.name} today failed verification"
+    if (
+        not source.today
+        and source.rejected_today >= ONLY_REJECTS
+        and source.rejected_today > of_day
+    ):
+        return (
+            f"all {source.rejected_today} requests to source {source.name} today failed"
+            " verification"
+        )
     return None
 
 
@@ -64,71 +72,76 @@ def _advise_on_secret(source: str) -> Advice:
 
 def find_full_forms(now: Overview) -> Iterator[Occurrence]:
     """Report forms whose files have nearly reached their limit."""
-    for one in now.sources:
-        if one.files_keep is not None and one.files > QUOTA_SHARE * one.files_keep:
+    for source in now.sources:
+        if source.files_keep is not None and source.files > QUOTA_SHARE * source.files_keep:
             yield Occurrence(
-                f"form {one.name} stores {format_bytes(one.files)} of files of at most"
-                f" {format_bytes(one.files_keep)}: more is refused (507)",
+                f"form {source.name} stores {format_bytes(source.files)} of files of at most"
+                f" {format_bytes(source.files_keep)}: more is refused (507)",
                 Advice("raise `files: {keep}` of the source, or shorten its `retention`"),
-                one.name,
+                source.name,
             )
 
 
 def find_full_days(now: Overview) -> Iterator[Occurrence]:
     """Report sources that have nearly reached their limit of bytes for today."""
-    for one in now.sources:
-        if one.daily_bytes is not None and one.stored_today > QUOTA_SHARE * one.daily_bytes:
+    for source in now.sources:
+        if (
+            source.daily_bytes is not None
+            and source.stored_today > QUOTA_SHARE * source.daily_bytes
+        ):
             yield Occurrence(
-                f"source {one.name} stored {format_bytes(one.stored_today)} of at most"
-                f" {format_bytes(one.daily_bytes)} today: more is refused (507)",
-                advise(name_command("events", source=one.name), "; raise `daily_bytes`"),
-                one.name,
+                f"source {source.name} stored {format_bytes(source.stored_today)} of at most"
+                f" {format_bytes(source.daily_bytes)} today: more is refused (507)",
+                advise(name_command("events", source=source.name), "; raise `daily_bytes`"),
+                source.name,
             )
 
 
 def find_silent(now: Overview) -> Iterator[Occurrence]:
     """Report sources that have sent less than expected, or than usual."""
-    for one in now.sources:
-        if one.is_configured and _is_silent(one, now.at):
+    for source in now.sources:
+        if source.is_configured and _is_silent(source, now.at):
             yield Occurrence(
-                _describe_silence(one, now.at),
+                _describe_silence(source, now.at),
                 Advice("check the sender's own list of webhooks; set `expect` if this is usual"),
-                one.name,
+                source.name,
             )
 
 
-def _describe_silence(one: SourceStatus, at: float) -> str:
-    if one.expect is not None and one.heard:
+def _describe_silence(source: SourceStatus, at: float) -> str:
+    if source.expect is not None and source.heard:
         return (
-            f"source {one.name} sent {one.heard} in {one.expect.per / 60:.0f} min, and"
-            f" {one.expect.count} are expected"
+            f"source {source.name} sent {source.heard} in {source.expect.per / 60:.0f} min, and"
+            f" {source.expect.count} are expected"
         )
-    minutes = (at - _silent_since(one)) / 60
-    what = f"source {one.name} has sent nothing for {minutes:.0f} min"
-    return f"{what}, and none of its events is stored" if one.last_at is None else what
+    minutes = (at - _silent_since(source)) / 60
+    what = f"source {source.name} has sent nothing for {minutes:.0f} min"
+    return f"{what}, and none of its events is stored" if source.last_at is None else what
 
 
-def _is_silent(one: SourceStatus, at: float) -> bool:
-    if one.expect is not None:
-        is_old_enough = at - _silent_since(one, first=True) >= one.expect.per
-        return one.heard < one.expect.count and is_old_enough
-    return (one.speaks_by is not None and at > one.speaks_by) or _was_silent(one)
+def _is_silent(source: SourceStatus, at: float) -> bool:
+    if source.expect is not None:
+        is_old_enough = at - _silent_since(source, first=True) >= source.expect.per
+        return source.heard < source.expect.count and is_old_enough
+    return (source.speaks_by is not None and at > source.speaks_by) or _was_silent(source)
 
 
-def _was_silent(one: SourceStatus) -> bool:
+def _was_silent(source: SourceStatus) -> bool:
     """Return whether a source has sent nothing since an alert called it silent.
 
     The baseline that called it so is deleted with its old events, which does not end the silence.
     """
-    return one.silent_since is not None and (
-        one.last_at is None or one.last_at + MIN_SILENCE_SECONDS <= one.silent_since
+    return source.silent_since is not None and (
+        source.last_at is None or source.last_at + MIN_SILENCE_SECONDS <= source.silent_since
     )
 
 
-def _silent_since(one: SourceStatus, *, first: bool = False) -> float:
+def _silent_since(source: SourceStatus, *, first: bool = False) -> float:
     """Return the time of its last event; without one, since when it is expected or silent.
 
     `first`: return the earliest of these.
     """
-    known = [at for at in (one.last_at, one.expected_since, one.silent_since) if at is not None]
-    return math.inf if not known else min(known) if first else known[0]
+    times = [
+        at for at in (source.last_at, source.expected_since, source.silent_since) if at is not None
+    ]
+    return math.inf if not times else min(times) if first else times[0]

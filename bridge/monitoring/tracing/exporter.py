@@ -44,7 +44,9 @@ _begun: dict[int, Tracer] = {}  # by process id: a forked process has the parent
 def is_wanted(environ: Mapping[str, str]) -> bool:
     """Return whether an environment asks for traces: it names a collector or the exporter."""
     exporters = {
-        one.strip() for one in environ.get("OTEL_TRACES_EXPORTER", "").split(",") if one.strip()
+        exporter.strip()
+        for exporter in environ.get("OTEL_TRACES_EXPORTER", "").split(",")
+        if exporter.strip()
     }
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true" or (
         exporters and "otlp" not in exporters
@@ -95,10 +97,10 @@ def stop_tracer() -> None:
 
 def _missing(environ: Mapping[str, str]) -> str | None:
     """Return why traces that are wanted cannot be exported."""
-    asked = next(
+    protocol = next(
         (environ[name] for name in PROTOCOL_VARIABLES if environ.get(name)), SUPPORTED_PROTOCOL
     )
-    if asked != SUPPORTED_PROTOCOL:
+    if protocol != SUPPORTED_PROTOCOL:
         return f"OTEL_EXPORTER_OTLP_PROTOCOL: only {SUPPORTED_PROTOCOL} is supported"
     try:
         import bridge.monitoring.tracing.otlp  # noqa: F401 - a test whether it is installed

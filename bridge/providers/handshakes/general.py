@@ -54,8 +54,8 @@ def confirm_empty_batch(key: str) -> Callable[[Probe], Reply | None]:
     """Return a handshake that confirms an empty batch under `key` (`""`: the body is the list)."""
 
     def answer(probe: Probe) -> Reply | None:
-        held = probe.body.get(key) if key and isinstance(probe.body, dict) else probe.body
-        return confirm_url(probe) if held == [] else None
+        batch = probe.body.get(key) if key and isinstance(probe.body, dict) else probe.body
+        return confirm_url(probe) if batch == [] else None
 
     return answer
 
@@ -111,10 +111,10 @@ def hub_challenge(probe: Probe) -> Reply | None:
     query = probe.request.query_string
     if query_value(query, "hub.mode") != "subscribe":
         return None
-    given = query_value(query, "hub.verify_token") or ""
+    token = query_value(query, "hub.verify_token") or ""
     challenge = query_value(query, "hub.challenge") or ""
     if not any(
-        compare_digest(given.encode(errors="replace"), verify_token(secret).encode())
+        compare_digest(token.encode(errors="replace"), verify_token(secret).encode())
         for secret in probe.secrets
     ):
         return None

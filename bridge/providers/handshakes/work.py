@@ -55,15 +55,15 @@ def strava_challenge(probe: Probe) -> Reply | None:
     Spec: https://developers.strava.com/docs/webhooks/
     """
     query = probe.request.query_string
-    given = query_value(query, "token") or ""
+    token = query_value(query, "token") or ""
     challenge = safe_word(query_value(query, "hub.challenge"))
-    known = any(
-        compare_digest(given.encode(errors="replace"), secret.encode(errors="replace"))
+    is_known = any(
+        compare_digest(token.encode(errors="replace"), secret.encode(errors="replace"))
         for secret in probe.secrets
     )
     return (
         json_reply({"hub.challenge": challenge})
-        if known and challenge and query_value(query, "hub.mode") == "subscribe"
+        if is_known and challenge and query_value(query, "hub.mode") == "subscribe"
         else None
     )
 

@@ -57,8 +57,8 @@ def sample(
 def load_samples() -> None:
     """Read every payload now, for a process that cannot read files later."""
     for provider, row in PROVIDERS.items():
-        for one in row.samples:
-            _loaded[provider, one.payload] = _read(provider, one.payload)
+        for listed in row.samples:
+            _loaded[provider, listed.payload] = _read(provider, listed.payload)
 
 
 def _read(provider: str, payload: str) -> str:

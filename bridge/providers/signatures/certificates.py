@@ -67,8 +67,8 @@ class SigningCertificate:
             if self.names
             else ((), b"", 0)
         )
-        found = _read_certificate(document, *chain)
-        return found[0] if found and found[1] <= now <= found[2] else None
+        certificate = _read_certificate(document, *chain)
+        return certificate[0] if certificate and certificate[1] <= now <= certificate[2] else None
 
 
 def is_current(text: str, now: float) -> bool:
@@ -76,10 +76,10 @@ def is_current(text: str, now: float) -> bool:
     if not text.strip().startswith("-----BEGIN CERTIFICATE"):
         return True
     try:
-        found = _read_certificate(restore_line_breaks(text).encode("ascii"), (), b"", 0)
+        certificate = _read_certificate(restore_line_breaks(text).encode("ascii"), (), b"", 0)
     except ValueError:
         return False
-    return found is not None and found[1] <= now <= found[2]
+    return certificate is not None and certificate[1] <= now <= certificate[2]
 
 
 @lru_cache(maxsize=64)
@@ -130,12 +130,12 @@ def _store(roots: bytes) -> Any:
     from cryptography import x509
     from cryptography.x509.verification import Store
 
-    found = []
+    certificates = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # some old authorities have odd serial numbers
         for pem in PEM_CERTIFICATE.findall(roots):
             try:
-                found.append(x509.load_pem_x509_certificate(pem))
+                certificates.append(x509.load_pem_x509_certificate(pem))
             except ValueError:
                 continue
-    return Store(found) if found else None
+    return Store(certificates) if certificates else None

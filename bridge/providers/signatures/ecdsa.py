@@ -53,14 +53,14 @@ class Ecdsa(SignedScheme):
         self, view: RequestView, secrets: Sequence[Secret], now: float, keys: KeySource
     ) -> list[bytes]:
         """Fetch the key that the signature names."""
-        found = (
+        key = (
             self.service.find(view.labels.get("kid", ""), "ec", self._logins(secrets, now), keys)
             if self.service
             else None
         )
-        if found is None:
+        if key is None:
             raise BadSignature("no_key")
-        return [found]
+        return [key]
 
     def check(self, view: RequestView, message: bytes, signatures: Sequence[bytes]) -> bool:
         """Return whether one of `signatures` matches `message` under the key."""

@@ -17,9 +17,9 @@ def unhex(text: str) -> bytes:
 
 def unbase64(text: str) -> bytes:
     """Decode base64 `text` in its canonical form. Raise ValueError if invalid."""
-    given = text.encode("ascii")
-    raw = binascii.a2b_base64(given, strict_mode=True)
-    if not compare_digest(binascii.b2a_base64(raw, newline=False), given):
+    encoded = text.encode("ascii")
+    raw = binascii.a2b_base64(encoded, strict_mode=True)
+    if not compare_digest(binascii.b2a_base64(raw, newline=False), encoded):
         # two texts for one signature would defeat a comparison of texts
         raise ValueError("stray bits in base64")
     return raw

@@ -97,14 +97,14 @@ class Base64Json:
     def read(self, text: str) -> ParsedValue:
         """Return the one signature, and the other texts by name."""
         try:
-            found = orjson.loads(unbase64(text))
+            content = orjson.loads(unbase64(text))
         except ValueError:
             raise BadSignature("malformed") from None
-        if not isinstance(found, dict) or any(
-            found.get(name) != wanted for name, wanted in self.fixed
+        if not isinstance(content, dict) or any(
+            content.get(name) != fixed_value for name, fixed_value in self.fixed
         ):
             raise BadSignature("malformed")
-        texts = {name: value for name, value in found.items() if isinstance(value, str)}
+        texts = {name: value for name, value in content.items() if isinstance(value, str)}
         signature = texts.pop(self.label, None)
         return [signature] if signature else [], texts
 

@@ -73,37 +73,37 @@ def parse_compact(text: bytes) -> CompactSignature:
 
     try:
         # for its bounds: no algorithm is used yet
-        found = extract_compact(text, registry=_registry(SHARED_KEY_ALGORITHMS[0]))
+        token = extract_compact(text, registry=_registry(SHARED_KEY_ALGORITHMS[0]))
     except (JoseError, ValueError, TypeError, RecursionError):
         # JSON of a header that is no object, or nests too deep
         raise BadSignature("malformed") from None
-    if not isinstance(found.protected, dict):
+    if not isinstance(token.protected, dict):
         raise BadSignature("malformed")
-    return found
+    return token
 
 
 def read_token(text: bytes, algorithm: str) -> JsonToken:
     """Return the token's parts. Raise BadSignature for another algorithm or unusual headers."""
     if not text:
         raise BadSignature("missing")
-    found = parse_compact(text)
-    if found.protected.get("alg") != algorithm or "crit" in found.protected:
+    parsed = parse_compact(text)
+    if parsed.protected.get("alg") != algorithm or "crit" in parsed.protected:
         raise BadSignature("malformed")
-    kid = found.protected.get("kid", "")
+    kid = parsed.protected.get("kid", "")
     if not isinstance(kid, str) or len(kid) > MAX_KID_CHARACTERS or not kid.isprintable():
         raise BadSignature("malformed")
-    return JsonToken(kid, _claims(found.payload), found)
+    return JsonToken(kid, _claims(parsed.payload), parsed)
 
 
 def _claims(raw: bytes) -> dict[str, JSON]:
     """Return the unverified claims. Raise BadSignature if they are not an object, or too large."""
     try:
-        found = None if exceeds_values(raw) else orjson.loads(raw)
+        claims = None if exceeds_values(raw) else orjson.loads(raw)
     except ValueError:
-        found = None
-    if not isinstance(found, dict):
+        claims = None
+    if not isinstance(claims, dict):
         raise BadSignature("malformed")
-    return found
+    return claims
 
 
 def time_claim(claims: Mapping[str, JSON], name: str) -> float | None:

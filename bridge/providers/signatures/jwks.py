@@ -45,13 +45,13 @@ class KeySet:
         for request in self._requests(kid, logins, pinned):
             for again in (False, True):
                 document = keys.fetch(request, again=again)
-                found = (
+                key = (
                     _read(document, self.at if self.login else "").get((kid, kind))
                     if document
                     else None
                 )
-                if found:
-                    return found
+                if key:
+                    return key
         return None
 
     def login_of(self, secret: str) -> tuple[str, str] | None:
@@ -119,12 +119,12 @@ class KeyService:
 
     def _login(self, name: str, word: str) -> DocumentRequest:
         body = urlencode({"grant_type": "client_credentials", "scope": self.scope}).encode()
-        shown = to_base64(utf8(f"{name}:{word}"))
+        credentials = to_base64(utf8(f"{name}:{word}"))
         return DocumentRequest(
             self.login,
             f"{self.login} {name}",
             body,
-            headers=(("Authorization", f"Basic {shown}"), ("Content-Type", URLENCODED)),
+            headers=(("Authorization", f"Basic {credentials}"), ("Content-Type", URLENCODED)),
         )
 
 
@@ -137,10 +137,10 @@ def login_of(secret: str) -> tuple[str, str] | None:
 def _text(document: bytes | None, at: str) -> str:
     """Return a text member of a JSON document; empty if missing."""
     try:
-        found = orjson.loads(document or b"")[at]
+        member = orjson.loads(document or b"")[at]
     except (ValueError, KeyError, TypeError):
         return ""
-    return found if isinstance(found, str) else ""
+    return member if isinstance(member, str) else ""
 
 
 @lru_cache(maxsize=64)
@@ -151,7 +151,7 @@ def _read(document: bytes, at: str) -> Mapping[tuple[str, str], bytes]:
     except ValueError:
         return {}
     listed = content.get(at or "keys") if isinstance(content, dict) else None
-    found: dict[tuple[str, str], bytes] = {}
+    usable_keys: dict[tuple[str, str], bytes] = {}
     for jwk in ([listed] if at else listed if isinstance(listed, list) else [])[:MAX_SET_KEYS]:
         if not isinstance(jwk, dict) or not isinstance(jwk.get("kid"), str):
             continue
@@ -159,7 +159,7 @@ def _read(document: bytes, at: str) -> Mapping[tuple[str, str], bytes]:
             continue
         kind = "ec" if jwk.get("kty") == "EC" else "rsa"
         try:
-            found[jwk["kid"], kind] = public_der(jwk_key(jwk), kind)
+            usable_keys[jwk["kid"], kind] = public_der(jwk_key(jwk), kind)
         except ValueError:
             continue
-    return found
+    return usable_keys

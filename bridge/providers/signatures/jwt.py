@@ -106,15 +106,15 @@ class Jwt:
         Raise BadSignature, and nothing else, if it is invalid. Checks without a key come first, so
         that a key is fetched only for a plausible token.
         """
-        held, logins = self._held(secrets, now)
+        own_keys, logins = self._held(secrets, now)
         token = self._token(request)
         self._check_times(token.claims, now)
         self._check_claims(token.claims)
         if self.body_hash:
             _same_hash(token.claims.get(self.body_hash), request.body)
-        is_fetched = not held
-        held = held or self._fetched(token, logins, keys)
-        fitting = next((key for key in held if self._fits(key, token)), None)
+        is_fetched = not own_keys
+        own_keys = own_keys or self._fetched(token, logins, keys)
+        fitting = next((key for key in own_keys if self._fits(key, token)), None)
         if fitting is None:
             raise BadSignature("mismatch")
         place = (
@@ -195,28 +195,31 @@ class Jwt:
         """
         if not secrets and not self.needs_secret:
             return [], []
-        held = []
+        own_keys = []
         logins = []
         for secret in active_secrets(secrets, now):
             try:
-                held.append(self._key_of(secret))
+                own_keys.append(self._key_of(secret))
             except ValueError:
                 if self.keys and self.keys.login_of(secret):
                     logins.append(secret)
-        if not held and not logins:
+        if not own_keys and not logins:
             raise BadSignature("no_secret")
-        return held, logins
+        return own_keys, logins
 
     def _token(self, request: Request) -> JsonToken:
         if self.wraps:
             return read_token(request.body, self.algorithm)
-        given = RequestView(request).find_bytes(self.compiled)
-        if not given:
+        raw_token = RequestView(request).find_bytes(self.compiled)
+        if not raw_token:
             raise BadSignature("missing")
         prefix = self.prefix.encode() if self.compiled.kind == "header" else b""
-        if len(given) > MAX_TOKEN_CHARACTERS or given[: len(prefix)].lower() != prefix.lower():
+        if (
+            len(raw_token) > MAX_TOKEN_CHARACTERS
+            or raw_token[: len(prefix)].lower() != prefix.lower()
+        ):
             raise BadSignature("malformed")
-        return read_token(given[len(prefix) :], self.algorithm)
+        return read_token(raw_token[len(prefix) :], self.algorithm)
 
     def _check_times(self, claims: Mapping[str, JSON], now: float) -> None:
         ends, begins, made = (time_claim(claims, name) for name in ("exp", "nbf", "iat"))
@@ -234,8 +237,8 @@ class Jwt:
         if self.issuer and claims.get("iss") not in self.issuer:
             raise BadSignature("mismatch")
         if any(
-            type(claims.get(name)) is not type(wanted) or claims.get(name) != wanted
-            for name, wanted in self.claims
+            type(claims.get(name)) is not type(required_value) or claims.get(name) != required_value
+            for name, required_value in self.claims
         ):
             raise BadSignature("mismatch")
         for name, values in pinned_values(self.pins, self.pinned).items():
@@ -254,14 +257,14 @@ class Jwt:
             for name, values in pinned_values(self.pins, self.pinned).items()
             if values
         }
-        found = (
+        key = (
             self.keys.find(token.kid, KEY_PAIR_KINDS[self.algorithm], logins, values, keys)
             if self.keys
             else None
         )
-        if found is None:
+        if key is None:
             raise BadSignature("no_key")
-        return [found]
+        return [key]
 
     def _fits(self, key: bytes, token: JsonToken) -> bool:
         return is_signed_by(token, self.algorithm, key)

@@ -17,8 +17,10 @@ from bridge.providers.signatures.signed_template import SignedTemplate
 
 def leaf_schemes(scheme: Scheme) -> Iterator[Scheme]:
     """Yield the schemes of a choice; the scheme itself if it is not a choice."""
-    parts = [one for _, one in scheme.by_secret] if isinstance(scheme, SchemeBySecret) else []
-    parts += [one for _, one in scheme.sets] if isinstance(scheme, HeaderSets) else []
+    parts = (
+        [variant for _, variant in scheme.by_secret] if isinstance(scheme, SchemeBySecret) else []
+    )
+    parts += [variant for _, variant in scheme.sets] if isinstance(scheme, HeaderSets) else []
     for part in parts:
         yield from leaf_schemes(part)
     if not parts:
@@ -30,15 +32,15 @@ def proof_locators(scheme: Scheme) -> tuple[str, ...]:
 
     There are none if each element of a list has its own, or if the body is the token.
     """
-    found: list[str] = []
-    for one in leaf_schemes(scheme):
-        if isinstance(one, SignedScheme):
-            found += map(str, one.compiled.at)
-        elif isinstance(one, Jwt):
-            found += () if one.wraps else (str(one.compiled),)
+    locators: list[str] = []
+    for leaf in leaf_schemes(scheme):
+        if isinstance(leaf, SignedScheme):
+            locators += map(str, leaf.compiled.at)
+        elif isinstance(leaf, Jwt):
+            locators += () if leaf.wraps else (str(leaf.compiled),)
         else:
-            found += one.credentials
-    return tuple(dict.fromkeys(found))
+            locators += leaf.credentials
+    return tuple(dict.fromkeys(locators))
 
 
 def covers_content(scheme: Scheme) -> bool:
@@ -57,13 +59,15 @@ def covers(scheme: Scheme, locator: Locator) -> bool:
     # a header decides which set of names is checked
     if isinstance(scheme, HeaderSets):
         own = [
-            one
-            for start, one in scheme.sets
+            variant
+            for start, variant in scheme.sets
             if locator.kind == "header" and locator.name.startswith(start)
         ]
-        return all(covers(one, locator) for one in own or [one for _, one in scheme.sets])
-    signing = [one for one in leaf_schemes(scheme) if covers_content(one)]
-    return bool(signing) and all(_covers(one, locator) for one in signing)
+        return all(
+            covers(variant, locator) for variant in own or [variant for _, variant in scheme.sets]
+        )
+    signing = [leaf for leaf in leaf_schemes(scheme) if covers_content(leaf)]
+    return bool(signing) and all(_covers(leaf, locator) for leaf in signing)
 
 
 def _covers(scheme: Scheme, locator: Locator) -> bool:
@@ -81,7 +85,7 @@ def _covers(scheme: Scheme, locator: Locator) -> bool:
 
 def _covers_field(signed: SignedTemplate, name: str, kind: str, is_hashed: bool) -> bool:
     listed = [part[6:].split(",") for part in signed.parts if part.startswith("lines:")]
-    lines = {each.removesuffix("?") for names in listed for each in names}
+    lines = {line.removesuffix("?") for names in listed for line in names}
     whole = signed.covers_body or signed.form_only or is_hashed
     return (
         whole
@@ -108,10 +112,10 @@ COVERAGE_CHECKS: Mapping[str, Callable[[SignedTemplate, str, bool], bool]] = {
 
 def signs_url(scheme: Scheme) -> bool:
     """Return whether the URL is signed."""
-    signing = (one for one in leaf_schemes(scheme) if isinstance(one, SignedScheme))
+    signing = (leaf for leaf in leaf_schemes(scheme) if isinstance(leaf, SignedScheme))
     return any(
         part.startswith("url")
-        for one in signing
-        for signed in one.compiled.signed
+        for leaf in signing
+        for signed in leaf.compiled.signed
         for part in signed.parts
     )

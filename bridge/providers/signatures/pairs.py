@@ -26,7 +26,9 @@ def choose_scheme(scheme: Scheme, secret: str = "") -> tuple[str, Scheme]:
         elif isinstance(scheme, SignedItems):
             scheme = scheme.scheme
         elif isinstance(scheme, SchemeBySecret):
-            fitting = (each for each in scheme.by_secret if secret and secret.startswith(each[0]))
+            fitting = (
+                choice for choice in scheme.by_secret if secret and secret.startswith(choice[0])
+            )
             start, scheme = next(fitting, scheme.by_secret[-1])
         else:
             return start, scheme

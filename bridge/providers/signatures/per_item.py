@@ -40,7 +40,9 @@ class SignedItems:
         Raise BadSignature, and nothing else, if it is invalid.
         """
         active_secrets(secrets, now)
-        proofs = [self.scheme.verify(one, secrets, now, keys) for one in self._elements(request)]
+        proofs = [
+            self.scheme.verify(element, secrets, now, keys) for element in self._elements(request)
+        ]
         place = proofs[0].place
         content = proofs[0].content
         if content is None:
@@ -75,9 +77,9 @@ class SignedItems:
                 raise BadSignature("malformed") from None
 
     def _items(self, request: Request) -> list[JSON]:
-        found = dig(RequestView(request).json(), self.at.split("."))
-        if not isinstance(found, list) or not found:
+        items = dig(RequestView(request).json(), self.at.split("."))
+        if not isinstance(items, list) or not items:
             raise BadSignature("missing")
-        if len(found) > MAX_SIGNED_ITEMS:
+        if len(items) > MAX_SIGNED_ITEMS:
             raise BadSignature("malformed")
-        return found
+        return items

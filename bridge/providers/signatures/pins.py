@@ -39,17 +39,17 @@ def pins_of(scheme: Scheme | None) -> tuple[Pin, ...]:
     return pins
 
 
-def with_pins(scheme: Scheme, given: Mapping[str, str | Sequence[str]]) -> Scheme:
+def with_pins(scheme: Scheme, source_pins: Mapping[str, str | Sequence[str]]) -> Scheme:
     """Return `scheme` with the values of a source's `pins:`. Raise ValueError for invalid ones."""
     pins = {pin.name: pin for pin in pins_of(scheme)}
-    if not pins and not given:
+    if not pins and not source_pins:
         return scheme
-    for name in given:
+    for name in source_pins:
         if name not in pins:
             raise ValueError(f"{name!r} cannot be pinned; allowed: {', '.join(pins) or 'nothing'}")
     values: dict[str, tuple[str, ...]] = {}
     for pin in pins.values():
-        value = given.get(pin.name, ())
+        value = source_pins.get(pin.name, ())
         values[pin.name] = _checked(pin, (value,) if isinstance(value, str) else tuple(value))
     record: Any = scheme
     bound: Scheme = replace(
@@ -74,10 +74,10 @@ def _checked(pin: Pin, values: tuple[str, ...]) -> tuple[str, ...]:
 
 def pinned_values(pins: Sequence[Pin], values: Pinned) -> dict[str, tuple[str, ...]]:
     """Return the values of every pin. Raise BadSignature if a required one is missing."""
-    found = dict(values)
+    pinned = dict(values)
     for pin in pins:
-        if not found.get(pin.name):
+        if not pinned.get(pin.name):
             if pin.required:
                 raise BadSignature("not_pinned")
-            found[pin.name] = pin.choices[:1]
-    return found
+            pinned[pin.name] = pin.choices[:1]
+    return pinned

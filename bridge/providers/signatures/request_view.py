@@ -71,11 +71,11 @@ class RequestView:
             return as_text(dig(self.json(), locator.path))
         pairs = self.form() if locator.kind == "form" else self.query()
         name = locator.name.encode().decode("latin-1")
-        found = {value for field, value in pairs if field == name}
+        values = {value for field, value in pairs if field == name}
         # one value would be verified, while the event could have the other
-        if len(found) > 1:
+        if len(values) > 1:
             raise BadSignature("malformed")
-        return next(iter(found), None)
+        return next(iter(values), None)
 
     def find_bytes(self, locator: Locator) -> bytes | None:
         """Return the raw bytes at `locator`, or None."""

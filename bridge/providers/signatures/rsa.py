@@ -75,10 +75,10 @@ class Rsa(SignedScheme):
     ) -> list[bytes]:
         """Fetch the certificate that the request names, and return its key."""
         self._algorithm(view)
-        found = self.certificate.find(view, now, keys) if self.certificate else None
-        if found is None:
+        key = self.certificate.find(view, now, keys) if self.certificate else None
+        if key is None:
             raise BadSignature("no_key")
-        return [found]
+        return [key]
 
     def check(self, view: RequestView, message: bytes, signatures: Sequence[bytes]) -> bool:
         """Return whether one of `signatures` matches `message` under the key."""

@@ -77,11 +77,13 @@ class SharedToken:
         return _problem(secret)
 
     def _token(self, view: RequestView, locator: Locator) -> bytes | None:
-        given = view.find_bytes(locator)
-        if given is None or len(given) > MAX_SIGNATURE_CHARACTERS:
+        raw_token = view.find_bytes(locator)
+        if raw_token is None or len(raw_token) > MAX_SIGNATURE_CHARACTERS:
             return None
         prefix = self.prefix.encode() if locator.kind == "header" else b""
-        return given[len(prefix) :] if given[: len(prefix)].lower() == prefix.lower() else None
+        return (
+            raw_token[len(prefix) :] if raw_token[: len(prefix)].lower() == prefix.lower() else None
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,11 +104,11 @@ class BasicAuth:
         pairs = [
             utf8(secret).partition(b":") for secret in _usable(self, active_secrets(secrets, now))
         ]
-        given = request.headers.get("authorization", "")
-        if not given:
+        authorization = request.headers.get("authorization", "")
+        if not authorization:
             raise BadSignature("missing")
-        word, _, encoded = given.partition(" ")
-        if word.lower() != "basic" or len(given) > MAX_SIGNATURE_CHARACTERS:
+        word, _, encoded = authorization.partition(" ")
+        if word.lower() != "basic" or len(authorization) > MAX_SIGNATURE_CHARACTERS:
             raise BadSignature("malformed")
         try:
             user, colon, password = unbase64(encoded.strip()).partition(b":")

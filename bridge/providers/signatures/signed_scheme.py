@@ -180,11 +180,11 @@ class SignedScheme(ABC):
 
         Raise BadSignature, and nothing else, if it is invalid.
         """
-        held = self.read_keys(secrets, now)
+        own_keys = self.read_keys(secrets, now)
         view = RequestView(request)
         signatures = self._open(view, now)
-        is_fetched = not held
-        held = held or self.fetch_keys(view, secrets, now, keys)
+        is_fetched = not own_keys
+        own_keys = own_keys or self.fetch_keys(view, secrets, now, keys)
         for signed in self.compiled.signed:
             message = None if signed.needs_key else signed.build(view)
             if (
@@ -193,7 +193,7 @@ class SignedScheme(ABC):
                 and self.compiled.given_away.fullmatch(message)
             ):
                 continue
-            for view.key in held:
+            for view.key in own_keys:
                 if self.check(view, signed.build(view) if message is None else message, signatures):
                     place = None if is_fetched else self._place(secrets, now, view.key)
                     return replace(self._proof(view, signed), place=place)
@@ -224,15 +224,15 @@ class SignedScheme(ABC):
 
     def read_keys(self, secrets: Sequence[Secret], now: float) -> list[bytes]:
         """Return the keys among the secrets, at least one."""
-        held = []
+        own_keys = []
         for secret in active_secrets(secrets, now):
             try:
-                held.append(self.key_of(secret))
+                own_keys.append(self.key_of(secret))
             except ValueError:
                 continue
-        if not held:
+        if not own_keys:
             raise BadSignature("no_secret")
-        return held
+        return own_keys
 
     def _place(self, secrets: Sequence[Secret], now: float, key: bytes) -> int | None:
         """Return the index of the secret that holds the key."""
@@ -255,8 +255,8 @@ class SignedScheme(ABC):
         texts = self._values(view)
         offered: list[str] = []
         for text in texts:
-            found, view.labels = self.parse.read(text)
-            offered += found
+            encoded, view.labels = self.parse.read(text)
+            offered += encoded
         signatures = []
         for text in offered[:MAX_SIGNATURES]:
             try:
@@ -275,12 +275,12 @@ class SignedScheme(ABC):
 
     def _values(self, view: RequestView) -> list[str]:
         """Return the values with signatures, without prefix. Skip invalid and over-long ones."""
-        found = [text for locator in self.compiled.at for text in _texts(view, locator) if text]
-        if not found:
+        texts = [text for locator in self.compiled.at for text in _texts(view, locator) if text]
+        if not texts:
             raise BadSignature("missing")
         values = [
             text[len(self.prefix) :]
-            for text in found[:MAX_SIGNATURES]
+            for text in texts[:MAX_SIGNATURES]
             if len(text) <= MAX_SIGNATURE_CHARACTERS and text.startswith(self.prefix)
         ]
         if not values:
@@ -296,8 +296,8 @@ class SignedScheme(ABC):
         return text
 
     def _check_required(self, view: RequestView) -> None:
-        for locator, wanted in self.compiled.requires:
-            _same(view, locator, wanted)
+        for locator, expected in self.compiled.requires:
+            _same(view, locator, expected)
         if self.compiled.hash_at and self._is_hashed(view):
             _same(view, self.compiled.hash_at, sha256(view.request.body).hexdigest())
         elif view.request.content_type != URLENCODED and any(
@@ -393,9 +393,9 @@ def _texts(view: RequestView, locator: Locator) -> list[str | None]:
     return [view.request.headers.get(f"{stem}{number}") for number in numbered]
 
 
-def _same(view: RequestView, locator: Locator, wanted: str) -> None:
-    found = view.find(locator)
-    if found is None:
+def _same(view: RequestView, locator: Locator, expected: str) -> None:
+    value = view.find(locator)
+    if value is None:
         raise BadSignature("missing")
-    if not compare_digest(raw_bytes(found), wanted.encode()):
+    if not compare_digest(raw_bytes(value), expected.encode()):
         raise BadSignature("mismatch")

@@ -194,10 +194,10 @@ def _located(text: str, optional: bool) -> Part:
     locator = compile_locator(text)
 
     def part(view: RequestView) -> bytes:
-        found = view.find_bytes(locator)
-        if found is None and not optional:
+        value = view.find_bytes(locator)
+        if value is None and not optional:
             raise BadSignature("missing")
-        return found or b""
+        return value or b""
 
     return part
 

@@ -48,15 +48,15 @@ _TYPE_SEPARATORS: Final = re.compile(r"[-_./: ]")
 Find = Callable[[JSON, JSON], Iterator[NearMiss]]
 
 
-def find_near_values(operator: str, expected: JSON, found: JSON) -> tuple[NearMiss, ...]:
+def find_near_values(operator: str, expected: JSON, actual: JSON) -> tuple[NearMiss, ...]:
     """Return the values that a comparison nearly found: `100` for "100", `opened` for "Opened".
 
     For a comparison that is false. An operator that refuses a value (`ne`) has none.
     """
     search = _SEARCHES.get(operator)
-    if isinstance(found, str):
-        found = found[:MAX_SEARCHED_CHARS]
-    return () if search is None else tuple(islice(search(expected, found), MAX_NEAR))
+    if isinstance(actual, str):
+        actual = actual[:MAX_SEARCHED_CHARS]
+    return () if search is None else tuple(islice(search(expected, actual), MAX_NEAR))
 
 
 def find_near_types(patterns: Sequence[str], event_type: str | None) -> tuple[NearMiss, ...]:
@@ -97,68 +97,68 @@ def _fold(text: str) -> str:
     return " ".join(text.split()).casefold()
 
 
-def _near_equal(expected: JSON, found: JSON) -> str | None:
+def _near_equal(expected: JSON, actual: JSON) -> str | None:
     """Return how a value differs from the one that it nearly is, else None."""
-    if isinstance(expected, str) and isinstance(found, str):
-        if max(len(expected), len(found)) > MAX_COMPARED_CHARS:
+    if isinstance(expected, str) and isinstance(actual, str):
+        if max(len(expected), len(actual)) > MAX_COMPARED_CHARS:
             return None
-        if _fold(expected) == _fold(found):
+        if _fold(expected) == _fold(actual):
             return CASE_OR_BLANKS
-        return SPELLING if find_typo(found, [expected]) is not None else None
-    converted = _convert(found)
+        return SPELLING if find_typo(actual, [expected]) is not None else None
+    converted = _convert(actual)
     is_near = converted is not None and equal(converted[0], expected)
-    return _describe_type(found, expected) if is_near else None
+    return _describe_type(actual, expected) if is_near else None
 
 
-def _convert(found: JSON) -> tuple[JSON] | None:
+def _convert(actual: JSON) -> tuple[JSON] | None:
     """Return a value as the other type that it may be written as: a text for a number, or reverse.
 
     None where there is no other.
     """
-    if not isinstance(found, str):
-        text = as_text(found)
+    if not isinstance(actual, str):
+        text = as_text(actual)
         return None if text is None else (text,)
-    if len(found) > MAX_NUMBER_CHARS:
+    if len(actual) > MAX_NUMBER_CHARS:
         return None
     try:
-        value = orjson.loads(found.strip())
+        value = orjson.loads(actual.strip())
     except orjson.JSONDecodeError:
         return None
     return None if isinstance(value, (str, list, dict)) else (value,)
 
 
-def _describe_type(found: JSON, expected: JSON) -> str:
-    names = _TYPE_NAMES[type_of(found)], _TYPE_NAMES[type_of(expected)]
+def _describe_type(actual: JSON, expected: JSON) -> str:
+    names = _TYPE_NAMES[type_of(actual)], _TYPE_NAMES[type_of(expected)]
     return f"the value is {names[0]}, not {names[1]}"
 
 
-def _search_equal(expected: JSON, found: JSON) -> Iterator[NearMiss]:
-    note = _near_equal(expected, found)
+def _search_equal(expected: JSON, actual: JSON) -> Iterator[NearMiss]:
+    note = _near_equal(expected, actual)
     if note is not None:
         yield NearMiss(expected, note)
 
 
-def _search_list(expected: JSON, found: JSON) -> Iterator[NearMiss]:
-    for each in islice(expected, MAX_KEYS):
-        yield from _search_equal(each, found)
+def _search_list(expected: JSON, actual: JSON) -> Iterator[NearMiss]:
+    for option in islice(expected, MAX_KEYS):
+        yield from _search_equal(option, actual)
 
 
-def _search_order(expected: JSON, found: JSON) -> Iterator[NearMiss]:
+def _search_order(expected: JSON, actual: JSON) -> Iterator[NearMiss]:
     """Yield the value as the type that it is compared as."""
-    converted = _convert(found)
-    if converted is not None and type_of(converted[0]) == type_of(expected) != type_of(found):
-        yield NearMiss(converted[0], _describe_type(found, expected))
+    converted = _convert(actual)
+    if converted is not None and type_of(converted[0]) == type_of(expected) != type_of(actual):
+        yield NearMiss(converted[0], _describe_type(actual, expected))
 
 
 def _search_text(operator: str) -> Find:
     """Return the search for `starts_with` and `ends_with`."""
 
-    def search(expected: JSON, found: JSON) -> Iterator[NearMiss]:
-        if not isinstance(found, str):
-            yield from _search_as_text(operator, expected, found)
-        elif expected.strip() and OPERATORS[operator].test(_fold(expected))(_fold(found)):
+    def search(expected: JSON, actual: JSON) -> Iterator[NearMiss]:
+        if not isinstance(actual, str):
+            yield from _search_as_text(operator, expected, actual)
+        elif expected.strip() and OPERATORS[operator].test(_fold(expected))(_fold(actual)):
             length = len(expected.strip())
-            text = found.strip()
+            text = actual.strip()
             yield NearMiss(
                 text[:length] if operator == "starts_with" else text[-length:], CASE_OR_BLANKS
             )
@@ -166,38 +166,38 @@ def _search_text(operator: str) -> Find:
     return search
 
 
-def _search_contains(expected: JSON, found: JSON) -> Iterator[NearMiss]:
-    if isinstance(found, list):
-        for each in islice(found, MAX_KEYS):
-            note = _near_equal(expected, each)
+def _search_contains(expected: JSON, actual: JSON) -> Iterator[NearMiss]:
+    if isinstance(actual, list):
+        for element in islice(actual, MAX_KEYS):
+            note = _near_equal(expected, element)
             if note is not None:
-                yield NearMiss(each, note)
-    elif isinstance(found, str) and isinstance(expected, str):
+                yield NearMiss(element, note)
+    elif isinstance(actual, str) and isinstance(expected, str):
         text = expected.strip()
-        near = re.search(re.escape(text), found, re.IGNORECASE) if text else None
+        near = re.search(re.escape(text), actual, re.IGNORECASE) if text else None
         if near is not None:
             yield NearMiss(near[0], CASE_OR_BLANKS)
     elif isinstance(expected, str):
-        yield from _search_as_text("contains", expected, found)
+        yield from _search_as_text("contains", expected, actual)
 
 
-def _search_regex(expected: JSON, found: JSON) -> Iterator[NearMiss]:
+def _search_regex(expected: JSON, actual: JSON) -> Iterator[NearMiss]:
     test = OPERATORS["regex"].test(expected)
-    if not isinstance(found, str):
-        yield from _search_as_text("regex", expected, found)
+    if not isinstance(actual, str):
+        yield from _search_as_text("regex", expected, actual)
         return
-    start = found[:MAX_REGEX_TEXT]
+    start = actual[:MAX_REGEX_TEXT]
     for variant in (start.strip(), start.lower(), start.upper()):
         if test(variant):
             yield NearMiss(variant[:MAX_COMPARED_CHARS], CASE_OR_BLANKS)
             return
 
 
-def _search_as_text(operator: str, expected: JSON, found: JSON) -> Iterator[NearMiss]:
+def _search_as_text(operator: str, expected: JSON, actual: JSON) -> Iterator[NearMiss]:
     """Yield a number, true or false as a text, if the comparison is true for that."""
-    text = as_text(found)
+    text = as_text(actual)
     if text is not None and OPERATORS[operator].test(expected)(text):
-        yield NearMiss(text, _describe_type(found, ""))
+        yield NearMiss(text, _describe_type(actual, ""))
 
 
 _SEARCHES: Final[dict[str, Find]] = {
@@ -268,7 +268,7 @@ def explain_types(patterns: Sequence[str], event_type: str | None) -> ClauseExpl
 def explain_clauses(result: ClauseResult, roots: Context) -> tuple[ClauseExplanation, ...]:
     """Return the clauses of `match` and `when` in the order and nesting of routes.yaml."""
     if result.operator == "all" and not result.is_written:
-        return tuple(one for inner in result.inner for one in explain_clauses(inner, roots))
+        return tuple(clause for inner in result.inner for clause in explain_clauses(inner, roots))
     return (_explain(result, roots),)
 
 
@@ -294,7 +294,7 @@ def _near_misses(result: ClauseResult, roots: Context) -> Iterator[NearMiss]:
     if result.found is None:
         near = find_near_paths(steps, roots)
         if result.operator in _TRUE_IF_MISSING and result.verdict:
-            near = tuple(one for one in near if not one.note)
+            near = tuple(near_miss for near_miss in near if not near_miss.note)
         yield from near
     elif not result.verdict and result.operator not in _TRUE_IF_MISSING:
         yield from find_near_values(result.operator, result.expected, result.found)
@@ -306,7 +306,7 @@ def _explain_when(
     result: ClauseResult, expression: Expression, roots: Context
 ) -> ClauseExplanation:
     tree = _explain_part(expression.explain(roots), roots)
-    near = dict.fromkeys(one for part in _leaves(tree) for one in part.near)
+    near = dict.fromkeys(near_miss for part in _leaves(tree) for near_miss in part.near)
     return ClauseExplanation(
         "when",
         "when",
@@ -329,7 +329,7 @@ def _explain_part(part: ConditionPart, roots: Context) -> PartExplanation:
     return PartExplanation(
         part,
         tuple(_near_of_part(part, roots))[:MAX_NEAR],
-        tuple(_explain_part(one, roots) for one in part.parts),
+        tuple(_explain_part(child, roots) for child in part.parts),
     )
 
 

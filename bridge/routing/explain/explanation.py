@@ -63,7 +63,7 @@ class RouteExplanation:
     @property
     def failed(self) -> tuple[ClauseExplanation, ...]:
         """The outermost clauses that are false."""
-        return tuple(one for one in self.clauses if not one.ok)
+        return tuple(clause for clause in self.clauses if not clause.ok)
 
     @property
     def rank(self) -> Rank:
@@ -72,7 +72,7 @@ class RouteExplanation:
             return Rank.OTHER_SOURCE
         if self.matches or self.problem is not None:
             return Rank.MATCHES
-        other_type = next((one for one in self.failed if one.path == TYPE_PATH), None)
+        other_type = next((clause for clause in self.failed if clause.path == TYPE_PATH), None)
         if other_type is not None and not other_type.near:
             return Rank.OTHER_TYPE
         return Rank.ONE_CLAUSE_AWAY if len(self.failed) == 1 else Rank.FAILS
@@ -86,8 +86,10 @@ def explain_routes(
     named: dict[str, list[Route]] = {}
     for route in routes:
         named.setdefault(route.name, []).append(route)
-    found = [_explain_route(event, body, siblings, roots, now) for siblings in named.values()]
-    return sorted(found, key=lambda one: one.rank)
+    explanations = [
+        _explain_route(event, body, siblings, roots, now) for siblings in named.values()
+    ]
+    return sorted(explanations, key=lambda explanation: explanation.rank)
 
 
 def _explain_route(
@@ -95,7 +97,7 @@ def _explain_route(
 ) -> RouteExplanation:
     """Explain a route, which has a record for each of its flows."""
     route = siblings[0]
-    flows = tuple(f"{one.flow.platform}/{one.flow.saved_item_id}" for one in siblings)
+    flows = tuple(f"{sibling.flow.platform}/{sibling.flow.saved_item_id}" for sibling in siblings)
     if route.source != event.source:
         return RouteExplanation(
             route=route.name, flows=flows, mode=route.mode, matches=False, is_other_source=True
@@ -136,7 +138,9 @@ def _missing(route: Route, roots: Context) -> Iterator[MissingPath]:
     for name, template in templates:
         readings: dict[Steps, PathReading] = {}
         for expression in template.expressions:
-            readings |= {one.path: one for one in expression.read([roots]) if one.is_missing}
+            readings |= {
+                reading.path: reading for reading in expression.read([roots]) if reading.is_missing
+            }
         for reading in readings.values():
             yield MissingPath(name, write_path(reading.path), _near(reading, roots))
 

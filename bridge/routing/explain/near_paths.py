@@ -46,21 +46,21 @@ def find_near_paths(
     place, parent = _find_end(steps, roots)
     if place == len(steps):
         return ()
-    found: dict[Steps, str] = {}
+    notes: dict[Steps, str] = {}
     write = _write_dotted if dotted else lambda path: _write_expression(path, roots)
     for path, note in _candidates(steps, place, parent, write):
         if path != steps and dig(roots, path) is not None and (not dotted or _is_writable(path)):
-            found.setdefault(path, note)
-        if len(found) == MAX_NEAR:
+            notes.setdefault(path, note)
+        if len(notes) == MAX_NEAR:
             break
-    return tuple(NearMiss(write(path), note, is_path=True) for path, note in found.items())
+    return tuple(NearMiss(write(path), note, is_path=True) for path, note in notes.items())
 
 
-def find_inside(steps: Steps, found: JSON, accept: Callable[[JSON], bool]) -> tuple[NearMiss, ...]:
+def find_inside(steps: Steps, actual: JSON, accept: Callable[[JSON], bool]) -> tuple[NearMiss, ...]:
     """Return the path of the first accepted value inside an object or a list: a member, an element,
     or a member of an element.
     """
-    for below, value, note in _members(found):
+    for below, value, note in _members(actual):
         path = (*steps, *below)
         if accept(value) and _is_writable(path):
             return (NearMiss(_write_dotted(path), note, is_path=True),)
@@ -108,7 +108,7 @@ def _candidates(
                 yield (root, *steps[1:]), f"in {root}"
 
 
-def _renamed(before: Steps, rest: Steps, parent: JSON, most: int) -> Iterator[Steps]:
+def _renamed(before: Steps, rest: Steps, parent: JSON, max_renames: int) -> Iterator[Steps]:
     """Yield paths in which misspelt steps are replaced by the similar names of the event."""
     if not rest:
         yield before
@@ -118,25 +118,25 @@ def _renamed(before: Steps, rest: Steps, parent: JSON, most: int) -> Iterator[St
     step, *others = rest
     below = tuple(others)
     if step in parent:
-        yield from _renamed((*before, step), below, parent[step], most)
+        yield from _renamed((*before, step), below, parent[step], max_renames)
         return
-    if most:
+    if max_renames:
         for key in _similar(step, parent):
-            yield from _renamed((*before, key), below, parent[key], most - 1)
+            yield from _renamed((*before, key), below, parent[key], max_renames - 1)
 
 
 def _similar(name: str, keys: Iterable[str]) -> list[str]:
     """Return the keys that differ from a name in case or separators only, then the nearest."""
-    known = list(islice(keys, MAX_KEYS))
+    candidates = list(islice(keys, MAX_KEYS))
     folded = _fold_name(name)
-    equal = [key for key in known if _fold_name(key) == folded][:MAX_NEAR] if folded else []
-    typo = find_typo(name, known)
+    equal = [key for key in candidates if _fold_name(key) == folded][:MAX_NEAR] if folded else []
+    typo = find_typo(name, candidates)
     return equal if typo is None or typo in equal else [*equal, typo]
 
 
-def _in_elements(elements: Sequence[JSON], rest: Steps, most: int = MAX_KEYS) -> Iterator[Steps]:
+def _in_elements(elements: Sequence[JSON], rest: Steps, limit: int = MAX_KEYS) -> Iterator[Steps]:
     """Yield the path of the first element with a value at `rest`."""
-    for index, element in enumerate(islice(elements, most)):
+    for index, element in enumerate(islice(elements, limit)):
         if dig(element, rest) is not None:
             yield (str(index), *rest)
             return
@@ -156,7 +156,7 @@ def _members(value: JSON) -> Iterator[tuple[Steps, JSON, str]]:
         for key, member in islice(value.items(), MAX_KEYS):
             yield (key,), member, "the value is an object"
     elif isinstance(value, list):
-        elements = [(str(index), one) for index, one in enumerate(islice(value, MAX_KEYS))]
+        elements = [(str(index), element) for index, element in enumerate(islice(value, MAX_KEYS))]
         for index, element in elements:
             yield (index,), element, "the value is a list: use contains"
         for index, element in elements:

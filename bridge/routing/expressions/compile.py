@@ -181,9 +181,9 @@ def condition_parts(tree: Node, evaluate: Evaluate) -> list[tuple[str, JSON]]:
 
     A condition that is only one value has no parts.
     """
-    found = dict(_parts(tree, evaluate))
-    found.pop(_text(tree), None)
-    return list(found.items())
+    parts = dict(_parts(tree, evaluate))
+    parts.pop(_text(tree), None)
+    return list(parts.items())
 
 
 def _parts(node: Node, evaluate: Evaluate) -> Iterator[tuple[str, JSON]]:

@@ -61,10 +61,10 @@ class _ConditionWalk:
     def read(self, node: Node) -> ConditionPart:
         """Return the part of a node."""
         self.left -= 1
-        found: JSON = None
+        value: JSON = None
         problem = None
         try:
-            found = self.evaluate(node)
+            value = self.evaluate(node)
         except ExpressionError as error:
             problem = str(error)
         operator = _operator(node)
@@ -72,7 +72,7 @@ class _ConditionWalk:
         return ConditionPart(
             unparse(node),
             operator,
-            found,
+            value,
             problem,
             steps=_path_steps(node) or (),
             is_literal=node["type"] == "literal",

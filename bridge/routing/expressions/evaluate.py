@@ -67,11 +67,11 @@ def argument_types(row: Function, node: Node) -> list[str]:
             f" argument{'s' * (len(arguments) != 1)}"
         )
     types = [row.types[min(index, len(row.types) - 1)] for index in range(len(arguments))]
-    for argument, wanted in zip(arguments, types, strict=True):
-        if (argument["type"] == "expref") != (wanted == "expression"):
+    for argument, type_name in zip(arguments, types, strict=True):
+        if (argument["type"] == "expref") != (type_name == "expression"):
             slip = (
                 "needs an expression after &"
-                if wanted == "expression"
+                if type_name == "expression"
                 else "takes no expression after &"
             )
             raise CompileError(f"`{name}` {slip} there: {row.signature}")
@@ -81,25 +81,25 @@ def argument_types(row: Function, node: Node) -> list[str]:
 def call_function(row: Function, node: Node, steps: Sequence[Step], types: Sequence[str]) -> Step:
     """Return the call of a function, with its arguments and result checked."""
     texts = map(unparse, node["children"])
-    known = tuple(
+    arguments = tuple(
         (
             step,
             frozenset().union(
-                *(_PYTHON_TYPES.get(name, frozenset()) for name in wanted.split("|"))
+                *(_PYTHON_TYPES.get(name, frozenset()) for name in type_name.split("|"))
             ),
-            wanted,
+            type_name,
             text,
         )
-        for step, wanted, text in zip(steps, types, texts, strict=True)
+        for step, type_name, text in zip(steps, types, texts, strict=True)
     )
 
     def call(value: JSON, state: Evaluation) -> JSON:
         values = []
-        for step, plain, wanted, text in known:
-            found = step(value, state)
-            if type(found) not in plain:
-                check_type(found, wanted, text)
-            values.append(found)
+        for step, plain, type_name, text in arguments:
+            argument = step(value, state)
+            if type(argument) not in plain:
+                check_type(argument, type_name, text)
+            values.append(argument)
         try:
             result = row.call(state.roots, *values) if row.needs_roots else row.call(*values)
         except ExpressionError as error:
@@ -165,8 +165,8 @@ def compare_money(node: Node, left: Step, right: Step) -> Step:
 def compare_values(node: Node, left: Step, right: Step) -> Step:
     """Return the comparison of two values."""
     if node["value"] in ("eq", "ne"):
-        wanted = node["value"] == "eq"
-        return lambda value, state: equal(left(value, state), right(value, state)) is wanted
+        expects_equal = node["value"] == "eq"
+        return lambda value, state: equal(left(value, state), right(value, state)) is expects_equal
     order = _ORDERS[node["value"]]
 
     def compare(value: JSON, state: Evaluation) -> JSON:
@@ -240,8 +240,8 @@ def _or(node: Node) -> Step:
     left, right = map(build, node["children"])
 
     def either(value: JSON, state: Evaluation) -> JSON:
-        found = left(value, state)
-        return found if is_true(found) else right(value, state)
+        result = left(value, state)
+        return result if is_true(result) else right(value, state)
 
     return either
 
@@ -250,8 +250,8 @@ def _and(node: Node) -> Step:
     left, right = map(build, node["children"])
 
     def both(value: JSON, state: Evaluation) -> JSON:
-        found = left(value, state)
-        return right(value, state) if is_true(found) else found
+        result = left(value, state)
+        return right(value, state) if is_true(result) else result
 
     return both
 
@@ -319,7 +319,7 @@ def _collect(left: Step, right: Step, elements: Callable[[JSON], list[JSON] | No
         base = elements(left(value, state))
         if base is None:
             return None
-        return [found for element in base if (found := right(element, state)) is not None]
+        return [result for element in base if (result := right(element, state)) is not None]
 
     return collect
 
@@ -332,7 +332,7 @@ def _filter(node: Node) -> Step:
         if not isinstance(base, list):
             return None
         kept = (element for element in base if is_true(condition(element, state)))
-        return [found for element in kept if (found := right(element, state)) is not None]
+        return [result for element in kept if (result := right(element, state)) is not None]
 
     return filtered
 
@@ -370,9 +370,9 @@ def _expref(node: Node) -> Step:
     return lambda _value, state: ExpressionReference(lambda element: inner(element, state))
 
 
-def _function(node: Node, given: Function | None = None) -> Step:
-    """Return the function for a call; `given` replaces the row of the function table."""
-    row = given or find_function(node)
+def _function(node: Node, replacement: Function | None = None) -> Step:
+    """Return the function for a call; `replacement` replaces the row of the function table."""
+    row = replacement or find_function(node)
     types = argument_types(row, node)
     steps = tuple(map(build, node["children"]))
     if row.lazy:

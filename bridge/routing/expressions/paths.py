@@ -96,14 +96,14 @@ def _member(reading: PathReading, name: str, is_free: IsFree) -> PathReading:
     path = (*reading.path, name)
     real = reading.path if reading.meant is None else reading.meant
     objects = [value for value in reading.values if isinstance(value, dict)]
-    found = tuple(value[name] for value in objects if name in value)
-    if found:
+    values = tuple(value[name] for value in objects if name in value)
+    if values:
         return PathReading(
             path,
-            _without_free(found, path, is_free),
+            _without_free(values, path, is_free),
             None if reading.meant is None else (*real, name),
         )
-    names = dict.fromkeys(each for value in objects for each in value)
+    names = dict.fromkeys(key for value in objects for key in value)
     near = find_typo(name, names) if reading.path else None
     if near is None:
         return PathReading(path, (), reading.meant)
@@ -177,19 +177,24 @@ class _PathWalk:
             self.readings += (
                 noted
                 if all(side.is_missing for side in sides)
-                else [one for one in noted if not one.is_missing]
+                else [reading for reading in noted if not reading.is_missing]
             )
             return COMPUTED
-        given = [self.use(part, at) for part in parts if part["type"] != "expref"]
+        arguments = [self.use(part, at) for part in parts if part["type"] != "expref"]
         elements = tuple(
             element
-            for one in given
-            for value in one.values
+            for argument in arguments
+            for value in argument.values
             if isinstance(value, list)
             for element in value
         )
         over = next(
-            (one.path for one in given if any(isinstance(value, list) for value in one.values)), ()
+            (
+                argument.path
+                for argument in arguments
+                if any(isinstance(value, list) for value in argument.values)
+            ),
+            (),
         )
         for part in parts:
             if part["type"] == "expref":
@@ -215,8 +220,8 @@ class _PathWalk:
             inner = _element(base, EACH_ELEMENT)
         if len(parts) > 2:
             self.use(parts[2], inner)
-        found = self.step(parts[1], inner)
-        return replace(found, values=(list(found.values),) if found.values else ())
+        projected = self.step(parts[1], inner)
+        return replace(projected, values=(list(projected.values),) if projected.values else ())
 
     @staticmethod
     def _flatten(base: PathReading) -> PathReading:
@@ -224,8 +229,8 @@ class _PathWalk:
         flat = [
             inner
             for value in lists
-            for each in value
-            for inner in (each if isinstance(each, list) else [each])
+            for element in value
+            for inner in (element if isinstance(element, list) else [element])
         ]
         return replace(base, values=(flat,) if lists else ())
 

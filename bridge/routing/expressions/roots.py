@@ -105,13 +105,13 @@ def count_copies(node: Node) -> int:
         return sum(map(count_copies, children))
     if kind == "function_expression":
         applied = 1
-        given = 0
+        passed = 0
         for child in children:
             if child["type"] == "expref":
                 applied *= count_copies(child)
             else:
-                given += count_copies(child)
-        return applied * max(given, 1)
+                passed += count_copies(child)
+        return applied * max(passed, 1)
     product = 1
     for child in children:
         product *= count_copies(child)

@@ -30,7 +30,12 @@ def _file_url(roots: Mapping[str, JSON], file: JSON) -> JSON:
     if event.get("provider") != "form" or not isinstance(files, list):
         raise ExpressionError("only files of forms have links")
     number = next(
-        (number for number, one in enumerate(files[:MAX_LINKED_FILES]) if equal(one, file)), None
+        (
+            number
+            for number, candidate in enumerate(files[:MAX_LINKED_FILES])
+            if equal(candidate, file)
+        ),
+        None,
     )
     if number is None:
         raise ExpressionError("the object is not one of the event's files")

@@ -67,17 +67,17 @@ class Function:
     @property
     def signature(self) -> str:
         """The function with its parameters: `replace(text, old, new)`."""
-        shown = []
+        parameters = []
         for argument in self.arguments:
             name = argument.partition(":")[0]
-            shown.append(
+            parameters.append(
                 f"[{name[:-1]}]"
                 if name.endswith("?")
                 else f"{name[:-1]}…"
                 if name.endswith("*")
                 else name
             )
-        return f"{self.name}({', '.join(shown)})"
+        return f"{self.name}({', '.join(parameters)})"
 
 
 _TYPES: dict[type, str] = {
@@ -97,25 +97,25 @@ def type_of(value: Any) -> str:
     return _TYPES.get(type(value), "unknown")
 
 
-def check_type(value: Any, wanted: str, text: str) -> None:
-    """Raise ExpressionError unless `value`, of the expression `text`, has a type of `wanted`."""
-    found = type_of(value)
-    names = wanted.split("|")
-    if found in names:
+def check_type(value: Any, types: str, text: str) -> None:
+    """Raise ExpressionError unless `value`, of the expression `text`, has a type of `types`."""
+    type_name = type_of(value)
+    names = types.split("|")
+    if type_name in names:
         return
-    if found == "array":
+    if type_name == "array":
         for name in names:
             if name.startswith("array[") and _all_of(value, name[6:-1]):
                 return
     needs = " or ".join(name.replace("array[", "array of ").rstrip("]") for name in names)
-    if found == "array" and "array[" in wanted:
-        found = "array of " + " and ".join(sorted({type_of(item) for item in value}))
-    hint = " (use default() for a missing value)" if found == "null" else ""
-    raise ExpressionError(f"`{shorten(text)}` is {found}, needs {needs}{hint}")
+    if type_name == "array" and "array[" in types:
+        type_name = "array of " + " and ".join(sorted({type_of(item) for item in value}))
+    hint = " (use default() for a missing value)" if type_name == "null" else ""
+    raise ExpressionError(f"`{shorten(text)}` is {type_name}, needs {needs}{hint}")
 
 
-def _all_of(items: list[Any], wanted: str) -> bool:
-    return all(_TYPES.get(type(item)) == wanted for item in items)
+def _all_of(items: list[Any], type_name: str) -> bool:
+    return all(_TYPES.get(type(item)) == type_name for item in items)
 
 
 def shorten(text: str, limit: int = 120) -> str:

@@ -27,12 +27,12 @@ def _default(*choices: Lazy) -> JSON:
 
 def _get(subject: JSON, key: str | int | float, otherwise: JSON = None) -> JSON:
     if isinstance(subject, dict):
-        found = subject.get(key) if isinstance(key, str) else None
+        value = subject.get(key) if isinstance(key, str) else None
     elif isinstance(subject, list) and not isinstance(key, str) and key == int(key):
-        found = subject[int(key)] if -len(subject) <= key < len(subject) else None
+        value = subject[int(key)] if -len(subject) <= key < len(subject) else None
     else:
-        found = None
-    return otherwise if found is None else found
+        value = None
+    return otherwise if value is None else value
 
 
 def _unique(items: list[JSON]) -> list[JSON]:
@@ -50,8 +50,8 @@ def _contains(subject: str | list[JSON], search: JSON) -> bool:
 
 def _merge(*objects: dict[str, JSON]) -> dict[str, JSON]:
     merged: dict[str, JSON] = {}
-    for each in objects:
-        merged.update(each)
+    for mapping in objects:
+        merged.update(mapping)
     return merged
 
 

@@ -63,11 +63,11 @@ class Comparison:
         return self.test(_find(context, self.steps))
 
     def explain(self, context: Context) -> ClauseResult:
-        found = _find(context, self.steps)
-        meant = follow_path(self.steps, [context]).meant if found is None else None
+        actual = _find(context, self.steps)
+        meant = follow_path(self.steps, [context]).meant if actual is None else None
         near = () if meant is None else (write_path(meant, dotted=True),)
         return ClauseResult(
-            self.path, self.operator, self.expected, found, self.test(found), near=near
+            self.path, self.operator, self.expected, actual, self.test(actual), near=near
         )
 
 
@@ -82,7 +82,7 @@ class When:
 
     def explain(self, context: Context) -> ClauseResult:
         try:
-            found = self.expression(context)
+            value = self.expression(context)
             parts = tuple(self.expression.parts(context))
         except ExpressionError as error:
             return ClauseResult(
@@ -95,16 +95,16 @@ class When:
                 expression=self.expression,
             )
         near = tuple(
-            write_path(one.meant)
-            for one in self.expression.read([context])
-            if one.meant is not None
+            write_path(reading.meant)
+            for reading in self.expression.read([context])
+            if reading.meant is not None
         )
         return ClauseResult(
             "when",
             "when",
             self.expression.text,
-            found,
-            is_true(found),
+            value,
+            is_true(value),
             parts=parts,
             near=near,
             expression=self.expression,
@@ -122,8 +122,8 @@ class AllOf:
         return all(clause(context) for clause in self.clauses)
 
     def explain(self, context: Context) -> ClauseResult:
-        found = _explain("all", self.clauses, context, all)
-        return replace(found, is_written=self.is_written)
+        result = _explain("all", self.clauses, context, all)
+        return replace(result, is_written=self.is_written)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ def _explain(
     name: str, clauses: tuple[Clause, ...], context: Context, judge: Callable[[list[bool]], bool]
 ) -> ClauseResult:
     inner = tuple(clause.explain(context) for clause in clauses)
-    return ClauseResult("", name, None, None, judge([each.verdict for each in inner]), inner)
+    return ClauseResult("", name, None, None, judge([result.verdict for result in inner]), inner)
 
 
 def _find(context: Context, steps: tuple[str, ...]) -> JSON:

@@ -73,7 +73,8 @@ def _entry(key: str, value: JSON, path: Path, problems: Problems, depth: int) ->
         return AllOf(())
     if isinstance(value, Mapping):
         tests = [
-            _leaf(key, steps, name, each, (*path, name), problems) for name, each in value.items()
+            _leaf(key, steps, name, expected, (*path, name), problems)
+            for name, expected in value.items()
         ]
         if not tests:
             problems.append(
@@ -92,10 +93,14 @@ def _entry(key: str, value: JSON, path: Path, problems: Problems, depth: int) ->
 def _group(key: str, value: JSON, path: Path, problems: Problems, depth: int) -> Clause:
     # any: {a: 1, b: 2} is a list of two clauses, all: {…} the mapping itself
     if isinstance(value, Mapping):
-        clauses = [_mapping({each: value[each]}, path, problems, depth + 1) for each in value]
+        clauses = [
+            _mapping({clause_key: value[clause_key]}, path, problems, depth + 1)
+            for clause_key in value
+        ]
     elif isinstance(value, list):
         clauses = [
-            _mapping(each, (*path, index), problems, depth + 1) for index, each in enumerate(value)
+            _mapping(element, (*path, index), problems, depth + 1)
+            for index, element in enumerate(value)
         ]
     else:
         clauses = []

@@ -20,27 +20,27 @@ MAX_REGEX_TEXT = 1000  # characters of a value that `regex` searches
 def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[JSON], Callable[[JSON], bool]]:
     def with_expected(expected: JSON) -> Callable[[JSON], bool]:
         kind = type_of(expected)
-        return lambda found: type_of(found) == kind and compare(found, expected)
+        return lambda actual: type_of(actual) == kind and compare(actual, expected)
 
     return with_expected
 
 
 def _of_text(test: Callable[[str, str], bool]) -> Callable[[JSON], Callable[[JSON], bool]]:
-    return lambda expected: lambda found: isinstance(found, str) and test(found, expected)
+    return lambda expected: lambda actual: isinstance(actual, str) and test(actual, expected)
 
 
 def _contains(expected: JSON) -> Callable[[JSON], bool]:
-    def test(found: JSON) -> bool:
-        if isinstance(found, str):
-            return isinstance(expected, str) and expected in found
-        return isinstance(found, list) and any(equal(item, expected) for item in found)
+    def test(actual: JSON) -> bool:
+        if isinstance(actual, str):
+            return isinstance(expected, str) and expected in actual
+        return isinstance(actual, list) and any(equal(item, expected) for item in actual)
 
     return test
 
 
 def _regex(expected: str) -> Callable[[JSON], bool]:
     pattern = Pattern(expected)
-    return lambda found: isinstance(found, str) and pattern.search(found[:MAX_REGEX_TEXT])
+    return lambda actual: isinstance(actual, str) and pattern.search(actual[:MAX_REGEX_TEXT])
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +61,25 @@ OPERATORS: dict[str, Operator] = {
         Operator(
             "eq",
             _ALL_TYPES,
-            lambda want: lambda found: equal(found, want),
+            lambda want: lambda actual: equal(actual, want),
             "is the same JSON value",
         ),
         Operator(
             "ne",
             _ALL_TYPES,
-            lambda want: lambda found: not equal(found, want),
+            lambda want: lambda actual: not equal(actual, want),
             "is a different JSON value, or missing",
         ),
         Operator(
             "in",
             ("array",),
-            lambda want: lambda found: any(equal(found, each) for each in want),
+            lambda want: lambda actual: any(equal(actual, option) for option in want),
             "is one of these",
         ),
         Operator(
             "not_in",
             ("array",),
-            lambda want: lambda found: not any(equal(found, each) for each in want),
+            lambda want: lambda actual: not any(equal(actual, option) for option in want),
             "is none of these, or missing",
         ),
         Operator(
@@ -96,7 +96,7 @@ OPERATORS: dict[str, Operator] = {
         Operator(
             "exists",
             ("boolean",),
-            lambda want: lambda found: (found is not None) is want,
+            lambda want: lambda actual: (actual is not None) is want,
             "exists and is not null",
         ),
         Operator(

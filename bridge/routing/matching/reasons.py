@@ -35,24 +35,28 @@ def explain_type(patterns: Sequence[str], event_type: str | None) -> str:
 
 def explain_mismatch(match: Clause, context: Context) -> list[str]:
     """Return a line for each clause that makes `match` false; none if it is true."""
-    return _reasons(match.explain(context), wanted=True)
+    return _reasons(match.explain(context), expected_verdict=True)
 
 
-def _reasons(verdict: ClauseResult, *, wanted: bool) -> list[str]:
-    """Return why the result of a clause is not `wanted`.
+def _reasons(verdict: ClauseResult, *, expected_verdict: bool) -> list[str]:
+    """Return why the result of a clause is not `expected_verdict`.
 
     Within `not`, the clauses that are true make it false.
     """
-    if verdict.verdict is wanted:
+    if verdict.verdict is expected_verdict:
         return []
     if verdict.operator == "not":
-        return _reasons(verdict.inner[0], wanted=not wanted)
+        return _reasons(verdict.inner[0], expected_verdict=not expected_verdict)
     if verdict.inner:
-        return [line for each in verdict.inner for line in _reasons(each, wanted=wanted)]
-    return [_line(verdict, wanted=wanted)]
+        return [
+            line
+            for clause in verdict.inner
+            for line in _reasons(clause, expected_verdict=expected_verdict)
+        ]
+    return [_line(verdict, expected_verdict=expected_verdict)]
 
 
-def _line(verdict: ClauseResult, *, wanted: bool) -> str:
+def _line(verdict: ClauseResult, *, expected_verdict: bool) -> str:
     if verdict.problem is not None:
         return f"{verdict.path}: {verdict.problem}"
     hint = (
@@ -63,7 +67,7 @@ def _line(verdict: ClauseResult, *, wanted: bool) -> str:
     if verdict.operator == "when":
         compared = ", ".join(f"{text} is {_quote(value)}" for text, value in verdict.parts)
         came = f"when: {verdict.expected} is {_quote(verdict.found)}" + (
-            "" if wanted else ", within `not`"
+            "" if expected_verdict else ", within `not`"
         )
         return f"{came}: {compared}{hint}" if compared else f"{came}{hint}"
     if verdict.operator == "exists":
@@ -76,7 +80,7 @@ def _line(verdict: ClauseResult, *, wanted: bool) -> str:
         )
         expected = _EXPECTED[verdict.operator].format(quoted)
     return (
-        f"{verdict.path}: {expected if wanted else f'not ({expected})'}, found"
+        f"{verdict.path}: {expected if expected_verdict else f'not ({expected})'}, found"
         f" {_quote(verdict.found)}{hint}"
     )
 

@@ -40,21 +40,25 @@ def suggest_clauses(path: Steps, value: JSON) -> list[SuggestedClause]:
     """
     if len(write_path(path)) > MAX_CLAUSE_PATH_CHARS:
         return []
-    found = []
+    suggestions = []
     if _is_comparable(value):
         if (element := _write_element(path, value)) is not None:
-            found.append(SuggestedClause(word="element", label="any element", clause=element))
-        found.append(
+            suggestions.append(SuggestedClause(word="element", label="any element", clause=element))
+        suggestions.append(
             SuggestedClause(word="equal", label="the same value", clause=_write_equal(path, value))
         )
     if isinstance(value, list) and value and _is_comparable(value[0]):
         contains = _write_element((*path, 0), value[0])
         if contains is not None:
-            found.append(SuggestedClause(word="element", label="any element", clause=contains))
+            suggestions.append(
+                SuggestedClause(word="element", label="any element", clause=contains)
+            )
     is_set = value is not None
     label = "any value" if is_set else "no value"
-    found.append(SuggestedClause(word="exists", label=label, clause=_write_exists(path, is_set)))
-    return found
+    suggestions.append(
+        SuggestedClause(word="exists", label=label, clause=_write_exists(path, is_set))
+    )
+    return suggestions
 
 
 def write_dotted(path: Steps) -> str | None:

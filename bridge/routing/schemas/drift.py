@@ -34,21 +34,21 @@ def compare_schemas(before: JSON, now: JSON) -> list[SchemaChange]:
 
     A type of the earlier schema that is absent now is no change: it may come again.
     """
-    return sorted(_compare("body", before, now, MAX_DRIFT_DEPTH), key=lambda one: one.path)
+    return sorted(_compare("body", before, now, MAX_DRIFT_DEPTH), key=lambda change: change.path)
 
 
 def _compare(path: str, before: JSON, now: JSON, depth: int) -> Iterator[SchemaChange]:
     if not isinstance(before, Mapping) or not isinstance(now, Mapping) or depth == 0:
         return
     earlier = _types(before)
-    added = [one for one in _types(now) if one not in earlier]
+    added = [type_name for type_name in _types(now) if type_name not in earlier]
     if "number" in earlier and "integer" in added:
         added.remove("integer")
     if earlier and added:
         yield SchemaChange(path, TYPE, earlier, _types(now))
     old = _mapping(before, "properties")
     new = _mapping(now, "properties")
-    required = [_names(one) for one in (before, now)]
+    required = [_names(schema) for schema in (before, now)]
     for key in sorted({*old, *new}):
         inner = f"{path}.{key}"
         if key not in old:
@@ -72,18 +72,22 @@ def _types(schema: JSON) -> list[str]:
     types = schema.get("type") if isinstance(schema, Mapping) else None
     if isinstance(types, str):
         return [types]
-    return [one for one in types if isinstance(one, str)] if isinstance(types, list) else []
+    return (
+        [type_name for type_name in types if isinstance(type_name, str)]
+        if isinstance(types, list)
+        else []
+    )
 
 
 def _mapping(schema: Mapping[str, JSON], key: str) -> Mapping[str, JSON]:
-    found = schema.get(key)
-    return found if isinstance(found, Mapping) else {}
+    value = schema.get(key)
+    return value if isinstance(value, Mapping) else {}
 
 
 def _names(schema: Mapping[str, JSON]) -> frozenset[str]:
-    found = schema.get("required")
+    required = schema.get("required")
     return (
-        frozenset(one for one in found if isinstance(one, str))
-        if isinstance(found, list)
+        frozenset(name for name in required if isinstance(name, str))
+        if isinstance(required, list)
         else frozenset()
     )

@@ -107,10 +107,11 @@ def _properties(schemas: dict[str, Any], _schema: Any) -> Accept:
 
 
 def _additional(inner: Any, schema: Any) -> Accept:
-    known = frozenset(schema.get("properties", ()))
+    property_names = frozenset(schema.get("properties", ()))
     accept = _compile(inner)
     return lambda value: (
-        type(value) is not dict or all(accept(value[name]) for name in value.keys() - known)
+        type(value) is not dict
+        or all(accept(value[name]) for name in value.keys() - property_names)
     )
 
 
@@ -123,12 +124,12 @@ def _items(inner: Any, schema: Any) -> Accept:
 
 def _every(schemas: list[Any], _schema: Any) -> Accept:
     accept = [_compile(schema) for schema in schemas]
-    return lambda value: all(each(value) for each in accept)
+    return lambda value: all(acceptor(value) for acceptor in accept)
 
 
 def _some(schemas: list[Any], _schema: Any) -> Accept:
     accept = [_compile(schema) for schema in schemas]
-    return lambda value: any(each(value) for each in accept)
+    return lambda value: any(acceptor(value) for acceptor in accept)
 
 
 def _size(

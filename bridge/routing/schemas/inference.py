@@ -141,13 +141,13 @@ def _count_parts(shape: Shape, depth: int) -> int:
     if depth <= 0:
         return 1
     inner = [*shape.keys.values(), shape.others, shape.items]
-    return 1 + sum(_count_parts(one, depth - 1) for one in inner if one is not None)
+    return 1 + sum(_count_parts(part, depth - 1) for part in inner if part is not None)
 
 
 def _write(shape: Shape, depth: int) -> dict[str, JSON]:
     if shape.is_open or not shape.types or depth <= 0:
         return {}
-    types = [one for one in _TYPES if one in shape.types]
+    types = [type_name for type_name in _TYPES if type_name in shape.types]
     if "number" in types and "integer" in types:
         types.remove("integer")
     schema: dict[str, JSON] = {"type": types[0] if len(types) == 1 else types}

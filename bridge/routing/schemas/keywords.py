@@ -106,18 +106,20 @@ def _pattern_properties(
     if not validator.is_type(instance, "object"):
         return
     for text, schema in value.items():
-        for key, each in instance.items():
+        for key, member in instance.items():
             if _names(text, key):
-                yield from validator.descend(each, schema, path=key, schema_path=text)
+                yield from validator.descend(member, schema, path=key, schema_path=text)
 
 
 def _additional_properties(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any]:
     if not validator.is_type(instance, "object"):
         return
-    known = schema.get("properties", {})
+    properties = schema.get("properties", {})
     texts = tuple(schema.get("patternProperties", {}))
     extras = [
-        key for key in instance if key not in known and not any(_names(text, key) for text in texts)
+        key
+        for key in instance
+        if key not in properties and not any(_names(text, key) for text in texts)
     ]
     if value is False:
         if extras:

@@ -34,15 +34,19 @@ def to_failure(error: Any) -> Failure:
     """Convert a jsonschema ValidationError; of alternatives, that of the nearest one."""
     keyword = error.validator or ""
     if keyword in ("anyOf", "oneOf") and error.context:
-        if all(one.validator in ("const", "enum") for one in error.context):
+        if all(alternative.validator in ("const", "enum") for alternative in error.context):
             return Failure(tuple(error.absolute_path), "enum", None, error.instance)
         return to_failure(_nearest(error))
     names: list[str] = []
     if keyword == "required" and isinstance(error.validator_value, list):
         names = [name for name in error.validator_value if name not in error.instance]
     elif keyword == "dependentRequired":
-        wanted = (names for name, names in error.validator_value.items() if name in error.instance)
-        names = [name for each in wanted for name in each if name not in error.instance]
+        dependencies = (
+            names for name, names in error.validator_value.items() if name in error.instance
+        )
+        names = [
+            name for required in dependencies for name in required if name not in error.instance
+        ]
     elif keyword == "additionalProperties" and "patternProperties" not in error.schema:
         names = [name for name in error.instance if name not in error.schema.get("properties", ())]
     return Failure(
@@ -86,22 +90,25 @@ def _values(values: Any) -> str:
     return ", ".join(_value(value) for value in values)
 
 
-def _types(wanted: Any) -> str:
-    return " or ".join([wanted] if isinstance(wanted, str) else wanted)
+def _types(types: Any) -> str:
+    return " or ".join([types] if isinstance(types, str) else types)
 
 
 def _required(error: Any) -> str:
-    found = re.match(r"'(.*)' is a required property", error.message, re.DOTALL)
+    match = re.match(r"'(.*)' is a required property", error.message, re.DOTALL)
     return (
-        f"'{shorten(found[1], MAX_VALUE)}' is a required property"
-        if found
+        f"'{shorten(match[1], MAX_VALUE)}' is a required property"
+        if match
         else "a required property is missing"
     )
 
 
 def _nearest(error: Any) -> Any:
     """Return the error of the alternative that matches deepest."""
-    return min(error.context, key=lambda each: (-len(each.absolute_path), str(each.schema_path)))
+    return min(
+        error.context,
+        key=lambda alternative: (-len(alternative.absolute_path), str(alternative.schema_path)),
+    )
 
 
 def _alternatives(error: Any) -> str:

@@ -78,9 +78,13 @@ def iterate_schemas(
             if key in _ONE and isinstance(value, dict):
                 stack.append(((*path, key), value, base))
             elif key in _LIST and isinstance(value, list):
-                stack.extend(((*path, key, index), each, base) for index, each in enumerate(value))
+                stack.extend(
+                    ((*path, key, index), subschema, base) for index, subschema in enumerate(value)
+                )
             elif key in _MAP and isinstance(value, dict):
-                stack.extend(((*path, key, name), each, base) for name, each in value.items())
+                stack.extend(
+                    ((*path, key, name), subschema, base) for name, subschema in value.items()
+                )
 
 
 def iterate_references(document: Any, base: str) -> Iterator[tuple[Path, str, str]]:
@@ -142,7 +146,9 @@ class Schema:
         if self._passes_fast_check(value):
             return []
         try:
-            return sorted(map(to_failure, self._found(value)), key=lambda one: json_path(one.steps))
+            return sorted(
+                map(to_failure, self._found(value)), key=lambda failure: json_path(failure.steps)
+            )
         except (TooManyReferences, RecursionError):
             return [Failure((), "", None, value)]
 
@@ -181,9 +187,9 @@ def compile_schema(
     from referencing.jsonschema import DRAFT202012
 
     registry: Any = library.validators.SPECIFICATIONS
-    for uri, each in documents.items():
+    for uri, contents in documents.items():
         registry = registry.with_resource(
-            uri, Resource.from_contents(each, default_specification=DRAFT202012)
+            uri, Resource.from_contents(contents, default_specification=DRAFT202012)
         )
     registry = Registry().combine(registry.crawl())
     uri = ROOT_URI + base
@@ -232,7 +238,7 @@ def _load_references(
 ) -> dict[str, Any]:
     """Return `document` and every document it refers to, by URI."""
     documents = {ROOT_URI + base: document}
-    known = find_identifiers(document, ROOT_URI + base)
+    identifiers = find_identifiers(document, ROOT_URI + base)
     waiting = [(ROOT_URI + base, document, True)]
     problems: list[tuple[tuple[str | int, ...], str]] = []
     while waiting:
@@ -240,7 +246,7 @@ def _load_references(
         for path, written, target in iterate_references(current, uri):
             if (
                 target in documents
-                or target in known
+                or target in identifiers
                 or target.startswith("https://json-schema.org/draft/")
             ):
                 continue
@@ -250,7 +256,7 @@ def _load_references(
                 where = "" if outermost else f"in {uri.removeprefix(ROOT_URI)}: "
                 problems.append((path if outermost else (), where + str(error)))
                 continue
-            known |= find_identifiers(documents[target], target)
+            identifiers |= find_identifiers(documents[target], target)
             waiting.append((target, documents[target], False))
     if problems:
         raise CompileError(problems)
@@ -315,13 +321,13 @@ def _check_patterns(document: dict[str, Any]) -> None:
 def _follow(resolver: Any, reference: str) -> None:
     """Raise LookupError if `reference`, or one at its target, is broken, circular or no schema."""
     for _ in range(MAX_REFERENCE_CHAIN):
-        found = resolver.lookup(reference)
-        further = found.contents.get("$ref") if isinstance(found.contents, dict) else None
+        resolved = resolver.lookup(reference)
+        further = resolved.contents.get("$ref") if isinstance(resolved.contents, dict) else None
         if not isinstance(further, str):
-            if not isinstance(found.contents, dict | bool):
+            if not isinstance(resolved.contents, dict | bool):
                 raise LookupError("no schema")
             return
-        resolver = found.resolver
+        resolver = resolved.resolver
         reference = further
     raise LookupError("a circle")
 

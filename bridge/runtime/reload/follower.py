@@ -52,19 +52,19 @@ class ConfigFollower:
         number = self.board.number
         if number == self._number:
             return
-        known = self.board.read()
-        if known.key != self._key and known.parts:
-            self._load(known)
+        state = self.board.read()
+        if state.key != self._key and state.parts:
+            self._load(state)
         self._number = number
 
-    def _load(self, known: ConfigState) -> None:
+    def _load(self, state: ConfigState) -> None:
         config = complete_platforms(
-            rebuild(known.parts, self._settings.config.parent), self._settings
+            rebuild(state.parts, self._settings.config.parent), self._settings
         )
-        if config.hash != known.hash:
+        if config.hash != state.hash:
             raise BridgeError("the rebuilt configuration differs from the shared one")
         self._config = config
-        self._key = known.key
+        self._key = state.key
         self.board.write_hash(config.hash)
         log.debug("config_loaded", hash=config.hash)
 

@@ -53,9 +53,9 @@ def _reload_forever(reloader: Reloader, board: SharedConfig) -> None:
     # sent to the whole process group, meant for the others
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    asked = False
+    is_requested = False
     # safe at any time: no other process sees partial work
     with suppress(SystemExit), closing(reloader):
         signal.signal(signal.SIGTERM, end)
         while True:
-            asked = board.wake.wait(reloader.poll(asked=asked))
+            is_requested = board.wake.wait(reloader.poll(is_requested=is_requested))

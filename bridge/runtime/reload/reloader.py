@@ -107,12 +107,12 @@ class ConfigReader:
         self._asked = False
         self._steps = self._run()
 
-    def poll(self, *, asked: bool = False) -> float:
+    def poll(self, *, is_requested: bool = False) -> float:
         """Take the next step, and return the seconds until the one after it.
 
-        The files are read if they changed or `asked`.
+        The files are read if they changed or `is_requested`.
         """
-        self._asked = self._asked or asked
+        self._asked = self._asked or is_requested
         return next(self._steps)
 
     def close(self) -> None:
@@ -156,44 +156,44 @@ class ConfigReader:
 
     def _read(self) -> Steps[ReadResult | None]:
         """Return what the files say when they are quiet, None if they have not changed."""
-        found = None
+        result = None
         since = None if self._asked else self._checked
         while newer := (
             yield from call_in_steps(
                 partial(read_if_changed, self._settings, since), self._timings.config_read_seconds
             )
         ):
-            found = newer
+            result = newer
             since = newer.disk
             yield from _wait(self._timings.config_quiet_seconds)
-        return found
+        return result
 
-    def _publish(self, found: ReadResult) -> Steps[None]:
+    def _publish(self, result: ReadResult) -> Steps[None]:
         """Publish a valid configuration, or its problems."""
         before = self._known
-        asked = self._asked
+        is_requested = self._asked
         self._asked = False
-        problems = found.problems
-        good = found.good
+        problems = result.problems
+        good = result.good
         is_new = good is not None and good.key != before.key
-        held = (yield from self._find_obstacle(good)) if good is not None and is_new else None
-        known = replace(before, restart=found.restart, held=held)
-        if good is not None and is_new and held is None:
+        obstacle = (yield from self._find_obstacle(good)) if good is not None and is_new else None
+        state = replace(before, restart=result.restart, held=obstacle)
+        if good is not None and is_new and obstacle is None:
             try:
                 yield from self._remember(good)
-                known = replace(
-                    known, hash=good.hash, key=good.key, parts=good.parts, since=time.time()
+                state = replace(
+                    state, hash=good.hash, key=good.key, parts=good.parts, since=time.time()
                 )
             except BridgeError as error:
                 problems = (f"cannot store the configuration in the database: {error}",)
         since = (
             (before.error_since if before.error == problems else time.time()) if problems else None
         )
-        self._known = replace(known, error=problems, error_since=since)
+        self._known = replace(state, error=problems, error_since=since)
         if self._known != before:
             self._board.write(self._known)
-        self._log_change(before, good, asked=asked)
-        self._checked = None if good is not None and problems else found.disk
+        self._log_change(before, good, is_requested=is_requested)
+        self._checked = None if good is not None and problems else result.disk
 
     def _find_obstacle(self, good: WatchedConfig) -> Steps[str | None]:
         """Return why a valid configuration is not used. One that cannot be tested is not used."""
@@ -202,21 +202,23 @@ class ConfigReader:
         except BridgeError as error:
             return f"the test on stored events failed: {error}"
 
-    def _log_change(self, was: ConfigState, good: WatchedConfig | None, *, asked: bool) -> None:
+    def _log_change(
+        self, was: ConfigState, good: WatchedConfig | None, *, is_requested: bool
+    ) -> None:
         """Log one line for a change; only this process logs it."""
-        known = self._known
-        if known.restart and known.restart != was.restart:
-            log.warning("restart_needed", settings=known.restart)
-        if known.error:
-            if known.error != was.error or asked:
-                log.error("config_invalid", problems=known.error, kept=known.hash)
-        elif known.held is not None:
-            if known.held != was.held or asked:
-                log.error("config_held", reason=known.held, used=known.hash)
-        elif known.key != was.key and good is not None:
+        state = self._known
+        if state.restart and state.restart != was.restart:
+            log.warning("restart_needed", settings=state.restart)
+        if state.error:
+            if state.error != was.error or is_requested:
+                log.error("config_invalid", problems=state.error, kept=state.hash)
+        elif state.held is not None:
+            if state.held != was.held or is_requested:
+                log.error("config_held", reason=state.held, used=state.hash)
+        elif state.key != was.key and good is not None:
             log.info(
                 "config_reloaded",
-                hash=known.hash,
+                hash=state.hash,
                 was=was.hash,
                 sources=good.sources,
                 routes=good.routes,
@@ -224,9 +226,9 @@ class ConfigReader:
             )
             warn_of_missing(good.missing)
         elif was.error or was.held:
-            log.info("config_valid", hash=known.hash)
-        elif asked:
-            log.info("config_unchanged", hash=known.hash)
+            log.info("config_valid", hash=state.hash)
+        elif is_requested:
+            log.info("config_unchanged", hash=state.hash)
 
 
 def call_in_steps(
@@ -290,7 +292,7 @@ def read_files(settings: Settings) -> ReadResult:
         restart = _to_restart(settings.environ, environ)
         reading = read(settings.config, environ, disk, strict_secrets=False)
         if reading.config is None:
-            wrong = [str(one) for one in reading.problems if one.level == "error"]
+            wrong = [str(problem) for problem in reading.problems if problem.level == "error"]
             return ReadResult(disk, problems=tuple(wrong[:MAX_PROBLEMS]), restart=restart)
         config = complete_platforms(reading.config, settings)
     except BridgeError as error:
@@ -357,17 +359,17 @@ class Reloader:
 
     def poll_if_due(self) -> None:
         """Take a step if one is due or asked for; never waits, so call it often."""
-        asked = self._board.wake.wait(0.0)
-        if asked or time.monotonic() >= self._due:
-            self.poll(asked=asked)
+        is_requested = self._board.wake.wait(0.0)
+        if is_requested or time.monotonic() >= self._due:
+            self.poll(is_requested=is_requested)
 
-    def poll(self, *, asked: bool = False) -> float:
+    def poll(self, *, is_requested: bool = False) -> float:
         """Take the next step, and return the seconds until the one after it.
 
         A failure is logged, and the files are read again: the process has other work to do.
         """
         try:
-            wait = self._reader.poll(asked=asked)
+            wait = self._reader.poll(is_requested=is_requested)
             self._report()
         except Exception as fault:
             log.error("reload_failed", exc_info=fault)

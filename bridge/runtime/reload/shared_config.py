@@ -62,7 +62,7 @@ class ProcessSlot:
 class SharedConfig:
     """Double-buffered shared memory: write the inactive page, then switch to it."""
 
-    def __init__(self, known: ConfigState) -> None:
+    def __init__(self, state: ConfigState) -> None:
         self.wake = Wake()  # wakes the reader
         self.changed = Broadcast()  # wakes the followers
         self._head_fd = os.memfd_create("flowbridge-board", os.MFD_CLOEXEC)
@@ -75,7 +75,7 @@ class SharedConfig:
         self._flows = os.memfd_create("flowbridge-flows", os.MFD_CLOEXEC)
         self._slot = -1
         self._slot_pid = 0  # the process that registered: a process forked later has another slot
-        self.write(known)
+        self.write(state)
 
     @property
     def number(self) -> int:
@@ -83,11 +83,11 @@ class SharedConfig:
         (number,) = _NUMBER.unpack_from(self._head)
         return int(number)
 
-    def write(self, known: ConfigState) -> None:
+    def write(self, state: ConfigState) -> None:
         """Write the state. Only one process may write at a time."""
         number = self.number + 1
         page = self._pages[number % 2]
-        raw = orjson.dumps(known)
+        raw = orjson.dumps(state)
         os.ftruncate(page, 0)
         written = 0
         while written < len(raw):
@@ -102,9 +102,10 @@ class SharedConfig:
             page = self._pages[number % 2]
             raw = os.pread(page, os.fstat(page).st_size, 0)
             if self.number == number:  # else its page may be in use again
-                found = orjson.loads(raw)
+                values = orjson.loads(raw)
                 return ConfigState(
-                    **found | {"error": tuple(found["error"]), "restart": tuple(found["restart"])}
+                    **values
+                    | {"error": tuple(values["error"]), "restart": tuple(values["restart"])}
                 )
 
     # -- the flows of this machine
@@ -123,10 +124,10 @@ class SharedConfig:
         """Return why flows.py cannot be loaded, and since when; None if loaded or not reported."""
         raw = os.pread(self._flows, os.fstat(self._flows).st_size, 0)
         try:
-            found = orjson.loads(raw)
+            report = orjson.loads(raw)
         except orjson.JSONDecodeError:  # empty, or written at this moment
             return None
-        return found["error"], found["since"]
+        return report["error"], report["since"]
 
     # -- the processes
 
@@ -171,9 +172,9 @@ class SharedConfig:
 
     def _living(self) -> Iterator[tuple[int, float, bytes, bytes]]:
         for slot in range(MAX_PROCESSES):
-            found = _SLOT.unpack_from(self._head, _slot_offset(slot))
-            if found[0] and (self._is_own(slot) or self._is_held(slot)):
-                yield found
+            record = _SLOT.unpack_from(self._head, _slot_offset(slot))
+            if record[0] and (self._is_own(slot) or self._is_held(slot)):
+                yield record
 
     def _is_own(self, slot: int) -> bool:
         return slot == self._slot and self._slot_pid == os.getpid()
@@ -190,21 +191,26 @@ class SharedConfig:
 
 def describe(board: SharedConfig) -> dict[str, Any]:
     """Return the state and the processes as JSON, without secrets."""
-    known = board.read()
+    state = board.read()
     problem, since = board.flows_problem() or (None, None)
     return {
         "flows": {"error": problem, "error_since": iso(since)},
         "config": {
-            "hash": known.hash,
-            "since": iso(known.since),
-            "error": list(known.error),
-            "error_since": iso(known.error_since),
-            "restart": list(known.restart),
-            "held": known.held,
+            "hash": state.hash,
+            "since": iso(state.since),
+            "error": list(state.error),
+            "error_since": iso(state.error_since),
+            "restart": list(state.restart),
+            "held": state.held,
         },
         "processes": [
-            {"pid": one.pid, "role": one.role, "since": iso(one.since), "config_hash": one.hash}
-            for one in sorted(board.processes(), key=lambda one: one.since)
+            {
+                "pid": process.pid,
+                "role": process.role,
+                "since": iso(process.since),
+                "config_hash": process.hash,
+            }
+            for process in sorted(board.processes(), key=lambda slot: slot.since)
         ],
     }
 

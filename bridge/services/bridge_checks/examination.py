@@ -79,8 +79,8 @@ class Examination:
                 )
                 continue
             yield from self._try_source(source)
-        signed = (one for one in sources if one.secrets and one.missing is None)
-        if (largest := max(signed, key=lambda one: one.max_body, default=None)) is not None:
+        signed = (source for source in sources if source.secrets and source.missing is None)
+        if (largest := max(signed, key=lambda source: source.max_body, default=None)) is not None:
             yield self._check_size(largest)
 
     def _reach(self) -> Iterator[CheckFinding]:
@@ -138,8 +138,8 @@ class Examination:
                 continue
             answer = self._send_sample(forgery, source)
             fine = answer.status == 401
-            found = "refused (401)" if fine else f"answered {answer.status}, not 401"
-            yield CheckFinding(f"{FORGED}{kind}", source.name, "ok" if fine else "error", found)
+            outcome = "refused (401)" if fine else f"answered {answer.status}, not 401"
+            yield CheckFinding(f"{FORGED}{kind}", source.name, "ok" if fine else "error", outcome)
 
     def _try_good(self, source: Source, good: Request) -> CheckFinding:
         answer = self._send_sample(good, source)
@@ -164,10 +164,10 @@ class Examination:
             came = None
         if came is None:
             return "the answer gives no reason"
-        found = "; ".join(self.dry_runs.changes(good, came, signs_url=signs_url(source.scheme)))
+        changes = "; ".join(self.dry_runs.changes(good, came, signs_url=signs_url(source.scheme)))
         return (
-            f"on the way {found}"
-            if found
+            f"on the way {changes}"
+            if changes
             else (
                 "it arrived unchanged, so the running bridge has another secret or another"
                 " routes.yaml"
@@ -229,10 +229,10 @@ class Examination:
                 f"a body of {mib} (max_body) does not get through: {error}",
             )
         if answer.status == 413:
-            found = (
+            refusal = (
                 f"a proxy refuses {mib} (max_body): raise its limit (client_max_body_size in nginx)"
             )
-            return CheckFinding("largest body", source.name, "error", found)
+            return CheckFinding("largest body", source.name, "error", refusal)
         return CheckFinding(
             "largest body", source.name, "ok", f"a body of {mib} (max_body) gets through"
         )
@@ -248,7 +248,7 @@ def _choose_signer(source: Source) -> Signer | CheckFinding:
             "error",
             "all of its secrets have expired (not_after), so every request is refused",
         )
-    secret = next((one for one in live if not is_pair(source.scheme, one)), None)
+    secret = next((candidate for candidate in live if not is_pair(source.scheme, candidate)), None)
     if secret is None:
         return CheckFinding(
             "verified",

@@ -54,17 +54,21 @@ def find_untried(
 
 def sum_up(findings: Sequence[CheckFinding]) -> Iterator[CheckFinding]:
     """Yield the findings, with one for all signed requests to a source; failures stay beside it."""
-    for of, some in groupby(findings, key=lambda one: one.of if _is_trial(one) else None):
+    for of, some in groupby(
+        findings, key=lambda finding: finding.of if _is_trial(finding) else None
+    ):
         trials = list(some)
         if of is None:
             yield from trials
             continue
-        yield from (one for one in trials if one.result not in ("ok", "-"))
-        if all(one.result in ("warning", "-") for one in trials):
+        yield from (trial for trial in trials if trial.result not in ("ok", "-"))
+        if all(trial.result in ("warning", "-") for trial in trials):
             continue  # nothing was sent
-        forged = [one for one in trials if one.check.startswith(FORGED) and one.result != "-"]
-        refused = sum(one.result == "ok" for one in forged)
-        good = sum(one.check == GOOD and one.result == "ok" for one in trials)
+        forged = [
+            trial for trial in trials if trial.check.startswith(FORGED) and trial.result != "-"
+        ]
+        refused = sum(trial.result == "ok" for trial in forged)
+        good = sum(trial.check == GOOD and trial.result == "ok" for trial in trials)
         fine = refused == len(forged) and good
         got = "a good request accepted" if good else "no good request accepted"
         yield CheckFinding(
@@ -77,12 +81,12 @@ def sum_up(findings: Sequence[CheckFinding]) -> Iterator[CheckFinding]:
 
 def describe_result(findings: Sequence[CheckFinding]) -> str:
     """Return the result of all findings, which claims only what was tried."""
-    if bad := sum(one.result == "error" for one in findings):
+    if bad := sum(finding.result == "error" for finding in findings):
         return f"{bad} failed"
-    if any(one.check == GOOD and one.result == "ok" for one in findings):
+    if any(finding.check == GOOD and finding.result == "ok" for finding in findings):
         return "good requests are accepted, forgeries refused"
     return "no source could be tried with a signed request"
 
 
-def _is_trial(one: CheckFinding) -> bool:
-    return one.check in (GOOD, REPLAY) or one.check.startswith(FORGED)
+def _is_trial(finding: CheckFinding) -> bool:
+    return finding.check in (GOOD, REPLAY) or finding.check.startswith(FORGED)

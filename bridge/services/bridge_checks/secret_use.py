@@ -51,18 +51,18 @@ def describe_secret_use(
     used: Iterable[SecretUse], now: float, machine: str = "this machine"
 ) -> Iterator[CheckFinding]:
     """Yield a finding for the use of each secret. `machine`: the one on which it was counted."""
-    for one in used:
+    for use in used:
         when = (
             f"not used yet on {machine}"
-            if one.used_at is None
-            else f"last used {_format_age(now - one.used_at)} ago"
+            if use.used_at is None
+            else f"last used {_format_age(now - use.used_at)} ago"
         )
-        ended = ", ended (not_after)" if one.not_after is not None and one.not_after <= now else ""
-        found = f"secret {one.place} of {one.count} {when}{ended}"
-        yield CheckFinding("secret use", one.source, "-", found)
+        ended = ", ended (not_after)" if use.not_after is not None and use.not_after <= now else ""
+        description = f"secret {use.place} of {use.count} {when}{ended}"
+        yield CheckFinding("secret use", use.source, "-", description)
 
 
 def _format_age(seconds: float) -> str:
     """Return a duration in its largest unit: `3 h`."""
-    size, unit = next((each for each in UNITS if seconds >= each[0]), UNITS[-1])
+    size, unit = next((pair for pair in UNITS if seconds >= pair[0]), UNITS[-1])
     return f"{max(0, int(seconds // size))} {unit}"

@@ -91,7 +91,7 @@ def save_case(case: SavedCase, folder: Path) -> Path:
     An earlier case of the same event is replaced. Raises `BridgeError` where it cannot be written.
     """
     document = json.loads(_write_event(case.event))
-    document["expected"] = [asdict(one) for one in case.expected]
+    document["expected"] = [asdict(delivery) for delivery in case.expected]
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     raw = text.encode("utf-8", "backslashreplace")
     if len(raw) > MAX_CASE_BYTES:
@@ -116,7 +116,7 @@ def save_case(case: SavedCase, folder: Path) -> Path:
 def list_cases(folder: Path) -> list[Path]:
     """Return the files of the cases in a folder, by name. `BridgeError` where there is none."""
     try:
-        files = sorted(one for one in folder.iterdir() if one.name.endswith(CASE_ENDING))
+        files = sorted(file for file in folder.iterdir() if file.name.endswith(CASE_ENDING))
     except OSError as error:
         raise BridgeError(f"cannot read the folder {folder}: {error.strerror}") from error
     if not files:
@@ -187,7 +187,7 @@ def read_case(document: JSON) -> SavedCase:
             else "`expected` must be a list of deliveries"
         )
     event = _read_event(document.get("event"))
-    return SavedCase(event, [_read_expected(at, one) for at, one in enumerate(expected)])
+    return SavedCase(event, [_read_expected(at, value) for at, value in enumerate(expected)])
 
 
 def _read_event(value: JSON) -> Event:
@@ -197,7 +197,9 @@ def _read_event(value: JSON) -> Event:
         if not isinstance(value.get(name), str):
             raise ValueError(f"event.{name} must be text")
     headers = value.get("headers")
-    if not isinstance(headers, dict) or not all(isinstance(one, str) for one in headers.values()):
+    if not isinstance(headers, dict) or not all(
+        isinstance(header, str) for header in headers.values()
+    ):
         raise ValueError("event.headers must be an object of texts")
     received_at = parse_iso(value["received_at"])
     if received_at is None:
@@ -218,7 +220,7 @@ def _read_event(value: JSON) -> Event:
         body=body,
         body_sha256=sha256(body).hexdigest(),
         config_hash="",
-        files=tuple(_read_file(one) for one in files),
+        files=tuple(_read_file(file) for file in files),
     )
 
 
@@ -236,7 +238,7 @@ def _read_file(value: JSON) -> FormFile:
     try:
         return FormFile(**value)
     except TypeError:
-        names = ", ".join(one.name for one in fields(FormFile))
+        names = ", ".join(field.name for field in fields(FormFile))
         raise ValueError(f"each of event.files needs exactly: {names}") from None
 
 
@@ -245,16 +247,16 @@ def _read_expected(at: int, value: JSON) -> PlannedDelivery:
         raise ValueError(f"expected[{at}] needs exactly: {', '.join(_EXPECTED_TYPES)}")
     for name, allowed in _EXPECTED_TYPES.items():
         if not isinstance(value[name], allowed):
-            words = " or ".join("null" if one is type(None) else one.__name__ for one in allowed)
+            words = " or ".join("null" if kind is type(None) else kind.__name__ for kind in allowed)
             raise ValueError(f"expected[{at}].{name} must be {words}")
     return PlannedDelivery(**value)
 
 
 def _optional_text(value: Mapping[str, JSON], name: str) -> str | None:
-    found = value.get(name)
-    if found is not None and not isinstance(found, str):
+    text = value.get(name)
+    if text is not None and not isinstance(text, str):
         raise ValueError(f"event.{name} must be text or null")
-    return found
+    return text
 
 
 def _write_event(event: Event) -> str:
@@ -278,6 +280,6 @@ def _write_event(event: Event) -> str:
         "headers": headers,
         "query_string": event.query_string,
         **body,
-        "files": [asdict(one) for one in event.files],
+        "files": [asdict(file) for file in event.files],
     }
     return json.dumps({"version": CASE_VERSION, "event": written})

@@ -45,17 +45,17 @@ class ShadowSummary:
     examples: dict[ShadowResult, ShadowedEvent] = field(default_factory=dict)
     paths: Counter[str] = field(default_factory=Counter)
 
-    def add(self, one: ShadowedEvent) -> None:
+    def add(self, event: ShadowedEvent) -> None:
         """Count an event."""
-        self.counts[one.result] += 1
-        self.examples.setdefault(one.result, one)
-        if one.result is ShadowResult.DIFFERS:
-            self.paths.update(_top_path(each.path) for each in one.diff)
+        self.counts[event.result] += 1
+        self.examples.setdefault(event.result, event)
+        if event.result is ShadowResult.DIFFERS:
+            self.paths.update(_top_path(difference.path) for difference in event.diff)
 
     @property
     def example_ids(self) -> dict[str, str]:
         """The id of the first event of each result."""
-        return {result.value: one.event_id for result, one in self.examples.items()}
+        return {result.value: event.event_id for result, event in self.examples.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,21 +115,21 @@ class ShadowComparison:
             budget=limits,
         )
         ends_at = limits.clock() + limits.seconds
-        found: list[ShadowedEvent] = []
+        differing: list[ShadowedEvent] = []
         summary = ShadowSummary()
         size = 0
         at = page.before
         for event in page.events:
-            one = self._compare(event)
-            if one is not None:
-                summary.add(one)
-            if one is not None and one.result is not ShadowResult.SAME:
-                found.append(one)
-                size += len(write_json(SHADOWED_EVENT.write(one)))
-            if len(found) >= limit or size >= MAX_PAGE_BYTES or limits.clock() >= ends_at:
+            shadowed = self._compare(event)
+            if shadowed is not None:
+                summary.add(shadowed)
+            if shadowed is not None and shadowed.result is not ShadowResult.SAME:
+                differing.append(shadowed)
+                size += len(write_json(SHADOWED_EVENT.write(shadowed)))
+            if len(differing) >= limit or size >= MAX_PAGE_BYTES or limits.clock() >= ends_at:
                 at = event.number
                 break
-        return ShadowPage(found, summary, at, self._find_age(at))
+        return ShadowPage(differing, summary, at, self._find_age(at))
 
     def _find_age(self, number: int | None) -> float | None:
         from bridge.store.queries.route_deliveries import find_received_at
@@ -140,19 +140,19 @@ class ShadowComparison:
         new, live = self._pair.new, self._pair.live
         if not event.is_readable:
             return ShadowedEvent(event.id, ShadowResult.SKIPPED)
-        planned = [one for one in event.deliveries if one.route == new]
-        shadows = _newest(one for one in planned if _is_shadow(one))
-        others = _newest(one for one in event.deliveries if one.route == live)
+        planned = [delivery for delivery in event.deliveries if delivery.route == new]
+        shadows = _newest(delivery for delivery in planned if _is_shadow(delivery))
+        others = _newest(delivery for delivery in event.deliveries if delivery.route == live)
         if not shadows and (planned or not others or not self._has_new(event.config_hash)):
             return None
-        before = [_planned(one, live) for one in others]
-        after = [_planned(one, live) for one in shadows]
-        dead = next((one for one in after if one.is_dead), None)
-        found = compare_plans(event.id, before, after).changes
-        diff = [each for one in found for each in one.diff]
-        if dead is not None and not all(one.is_dead for one in before):
+        before = [_planned(delivery, live) for delivery in others]
+        after = [_planned(delivery, live) for delivery in shadows]
+        dead = next((delivery for delivery in after if delivery.is_dead), None)
+        changes = compare_plans(event.id, before, after).changes
+        diff = [difference for change in changes for difference in change.diff]
+        if dead is not None and not all(delivery.is_dead for delivery in before):
             return ShadowedEvent(event.id, ShadowResult.DEAD, diff, dead.reason)
-        return ShadowedEvent(event.id, _find_result({one.change for one in found}), diff)
+        return ShadowedEvent(event.id, _find_result({change.change for change in changes}), diff)
 
 
 def _find_result(kinds: set[PlanChange]) -> ShadowResult:
@@ -165,22 +165,32 @@ def _find_result(kinds: set[PlanChange]) -> ShadowResult:
 
 def _newest(deliveries: Iterator[Delivery]) -> list[Delivery]:
     """Return the newest delivery to each flow: an event may have been replayed."""
-    return list({(one.platform, one.saved_item_id): one for one in deliveries}.values())
+    return list(
+        {(delivery.platform, delivery.saved_item_id): delivery for delivery in deliveries}.values()
+    )
 
 
-def _is_shadow(one: Delivery) -> bool:
+def _is_shadow(delivery: Delivery) -> bool:
     """Return whether a delivery was planned by a shadow route: never sent, or dead at once."""
-    is_parked = one.status is Status.DEAD and one.dead_kind is DeadKind.OURS and one.attempts == 0
-    return one.status is Status.SHADOW or is_parked
+    is_parked = (
+        delivery.status is Status.DEAD
+        and delivery.dead_kind is DeadKind.OURS
+        and delivery.attempts == 0
+    )
+    return delivery.status is Status.SHADOW or is_parked
 
 
-def _planned(one: Delivery, route: str) -> PlannedDelivery:
+def _planned(delivery: Delivery, route: str) -> PlannedDelivery:
     """Return the compared parts of a delivery, as if the route `route` had planned it to send."""
-    is_parked = one.status is Status.DEAD and one.dead_kind is DeadKind.OURS
-    planned = PlannedDelivery.of(one)
+    is_parked = delivery.status is Status.DEAD and delivery.dead_kind is DeadKind.OURS
+    planned = PlannedDelivery.of(delivery)
     status = Status.DEAD.value if is_parked else Status.QUEUED.value
     return replace(
-        planned, route=route, status=status, reason=one.reason if is_parked else None, debounce=None
+        planned,
+        route=route,
+        status=status,
+        reason=delivery.reason if is_parked else None,
+        debounce=None,
     )
 
 

@@ -47,7 +47,7 @@ def pair_routes(config: Config, new: str, live: str | None) -> ShadowPair:
     other = live or find_old_route(config, new)
     if other == new:
         raise InvalidRequest(f"the two routes to compare are the same route: {new}")
-    modes = [one.mode for one in config.routes if one.name == new]
+    modes = [route.mode for route in config.routes if route.name == new]
     return ShadowPair(new, other, modes[0] if modes else None)
 
 
@@ -56,21 +56,23 @@ def find_old_route(config: Config, new: str) -> str:
 
     Of several, the one with the same flow. `InvalidRequest` where that is none or not one.
     """
-    routes = [one for one in config.routes if one.name == new]
+    routes = [route for route in config.routes if route.name == new]
     if not routes:
         raise InvalidRequest(f"routes.yaml has no route {new!r}: name the other route too")
     others = [
-        one
-        for one in config.routes
-        if one.source == routes[0].source and one.name != new and one.mode is not Mode.SHADOW
+        route
+        for route in config.routes
+        if route.source == routes[0].source and route.name != new and route.mode is not Mode.SHADOW
     ]
-    flows = {one.flow.saved_item_id for one in routes}
-    same_flow = dict.fromkeys(one.name for one in others if one.flow.saved_item_id in flows)
+    flows = {route.flow.saved_item_id for route in routes}
+    same_flow = dict.fromkeys(route.name for route in others if route.flow.saved_item_id in flows)
     names = list(same_flow) if len(same_flow) == 1 else list(dict.fromkeys(o.name for o in others))
     if len(names) != 1:
         mode = routes[0].mode
         if mode is not Mode.SHADOW:
-            shadows = dict.fromkeys(one.name for one in config.routes if one.mode is Mode.SHADOW)
+            shadows = dict.fromkeys(
+                route.name for route in config.routes if route.mode is Mode.SHADOW
+            )
             raise InvalidRequest(
                 f"the mode of the route {new!r} is {mode}, so it plans no shadow deliveries; routes"
                 f" with `mode: shadow`: {', '.join(shadows) or 'none'}"

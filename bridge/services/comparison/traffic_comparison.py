@@ -68,23 +68,23 @@ class TrafficSummary:
     routes: dict[str, RouteTally] = field(default_factory=dict)
     skipped: Counter[Incomparable] = field(default_factory=Counter)
 
-    def add(self, found: EventComparison) -> None:
+    def add(self, comparison: EventComparison) -> None:
         """Count the comparison of one event."""
         self.events += 1
-        if found.incomparable is not None:
-            self.skipped[found.incomparable] += 1
-        for route in found.same:
+        if comparison.incomparable is not None:
+            self.skipped[comparison.incomparable] += 1
+        for route in comparison.same:
             self.routes.setdefault(route, RouteTally(route)).same += 1
-        for one in found.changes:
-            tally = self.routes.setdefault(one.route, RouteTally(one.route))
-            tally.changes[one.change] += 1
-            tally.example = tally.example or one
-            tally.starts_less += one.starts_less
+        for change in comparison.changes:
+            tally = self.routes.setdefault(change.route, RouteTally(change.route))
+            tally.changes[change.change] += 1
+            tally.example = tally.example or change
+            tally.starts_less += change.starts_less
 
     @property
     def starts_less(self) -> int:
         """The number of deliveries that were sent, and would not be sent any more."""
-        return sum(one.starts_less for one in self.routes.values())
+        return sum(tally.starts_less for tally in self.routes.values())
 
     @property
     def same(self) -> int:
@@ -159,9 +159,9 @@ def load_routes(settings: Settings, file: Path | None) -> Config:
     return load(file or settings.config, settings.environ, strict_secrets=False)
 
 
-def summarize(found: Iterable[EventComparison]) -> TrafficSummary:
+def summarize(comparisons: Iterable[EventComparison]) -> TrafficSummary:
     """Return the summary of comparisons."""
     summary = TrafficSummary()
-    for one in found:
-        summary.add(one)
+    for comparison in comparisons:
+        summary.add(comparison)
     return summary

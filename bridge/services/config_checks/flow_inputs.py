@@ -82,46 +82,52 @@ def warn_of_misfits(
     report = written.report
     routes = _local_routes(config, written)
     _check_flows(routes, config, flows, report)
-    for each in routes:
-        flow = flows.get(each.route.flow.saved_item_id)
+    for local_route in routes:
+        flow = flows.get(local_route.route.flow.saved_item_id)
         if flow is None:
             continue
-        if isinstance(each.inputs, Mapping):
-            _check_inputs(each, flow, _taken_by_siblings(each.route, config, flows), report)
-        elif each.inputs is None or (
-            isinstance(each.inputs, str) and _WHOLE.fullmatch(each.inputs)
+        if isinstance(local_route.inputs, Mapping):
+            _check_inputs(
+                local_route, flow, _taken_by_siblings(local_route.route, config, flows), report
+            )
+        elif local_route.inputs is None or (
+            isinstance(local_route.inputs, str) and _WHOLE.fullmatch(local_route.inputs)
         ):
-            _check_form(each, flow, config, report)
+            _check_form(local_route, flow, config, report)
         if flow.workbook == READY_MADE:
-            _check_settings(each, flow, environ, report)
+            _check_settings(local_route, flow, environ, report)
         else:
-            _check_field_types(each, flow, config, report)
+            _check_field_types(local_route, flow, config, report)
 
 
 def _check_flows(
     written: Sequence[_LocalRoute], config: Config, flows: Collection[str], report: Report
 ) -> None:
-    for each in written:
-        flow = each.route.flow
+    for local_route in written:
+        flow = local_route.route.flow
         if flow.saved_item_id in flows:
             continue
-        wanted = flow.saved_item_id
+        flow_id = flow.saved_item_id
         file = config.platforms[flow.platform].flows
-        if file is not None and wanted in _list_plain_functions(Path(file)):
-            hint = f"put `@flow` above the function `{wanted}` in {Path(file).name}"
+        if file is not None and flow_id in _list_plain_functions(Path(file)):
+            hint = f"put `@flow` above the function `{flow_id}` in {Path(file).name}"
         else:
-            hint = f"{suggest(wanted, flows)}it has: {', '.join(flows)}"
-        message = f"the platform `{flow.platform}` has no flow `{wanted}`; {hint}"
+            hint = f"{suggest(flow_id, flows)}it has: {', '.join(flows)}"
+        message = f"the platform `{flow.platform}` has no flow `{flow_id}`; {hint}"
         where = (
             ("flows", flow.name, "saved_item_id")
             if flow.name in config.flows
-            else (*each.path, "flow")
+            else (*local_route.path, "flow")
         )
         before = len(report.problems)
         report.add(where, message)
         report.problems[before:] = [
-            replace(one, path=f"routes.{each.index}.flow", shown=f"routes[{each.route.name}].flow")
-            for one in report.problems[before:]
+            replace(
+                problem,
+                path=f"routes.{local_route.index}.flow",
+                shown=f"routes[{local_route.route.name}].flow",
+            )
+            for problem in report.problems[before:]
         ]
 
 
@@ -137,12 +143,16 @@ def _list_plain_functions(file: Path) -> list[str]:
 
 def _local_routes(config: Config, written: WrittenRoutes) -> list[_LocalRoute]:
     """Return the routes to the local platform as they are written."""
-    found = [
-        _LocalRoute(one.index, route, one.keys.get("inputs"))
+    routes = [
+        _LocalRoute(written_route.index, route, written_route.keys.get("inputs"))
         for route in config.routes
-        for one in (written.routes[route.name],)
+        for written_route in (written.routes[route.name],)
     ]
-    return [one for one in found if config.platforms[one.route.flow.platform].type == "local"]
+    return [
+        local_route
+        for local_route in routes
+        if config.platforms[local_route.route.flow.platform].type == "local"
+    ]
 
 
 def _taken_by_siblings(
@@ -158,9 +168,9 @@ def _taken_by_siblings(
             if config.platforms[other.flow.platform].type == "local"
             else None
         )
-        if flow is None or flow.takes_any or any(one.kind == "body" for one in flow.inputs):
+        if flow is None or flow.takes_any or any(node.kind == "body" for node in flow.inputs):
             return None
-        names.update(one.name for one in flow.inputs)
+        names.update(node.name for node in flow.inputs)
     return names
 
 
@@ -171,7 +181,7 @@ def _check_inputs(
 
     `taken`: the inputs of the route's other flows.
     """
-    names = [one.name for one in flow.inputs]
+    names = [node.name for node in flow.inputs]
     for name in written.inputs:
         becomes = (
             None
@@ -186,9 +196,9 @@ def _check_inputs(
             )
             report.add((*written.path, "inputs", name), message, key=True, level="warning")
     lacking = [
-        f"`{one.name}`"
-        for one in flow.inputs
-        if one.required and one.kind != "body" and one.name not in written.inputs
+        f"`{node.name}`"
+        for node in flow.inputs
+        if node.required and node.kind != "body" and node.name not in written.inputs
     ]
     if lacking:
         message = (
@@ -198,18 +208,18 @@ def _check_inputs(
         report.add((*written.path, "inputs"), message, key=True, level="warning")
 
 
-def _describe_fate(name: str, flow: LocalFlow, given: Collection[str]) -> str | None:
+def _describe_fate(name: str, flow: LocalFlow, route_inputs: Collection[str]) -> str | None:
     """Return what happens to an input that a flow does not name, None where it may be intended.
 
     It may be where the flow takes any input, and it is no typo.
     """
-    if any(one.kind == "body" for one in flow.inputs):
+    if any(node.kind == "body" for node in flow.inputs):
         return None
     if not flow.takes_any:
         return "is left out"
     return (
         "is passed as an extra one"
-        if find_typo(name, [one.name for one in flow.inputs if one.name not in given])
+        if find_typo(name, [node.name for node in flow.inputs if node.name not in route_inputs])
         else None
     )
 
@@ -253,19 +263,19 @@ def _check_form(written: _LocalRoute, flow: LocalFlow, config: Config, report: R
     if source.provider.name != "form" or flow.workbook != READY_MADE:
         return
     schema = source.form.schema_document if source.form is not None else None
-    chosen = [
+    choices = [
         (name, what)
         for name, what in SENDER_CHOICES.get(flow.id, {}).items()
         if _may_be_sent(name, schema)
     ]
-    for name, what in chosen:
-        found = (
+    for name, what in choices:
+        lead = (
             "without `inputs`"
             if written.inputs is None
             else f"with `inputs: {written.inputs.strip()}`"
         )
         message = (
-            f"{found}, the sender of the form chooses `{name}`, {what}: list the inputs one by one"
+            f"{lead}, the sender of the form chooses `{name}`, {what}: list the inputs one by one"
         )
         where = "flow" if written.inputs is None else "inputs"
         report.add((*written.path, where), message, level="warning")

@@ -35,6 +35,6 @@ def check_given_config(
         warn_of_misspelt(checked.config, written)
         warn_of_unbraced(written)
         report.problems += written.report.problems
-    report.problems.sort(key=lambda one: (one.file != FILE_NAME, one))
+    report.problems.sort(key=lambda problem: (problem.file != FILE_NAME, problem))
     report.notes.append(NOTE)
     return report

@@ -68,12 +68,12 @@ def ask_flows(config: Config, refused: Mapping[str, str]) -> dict[FlowKey, LiveF
     A flow of a platform without a list of inputs is left out. A platform that did not answer is not
     asked again, and one in `refused` not at all: the text says why.
     """
-    keys = dict.fromkeys((one.flow.platform, one.flow.saved_item_id) for one in config.routes)
-    asked = [key for key in keys if platform_type(config.platforms[key[0]]).inputs is not None]
+    keys = dict.fromkeys((route.flow.platform, route.flow.saved_item_id) for route in config.routes)
+    askable = [key for key in keys if platform_type(config.platforms[key[0]]).inputs is not None]
     silent = dict(refused)
     with ThreadPoolExecutor(MAX_CALLS_AT_ONCE) as pool:
-        answers = pool.map(lambda key: _ask(config.platforms[key[0]], key[1], silent), asked)
-        return dict(zip(asked, answers, strict=True))
+        answers = pool.map(lambda key: _ask(config.platforms[key[0]], key[1], silent), askable)
+        return dict(zip(askable, answers, strict=True))
 
 
 def warn_of_live_misfits(
@@ -84,7 +84,7 @@ def warn_of_live_misfits(
     A place that had a problem before gets no second one.
     """
     report = written.report
-    known = {one.path for one in report.problems}
+    problem_paths = {problem.path for problem in report.problems}
     for route in config.routes:
         flow = flows.get((route.flow.platform, route.flow.saved_item_id))
         place = written.routes.get(route.name)
@@ -98,7 +98,7 @@ def warn_of_live_misfits(
             _check_names(place, flow, siblings, report)
             _check_types(place, flow, route, config.sources.get(route.source), report)
         report.problems[before:] = [
-            one for one in report.problems[before:] if one.path not in known
+            problem for problem in report.problems[before:] if problem.path not in problem_paths
         ]
 
 
@@ -130,7 +130,7 @@ def _sibling_inputs(
         flow = flows.get((other.flow.platform, other.flow.saved_item_id))
         if flow is None or flow.inputs is None:
             return None
-        names.update(one.name for one in flow.inputs)
+        names.update(node.name for node in flow.inputs)
     return names
 
 
@@ -139,20 +139,25 @@ def _check_names(
 ) -> None:
     """Warn of inputs that the flow does not have, and of required ones that the route lacks."""
     nodes = flow.inputs or ()
-    names = [one.name for one in nodes]
-    given = written.keys["inputs"]
-    for name in given:
+    names = [node.name for node in nodes]
+    route_inputs = written.keys["inputs"]
+    for name in route_inputs:
         if name in names or siblings is None or name in siblings:
             continue
         if (
             flow.may_take_any
-            and find_typo(name, [each for each in names if each not in given]) is None
+            and find_typo(
+                name, [input_name for input_name in names if input_name not in route_inputs]
+            )
+            is None
         ):
             continue
         has = f"it has: {', '.join(names)}" if names else "it takes no inputs"
         message = f"the flow `{flow.name}` has no input `{name}`; {suggest(name, names)}{has}"
         report.add((*written.path, "inputs", name), message, key=True, level="warning")
-    lacking = [f"`{one.name}`" for one in nodes if one.required and one.name not in given]
+    lacking = [
+        f"`{node.name}`" for node in nodes if node.required and node.name not in route_inputs
+    ]
     if lacking:
         message = (
             f"the route does not give {', '.join(lacking)} of the flow `{flow.name}`, which it"
@@ -165,34 +170,36 @@ def _check_types(
     written: WrittenRoute, flow: LiveFlow, route: Route, source: Source | None, report: Report
 ) -> None:
     """Warn of values whose type is known, and that the flow's input does not take."""
-    given = written.keys["inputs"]
+    route_inputs = written.keys["inputs"]
     for node in flow.inputs or ():
         kind = TYPES.get(node.type if node.annotation is None else node.annotation)
-        if kind is None or node.name not in given:
+        if kind is None or node.name not in route_inputs:
             continue
-        wrong = _find_wrong_type(kind, given[node.name], route, source)
+        wrong = _find_wrong_type(kind, route_inputs[node.name], route, source)
         if wrong is not None:
             message = f"the input `{node.name}` of the flow `{flow.name}` is a {kind}; {wrong}"
             report.add((*written.path, "inputs", node.name), message, level="warning")
 
 
-def _find_wrong_type(wanted: str, value: Any, route: Route, source: Source | None) -> str | None:
+def _find_wrong_type(
+    input_type: str, value: Any, route: Route, source: Source | None
+) -> str | None:
     """Return why a written value does not fit, None where it does, or its type is not known."""
     is_lone = isinstance(value, str) and value.startswith("${") and value.endswith("}")
-    known = find_value_type(value, route, source) if is_lone else None
-    if is_lone and known is None:
+    known_type = find_value_type(value, route, source) if is_lone else None
+    if is_lone and known_type is None:
         return None
-    kind = known.type if known is not None else _kind_of(value)
+    kind = known_type.type if known_type is not None else _kind_of(value)
     if kind in ("object", "array"):
-        hint = ": ${json(…)} makes it text" if wanted == TEXT_TYPE else ""
-    elif wanted == FILE_TYPE:
+        hint = ": ${json(…)} makes it text" if input_type == TEXT_TYPE else ""
+    elif input_type == FILE_TYPE:
         hint = ", and not a file"
     else:
         return None
-    shown = KIND_NAMES.get(kind, "text")
-    if known is None:
-        return f"the route gives {shown}{hint}"
-    return f"`{value[2:-1].strip()}` is {shown} {known.origin}{hint}"
+    kind_name = KIND_NAMES.get(kind, "text")
+    if known_type is None:
+        return f"the route gives {kind_name}{hint}"
+    return f"`{value[2:-1].strip()}` is {kind_name} {known_type.origin}{hint}"
 
 
 def _kind_of(value: Any) -> str:

@@ -31,7 +31,7 @@ def check_live(
     """
     flows = ask_flows(config, find_open_circuits(settings))
     warn_of_live_misfits(config, flows, written)
-    report.unasked += [f"{one.name}: {one.unasked}" for one in flows.values() if one.unasked]
+    report.unasked += [f"{flow.name}: {flow.unasked}" for flow in flows.values() if flow.unasked]
     used = {route.flow.platform for route in config.routes}
     report.notes += [
         f"the flows of the platform {name} were not compared: a platform of type"

@@ -16,17 +16,17 @@ def find_misnamed_variables(settings: Settings, routes: str) -> list[str]:
     from bridge.config.settings import VARIABLE_PREFIX, VARIABLES, find_unknown_variables
     from bridge.core.typos import suggest
 
-    known = [name.removeprefix(VARIABLE_PREFIX) for name in sorted(VARIABLES)]
-    found = []
+    setting_names = [name.removeprefix(VARIABLE_PREFIX) for name in sorted(VARIABLES)]
+    sentences = []
     for name in find_unknown_variables(settings.environ):
         if f"${{env:{name}}}" not in routes:
             hint = (
-                suggest(name.removeprefix(VARIABLE_PREFIX), known)
+                suggest(name.removeprefix(VARIABLE_PREFIX), setting_names)
                 .strip()
                 .replace("`", f"`{VARIABLE_PREFIX}", 1)
             )
-            found.append(
+            sentences.append(
                 f"{name} is not a setting of flowbridge"
                 + (f"; {hint}" if hint else ", and routes.yaml does not refer to it")
             )
-    return found
+    return sentences

@@ -39,26 +39,32 @@ class _KnownEvents:
 
 def warn_of_misspelt(config: Config, written: WrittenRoutes) -> None:
     """Report a warning for each event type and path that looks misspelt."""
-    for route in {one.name: one for one in config.routes}.values():
+    for route in {route.name: route for route in config.routes}.values():
         source = config.sources.get(route.source)
         if source is None:  # flowbridge's own alerts
             continue
-        one = written.routes[route.name]
-        check_types(route, source, one, written.report)
-        shown = _declared(source) if source.form is not None else _sampled(source, route)
-        for path, reading, is_dotted in _readings(one, shown) if shown.contexts else ():
+        written_route = written.routes[route.name]
+        check_types(route, source, written_route, written.report)
+        known_events = _declared(source) if source.form is not None else _sampled(source, route)
+        for path, reading, is_dotted in (
+            _readings(written_route, known_events) if known_events.contexts else ()
+        ):
             if reading.meant is not None:
-                found, meant = (
-                    write_path(each, dotted=is_dotted) for each in (reading.path, reading.meant)
+                misspelt, meant = (
+                    write_path(steps, dotted=is_dotted) for steps in (reading.path, reading.meant)
                 )
-                message = f"{shown.lacks} `{found}`; did you mean `{meant}`? {shown.see}"
-                written.report.add((*one.path, *path), message, key=is_dotted, level="warning")
+                message = (
+                    f"{known_events.lacks} `{misspelt}`; did you mean `{meant}`? {known_events.see}"
+                )
+                written.report.add(
+                    (*written_route.path, *path), message, key=is_dotted, level="warning"
+                )
 
 
 def _sample_hint(provider: str, types: Sequence[str]) -> str:
     """Return the hint at the samples of these types."""
     # An element of a batch may have another type than its sample.
-    named = [each for each in types if each in sample_types(provider)]
+    named = [type_ for type_ in types if type_ in sample_types(provider)]
     return (
         f"A sample is only an example (`{' '.join(['flowbridge sample', provider, *named[:1]])}`"
         " prints it)."
@@ -98,38 +104,44 @@ def _declared(source: Source) -> _KnownEvents:
 
 
 def _readings(
-    written: WrittenRoute, shown: _KnownEvents
+    written: WrittenRoute, known_events: _KnownEvents
 ) -> Iterator[tuple[Path, PathReading, bool]]:
     """Yield each path that a route reads: its place, the path, and whether it is a dotted path."""
-    yield from _read_match(written.keys.get("match"), ("match",), shown)
-    yield from _read_texts(written.texts, shown)
+    yield from _read_match(written.keys.get("match"), ("match",), known_events)
+    yield from _read_texts(written.texts, known_events)
 
 
 def _read_match(
-    document: JSON, path: Path, shown: _KnownEvents
+    document: JSON, path: Path, known_events: _KnownEvents
 ) -> Iterator[tuple[Path, PathReading, bool]]:
     if isinstance(document, list):
-        for index, each in enumerate(document):
-            yield from _read_match(each, (*path, index), shown)
+        for index, clause in enumerate(document):
+            yield from _read_match(clause, (*path, index), known_events)
         return
     for key, value in document.items() if isinstance(document, Mapping) else ():
         if key == "when":
-            yield from _read_texts(walk_texts(value, (*path, key), is_expression=True), shown)
+            yield from _read_texts(
+                walk_texts(value, (*path, key), is_expression=True), known_events
+            )
         elif key in CLAUSE_KEYS:
-            yield from _read_match(value, (*path, key), shown)
+            yield from _read_match(value, (*path, key), known_events)
         elif key != "event":
-            yield (*path, key), follow_path(path_steps(key), shown.contexts, shown.is_free), True
+            yield (
+                (*path, key),
+                follow_path(path_steps(key), known_events.contexts, known_events.is_free),
+                True,
+            )
 
 
 def _read_texts(
-    texts: Iterable[WrittenText], shown: _KnownEvents
+    texts: Iterable[WrittenText], known_events: _KnownEvents
 ) -> Iterator[tuple[Path, PathReading, bool]]:
     """Yield the paths that the expressions of texts read."""
-    for each in texts:
-        for expression in _expressions(each.text, is_expression=each.is_expression):
+    for written_text in texts:
+        for expression in _expressions(written_text.text, is_expression=written_text.is_expression):
             yield from (
-                (each.path, reading, False)
-                for reading in expression.read(shown.contexts, shown.is_free)
+                (written_text.path, reading, False)
+                for reading in expression.read(known_events.contexts, known_events.is_free)
             )
 
 

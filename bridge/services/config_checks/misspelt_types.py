@@ -29,15 +29,17 @@ def check_types(route: Route, source: Source, written: WrittenRoute, report: Rep
         if documented is None:
             message = _beside_samples(type_, source)
         else:
-            known = documented_types(provider.name) | {row.type for row in provider.samples}
-            message = _beside_list(type_, source, known, documented)
+            known_types = documented_types(provider.name) | {row.type for row in provider.samples}
+            message = _beside_list(type_, source, known_types, documented)
         if message is not None:
             report.add((*written.path, *key), message, level="warning")
 
 
 def _beside_samples(type_: str, source: Source) -> str | None:
-    known = [each for each, _ in sample_events(source) if each is not None]
-    near = None if "*" in type_ else find_typo(type_, known)
+    known_types = [
+        sample_type for sample_type, _ in sample_events(source) if sample_type is not None
+    ]
+    near = None if "*" in type_ else find_typo(type_, known_types)
     if near is None:
         return None
     provider = source.provider
@@ -48,14 +50,14 @@ def _beside_samples(type_: str, source: Source) -> str | None:
 
 
 def _beside_list(
-    type_: str, source: Source, known: Collection[str], documented: EventTypes
+    type_: str, source: Source, known_types: Collection[str], documented: EventTypes
 ) -> str | None:
     """Return the message for a type that is not among the documented ones, else None."""
-    if any(match_type((type_,), each) for each in known):
+    if any(match_type((type_,), known_type) for known_type in known_types):
         return None
     title = source.provider.title
     base, _, detail = type_.partition(".")
-    base = base if base in known else find_typo(base, known) or ""
+    base = base if base in known_types else find_typo(base, known_types) or ""
     if documented.detail is not None and detail and base:
         right = f"`on: {source.name} {base}`"
         if "*" not in detail:
@@ -64,7 +66,7 @@ def _beside_list(
             f"{title} sends no event type `{type_}`: its type is `{base}`, and"
             f" `{documented.detail}` says the rest; write {right}"
         )
-    near = _near(type_, known)
+    near = _near(type_, known_types)
     if near is not None:
         return (
             f"{title} documents no event type `{type_}`; did you mean `{near}`? All types:"
@@ -73,17 +75,17 @@ def _beside_list(
     return f"{title} documents no event type `{type_}`, unless it is a new one: {documented.docs}"
 
 
-def _near(type_: str, known: Collection[str]) -> str | None:
+def _near(type_: str, known_types: Collection[str]) -> str | None:
     """Return the type, or the pattern such as `invoice.*`, that was probably meant."""
     if "*" not in type_:
-        return find_typo(type_, known)
+        return find_typo(type_, known_types)
     start, _, rest = type_.partition("*")
     if rest or not start.endswith("."):
         return None
     starts = {
-        ".".join(each.split(".")[: start.count(".")])
-        for each in known
-        if each.count(".") >= start.count(".")
+        ".".join(known_type.split(".")[: start.count(".")])
+        for known_type in known_types
+        if known_type.count(".") >= start.count(".")
     }
     near = find_typo(start[:-1], starts)
     return None if near is None else f"{near}.*"

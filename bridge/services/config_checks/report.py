@@ -53,7 +53,7 @@ class ProjectReport:
         """
         if self.refused or self.incomplete:
             return 2
-        is_wrong = any(one.level == "error" for one in self.problems)
+        is_wrong = any(problem.level == "error" for problem in self.problems)
         return int(is_wrong or bool(self.wrong or self.unasked))
 
     def as_json(self, name: str) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def check_project(
     report.problems = checked.problems
     # where only values are missing, the rest is checked all the same
     report.incomplete = checked.config is not None and any(
-        one.level == "error" for one in checked.problems
+        problem.level == "error" for problem in checked.problems
     )
     if not settings.config.exists():
         report.notes.append(f"there is no {settings.config}: `{name_command('init')}` writes one")
@@ -121,7 +121,7 @@ def check_project(
         if ask is not None and not report.refused:
             ask(report.config, written)
         report.problems += written.report.problems
-        report.problems.sort(key=lambda one: (one.file != str(settings.config), one))
+        report.problems.sort(key=lambda problem: (problem.file != str(settings.config), problem))
         _check_alerts(report.config, report)
     _check_running(settings, report)
     _check_database(settings, report)
@@ -158,9 +158,9 @@ def _check_secrets(config: Config, report: ProjectReport) -> None:
     now = time.time()
     for source in config.sources.values():
         ended = [
-            one.not_after
-            for one in source.secrets
-            if one.not_after is not None and one.not_after <= now
+            secret.not_after
+            for secret in source.secrets
+            if secret.not_after is not None and secret.not_after <= now
         ]
         if ended and len(ended) == len(source.secrets):
             report.wrong.append(

@@ -60,12 +60,12 @@ def _read_lone(text: str) -> Expression | None:
 
 
 def _schemas(route: Route, source: Source) -> list[tuple[JSON, str]]:
-    found: list[tuple[JSON, str]] = []
+    schemas: list[tuple[JSON, str]] = []
     if isinstance(route.payload_schema, Schema):
-        found.append((route.payload_schema.document, "payload_schema"))
+        schemas.append((route.payload_schema.document, "payload_schema"))
     if source.form is not None and source.form.schema_document is not None:
-        found.append((source.form.schema_document, f"the schema of {source.name}"))
-    return found
+        schemas.append((source.form.schema_document, f"the schema of {source.name}"))
+    return schemas
 
 
 def _type_in_schema(document: JSON, path: re.Match[str]) -> str | None:
@@ -99,12 +99,12 @@ def _type_in_samples(expression: Expression, route: Route, source: Source) -> Kn
 
 def _evaluate(expression: Expression, contexts: Sequence[Mapping[str, JSON]]) -> list[JSON]:
     """Return the values that are not null; an expression that fails on a sample has none."""
-    found = []
+    values = []
     for roots in contexts:
         try:
             value = expression(roots)
         except ExpressionError:
             continue
         if value is not None:
-            found.append(value)
-    return found
+            values.append(value)
+    return values

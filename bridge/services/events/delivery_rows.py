@@ -40,18 +40,18 @@ class DeliveryScreens:
         self._planned = PlannedConfigs(database)
         self._several: dict[tuple[str, str], bool] = {}  # by the plan: hash and route
 
-    def describe(self, one: Delivery) -> dict[str, JSON]:
+    def describe(self, delivery: Delivery) -> dict[str, JSON]:
         """Return it for a delivery, in the shape of the admin API."""
         return {
-            "debounced": one.debounce is not None,
-            "needs_person": needs_person(one),
-            "several_flows": self._has_several_flows(one),
+            "debounced": delivery.debounce is not None,
+            "needs_person": needs_person(delivery),
+            "several_flows": self._has_several_flows(delivery),
         }
 
-    def _has_several_flows(self, one: Delivery) -> bool:
-        plan = (one.config_hash, one.route)
+    def _has_several_flows(self, delivery: Delivery) -> bool:
+        plan = (delivery.config_hash, delivery.route)
         if plan not in self._several:
-            self._several[plan] = self._planned.has_several_flows(one)
+            self._several[plan] = self._planned.has_several_flows(delivery)
         return self._several[plan]
 
 
@@ -62,12 +62,12 @@ def make_row(
 
     `format_time` writes the times in notes. Raises `UnreadableAnswer` for JSON of another shape.
     """
-    one = DELIVERY.parse(shape)
+    delivery = DELIVERY.parse(shape)
     with expect_shape():
         return ListedDelivery(
-            one,
-            describe_status(one),
-            _describe_wait(one, format_time, is_debounced=screen["debounced"]),
+            delivery,
+            describe_status(delivery),
+            _describe_wait(delivery, format_time, is_debounced=screen["debounced"]),
             screen["several_flows"],
             screen["needs_person"],
         )

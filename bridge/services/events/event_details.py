@@ -78,21 +78,24 @@ class EventDetails:
     @property
     def asked_for(self) -> Delivery | None:
         """The delivery that was named by its id or its run's id, None if the event was named."""
-        return next((one for one in self.deliveries if one.id == self.found.delivery_id), None)
+        return next(
+            (delivery for delivery in self.deliveries if delivery.id == self.found.delivery_id),
+            None,
+        )
 
     def next_steps(self, delivery: Delivery) -> Sequence[Advice]:
         """Return the next steps for a delivery, a line each; none where none is needed."""
         wait = self.waits.get(delivery.id)
         missing = self.reasons.missing.get(delivery.id, ())
-        known = DeliveryContext(
-            is_misspelt=any(one.is_misspelt for one in missing),
+        context = DeliveryContext(
+            is_misspelt=any(missing_input.is_misspelt for missing_input in missing),
             is_changed=delivery.id in self.changed,
             is_removed=delivery.id in self.removed,
             is_replaced=self._is_replaced(delivery),
             has_several_flows=delivery.id in self.several,
             obstacle=wait.obstacle if wait is not None else None,
         )
-        return find_steps(delivery, known, self.at, self.confirm_seconds)
+        return find_steps(delivery, context, self.at, self.confirm_seconds)
 
     def _is_replaced(self, delivery: Delivery) -> bool:
         """Return whether a replay made a later delivery; one of the same time is another flow's."""
@@ -147,7 +150,7 @@ def find_record(database: Database, text: str | None) -> NamedRecord:
 
 
 def read_event_details(
-    database: Database, settings: Settings, found: EventHistory, *, with_reasons: bool = True
+    database: Database, settings: Settings, history: EventHistory, *, with_reasons: bool = True
 ) -> EventDetails:
     """Return the details of an event that was found.
 
@@ -156,29 +159,34 @@ def read_event_details(
     """
     now = time.time()
     planned = PlannedConfigs(database)
-    retried = [one for one in found.deliveries if is_retried(one)]
+    retried = [delivery for delivery in history.deliveries if is_retried(delivery)]
     config = None
-    if any(one.status in wait_facts.WAITING_STATUSES or find_need(one) for one in found.deliveries):
+    if any(
+        delivery.status in wait_facts.WAITING_STATUSES or find_need(delivery)
+        for delivery in history.deliveries
+    ):
         with suppress(ConfigError):
             config = load_present(settings)
     return EventDetails(
-        found=found,
-        waits=wait_facts.find_waits(database, found.deliveries, config, now),
+        found=history,
+        waits=wait_facts.find_waits(database, history.deliveries, config, now),
         behind={
-            one.id: wait_facts.count_blocked_behind(database, one)
-            for one in found.deliveries
-            if one.holds_key
+            delivery.id: wait_facts.count_blocked_behind(database, delivery)
+            for delivery in history.deliveries
+            if delivery.holds_key
         },
         operations=operation_records.operations_on(
-            database, [found.event.id, *(one.id for one in found.deliveries)]
+            database, [history.event.id, *(delivery.id for delivery in history.deliveries)]
         ),
-        reasons=find_reasons(found, settings) if with_reasons else NO_REASONS,
-        several=frozenset(one.id for one in retried if planned.has_several_flows(one)),
+        reasons=find_reasons(history, settings) if with_reasons else NO_REASONS,
+        several=frozenset(
+            delivery.id for delivery in retried if planned.has_several_flows(delivery)
+        ),
         changed=frozenset() if config is None else find_changed(planned, config, retried),
         removed=frozenset(
-            one.id
-            for one in found.deliveries
-            if config is not None and one.route not in config.route_names
+            delivery.id
+            for delivery in history.deliveries
+            if config is not None and delivery.route not in config.route_names
         ),
         at=now,
         confirm_seconds=settings.timings.reconcile_confirm_seconds,

@@ -81,7 +81,7 @@ class EventScreen:
 
     def operations_on(self, id_: str) -> Sequence[ShownOperation]:
         """Return the operations on the event, or on one delivery."""
-        return [one for one in self.operations if one.item.item_id == id_]
+        return [operation for operation in self.operations if operation.item.item_id == id_]
 
 
 def describe_screen(details: EventDetails, *, with_contents: bool = True) -> Shape:
@@ -100,18 +100,24 @@ def describe_screen(details: EventDetails, *, with_contents: bool = True) -> Sha
             for route, reason in reasons.unmatched
         ],
         "deliveries": {
-            one.id: {
-                **_write_steps(steps_of.next_steps(one)),
+            delivery.id: {
+                **_write_steps(steps_of.next_steps(delivery)),
                 "missing": [
-                    {"text": each.text, "misspelt": each.is_misspelt, "harmless": each.is_harmless}
-                    for each in (reasons.missing.get(one.id, ()) if with_contents else ())
+                    {
+                        "text": missing_input.text,
+                        "misspelt": missing_input.is_misspelt,
+                        "harmless": missing_input.is_harmless,
+                    }
+                    for missing_input in (
+                        reasons.missing.get(delivery.id, ()) if with_contents else ()
+                    )
                 ],
-                "behind": details.behind.get(one.id, 0),
-                "holds_key": one.holds_key,
-                "has_obstacle": (wait := details.waits.get(one.id)) is not None
+                "behind": details.behind.get(delivery.id, 0),
+                "holds_key": delivery.holds_key,
+                "has_obstacle": (wait := details.waits.get(delivery.id)) is not None
                 and wait.obstacle is not None,
             }
-            for one in details.deliveries
+            for delivery in details.deliveries
         },
     }
 
@@ -140,22 +146,27 @@ def parse_screen(shape: Mapping[str, Any]) -> EventScreen:
     """
     with expect_shape():
         advice = shape["screen"]
-        deliveries = [_parse_delivery(one, advice) for one in shape["deliveries"]]
+        deliveries = [_parse_delivery(delivery, advice) for delivery in shape["deliveries"]]
         return EventScreen(
             event=EVENT_DETAILS.parse(shape),
             deliveries=deliveries,
             operations=[
                 ShownOperation(
-                    id=one["id"],
-                    command=one["command"],
-                    actor=one["actor"],
-                    item=STEP.parse(one["item"]),
+                    id=operation["id"],
+                    command=operation["command"],
+                    actor=operation["actor"],
+                    item=STEP.parse(operation["item"]),
                 )
-                for one in shape["operations"]
+                for operation in shape["operations"]
             ],
-            unmatched=[(one["route"], one["reason"]) for one in advice["unmatched"]],
+            unmatched=[(route["route"], route["reason"]) for route in advice["unmatched"]],
             asked_for=next(
-                (one for one in deliveries if one.delivery.id == advice["asked_for"]), None
+                (
+                    shown_delivery
+                    for shown_delivery in deliveries
+                    if shown_delivery.delivery.id == advice["asked_for"]
+                ),
+                None,
             ),
             config_error=advice["config_error"],
             has_contents=shape["headers"] is not None,
@@ -167,7 +178,9 @@ def _parse_delivery(shape: Mapping[str, Any], advice: Mapping[str, Any]) -> Show
     wait = shape["waits_for"]
     return ShownDelivery(
         delivery=DELIVERY_DETAILS.parse(shape),
-        attempts=[ATTEMPT.parse(one, delivery_id=shape["id"]) for one in shape["attempt_list"]],
+        attempts=[
+            ATTEMPT.parse(attempt, delivery_id=shape["id"]) for attempt in shape["attempt_list"]
+        ],
         wait=(
             None
             if wait is None
@@ -181,7 +194,11 @@ def _parse_delivery(shape: Mapping[str, Any], advice: Mapping[str, Any]) -> Show
         behind=about["behind"],
         next_steps=_parse_steps(about),
         missing=[
-            MissingInput(one["text"], one["misspelt"], is_harmless=one["harmless"])
-            for one in about["missing"]
+            MissingInput(
+                missing_input["text"],
+                missing_input["misspelt"],
+                is_harmless=missing_input["harmless"],
+            )
+            for missing_input in about["missing"]
         ],
     )

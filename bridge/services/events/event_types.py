@@ -149,4 +149,4 @@ def _make_deadline(seconds: float) -> Callable[[], bool]:
 
 
 def _names(rows: Sequence[TypeCount]) -> list[str]:
-    return [one.type for one in rows if one.type is not None][:20]
+    return [row.type for row in rows if row.type is not None][:20]

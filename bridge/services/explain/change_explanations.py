@@ -23,16 +23,16 @@ def explain_changes(ids: Sequence[str], read: ReadEvents, config: Config) -> dic
     """Return `explanations` and `explanations_complete` as the result of a trial has them."""
     from bridge.services.trials.explanations import TrialExplanations
 
-    found = TrialExplanations(config, has_screen=True)
+    explanations = TrialExplanations(config, has_screen=True)
     for event in read(ids):
-        is_full = found.is_full
+        is_full = explanations.is_full
         if event is None:
-            found.leave_out()
+            explanations.leave_out()
         else:
-            found.add(event)
+            explanations.add(event)
         if is_full:
             break
-    shape: dict[str, Any] = orjson.loads(orjson.dumps(found.as_json()))
+    shape: dict[str, Any] = orjson.loads(orjson.dumps(explanations.as_json()))
     return shape
 
 
@@ -41,7 +41,7 @@ def read_stored(database: Database) -> ReadEvents:
     from bridge.store.queries.recorded_events import UnreadableEvent, read_named_events
 
     def read(ids: Sequence[str]) -> Iterator[Event | None]:
-        for one in read_named_events(database, ids):
-            yield None if isinstance(one, UnreadableEvent) else one
+        for event in read_named_events(database, ids):
+            yield None if isinstance(event, UnreadableEvent) else event
 
     return read

@@ -76,10 +76,10 @@ class ExplanationScreen:
     routes: Sequence[RouteScreen]
 
 
-def describe_explanation(one: EventExplanation) -> dict[str, JSON]:
+def describe_explanation(explanation: EventExplanation) -> dict[str, JSON]:
     """Return an explanation in the shape of `explain --json`, with the key `screen`."""
-    screen = {"routes": [_describe_route(route) for route in one.routes]}
-    return EXPLANATION.write(one, screen=screen)
+    screen = {"routes": [_describe_route(route) for route in explanation.routes]}
+    return EXPLANATION.write(explanation, screen=screen)
 
 
 @expect_shape()
@@ -99,18 +99,18 @@ def parse_explanation(shape: Shape) -> ExplanationScreen:
 def _parse_route(shape: Shape, screen: Shape) -> RouteScreen:
     return RouteScreen(
         route=str(shape["route"]),
-        flows=[str(one) for one in shape["flows"]],
+        flows=[str(flow) for flow in shape["flows"]],
         mode=str(shape["mode"]),
         matches=bool(shape["matches"]),
         problem=_text_or_none(shape["problem"]),
         rank=Rank(screen["rank"]),
         failed=int(screen["failed"]),
         clauses=int(screen["clauses"]),
-        lines=[_parse_line(one) for one in screen["lines"][:MAX_LINES]],
+        lines=[_parse_line(line) for line in screen["lines"][:MAX_LINES]],
         line_count=int(screen["line_count"]),
         inputs=[(_text_or_none(name), str(text)) for name, text in screen["inputs"][:MAX_LINES]],
         input_count=int(screen["input_count"]),
-        missing=[str(one) for one in screen["missing"][:MAX_LINES]],
+        missing=[str(text) for text in screen["missing"][:MAX_LINES]],
     )
 
 
@@ -121,7 +121,7 @@ def _parse_line(shape: Shape) -> ClauseLine:
         path=str(shape["path"]),
         test=str(shape["test"]),
         found=str(shape["found"]),
-        near=[str(one) for one in shape["near"]],
+        near=[str(text) for text in shape["near"]],
         problem=_text_or_none(shape["problem"]),
     )
 
@@ -146,7 +146,9 @@ def _describe_route(route: RouteExplanation) -> dict[str, JSON]:
         "line_count": len(lines),
         "inputs": [[name, text] for name, text in inputs[:MAX_LINES]],
         "input_count": len(inputs),
-        "missing": [_describe_missing(one) for one in route.missing[:MAX_LINES]],
+        "missing": [
+            _describe_missing(missing_input) for missing_input in route.missing[:MAX_LINES]
+        ],
     }
 
 
@@ -157,10 +159,14 @@ def _inputs(route: RouteExplanation) -> list[tuple[str | None, str]]:
     return [] if inputs is None else [(None, _write(inputs))]
 
 
-def _describe_missing(one: Any) -> str:
-    near = f"; near: {', '.join(str(each.value) for each in one.near)}" if one.near else ""
-    lead = f"{one.input}: " if one.input else ""
-    return _cut(f"{lead}{one.path} has no value{near}")
+def _describe_missing(missing_input: Any) -> str:
+    near = (
+        f"; near: {', '.join(str(near_miss.value) for near_miss in missing_input.near)}"
+        if missing_input.near
+        else ""
+    )
+    lead = f"{missing_input.input}: " if missing_input.input else ""
+    return _cut(f"{lead}{missing_input.path} has no value{near}")
 
 
 def _lines(clause: ClauseExplanation, level: int) -> Iterator[ClauseLine]:
@@ -176,7 +182,7 @@ def _lines(clause: ClauseExplanation, level: int) -> Iterator[ClauseLine]:
             yield from _part_lines(part, level + 1, is_side=not is_joined)
         return
     path = "type" if clause.path == TYPE_PATH else str(clause.path)
-    near = [_describe_near(one) for one in clause.near]
+    near = [_describe_near(near_miss) for near_miss in clause.near]
     yield ClauseLine(level, clause.ok, _cut(path), _test(clause), _write(clause.found), near)
 
 
@@ -187,12 +193,14 @@ def _part_lines(
 
     `is_side`: a value stands beside another one, so it is neither true nor false.
     """
-    one = part.part
-    if one.is_literal:
+    condition = part.part
+    if condition.is_literal:
         return
-    ok = None if is_side and one.operator is None else one.ok
-    near = [_describe_near(each) for each in part.near]
-    yield ClauseLine(level, ok, _cut(one.text), "", _write(one.found), near, one.problem)
+    ok = None if is_side and condition.operator is None else condition.ok
+    near = [_describe_near(near_miss) for near_miss in part.near]
+    yield ClauseLine(
+        level, ok, _cut(condition.text), "", _write(condition.found), near, condition.problem
+    )
     for inner in part.parts:
         yield from _part_lines(inner, level + 1, is_side=not _is_joined(part))
 
@@ -202,9 +210,9 @@ def _is_joined(part: PartExplanation) -> bool:
     return not part.parts or part.part.operator in ("&&", "||", "!")
 
 
-def _describe_near(one: NearMiss) -> str:
-    note = f" ({one.note})" if one.note else ""
-    text = str(one.value) if one.is_path else _write(one.value)
+def _describe_near(near_miss: NearMiss) -> str:
+    note = f" ({near_miss.note})" if near_miss.note else ""
+    text = str(near_miss.value) if near_miss.is_path else _write(near_miss.value)
     return _cut(f"near: {text}{note}")
 
 

@@ -125,14 +125,18 @@ def explain_reject(
 
 
 def explain_request(
-    settings: Settings, given: GivenRequest, choice: RouteChoice
+    settings: Settings, given_request: GivenRequest, choice: RouteChoice
 ) -> list[EventExplanation]:
     """Return the explanation of each event in a request from a file, as if it came now."""
     usable = _find_config(settings, choice)
-    source = _find_source(usable.config, given.source)
-    request = build_request(given, source)
+    source = _find_source(usable.config, given_request.source)
+    request = build_request(given_request, source)
     return [
-        _explain(event if given.type is None else replace(event, type=given.type), usable, choice)
+        _explain(
+            event if given_request.type is None else replace(event, type=given_request.type),
+            usable,
+            choice,
+        )
         for event in _read_events(settings, usable.config, source, request, time.time())
     ]
 
@@ -150,23 +154,29 @@ def explain_sample(
     usable = _find_config(settings, choice)
     config = usable.config
     if source is None and name not in config.sources:
-        named = [one.name for one in config.sources.values() if one.provider.name == name]
+        named = [
+            candidate.name
+            for candidate in config.sources.values()
+            if candidate.provider.name == name
+        ]
         if len(named) > 1:
             raise InvalidRequest(
                 f"several sources have the provider {name}: choose one with --source"
                 f" ({', '.join(named)})"
             )
         source = named[0] if named else name
-    found = _find_source(config, source or name)
+    configured = _find_source(config, source or name)
     now = time.time()
-    provider = name if source is not None and name not in config.sources else found.provider.name
+    provider = (
+        name if source is not None and name not in config.sources else configured.provider.name
+    )
     try:
         request = sample(provider, type_, now=now, new_id=SAMPLE_ID)
     except ValueError as error:
         raise InvalidRequest(str(error)) from None
     return [
         _explain(event, usable, choice)
-        for event in _read_events(settings, config, found, request, now)
+        for event in _read_events(settings, config, configured, request, now)
     ]
 
 
@@ -231,7 +241,7 @@ def _explain(
     elif problem is None and event.spam is not None:
         problem = f"it is marked as spam ({event.spam}), so it starts nothing until it is released"
     present = replace(event, config_hash=config.hash)
-    routes = [one for one in config.routes if choice.route in (None, one.name)]
+    routes = [route for route in config.routes if choice.route in (None, route.name)]
     return EventExplanation(
         event=event,
         event_id=event_id,

@@ -27,13 +27,15 @@ class GivenRequest:
     type: str | None = None
 
 
-def build_request(given: GivenRequest, source: Source) -> Request:
+def build_request(given_request: GivenRequest, source: Source) -> Request:
     """Return the request, with the content type and the header of the event type where missing."""
-    headers = {name.lower(): value for name, value in given.headers.items()}
-    headers.setdefault("content-type", _guess_content_type(given.body, source))
-    if given.type is not None:
-        headers = _type_headers(source, given.type) | headers
-    return Request(method="POST", path=f"/hooks/{source.name}", headers=headers, body=given.body)
+    headers = {name.lower(): value for name, value in given_request.headers.items()}
+    headers.setdefault("content-type", _guess_content_type(given_request.body, source))
+    if given_request.type is not None:
+        headers = _type_headers(source, given_request.type) | headers
+    return Request(
+        method="POST", path=f"/hooks/{source.name}", headers=headers, body=given_request.body
+    )
 
 
 def parse_header(text: str) -> tuple[str, str]:

@@ -75,16 +75,16 @@ def find_near_misses(
     config: Config,
     route: Route,
     *,
-    asked: PageRequest = NEWEST,
+    request: PageRequest = NEWEST,
     clock: Callable[[], float] = time.monotonic,
 ) -> MissSearch:
-    """Return the newest events of the route's source that it nearly matches, from `asked.before`.
+    """Return the newest events of the route's source that it nearly matches, from `request.before`.
 
     Spam, events with a problem and deleted bodies are passed over: no route sees them. So are
     events that cannot be decrypted here.
     """
     filters = Filters(source=route.source, spam=False)
-    page = list_events(database, filters).read_page(replace(asked, limit=MAX_READ_EVENTS))
+    page = list_events(database, filters).read_page(replace(request, limit=MAX_READ_EVENTS))
     left = _Allowance(clock, clock() + MAX_SECONDS)
     read = 0
     planned = 0
@@ -97,9 +97,12 @@ def find_near_misses(
         open_ids = [
             event.id
             for event, deliveries in part
-            if event.problem is None and all(one.route != route.name for one in deliveries)
+            if event.problem is None
+            and all(delivery.route != route.name for delivery in deliveries)
         ]
-        planned += sum(any(one.route == route.name for one in each) for _, each in part)
+        planned += sum(
+            any(delivery.route == route.name for delivery in deliveries) for _, deliveries in part
+        )
         for event in read_named_events(database, open_ids):
             if isinstance(event, UnreadableEvent) or is_content_deleted(event):
                 continue
@@ -109,9 +112,9 @@ def find_near_misses(
                 database, settings, event, RouteChoice(route=route.name), lambda: config
             )
             left.found += [
-                MissedEvent(event=event, explanation=one)
-                for one in explained.routes
-                if one.rank <= Rank.ONE_CLAUSE_AWAY
+                MissedEvent(event=event, explanation=explanation)
+                for explanation in explained.routes
+                if explanation.rank <= Rank.ONE_CLAUSE_AWAY
             ]
     is_whole = last is None or last is page.items[-1][0]
     return MissSearch(

@@ -60,7 +60,7 @@ class RouteReasons:
 NO_REASONS = RouteReasons()
 
 
-def find_reasons(found: EventHistory, settings: Settings) -> RouteReasons:
+def find_reasons(history: EventHistory, settings: Settings) -> RouteReasons:
     """Return why routes did not match, and which inputs are missing.
 
     There are no reasons for events that are not routed.
@@ -68,18 +68,22 @@ def find_reasons(found: EventHistory, settings: Settings) -> RouteReasons:
     from bridge.core.retention import is_content_deleted
     from bridge.routing.planner import build_context
 
-    event = found.event
+    event = history.event
     if event.problem or event.spam or is_content_deleted(event) or event.source == OWN_SOURCE_NAME:
         return NO_REASONS
     try:
-        usable = UsableConfig(load_present(settings)) if found.deliveries else find_usable(settings)
+        usable = (
+            UsableConfig(load_present(settings)) if history.deliveries else find_usable(settings)
+        )
     except ConfigError:
-        return NO_REASONS if found.deliveries else RouteReasons(unmatched=[("", UNUSABLE)])
+        return NO_REASONS if history.deliveries else RouteReasons(unmatched=[("", UNUSABLE)])
     config = usable.config
     roots = build_context(event, body_reader(config.sources)(event), event.received_at)
     return RouteReasons(
-        unmatched=list(_unmatched(event, found.deliveries, config, roots)),
-        missing={one.id: list(_missing(one, config, roots)) for one in found.deliveries},
+        unmatched=list(_unmatched(event, history.deliveries, config, roots)),
+        missing={
+            delivery.id: list(_missing(delivery, config, roots)) for delivery in history.deliveries
+        },
         config_error=usable.error,
     )
 
@@ -95,9 +99,11 @@ def _unmatched(
     from bridge.routing.matching.matcher import match_type
     from bridge.routing.matching.reasons import explain_mismatch, explain_type
 
-    planned = {one.route for one in deliveries}
+    planned = {delivery.route for delivery in deliveries}
     routes = {
-        one.name: one for one in config.routes_of(event.source) if one.name not in planned
+        candidate.name: candidate
+        for candidate in config.routes_of(event.source)
+        if candidate.name not in planned
     }.values()
     if not planned and not routes:
         yield "", f"routes.yaml has no route for the source {event.source}"
@@ -132,28 +138,32 @@ def _missing(delivery: Delivery, config: Config, roots: Context) -> Iterator[Mis
     """
     from bridge.routing.templates import Inputs
 
-    route = next((one for one in config.routes if one.name == delivery.route), None)
+    route = next(
+        (candidate for candidate in config.routes if candidate.name == delivery.route), None
+    )
     if route is None or not isinstance(route.reshape, Inputs):
         return
     is_bad = delivery.status is Status.DEAD or delivery.run_state in FAILED_RUN_STATES
-    given = delivery.inputs if isinstance(delivery.inputs, dict) else {}
+    inputs = delivery.inputs if isinstance(delivery.inputs, dict) else {}
     for name, template in (
         [("", route.reshape.whole)]
         if route.reshape.whole is not None
         else route.reshape.each.items()
     ):
         readings = [
-            one
+            reading
             for expression in template.expressions
-            for one in expression.read([roots])
-            if one.is_missing
+            for reading in expression.read([roots])
+            if reading.is_missing
         ]
-        is_null = name not in given and _gives_null(template, roots)
-        misspelt = [one for one in readings if one.meant is not None]
-        absent = [one for one in readings if not one.values or one.meant is not None]
-        shown = readings if is_null and is_bad else absent if is_null else misspelt
-        if shown:
-            text = f"{f'input {name}' if name else 'inputs'}: {'; '.join(map(_describe, shown))}"
+        is_null = name not in inputs and _gives_null(template, roots)
+        misspelt = [reading for reading in readings if reading.meant is not None]
+        absent = [
+            reading for reading in readings if not reading.values or reading.meant is not None
+        ]
+        reported = readings if is_null and is_bad else absent if is_null else misspelt
+        if reported:
+            text = f"{f'input {name}' if name else 'inputs'}: {'; '.join(map(_describe, reported))}"
             yield MissingInput(text, bool(misspelt), is_harmless=not is_bad and not misspelt)
 
 
@@ -167,9 +177,9 @@ def _describe(reading: PathReading) -> str:
     from bridge.routing.expressions.paths import write_path
 
     hint = f" (did you mean `{write_path(reading.meant)}`?)" if reading.meant is not None else ""
-    found = (
+    problem = (
         "is null in this event"
         if reading.meant is None and reading.values
         else "is not in this event"
     )
-    return f"{write_path(reading.path)} {found}{hint}"
+    return f"{write_path(reading.path)} {problem}{hint}"

@@ -31,20 +31,20 @@ def find_repeated(database: Database, token: str, key: str, digest: str) -> Oper
     """
     from bridge.store.operations import control, operation_records
 
-    found = operation_records.find_by_key(database, token, key)
-    if found is None:
+    operation = operation_records.find_by_key(database, token, key)
+    if operation is None:
         return None
-    if found.request_digest != digest:
-        raise KeyReused(f"this Idempotency-Key began {found.id}, with another body")
-    age = time.time() - found.created_at
-    if found.count is None and age > database.timings.selection_stored_seconds:
-        control.release_key(database, found)
+    if operation.request_digest != digest:
+        raise KeyReused(f"this Idempotency-Key began {operation.id}, with another body")
+    age = time.time() - operation.created_at
+    if operation.count is None and age > database.timings.selection_stored_seconds:
+        control.release_key(database, operation)
         return None
-    return found
+    return operation
 
 
 def agree_to_operation(
-    database: Database, one: Operation, token: str, rate: str | None = None
+    database: Database, operation: Operation, token: str, rate: str | None = None
 ) -> Operation:
     """Agree to a proposal with the token that proposed it, and return the operation.
 
@@ -54,29 +54,37 @@ def agree_to_operation(
     from bridge.store.operations import control, operation_records
 
     now = time.time()
-    paced = None if rate is None else {**one.request, "how": {**one.options, "rate": rate}}
-    agreed = control.agree(database, one, token, now, paced)
+    paced = (
+        None if rate is None else {**operation.request, "how": {**operation.options, "rate": rate}}
+    )
+    agreed = control.agree(database, operation, token, now, paced)
     if agreed is None:
-        raise OperationConflict(_why_not_agreed(operation_records.get(database, one.seq), token))
+        raise OperationConflict(
+            _why_not_agreed(operation_records.get(database, operation.seq), token)
+        )
     return agreed
 
 
-def _why_not_agreed(one: Operation, token: str | None) -> str:
-    if one.proposed_until is None:
-        return f"{one.id} needs no agreement"
-    if one.token != token:
+def _why_not_agreed(operation: Operation, token: str | None) -> str:
+    if operation.proposed_until is None:
+        return f"{operation.id} needs no agreement"
+    if operation.token != token:
         return (
-            f"{one.id} was proposed with another token: only that one can agree to it, or withdraw"
+            f"{operation.id} was proposed with another token: only that one can agree to it,"
+            " or withdraw"
             " it"
         )
-    if one.agreed_at is not None:
-        return f"{one.id} was agreed to at {iso(one.agreed_at)}"
-    if one.count is None:
-        return f"{one.id} has not stored all its items: propose it again"
-    return f"since {iso(one.proposed_until)} {one.id} can no longer be agreed to: propose it again"
+    if operation.agreed_at is not None:
+        return f"{operation.id} was agreed to at {iso(operation.agreed_at)}"
+    if operation.count is None:
+        return f"{operation.id} has not stored all its items: propose it again"
+    return (
+        f"since {iso(operation.proposed_until)} {operation.id} can no longer be agreed to:"
+        " propose it again"
+    )
 
 
-def stop_operation(database: Database, one: Operation, token: str | None) -> Operation:
+def stop_operation(database: Database, operation: Operation, token: str | None) -> Operation:
     """Stop an operation after the batch that a worker is at, or withdraw a proposal of `token`.
 
     Without a token any proposal is withdrawn. Raises `OperationConflict`.
@@ -84,39 +92,41 @@ def stop_operation(database: Database, one: Operation, token: str | None) -> Ope
     from bridge.store.operations import control, operation_records
 
     now = time.time()
-    if one.finished_at is not None:
-        raise OperationConflict(f"{one.id} ended at {iso(one.finished_at)}")
-    if not one.is_agreed:
-        withdrawn = control.withdraw(database, one, token, now)
-        found = operation_records.get(database, one.seq)
+    if operation.finished_at is not None:
+        raise OperationConflict(f"{operation.id} ended at {iso(operation.finished_at)}")
+    if not operation.is_agreed:
+        withdrawn = control.withdraw(database, operation, token, now)
+        current = operation_records.get(database, operation.seq)
         if not withdrawn:
-            raise OperationConflict(_why_not_agreed(found, one.token if token is None else token))
-        return found
-    if one.driver != WORKER:
-        raise OperationConflict(f"a command carries out {one.id}: end that command")
-    return control.stop(database, one, now)
+            raise OperationConflict(
+                _why_not_agreed(current, operation.token if token is None else token)
+            )
+        return current
+    if operation.driver != WORKER:
+        raise OperationConflict(f"a command carries out {operation.id}: end that command")
+    return control.stop(database, operation, now)
 
 
-def resume_stopped(database: Database, one: Operation, actor: str) -> Operation:
+def resume_stopped(database: Database, operation: Operation, actor: str) -> Operation:
     """Let a worker carry out the rest of a stopped operation. Raises `OperationConflict`."""
     from bridge.store.operations import control
 
     now = time.time()
-    if one.finished_at is not None:
-        raise OperationConflict(f"{one.id} ended at {iso(one.finished_at)}")
-    if not one.is_agreed:
-        raise OperationConflict(f"{one.id} is only proposed: agree to it")
-    if one.count is None:
-        raise OperationConflict(f"{one.id} was interrupted while it stored its items")
-    if one.command not in COMMANDS:
-        raise OperationConflict(f"resume {one.id} with `{name_command('operations resume')}`")
-    if one.state(now) is not OperationState.STOPPED:
-        if one.driver != WORKER:
-            raise OperationConflict(f"a command is carrying out {one.id}")
-        return one
-    resumed = control.resume(database, one, actor, now, by_worker=True)
+    if operation.finished_at is not None:
+        raise OperationConflict(f"{operation.id} ended at {iso(operation.finished_at)}")
+    if not operation.is_agreed:
+        raise OperationConflict(f"{operation.id} is only proposed: agree to it")
+    if operation.count is None:
+        raise OperationConflict(f"{operation.id} was interrupted while it stored its items")
+    if operation.command not in COMMANDS:
+        raise OperationConflict(f"resume {operation.id} with `{name_command('operations resume')}`")
+    if operation.state(now) is not OperationState.STOPPED:
+        if operation.driver != WORKER:
+            raise OperationConflict(f"a command is carrying out {operation.id}")
+        return operation
+    resumed = control.resume(database, operation, actor, now, by_worker=True)
     if resumed is None:
-        raise OperationConflict(f"{one.id} was deleted meanwhile, since it is old")
+        raise OperationConflict(f"{operation.id} was deleted meanwhile, since it is old")
     return resumed
 
 

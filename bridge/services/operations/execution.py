@@ -63,10 +63,10 @@ def find_audit_actor(settings: Settings) -> AuditActor:
     return AuditActor(find_actor(settings))
 
 
-def name_actor(given: str | None) -> str:
+def name_actor(name: str | None) -> str:
     """Return the given name of the actor, else the user and the name of the machine."""
-    if given:
-        return given
+    if name:
+        return name
     try:
         user = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
@@ -112,17 +112,17 @@ def select_replay(
     """
     from bridge.store.operations.replay_forecast import forecast_replay
 
-    found = forecast_replay(database, replaying, ids, time.time(), advance)
+    forecast = forecast_replay(database, replaying, ids, time.time(), advance)
     made = {
-        "by_route": found.by_route,
-        "by_status": found.by_status,
-        "skipped": found.skipped,
+        "by_route": forecast.by_route,
+        "by_status": forecast.by_status,
+        "skipped": forecast.skipped,
     }
     if is_named:
         return ReplaySelection(
-            ids, refused=Counter(found.left_out) + Counter(found.refused), **made
+            ids, refused=Counter(forecast.left_out) + Counter(forecast.refused), **made
         )
-    return ReplaySelection(found.ids, found.left_out, found.refused, **made)
+    return ReplaySelection(forecast.ids, forecast.left_out, forecast.refused, **made)
 
 
 def begin_operation(
@@ -162,15 +162,15 @@ def find_resumable(database: Database, id_: str) -> Operation:
     """
     from bridge.store.operations import operation_records
 
-    found = operation_records.find(database, id_)
-    if found.count is None:
+    operation = operation_records.find(database, id_)
+    if operation.count is None:
         raise BridgeError(
-            f"{found.id} was interrupted while it stored its items: nothing was done; run the"
+            f"{operation.id} was interrupted while it stored its items: nothing was done; run the"
             " command again"
         )
-    if not found.is_agreed:
-        raise BridgeError(f"{found.id} is only proposed: agree to it over the admin API first")
-    return found
+    if not operation.is_agreed:
+        raise BridgeError(f"{operation.id} is only proposed: agree to it over the admin API first")
+    return operation
 
 
 def resume_operation(database: Database, operation: Operation, *, actor: str) -> Operation:
@@ -213,5 +213,5 @@ def outcome_json(operation_id: str | None, result: ItemResult) -> dict[str, JSON
         "problem": result.problem,
         "was": result.was,
         "events": list(result.event_ids),
-        "deliveries": [DELIVERY.write(one) for one in result.deliveries],
+        "deliveries": [DELIVERY.write(delivery) for delivery in result.deliveries],
     }

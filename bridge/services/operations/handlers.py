@@ -32,7 +32,7 @@ MAX_CACHED_CONFIGS = 8  # of earlier configurations
 
 def make_handler(
     settings: Settings,
-    one: Operation,
+    operation: Operation,
     sources: Mapping[str, Source],
     present: Config | None = None,
 ) -> Callable[[Database, Operation], OperationHandler[Any]]:
@@ -41,33 +41,33 @@ def make_handler(
     `present` is the current configuration; without it that of the file is read. Raises
     `ConfigError` where that is needed and cannot be used.
     """
-    if one.command == "spam mark":
+    if operation.command == "spam mark":
         return make_spam_handler
-    if one.command == "erase":
+    if operation.command == "erase":
         return make_erase_handler(sources)
-    if one.command == "readmit":
+    if operation.command == "readmit":
         return make_readmit_handler(_reviewer(settings, present))
-    is_release = one.command == "spam release"
+    is_release = operation.command == "spam release"
     return (
         make_replay_handler(
             settings,
-            complete_options(one),
-            filters=None if is_release else _read_delivery_filters(one.request),
+            complete_options(operation),
+            filters=None if is_release else _read_delivery_filters(operation.request),
             releases=is_release,
             present=present,
         )
-        if one.command == "replay" or is_release
+        if operation.command == "replay" or is_release
         else make_move_handler
     )
 
 
-def make_move_handler(_database: Database, one: Operation) -> MoveHandler:
+def make_move_handler(_database: Database, operation: Operation) -> MoveHandler:
     """Return the handler that moves deliveries to another status."""
     from bridge.store.operations.actions import MoveHandler, move_of
 
-    how = complete_options(one)
+    how = complete_options(operation)
     return MoveHandler(
-        move=move_of(one.command, force=bool(how.get("force"))),
+        move=move_of(operation.command, force=bool(how.get("force"))),
         to=Status(how["to"]),
         reason=how.get("reason"),
         run_id=how.get("run_id"),
@@ -149,8 +149,8 @@ def make_replay_handler(
         present = load_present(settings)
         check_route(through, present)
 
-    def make(database: Database, one: Operation | None) -> ReplayHandler:
-        nonce = "" if one is None else one.id
+    def make(database: Database, operation: Operation | None) -> ReplayHandler:
+        nonce = "" if operation is None else operation.id
         if present is None:
             return ReplayHandler(
                 config_of=find_stored_configs(database, settings),
@@ -158,7 +158,7 @@ def make_replay_handler(
                 routes=routes,
                 releases=releases,
             )
-        if one is not None:
+        if operation is not None:
             configs.remember_config(database, present.hash, present.canonical, time.time())
         return ReplayHandler(
             config_of=lambda _: present, nonce=nonce, routes=routes, releases=releases
@@ -206,10 +206,12 @@ def find_stored_configs(database: Database, settings: Settings) -> Callable[[Eve
             )
         except ConfigError as error:
             first, *more = error.problems
-            found = f"{first.path}: {first.message}" + (f" (and {len(more)} more)" if more else "")
+            problem = f"{first.path}: {first.message}" + (
+                f" (and {len(more)} more)" if more else ""
+            )
             return (
                 f"the configuration that it was planned with ({config_hash[:12]}) cannot be used"
-                f" any more: {found}"
+                f" any more: {problem}"
             )
 
     def config_of(event: Event) -> Config:

@@ -29,24 +29,24 @@ class Pacer:
         self._began = time.monotonic()
         self._gone = 0
 
-    def wait(self, most: int) -> int:
-        """Wait until items may go, and return how many: from 1 to `most`."""
+    def wait(self, limit: int) -> int:
+        """Wait until items may go, and return how many: from 1 to `limit`."""
         while True:
-            due = self.count_due(most)
+            due = self.count_due(limit)
             if due > 0:
                 return due
             time.sleep(
                 max(self._began + self._gone * self._every - time.monotonic(), BATCH_SECONDS)
             )
 
-    def count_due(self, most: int) -> int:
-        """Return how many items may go now: from 0 to `most`."""
+    def count_due(self, limit: int) -> int:
+        """Return how many items may go now: from 0 to `limit`."""
         if not self._every:
-            return most
+            return limit
         now = time.monotonic()
         self._began = max(self._began, now - self._gone * self._every - CATCH_UP_SECONDS)
         due = floor((now - self._began) / self._every) + 1 - self._gone
-        return max(0, min(due, most))
+        return max(0, min(due, limit))
 
     def count_done(self, count: int) -> None:
         """Count items that are done."""

@@ -157,26 +157,26 @@ def _select_deliveries(
 
     name = request.command.name
     move = move_of(name, force=bool(request.how.get("force")))
-    chosen = (
+    selected = (
         selection.select_named_deliveries(database, request.ids, move, check)
         if request.filters is None
         else selection.select_deliveries(
             database, name, move, request.filters, request.limit or support.most, check=check
         )
     )
-    support.require_few(chosen.ids)
-    chosen = check_named_run(database, chosen, request.how, support.load_platforms)
-    left_out = {SEARCHED_FOR: chosen.settling, REJECTED: chosen.parked}
-    counts = count_deliveries(database, chosen.ids)
-    notes = [*chosen.notes]
-    if name == "retry" and chosen.ids:
-        notes += _note_older_inputs(database, settings, chosen.ids)
+    support.require_few(selected.ids)
+    selected = check_named_run(database, selected, request.how, support.load_platforms)
+    left_out = {SEARCHED_FOR: selected.settling, REJECTED: selected.parked}
+    counts = count_deliveries(database, selected.ids)
+    notes = [*selected.notes]
+    if name == "retry" and selected.ids:
+        notes += _note_older_inputs(database, settings, selected.ids)
     return OperationSelection(
-        ids=chosen.ids,
+        ids=selected.ids,
         by_route=counts.by_route,
         by_status=counts.by_status,
         left_out={reason: count for reason, count in left_out.items() if count},
-        problems=chosen.problems,
+        problems=selected.problems,
         notes=notes,
         went_already=counts.started,
     )
@@ -221,45 +221,45 @@ def _select_replay(
             raise OptionError("through", str(error)) from None
     spam: Sequence[str] = ()
     if request.filters is None:
-        chosen = selection.select_named_replay(database, request.ids, through, check)
+        selected = selection.select_named_replay(database, request.ids, through, check)
     else:
         filters = selection.replay_filters(request.filters, through)
-        chosen = _find_events(database, support, request, replace(filters, spam=False), check)
+        selected = _find_events(database, support, request, replace(filters, spam=False), check)
         if not request.limit:
             spam = event_ids(database, replace(filters, spam=True), support.most, check)
     is_spam = {IS_SPAM: len(spam)} if spam else {}
-    if support.is_bounded and len(chosen.ids) > MAX_FORECAST_EVENTS:
+    if support.is_bounded and len(selected.ids) > MAX_FORECAST_EVENTS:
         return OperationSelection(
-            ids=chosen.ids,
+            ids=selected.ids,
             left_out=is_spam,
-            problems=chosen.problems,
-            went_already=count_started(database, chosen.ids, routes),
+            problems=selected.problems,
+            went_already=count_started(database, selected.ids, routes),
         )
     make_handler = make_replay_handler(
         settings, request.how, filters=request.filters, present=config
     )
-    with support.track(len(chosen.ids)) as advance:
+    with support.track(len(selected.ids)) as advance:
 
         def count(planned: int) -> None:
             check()
             advance(planned)
 
-        found = select_replay(
+        replay = select_replay(
             database,
             make_handler(database, None),
-            chosen.ids,
+            selected.ids,
             is_named=request.filters is None,
             advance=count,
         )
     return OperationSelection(
-        ids=found.ids,
-        by_route=found.by_route,
-        by_status=found.by_status,
-        left_out={**found.left_out, **found.refused, **is_spam},
-        refusals=found.refused,
-        skipped=found.skipped,
-        problems=chosen.problems,
-        went_already=count_started(database, found.ids, routes),
+        ids=replay.ids,
+        by_route=replay.by_route,
+        by_status=replay.by_status,
+        left_out={**replay.left_out, **replay.refused, **is_spam},
+        refusals=replay.refused,
+        skipped=replay.skipped,
+        problems=selected.problems,
+        went_already=count_started(database, replay.ids, routes),
     )
 
 
@@ -270,14 +270,14 @@ def _select_rejects(
     check: Callable[[], None],
 ) -> OperationSelection:
     if request.filters is None:
-        chosen = selection.select_named_rejects(database, request.ids, check)
-        return OperationSelection(ids=chosen.ids, problems=chosen.problems)
-    found = support.make_review().find_valid(
+        selected = selection.select_named_rejects(database, request.ids, check)
+        return OperationSelection(ids=selected.ids, problems=selected.problems)
+    valid_rejects = support.make_review().find_valid(
         database, source=request.filters.source, since=request.filters.since, check=check
     )
-    support.require_few(found.ids)
-    left_out = {NOT_VALID: found.invalid} if found.invalid else {}
-    return OperationSelection(ids=found.ids, left_out=left_out)
+    support.require_few(valid_rejects.ids)
+    left_out = {NOT_VALID: valid_rejects.invalid} if valid_rejects.invalid else {}
+    return OperationSelection(ids=valid_rejects.ids, left_out=left_out)
 
 
 def _select_events(
@@ -288,15 +288,15 @@ def _select_events(
 ) -> OperationSelection:
     from bridge.store.queries.events import count_started
 
-    chosen = (
+    selected = (
         selection.select_named_events(database, request.ids, check)
         if request.filters is None
         else _find_events(database, support, request, replace(request.filters, spam=True), check)
     )
     return OperationSelection(
-        ids=chosen.ids,
-        problems=chosen.problems,
-        went_already=count_started(database, chosen.ids),
+        ids=selected.ids,
+        problems=selected.problems,
+        went_already=count_started(database, selected.ids),
     )
 
 

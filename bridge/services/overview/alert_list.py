@@ -29,12 +29,12 @@ def list_alerts(
     if database is None:
         return [], {"notifies": True, "works": False, "ends": {}}
     with database.read() as connection:
-        known = list_open(alerts.read(connection).values())
+        open_alerts = list_open(alerts.read(connection).values())
     now = read_overview()
-    present = {one.key for one in find_problems(now)}
-    over = [one for one in known if has_ended(one, present, now.at)]
-    keys = {one.key for one in over}
-    ends = {one.key: find_resolve_time(one) for one in over}
+    present = {problem.key for problem in find_problems(now)}
+    over = [alert for alert in open_alerts if has_ended(alert, present, now.at)]
+    keys = {alert.key for alert in over}
+    ends = {alert.key: find_resolve_time(alert) for alert in over}
     items: list[JSON] = [
         ALERT.write(
             alert,
@@ -42,10 +42,10 @@ def list_alerts(
             over=alert.key in keys,
             notified=alert.told if now.tells else 0,
         )
-        for alert in known
+        for alert in open_alerts
     ]
     return items, {
         "notifies": now.tells,
-        "works": any(one.role == "work" for one in now.processes),
+        "works": any(process.role == "work" for process in now.processes),
         "ends": {key: iso(at) if at > now.at else None for key, at in ends.items()},
     }

@@ -24,10 +24,12 @@ def find_queue_waits(
     Only of the `MAX_QUEUES` queues whose oldest deliveries wait longest; `route`: of those of this
     route.
     """
-    queues = [one for one in overview.queue if route in (None, one.route)]
-    oldest = sorted(queues, key=lambda one: one.oldest_at)[:MAX_QUEUES]
-    stored = read_deliveries(database, [one.oldest_id for one in oldest])
+    queues = [queue for queue in overview.queue if route in (None, queue.route)]
+    oldest = sorted(queues, key=lambda queue: queue.oldest_at)[:MAX_QUEUES]
+    stored = read_deliveries(database, [queue.oldest_id for queue in oldest])
     waits = wait_facts.find_waits(database, stored.values(), config, overview.at)
     return {
-        (one.route, one.platform): waits[one.oldest_id] for one in oldest if one.oldest_id in waits
+        (queue.route, queue.platform): waits[queue.oldest_id]
+        for queue in oldest
+        if queue.oldest_id in waits
     }

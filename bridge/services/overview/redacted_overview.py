@@ -13,13 +13,16 @@ def hide_answers(overview: Overview) -> Overview:
     """Return an overview without what platforms answered: a circuit has the cause of its reason."""
     return replace(
         overview,
-        platforms=[_hide_circuit(one) for one in overview.platforms],
-        stuck=[replace(one, problem=ANSWER.sub("", one.problem)) for one in overview.stuck],
+        platforms=[_hide_circuit(platform) for platform in overview.platforms],
+        stuck=[
+            replace(unresolved, problem=ANSWER.sub("", unresolved.problem))
+            for unresolved in overview.stuck
+        ],
     )
 
 
-def _hide_circuit(one: PlatformStatus) -> PlatformStatus:
-    if one.circuit is None:
-        return one
-    reason = find_answer_label(one.circuit.reason)
-    return replace(one, circuit=replace(one.circuit, reason=reason))
+def _hide_circuit(platform: PlatformStatus) -> PlatformStatus:
+    if platform.circuit is None:
+        return platform
+    reason = find_answer_label(platform.circuit.reason)
+    return replace(platform, circuit=replace(platform.circuit, reason=reason))

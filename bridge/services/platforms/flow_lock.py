@@ -27,12 +27,15 @@ def write_lock(folder: Path, flows: Iterable[LiveFlow]) -> Path:
 
     Raises `BridgeError` where a flow has no answer, or the file cannot be written.
     """
-    known = list(flows)
-    unknown = sorted(one.name for one in known if one.inputs is None)
+    live_flows = list(flows)
+    unknown = sorted(flow.name for flow in live_flows if flow.inputs is None)
     file = folder / LOCK_NAME
     if unknown:
         raise BridgeError(f"{file} was not written: the inputs of {', '.join(unknown)} are unknown")
-    document = {"version": LOCK_VERSION, "flows": {one.name: inputs_of(one) for one in known}}
+    document = {
+        "version": LOCK_VERSION,
+        "flows": {flow.name: inputs_of(flow) for flow in live_flows},
+    }
     text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     new = file.with_name(f".{LOCK_NAME}.new")
     try:
@@ -67,17 +70,17 @@ def read_lock(folder: Path) -> LockedInputs | None:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         lock = name_command("check", live=True, lock=True)
         raise BridgeError(f"{file} is not valid: `{lock}` writes it again") from None
-    found: LockedInputs = flows
-    return found
+    locked: LockedInputs = flows
+    return locked
 
 
 def find_changes(locked: LockedInputs, flows: Iterable[LiveFlow]) -> dict[str, str]:
     """Return a sentence for each flow whose inputs differ from flows.lock, by PLATFORM/FLOW."""
-    found = {}
+    changes = {}
     for flow in flows:
         before = locked.get(flow.name)
         if before is not None and flow.missing is not None:
-            found[flow.name] = f"the flow `{flow.name}` does not exist any more"
+            changes[flow.name] = f"the flow `{flow.name}` does not exist any more"
         if before is None or flow.inputs is None:
             continue
         now = inputs_of(flow)
@@ -91,11 +94,11 @@ def find_changes(locked: LockedInputs, flows: Iterable[LiveFlow]) -> dict[str, s
             ),
         ]
         if parts:
-            found[flow.name] = (
+            changes[flow.name] = (
                 f"the inputs of the flow `{flow.name}` changed since {LOCK_NAME}:"
                 f" {', '.join(parts)}"
             )
-    return found
+    return changes
 
 
 def lock_digest(locked: LockedInputs) -> str:
@@ -105,4 +108,4 @@ def lock_digest(locked: LockedInputs) -> str:
 
 def inputs_of(flow: LiveFlow) -> dict[str, str]:
     """Return the type of each input of a flow."""
-    return {one.name: one.type for one in flow.inputs or ()}
+    return {node.name: node.type for node in flow.inputs or ()}

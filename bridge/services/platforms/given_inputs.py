@@ -22,20 +22,20 @@ class InputCheck:
     missing: tuple[str, ...] = ()
 
 
-def check_inputs(platform: Platform, saved_item_id: str, given: Mapping[str, JSON]) -> InputCheck:
+def check_inputs(platform: Platform, saved_item_id: str, inputs: Mapping[str, JSON]) -> InputCheck:
     """Compare the given inputs with those that the platform lists, if it lists any.
 
     The platform decides which inputs are known and required.
     """
     # only the local platform lists required inputs
-    is_of_use = bool(given) or platform.type == "local"
+    is_of_use = bool(inputs) or platform.type == "local"
     nodes = try_to_list_inputs(platform, saved_item_id) if is_of_use else ()
     names = [node.name for node in nodes]
     notes = tuple(
         f"the flow has no input {name!r}; {hint}it has: {', '.join(names)}"
-        for name in given
+        for name in inputs
         if name not in names and (hint := suggest(name, names))
     )
     return InputCheck(
-        notes, tuple(node.name for node in nodes if node.required and node.name not in given)
+        notes, tuple(node.name for node in nodes if node.required and node.name not in inputs)
     )

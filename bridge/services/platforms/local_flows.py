@@ -45,7 +45,7 @@ def list_local_flows(config: Config, environ: Mapping[str, str]) -> dict[str, Lo
         if platform.flows is None
         else _load_in_child(platform.flows, environ)
     )
-    return {one.id: one for one in listed}
+    return {flow.id: flow for flow in listed}
 
 
 def _load_in_child(path: str, environ: Mapping[str, str]) -> list[LocalFlow]:
@@ -79,13 +79,15 @@ def _load_in_child(path: str, environ: Mapping[str, str]) -> list[LocalFlow]:
     if "error" in said:
         raise FlowError(said["error"])
     return [
-        LocalFlow(**one | {"inputs": tuple(Input(**each) for each in one["inputs"])})
-        for one in said["flows"]
+        LocalFlow(**flow | {"inputs": tuple(Input(**flow_input) for flow_input in flow["inputs"])})
+        for flow in said["flows"]
     ]
 
 
 def _name_of_signal(number: int) -> str:
-    return next((one.name for one in signal.Signals if one == number), f"signal {number}")
+    return next(
+        (candidate.name for candidate in signal.Signals if candidate == number), f"signal {number}"
+    )
 
 
 def _describe_end(status: int) -> str:
@@ -104,7 +106,7 @@ def run_child(path: str, descriptor: int) -> None:
 
     said: dict[str, Any]
     try:
-        said = {"flows": [asdict(one) for one in load_library(path).described()]}
+        said = {"flows": [asdict(flow) for flow in load_library(path).described()]}
     except BaseException as error:
         said = {
             "error": str(error) if isinstance(error, FlowError) else f"{path}: {error_line(error)}"

@@ -22,10 +22,10 @@ def explain_open_circuits(database: Database, now: float) -> dict[str, str]:
     with database.read() as connection:
         circuits = read_circuits(connection)
     return {
-        name: f"{name} is not asked: its circuit is open until {iso(one.open_until)}"
-        + (f" ({one.reason})" if one.reason else "")
-        for name, one in circuits.items()
-        if one.state(now) == "open"
+        name: f"{name} is not asked: its circuit is open until {iso(circuit.open_until)}"
+        + (f" ({circuit.reason})" if circuit.reason else "")
+        for name, circuit in circuits.items()
+        if circuit.state(now) == "open"
     }
 
 

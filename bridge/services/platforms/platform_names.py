@@ -18,11 +18,11 @@ def find_platform(config: Config, name: str) -> Platform:
     return config.platforms[name]
 
 
-def unknown_platform(name: str, known: Iterable[str]) -> InvalidRequest:
-    """Return the error for a name that none of the `known` platforms has."""
+def unknown_platform(name: str, platform_names: Iterable[str]) -> InvalidRequest:
+    """Return the error for a name that none of the `platform_names` platforms has."""
     from bridge.core.typos import suggest
 
-    names = list(known)
+    names = list(platform_names)
     return InvalidRequest(
         f"routes.yaml has no platform {name!r}; {suggest(name, names)}it has:"
         f" {', '.join(names) or 'none'}"
@@ -42,9 +42,9 @@ def find_flow(config: Config, name: str) -> tuple[Platform, str]:
     platform, slash, saved_item_id = name.partition("/")
     if not slash or not saved_item_id:
         example = f", such as {next(iter(config.platforms))}/{name}" if config.platforms else ""
-        known = f"it has: {', '.join(config.flows)}" if config.flows else "`flows:` is empty"
+        choices = f"it has: {', '.join(config.flows)}" if config.flows else "`flows:` is empty"
         raise InvalidRequest(
-            f"routes.yaml has no flow {name!r}; {suggest(name, config.flows)}{known}."
+            f"routes.yaml has no flow {name!r}; {suggest(name, config.flows)}{choices}."
             f" You can also pass PLATFORM/FLOW{example}"
         )
     return find_platform(config, platform), saved_item_id
@@ -64,11 +64,13 @@ def find_run(types: Mapping[str, str], name: str) -> tuple[str, str]:
             raise unknown_platform(platform, types)
         return platform, run_id
     having = [
-        one for one, type_ in types.items() if type_ in PLATFORMS and PLATFORMS[type_].has_runs
+        platform_name
+        for platform_name, type_ in types.items()
+        if type_ in PLATFORMS and PLATFORMS[type_].has_runs
     ]
     if len(having) != 1 or slash:
-        shown = " or ".join(f"{one}/RUN" for one in having) or (
+        choices = " or ".join(f"{platform_name}/RUN" for platform_name in having) or (
             "routes.yaml has no platform with runs"
         )
-        raise InvalidRequest(f"{name!r} does not say on which platform: {shown}")
+        raise InvalidRequest(f"{name!r} does not say on which platform: {choices}")
     return having[0], name

@@ -77,7 +77,7 @@ def list_flows(platform: Platform) -> tuple[SavedFlow, ...]:
 
 def platforms_with_flows(config: Config) -> list[Platform]:
     """Return the platforms that can list their flows."""
-    return [one for one in config.platforms.values() if platform_type(one).flows]
+    return [platform for platform in config.platforms.values() if platform_type(platform).flows]
 
 
 def lists_runs(platform: Platform) -> bool:

@@ -37,10 +37,10 @@ def start_flow(
     `InvalidRequest` where an input is missing that the platform lists as required. `BridgeError`
     where no answer came: `StartUnanswered` if a run may exist.
     """
-    found = check_inputs(platform, saved_item_id, inputs)
-    if found.missing:
-        missing = f"the flow {saved_item_id!r} requires {', '.join(found.missing)}"
-        raise InvalidRequest("; ".join((missing, *found.notes)))
+    input_check = check_inputs(platform, saved_item_id, inputs)
+    if input_check.missing:
+        missing = f"the flow {saved_item_id!r} requires {', '.join(input_check.missing)}"
+        raise InvalidRequest("; ".join((missing, *input_check.notes)))
     subject = f"{platform.name}/{saved_item_id}"
     try:
         outcome = platform_queries.start_run(platform, saved_item_id, inputs)
@@ -56,7 +56,7 @@ def start_flow(
         with_contents=with_contents,
         platform=platform.name,
         saved_item_id=saved_item_id,
-        notes=list(found.notes),
+        notes=list(input_check.notes),
         hint=hint or None,
     )
 

@@ -45,9 +45,9 @@ def _prepare(value: Any) -> Any:
     from ruamel.yaml.scalarstring import LiteralScalarString
 
     if isinstance(value, Mapping):
-        return {name: _prepare(one) for name, one in value.items()}
+        return {name: _prepare(child) for name, child in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        items = CommentedSeq(_prepare(one) for one in value)
+        items = CommentedSeq(_prepare(child) for child in value)
         if _is_short(value):
             items.fa.set_flow_style()
         return items
@@ -58,5 +58,5 @@ def _prepare(value: Any) -> Any:
 
 def _is_short(items: Sequence[Any]) -> bool:
     """Return whether a list of plain values fits into a line."""
-    is_plain = not any(isinstance(one, Mapping | list | tuple) for one in items)
-    return is_plain and sum(len(str(one)) + 2 for one in items) <= MAX_LINE_CHARS
+    is_plain = not any(isinstance(value, Mapping | list | tuple) for value in items)
+    return is_plain and sum(len(str(value)) + 2 for value in items) <= MAX_LINE_CHARS

@@ -88,11 +88,11 @@ def plan_source(
     if not settings.config.exists():
         raise InvalidRequest(f"there is no {settings.config}; `flowbridge init` writes one")
     text = settings.config.read_bytes().decode("utf-8")
-    known = load_present(settings)
-    free = _check_name(name or row.name, known)
+    config = load_present(settings)
+    free = _check_name(name or row.name, config)
     made = _make_secrets(settings, row, env_file.secret_variable(free))
     new = NewSource(free, row, flow, made, values)
-    return new, _add_to_routes(text, known, new)
+    return new, _add_to_routes(text, config, new)
 
 
 def write_source(settings: Settings, new: NewSource, changed: str) -> None:
@@ -126,7 +126,7 @@ def _find_provider(name: str) -> Provider:
     return PROVIDERS[name]
 
 
-def _read_pins(row: Provider, given: Sequence[str]) -> dict[str, list[str]]:
+def _read_pins(row: Provider, pins: Sequence[str]) -> dict[str, list[str]]:
     """Return the values of --pin by name.
 
     Raises `InvalidRequest` where one is missing that the provider's signature needs.
@@ -136,16 +136,16 @@ def _read_pins(row: Provider, given: Sequence[str]) -> dict[str, list[str]]:
     from bridge.providers.signatures.shared_token import Unsigned
 
     values: dict[str, list[str]] = {}
-    for text in given:
+    for text in pins:
         name, equals, value = text.partition("=")
         if not equals or not value.strip():
             raise InvalidRequest(f"--pin {text!r} is not NAME=VALUE")
         values.setdefault(name.strip(), []).append(value.strip())
-    known = [pin.name for pin in pins_of(row.scheme)]
-    if unknown := [name for name in values if name not in known]:
+    pin_names = [pin.name for pin in pins_of(row.scheme)]
+    if unknown := [name for name in values if name not in pin_names]:
         raise InvalidRequest(
-            f"--pin: {unknown[0]!r} cannot be pinned; {suggest(unknown[0], known)}allowed:"
-            f" {', '.join(known) or 'nothing'}"
+            f"--pin: {unknown[0]!r} cannot be pinned; {suggest(unknown[0], pin_names)}allowed:"
+            f" {', '.join(pin_names) or 'nothing'}"
         )
     missing = [pin for pin in pins_of(row.scheme) if pin.required and pin.name not in values]
     if missing:
@@ -161,18 +161,18 @@ def _read_pins(row: Provider, given: Sequence[str]) -> dict[str, list[str]]:
     return values
 
 
-def _check_name(name: str, known: Config) -> str:
-    if name in known.sources:
+def _check_name(name: str, config: Config) -> str:
+    if name in config.sources:
         free = next(
             f"{name}-{number}"
             for number in range(2, 10_000)
-            if f"{name}-{number}" not in known.sources
+            if f"{name}-{number}" not in config.sources
         )
         raise InvalidRequest(f"routes.yaml already has a source {name!r}; {free!r} is free")
     return name
 
 
-def _add_to_routes(text: str, known: Config, new: NewSource) -> str:
+def _add_to_routes(text: str, config: Config, new: NewSource) -> str:
     """Return the text of routes.yaml with the source and its route.
 
     A local platform is added where the route needs one.
@@ -180,7 +180,7 @@ def _add_to_routes(text: str, known: Config, new: NewSource) -> str:
     # the example that init wrote, if it is still there
     text = re.sub(rf"(?m)^  # {re.escape(new.name)}:\n(?:  #   .*\n)+", "", text)
     local = next(
-        (platform.name for platform in known.platforms.values() if platform.type == "local"), None
+        (platform.name for platform in config.platforms.values() if platform.type == "local"), None
     )
     if "version:" not in text:
         text = "version: 1\n" + text
@@ -197,7 +197,7 @@ def _add_to_routes(text: str, known: Config, new: NewSource) -> str:
     text = routes_file.add_entry(
         text, "sources", new.name, source | SOURCE_KEYS.get(new.provider.name, {})
     )
-    taken = {route.name for route in known.routes}
+    taken = {route.name for route in config.routes}
     free = (new.name.lower() + (f"-{number}" if number > 1 else "") for number in count(1))
     route: dict[str, Any] = {
         "name": next(name for name in free if name not in taken),
@@ -260,11 +260,13 @@ def check_addition(settings: Settings, new: NewSource, text: str) -> None:
         ) from error
     finally:
         draft.unlink(missing_ok=True)
-    wrong = [one for one in problems if one.level == "error"]
+    wrong = [problem for problem in problems if problem.level == "error"]
     if wrong:
         raise ConfigError(
             [
-                replace(one, file=str(settings.config)) if one.file == str(draft) else one
-                for one in wrong
+                replace(problem, file=str(settings.config))
+                if problem.file == str(draft)
+                else problem
+                for problem in wrong
             ]
         )

@@ -31,11 +31,11 @@ def add_entry(text: str, section: str, name: str | None, entry: Entry) -> str:
     Raises `BridgeError` where the file is not YAML, or the section has another type.
     """
     before = _plain(text)
-    wanted = _wanted(before, section, name, entry)
+    expected = _wanted(before, section, name, entry)
     for way in (_by_text, _by_round_trip):
         try:
             changed = way(text, section, name, entry)
-            if _plain(changed) == wanted and set(_comments(text)) <= set(_comments(changed)):
+            if _plain(changed) == expected and set(_comments(text)) <= set(_comments(changed)):
                 return changed
         except (YAMLError, BridgeError):
             continue
@@ -184,7 +184,7 @@ def _pairs(entry: Entry, indent: int) -> list[str]:
         elif isinstance(value, list):
             lines += [
                 " " * indent + f"{key}:",
-                *(" " * (indent + 2) + f"- {_scalar(one)}" for one in value),
+                *(" " * (indent + 2) + f"- {_scalar(text)}" for text in value),
             ]
         else:
             lines.append(" " * indent + f"{key}: {_scalar(value)}")
@@ -243,7 +243,7 @@ def _commented(entry: Entry) -> CommentedMap:
         if isinstance(value, Mapping):
             made[key] = _commented(value)
         elif isinstance(value, list):
-            made[key] = [_in_quotes(one) for one in value]
+            made[key] = [_in_quotes(text) for text in value]
         else:
             made[key] = _in_quotes(value)
     return made

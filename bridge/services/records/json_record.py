@@ -296,18 +296,23 @@ class JsonRecord(Generic[T]):
             needs_contents=self.needs_contents,
         )
 
-    def write(self, record: T, *, with_contents: bool = True, **given: Any) -> dict[str, JSON]:
-        """Return a record as JSON. `given`: the values of the keys that are not in the record."""
+    def write(
+        self, record: T, *, with_contents: bool = True, **extra_values: Any
+    ) -> dict[str, JSON]:
+        """Return a record as JSON.
+
+        `extra_values`: the values of the keys that are not in the record.
+        """
         if self.needs_contents and not with_contents:
             raise ValueError(f"{self.name} is not written without contents")
         shape: dict[str, JSON] = {}
         for name, get, key in self._writers:
             if key.is_optional:
-                value = given.get(name, ABSENT) if get is None else get(record)
+                value = extra_values.get(name, ABSENT) if get is None else get(record)
                 if value is ABSENT:
                     continue
             else:
-                value = given[name] if get is None else get(record)
+                value = extra_values[name] if get is None else get(record)
             kind = key.type
             is_whole = with_contents or key.hide is not None or kind.hide is None
             write = kind.write if is_whole else kind.hide

@@ -154,7 +154,7 @@ def _explain_refusal(answer: Answer, request: Request, signer: Signer) -> tuple[
     code = str(_json(answer).get("error"))
     if code == "unauthorized" and signs_url(signer.scheme):
         code = SIGNED_URL
-    found, step = MEANINGS.get(code) or MEANINGS.get(str(answer.status)) or OTHER
+    cause, step = MEANINGS.get(code) or MEANINGS.get(str(answer.status)) or OTHER
     missing = signer.configured.missing if signer.configured is not None else None
     named = {
         "source": signer.source,
@@ -168,7 +168,7 @@ def _explain_refusal(answer: Answer, request: Request, signer: Signer) -> tuple[
         "look": name_command("status"),
     }
     return (
-        f"The event was not accepted: {found.format_map(named)}.",
+        f"The event was not accepted: {cause.format_map(named)}.",
         f"Next: {step.format_map(named)}",
     )
 
@@ -182,27 +182,29 @@ def _explain_outcome(answer: Answer, settings: Settings) -> tuple[str, ...]:
     event_id = said.get("event_id")
     if not isinstance(event_id, str) or said.get("duplicate"):
         return ()
-    found = _stored(event_id, settings)
+    history = _stored(event_id, settings)
     show = name_command("show", event_id)
-    if found is not None and found.event.spam:
+    if history is not None and history.event.spam:
         return (
-            f"It was marked as spam ({found.event.spam}), so it starts nothing.",
+            f"It was marked as spam ({history.event.spam}), so it starts nothing.",
             f"If it is not spam: {name_command('spam release', event_id)}",
         )
-    if found is not None and found.event.problem:
+    if history is not None and history.event.problem:
         return (
-            f"It starts nothing, since its body cannot be used ({found.event.problem}).",
+            f"It starts nothing, since its body cannot be used ({history.event.problem}).",
             f"See it: {show}",
         )
-    if said.get("deliveries") == 0 or (found is not None and not found.deliveries):
+    if said.get("deliveries") == 0 or (history is not None and not history.deliveries):
         return (
             "No route matched this event, so it starts nothing.",
             f"See which clause failed: {show}",
         )
-    if found is not None and (dead := sum(one.status is Status.DEAD for one in found.deliveries)):
+    if history is not None and (
+        dead := sum(delivery.status is Status.DEAD for delivery in history.deliveries)
+    ):
         which = (
-            f"{dead} of {len(found.deliveries)} deliveries"
-            if len(found.deliveries) > 1
+            f"{dead} of {len(history.deliveries)} deliveries"
+            if len(history.deliveries) > 1
             else "its delivery"
         )
         return (f"Dead: {which}.", f"See why: {show}")

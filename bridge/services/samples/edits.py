@@ -73,21 +73,21 @@ def _set(request: Request, text: str, warn: Callable[[str], object]) -> Request:
             request, headers={**request.headers, ".".join(steps).lower(): _line(text, value)}
         )
     if root == "query":
-        given = dict(parse_qsl(request.query_string, keep_blank_values=True))
-        _warn_of_typo(warn, text, [root, ".".join(steps)], given)
-        pairs = {**given, ".".join(steps): _line(text, value)}
+        parameters = dict(parse_qsl(request.query_string, keep_blank_values=True))
+        _warn_of_typo(warn, text, [root, ".".join(steps)], parameters)
+        pairs = {**parameters, ".".join(steps): _line(text, value)}
         query = urlencode(pairs)
         return replace(request, query_string=query, url=f"{request.url.partition('?')[0]}?{query}")
     return replace(request, body=_set_in_body(request, root, steps, value, text, warn))
 
 
 def _warn_of_typo(
-    warn: Callable[[str], object], text: str, path: Sequence[str], found: JSON
+    warn: Callable[[str], object], text: str, path: Sequence[str], root_value: JSON
 ) -> None:
-    """Warn that a path is added where an existing one is near it. `found`: the value of the path's
-    root.
+    """Warn that a path is added where an existing one is near it. `root_value`: the value of the
+    path's root.
     """
-    meant = follow_path(path, [{path[0]: found}]).meant
+    meant = follow_path(path, [{path[0]: root_value}]).meant
     if meant is not None:
         warn(
             f"--set {text}: there is no {'.'.join(path)}, so it is added; did you mean"
@@ -129,8 +129,8 @@ def _set_in_body(
     try:
         document = orjson.loads(request.body)
     except orjson.JSONDecodeError:
-        found = f"--set {text!r}: no path can be set in this body ({kind or 'not JSON'})"
-        raise InvalidRequest(f"{found}; pass a body with --body") from None
+        problem = f"--set {text!r}: no path can be set in this body ({kind or 'not JSON'})"
+        raise InvalidRequest(f"{problem}; pass a body with --body") from None
     _warn_of_typo(warn, text, [root, *steps], document)
     return orjson.dumps(_with(document, steps, value, text))
 

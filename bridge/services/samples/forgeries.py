@@ -157,17 +157,17 @@ def _changed(body: bytes) -> bytes:
 def _recoded(value: str) -> str:
     """Return a header's value with its signature recoded: hexadecimal to base64, or the reverse."""
 
-    def hex_to_base64(found: re.Match[str]) -> str:
-        return b64encode(bytes.fromhex(found[0])).decode()
+    def hex_to_base64(match: re.Match[str]) -> str:
+        return b64encode(bytes.fromhex(match[0])).decode()
 
-    def base64_to_hex(found: re.Match[str]) -> str:
-        text = found[0] + "=" * (-len(found[0]) % 4)
+    def base64_to_hex(match: re.Match[str]) -> str:
+        text = match[0] + "=" * (-len(match[0]) % 4)
         try:
             return b64decode(
                 text, altchars=b"-_" if set(text) & set("-_") else None, validate=True
             ).hex()
         except ValueError:
-            return found[0]
+            return match[0]
 
     recode: Callable[[re.Match[str]], str] = base64_to_hex
     text, count = re.subn(

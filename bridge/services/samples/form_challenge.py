@@ -47,12 +47,12 @@ def solve_challenge(request: Request, source: Source, form: Form) -> ChallengedR
     Raises `BridgeError` where it cannot be fetched or solved.
     """
     parts = urlsplit(request.url)
-    given = _fetch(f"{parts.scheme}://{parts.netloc}/forms/{source.name}/challenge")
+    challenge = _fetch(f"{parts.scheme}://{parts.netloc}/forms/{source.name}/challenge")
     fields: dict[str, str] = {}
-    if "token" in given:
-        fields[TOKEN_FIELD] = str(given["token"])
-    if "challenge" in given:
-        fields[ALTCHA_FIELD] = _solve(given)
+    if "token" in challenge:
+        fields[TOKEN_FIELD] = str(challenge["token"])
+    if "challenge" in challenge:
+        fields[ALTCHA_FIELD] = _solve(challenge)
     answered = replace(request, body=_with_fields(request, fields))
     return ChallengedRequest(answered, tuple(fields), form.spam.min_fill)
 
@@ -67,26 +67,26 @@ def _fetch(url: str) -> dict[str, Any]:
     finally:
         sender.close()
     try:
-        given = orjson.loads(answer.body) if answer.status == 200 else None
+        challenge = orjson.loads(answer.body) if answer.status == 200 else None
     except orjson.JSONDecodeError:
-        given = None
-    if not isinstance(given, dict):
+        challenge = None
+    if not isinstance(challenge, dict):
         raise BridgeError(f"not sent: {url} answered {answer.status}, and no challenge")
-    return given
+    return challenge
 
 
-def _solve(given: dict[str, Any]) -> str:
+def _solve(challenge: dict[str, Any]) -> str:
     """Return the solution of an ALTCHA challenge, as its widget sends it."""
-    salt = str(given["salt"])
-    wanted = given["challenge"]
-    most = min(int(given["maxnumber"]), MAX_NUMBER)
+    salt = str(challenge["salt"])
+    expected = challenge["challenge"]
+    max_number = min(int(challenge["maxnumber"]), MAX_NUMBER)
     start = sha256(salt.encode())
-    for number in range(most + 1):
+    for number in range(max_number + 1):
         tried = start.copy()
         tried.update(str(number).encode())
-        if tried.hexdigest() == wanted:
+        if tried.hexdigest() == expected:
             solution = {
-                name: given[name] for name in ("algorithm", "challenge", "salt", "signature")
+                name: challenge[name] for name in ("algorithm", "challenge", "salt", "signature")
             } | {"number": number}
             return b64encode(orjson.dumps(solution)).decode()
     raise BridgeError("not sent: the form's proof of work has no solution")

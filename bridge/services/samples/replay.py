@@ -99,4 +99,4 @@ def _event_ids(answer: Answer) -> list[JSON]:
         return []
     if not isinstance(said, dict) or "event_id" not in said:
         return []
-    return [one["event_id"] for one in said.get("events", [said])]
+    return [event["event_id"] for event in said.get("events", [said])]

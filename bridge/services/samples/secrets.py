@@ -40,11 +40,11 @@ class SecretPair:
 
 def new_secret(scheme: Scheme, like: str = "") -> SecretPair:
     """Return a random secret or key pair for the scheme, of the kind of `like` or the usual one."""
-    start, one = choose_scheme(scheme, like)
-    kind = pair_kind(one)
+    start, variant = choose_scheme(scheme, like)
+    kind = pair_kind(variant)
     if kind is not None:
-        return _PAIRS[kind](start, one)
-    text = start + _shared(one).removeprefix(start)
+        return _PAIRS[kind](start, variant)
+    text = start + _shared(variant).removeprefix(start)
     return SecretPair(text, text)
 
 

@@ -55,16 +55,16 @@ def choose_signer(
     from bridge.providers.registry import PROVIDERS
 
     source = sources.get(name) or next(
-        (one for one in sources.values() if one.provider.name == name), None
+        (candidate for candidate in sources.values() if candidate.provider.name == name), None
     )
     if source is not None:
         return _of_source(source, secret, made_up=made_up)
     if name not in PROVIDERS:
-        known = [*sources, *(provider for provider in PROVIDERS if provider not in sources)]
-        there = f"; sources: {', '.join(sources)}" if sources else ""
+        names = [*sources, *(provider for provider in PROVIDERS if provider not in sources)]
+        listing = f"; sources: {', '.join(sources)}" if sources else ""
         raise InvalidRequest(
-            f"there is no source or provider {name!r}; {suggest(name, known)}`flowbridge providers`"
-            f" lists all{there}"
+            f"there is no source or provider {name!r}; {suggest(name, names)}`flowbridge providers`"
+            f" lists all{listing}"
         )
     row = PROVIDERS[name]
     scheme = row.scheme or Hmac(at="header:X-Signature")
@@ -79,8 +79,8 @@ def choose_signer(
             f"{_explain_no_source(file, name)}: signed with {what} generated for this sample"
             " (use another with --secret)"
         )
-        shown = made if is_pair(scheme) or made_up else None
-        return ChosenSigner(Signer(name, row, scheme, made.signs), note, shown, pins)
+        revealed = made if is_pair(scheme) or made_up else None
+        return ChosenSigner(Signer(name, row, scheme, made.signs), note, revealed, pins)
     return ChosenSigner(Signer(name, row, scheme, signing_text(scheme, secret)))
 
 
@@ -126,7 +126,7 @@ def _why_none(source: Source) -> str:
     if source.provider.learn:
         until = f"until {source.provider.title} delivers it (flowbridge learn {source.name})"
         return f"the source {source.name!r} has no secret {until}; pass --secret"
-    if any(one.value for one in source.secrets):
+    if any(secret.value for secret in source.secrets):
         return f"all secrets of the source {source.name!r} have expired (not_after); pass --secret"
     if source.missing is None:
         return f"the source {source.name!r} has no secret; pass --secret"

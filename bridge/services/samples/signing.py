@@ -23,9 +23,9 @@ def live_secrets(source: Source, now: float | None = None) -> list[str]:
     """
     now = time.time() if now is None else now
     lasting = [
-        one.value
-        for one in source.secrets
-        if one.value and (one.not_after is None or one.not_after > now)
+        secret.value
+        for secret in source.secrets
+        if secret.value and (secret.not_after is None or secret.not_after > now)
     ]
     return [
         value for value in lasting if choose_scheme(source.scheme, value)[0] != CHALLENGE_PREFIX

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 log = get_logger()
 
 
-def begin_trial(settings: Settings, database: Database, asked: TrialRequest) -> TrialRecord:
+def begin_trial(settings: Settings, database: Database, request: TrialRequest) -> TrialRecord:
     """Begin a trial in a thread of this process, and return it. Raises `TrialBusy`."""
     folder = _folder(settings, database)
     now = time.time()
@@ -31,7 +31,7 @@ def begin_trial(settings: Settings, database: Database, asked: TrialRequest) -> 
         folder.write(record)
         work = threading.Thread(
             target=_carry_out,
-            args=(settings, database, asked, record, lock),
+            args=(settings, database, request, record, lock),
             name="trial",
             daemon=True,
         )
@@ -54,13 +54,13 @@ def _folder(settings: Settings, database: Database) -> TrialFolder:
 
 
 def _carry_out(
-    settings: Settings, database: Database, asked: TrialRequest, record: TrialRecord, lock: int
+    settings: Settings, database: Database, request: TrialRequest, record: TrialRecord, lock: int
 ) -> None:
     """Evaluate a trial, store its result, and free its place."""
     try:
         result = error = None
         try:
-            result = evaluate_request(settings, database, asked)
+            result = evaluate_request(settings, database, request)
         except StoreError:
             error = "the store cannot be read"
         except BridgeError as failure:

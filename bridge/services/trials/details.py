@@ -29,22 +29,22 @@ DELETED: Final = "its body is deleted"
 class DetailsReport:
     """Collects the details of the events of a trial as they come."""
 
-    def __init__(self, asked: TrialDetails) -> None:
-        self._asked = asked
+    def __init__(self, details: TrialDetails) -> None:
+        self._asked = details
         self._events: list[JSON] = []
         self._explanation: JSON | orjson.Fragment = None
         self._expression: JSON = None
 
-    def add(self, event: Event, found: EventComparison, after: Config) -> None:
+    def add(self, event: Event, comparison: EventComparison, after: Config) -> None:
         """Add what both configurations do with an event."""
         if len(self._events) < MAX_DETAILED_EVENTS:
             self._events.append(
                 {
                     "event_id": event.id,
                     "type": event.type,
-                    "before": _list_plans(found.before),
-                    "after": _list_plans(found.after),
-                    "incomparable": found.incomparable,
+                    "before": _list_plans(comparison.before),
+                    "after": _list_plans(comparison.after),
+                    "incomparable": comparison.incomparable,
                 }
             )
         if event.id == self._asked.event_id:
@@ -60,18 +60,21 @@ class DetailsReport:
         }
 
 
-def report_without_config(asked: TrialDetails, messages: Iterable[Message]) -> dict[str, JSON]:
+def report_without_config(details: TrialDetails, messages: Iterable[Message]) -> dict[str, JSON]:
     """Return the details of a trial whose text cannot be used: only the expression."""
-    found: JSON = None
+    expression: JSON = None
     for message in messages:
-        if isinstance(message, Event) and message.id == asked.event_id:
-            found = _evaluate(asked.expression, message, None)
-    return {"planned": [], "explanation": None, "expression": found}
+        if isinstance(message, Event) and message.id == details.event_id:
+            expression = _evaluate(details.expression, message, None)
+    return {"planned": [], "explanation": None, "expression": expression}
 
 
 def _list_plans(planned: Sequence[PlannedDelivery]) -> list[JSON]:
     """Return the deliveries that a configuration plans, with the reasons of dead ones."""
-    return [{"route": one.route, "status": one.status, "reason": one.reason} for one in planned]
+    return [
+        {"route": delivery.route, "status": delivery.status, "reason": delivery.reason}
+        for delivery in planned
+    ]
 
 
 def _explain(event: Event, config: Config) -> Mapping[str, JSON] | orjson.Fragment:

@@ -61,12 +61,12 @@ class TrialEvaluation:
     def take(self, message: Message) -> None:
         """Process one message."""
         if isinstance(message, Event):
-            found = self._compare(message)
-            self._add(found)
-            if self._explanations is not None and (found.changes or not self._only_changed):
+            comparison = self._compare(message)
+            self._add(comparison)
+            if self._explanations is not None and (comparison.changes or not self._only_changed):
                 self._explanations.add(message)
             if self._details is not None:
-                self._details.add(message, found, self._after)
+                self._details.add(message, comparison, self._after)
         elif isinstance(message, PlannedConfig):
             self._planned[message.hash] = _load_planned(message.canonical)
         elif isinstance(message, EncryptedEvent):
@@ -93,10 +93,10 @@ class TrialEvaluation:
             return EventComparison(event.id, incomparable=Incomparable.NO_CONFIG)
         return compare_event(event, before, self._after)
 
-    def _add(self, found: EventComparison) -> None:
-        self._summary.add(found)
-        for one in found.changes:
-            written = write_json(ROUTE_CHANGE.write(one))
+    def _add(self, comparison: EventComparison) -> None:
+        self._summary.add(comparison)
+        for change in comparison.changes:
+            written = write_json(ROUTE_CHANGE.write(change))
             self._bytes += len(written)
             self._is_complete = self._is_complete and self._bytes <= MAX_CHANGE_BYTES
             if self._is_complete:
@@ -106,8 +106,10 @@ class TrialEvaluation:
 def evaluate(first: FirstMessage, messages: Iterable[Message]) -> bytes:
     """Return the JSON of the result of a trial, or of the report of a check."""
     if isinstance(first, ConfigCheck):
-        given = first.given
-        return write_json(check_given_config(given.text, given.files).as_json(given.name))
+        given_text = first.given
+        return write_json(
+            check_given_config(given_text.text, given_text.files).as_json(given_text.name)
+        )
     return evaluate_trial(first, messages)
 
 
@@ -139,18 +141,18 @@ def evaluate_trial(configs: TrialConfigs, messages: Iterable[Message]) -> bytes:
     return evaluation.write()
 
 
-def _load_text(given: GivenText) -> Config:
+def _load_text(given_text: GivenText) -> Config:
     """Return the configuration of a text. No value of the environment counts as missing."""
-    files = GivenFiles({**given.files, given.name: given.text}, given.rule)
-    checked = check_files(given.name, None, files, strict_secrets=False)
+    files = GivenFiles({**given_text.files, given_text.name: given_text.text}, given_text.rule)
+    checked = check_files(given_text.name, None, files, strict_secrets=False)
     if checked.config is None:
-        raise ConfigError([one for one in checked.problems if one.level == "error"])
+        raise ConfigError([problem for problem in checked.problems if problem.level == "error"])
     return checked.config
 
 
-def _check_text(given: GivenText) -> tuple[Config, list[ConfigProblem]]:
+def _check_text(given_text: GivenText) -> tuple[Config, list[ConfigProblem]]:
     """Return the configuration of a text with the warnings of `check`."""
-    report = check_given_config(given.text, given.files, given.rule)
+    report = check_given_config(given_text.text, given_text.files, given_text.rule)
     if report.config is None:
         raise ConfigError(report.problems)
     return report.config, report.problems
@@ -161,10 +163,10 @@ def _load_before(before: GivenText | str | None) -> Config | None:
         return _load_text(before)
     if before is None:
         return None
-    found = _load_planned(before)
-    if found is None:
+    config = _load_planned(before)
+    if config is None:
         raise BridgeError(UNUSABLE)
-    return found
+    return config
 
 
 def _load_planned(canonical: str | None) -> Config | None:

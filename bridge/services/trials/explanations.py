@@ -59,7 +59,9 @@ class TrialExplanations:
 def write_explanation(event: Event, config: Config, *, has_screen: bool = False) -> bytes | None:
     """Return the JSON of an explanation, null where it cannot be made."""
     try:
-        found = explain_by_config(event, config)
-        return write_json(describe_explanation(found) if has_screen else EXPLANATION.write(found))
+        explanation = explain_by_config(event, config)
+        return write_json(
+            describe_explanation(explanation) if has_screen else EXPLANATION.write(explanation)
+        )
     except Exception:  # as in `compare_event`: a bug must not stop the others
         return None

@@ -77,10 +77,10 @@ def find_error_column(text: str, message: str) -> int | None:
     quoted = _QUOTED.findall(message)
     inner = quoted[0] if quoted and message.startswith("in `") else text.strip()
     at = max(text.find(inner), 0)
-    found = _CHARACTER.search(message)
-    if found is not None:
+    match = _CHARACTER.search(message)
+    if match is not None:
         start = text.rfind("${", 0, at + 1)
-        return min((0 if start < 0 else start + len("${")) + int(found[1]), len(text) + 1)
+        return min((0 if start < 0 else start + len("${")) + int(match[1]), len(text) + 1)
     if "ends too early" in message:
         return at + len(inner) + 1
     for part in quoted:

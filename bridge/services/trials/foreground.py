@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from bridge.store.db.database import Database
 
 
-def evaluate_now(settings: Settings, database: Database, asked: TrialRequest) -> dict[str, JSON]:
+def evaluate_now(settings: Settings, database: Database, request: TrialRequest) -> dict[str, JSON]:
     """Return the result of a trial. Raises `TrialBusy` while the machine evaluates another one.
 
     Raises `TrialFailed` for one that has no result, also after a time that a reader can wait.
     """
     lock = TrialFolder(settings.data, database.sealer).take()
     try:
-        return evaluate_request(settings, database, asked, settings.timings.playground_seconds)
+        return evaluate_request(settings, database, request, settings.timings.playground_seconds)
     finally:
         os.close(lock)

@@ -73,7 +73,7 @@ class TrialFolder:
 
     def write(self, record: TrialRecord) -> None:
         """Store a trial, in place of its earlier state. Raises `StoreError`."""
-        shape = {one.name: getattr(record, one.name) for one in fields(record)}
+        shape = {field.name: getattr(record, field.name) for field in fields(record)}
         sealed = self._sealer.seal(write_json(shape), FOLDER_NAME, "result", record.id)
         file = self._path / record.id
         draft = file.with_suffix(".new")
@@ -85,14 +85,14 @@ class TrialFolder:
 
     def read(self, trial_id: str) -> TrialRecord:
         """Return a trial. Raises `NotFound`, and `StoreError` where it cannot be decrypted."""
-        found = self._read(trial_id)
-        if found.state == RUNNING and not self._is_taken():
-            found = self._read(trial_id)  # it may have ended meanwhile
-            if found.state == RUNNING:
+        record = self._read(trial_id)
+        if record.state == RUNNING and not self._is_taken():
+            record = self._read(trial_id)  # it may have ended meanwhile
+            if record.state == RUNNING:
                 return TrialRecord(
-                    id=found.id, state=FAILED, created_at=found.created_at, error=INTERRUPTED
+                    id=record.id, state=FAILED, created_at=record.created_at, error=INTERRUPTED
                 )
-        return found
+        return record
 
     def prune(self, before: float) -> int:
         """Delete the results that are older than a time, and all but the newest 20."""

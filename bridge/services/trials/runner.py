@@ -105,10 +105,10 @@ def _find_failure(status: int, seconds: float, advice: str, *, is_late: bool) ->
     memory = TRIAL_LIMITS.memory_bytes // 1024 // 1024
     if is_late:
         return TrialTooLarge(f"it took longer than {seconds:g} s: {advice}")
-    known = {
+    limits_by_status = {
         -signal.SIGXCPU: f"{cpu_seconds} s of processor time",
         MEMORY_EXIT_CODE: f"{memory} MiB of memory",
     }
-    if status in known:
-        return TrialTooLarge(f"it needs more than {known[status]}: {advice}")
+    if status in limits_by_status:
+        return TrialTooLarge(f"it needs more than {limits_by_status[status]}: {advice}")
     return TrialFailed("the process ended without a result")

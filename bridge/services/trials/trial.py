@@ -85,35 +85,35 @@ def select_trial_events(database: Database, filters: Filters, limit: int = 0) ->
 
 
 def evaluate_request(
-    settings: Settings, database: Database, asked: TrialRequest, seconds: float | None = None
+    settings: Settings, database: Database, request: TrialRequest, seconds: float | None = None
 ) -> dict[str, JSON]:
     """Return the result of a trial, as `test --json` and the screen of `test` show it.
 
     With an error in `problems`, the text cannot be used, and nothing was compared. `seconds`: the
     time limit, that of the settings by default. Raises `TrialFailed`.
     """
-    used = asked.used.canonical or _find_used(settings, database)
-    beside = {**_read_schemas(used), **asked.used.included}
-    after = GivenText(asked.text, {**beside, **asked.files}, rule=SENT_OR_USED_FILES)
+    used = request.used.canonical or _find_used(settings, database)
+    beside = {**_read_schemas(used), **request.used.included}
+    after = GivenText(request.text, {**beside, **request.files}, rule=SENT_OR_USED_FILES)
     before: GivenText | str | None = None
-    if asked.against_text is not None:
-        files = {**beside, **asked.against_files}
-        before = GivenText(asked.against_text, files, AGAINST_NAME, SENT_OR_USED_FILES)
-    elif asked.against == NOW:
+    if request.against_text is not None:
+        files = {**beside, **request.against_files}
+        before = GivenText(request.against_text, files, AGAINST_NAME, SENT_OR_USED_FILES)
+    elif request.against == NOW:
         if used is None:
             raise NotFound(NOT_USED_YET)
         before = used
     configs = TrialConfigs(
         after,
         before,
-        explains=asked.explain or asked.explain_changed,
-        only_changed=asked.explain_changed,
-        has_screen=asked.screen,
-        details=asked.details,
+        explains=request.explain or request.explain_changed,
+        only_changed=request.explain_changed,
+        has_screen=request.screen,
+        details=request.details,
     )
-    events = _read_messages(database, asked)
+    events = _read_messages(database, request)
     result = evaluate_apart(configs, events, seconds or settings.timings.trial_seconds)
-    return result | {"complete": asked.complete}
+    return result | {"complete": request.complete}
 
 
 def _find_used(settings: Settings, database: Database) -> str | None:
@@ -128,14 +128,14 @@ def _read_schemas(canonical: str | None) -> dict[str, str]:
     return texts
 
 
-def _read_messages(database: Database, asked: TrialRequest) -> Iterator[Message]:
+def _read_messages(database: Database, request: TrialRequest) -> Iterator[Message]:
     """Yield the events of a trial, and before each the configuration that planned it, if needed."""
     from bridge.store.queries import configs
     from bridge.store.queries.recorded_events import UnreadableEvent, read_named_events
 
-    needs_planned = asked.against_text is None and asked.against == THEN
+    needs_planned = request.against_text is None and request.against == THEN
     sent: set[str] = set()
-    for event in read_named_events(database, asked.ids):
+    for event in read_named_events(database, request.ids):
         if isinstance(event, UnreadableEvent):
             yield EncryptedEvent(event.id)
             continue

@@ -65,8 +65,8 @@ def describe_evidence(evidence: JSON) -> list[tuple[str, str]]:
                     ),
                 )
             )
-    lines += [("found", _candidate(each)) for each in left.pop("candidates", ())]
-    lines += [("or of", str(each)) for each in left.pop("others", ())]
+    lines += [("found", _candidate(candidate)) for candidate in left.pop("candidates", ())]
+    lines += [("or of", str(other)) for other in left.pop("others", ())]
     if "why" in left:
         lines.append(("decided", f"{left.pop('decided', 'nothing')}: {left.pop('why')}"))
     for name in HIDDEN_KEYS:
@@ -100,16 +100,18 @@ def describe_missing_look(delivery: Delivery, obstacle: Obstacle | None = None) 
     return f"attempt {number}: not looked yet{at}{why}"
 
 
-def _candidate(one: JSON) -> str:
-    if not isinstance(one, dict):
-        return str(one)
-    created = f", created {one['created_at']}" if one.get("created_at") else ""
-    echo = f", its outputs have the id of the {one['echo']}" if one.get("echo") else ""
-    return f"{one.get('run_id')} ({one.get('state') or 'state unknown'}){created}{echo}"
+def _candidate(candidate: JSON) -> str:
+    if not isinstance(candidate, dict):
+        return str(candidate)
+    created = f", created {candidate['created_at']}" if candidate.get("created_at") else ""
+    echo = f", its outputs have the id of the {candidate['echo']}" if candidate.get("echo") else ""
+    return f"{candidate.get('run_id')} ({candidate.get('state') or 'state unknown'}){created}{echo}"
 
 
 def find_run_id(evidence: JSON) -> str:
     """Return the id of the only candidate, `RUN` where there are several or none."""
-    found = evidence.get("candidates") if isinstance(evidence, dict) else None
-    known = [each.get("run_id") for each in found or () if isinstance(each, dict)]
-    return str(known[0]) if len(known) == 1 and known[0] else "RUN"
+    candidates = evidence.get("candidates") if isinstance(evidence, dict) else None
+    run_ids = [
+        candidate.get("run_id") for candidate in candidates or () if isinstance(candidate, dict)
+    ]
+    return str(run_ids[0]) if len(run_ids) == 1 and run_ids[0] else "RUN"

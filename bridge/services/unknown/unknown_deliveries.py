@@ -89,10 +89,10 @@ class UnknownDelivery:
     @property
     def place_to_look(self) -> Advice:
         """The command that lists the runs of the flow, or where a run without an id shows."""
-        one = self.delivery
+        delivery = self.delivery
         if not self.has_runs:
-            return Advice(f"the service behind {one.platform}, which has no list of runs")
-        return advise(name_command("flows runs", f"{one.platform}/{one.saved_item_id}"))
+            return Advice(f"the service behind {delivery.platform}, which has no list of runs")
+        return advise(name_command("flows runs", f"{delivery.platform}/{delivery.saved_item_id}"))
 
     @property
     def next_steps(self) -> Sequence[Advice]:
@@ -121,10 +121,10 @@ def select_named_unknown(database: Database, names: Sequence[str]) -> Selection:
 
 def read_unknown(database: Database, id_: str, config: Config | None) -> UnknownDelivery:
     """Read a delivery with its evidence. Raises `NotFound`; see `read_unknown_deliveries`."""
-    found = read_unknown_deliveries(database, [id_], config)
-    if not found:
+    deliveries = read_unknown_deliveries(database, [id_], config)
+    if not deliveries:
         raise NotFound(f"no delivery has the id {id_!r}")
-    return found[id_]
+    return deliveries[id_]
 
 
 def read_unknown_deliveries(
@@ -135,27 +135,29 @@ def read_unknown_deliveries(
     Without `config` their waits lack reasons of routes.yaml.
     """
     stored = read_deliveries(database, ids)
-    events_by_id = read_listed_events(database, [*{one.event_id for one in stored.values()}])
+    events_by_id = read_listed_events(
+        database, [*{stored_delivery.event_id for stored_delivery in stored.values()}]
+    )
     attempts = event_lookup.read_attempts(database, [*stored])
     now = time.time()
     waits = wait_facts.find_waits(database, stored.values(), config, now)
-    found = {}
+    deliveries = {}
     for id_ in ids:
-        one = stored.get(id_)
-        if one is None or one.event_id not in events_by_id:
+        delivery = stored.get(id_)
+        if delivery is None or delivery.event_id not in events_by_id:
             continue
-        platform = None if config is None else config.platforms.get(one.platform)
-        lost = [each for each in attempts[id_] if each.run_id is None][-1:]
-        found[id_] = UnknownDelivery(
-            event=events_by_id[one.event_id],
-            delivery=one,
+        platform = None if config is None else config.platforms.get(delivery.platform)
+        lost = [attempt for attempt in attempts[id_] if attempt.run_id is None][-1:]
+        deliveries[id_] = UnknownDelivery(
+            event=events_by_id[delivery.event_id],
+            delivery=delivery,
             lost=lost[0] if lost else None,
             wait=waits.get(id_),
             at=now,
             confirm_seconds=database.timings.reconcile_confirm_seconds,
             has_runs=platform is None or PLATFORMS[platform.type].has_runs,
         )
-    return found
+    return deliveries
 
 
 def load_config_if_usable(settings: Settings) -> Config | None:
@@ -167,10 +169,10 @@ def load_config_if_usable(settings: Settings) -> Config | None:
 
 def _unknown_of(database: Database, name: str) -> list[str]:
     event_id, delivery_id = event_lookup.find(database, name)
-    found = events.deliveries_of(database, [event_id])[event_id]
-    asked = [one for one in found if delivery_id in (None, one.id)]
-    unknown = [one.id for one in asked if one.status is Status.UNKNOWN]
+    deliveries = events.deliveries_of(database, [event_id])[event_id]
+    named = [delivery for delivery in deliveries if delivery_id in (None, delivery.id)]
+    unknown = [delivery.id for delivery in named if delivery.status is Status.UNKNOWN]
     if not unknown:
-        stands = ", ".join(describe_status(one) for one in asked) or "without a delivery"
+        stands = ", ".join(describe_status(delivery) for delivery in named) or "without a delivery"
         raise NotFound(f"it is {stands}: only one whose outcome is unknown is resolved")
     return unknown

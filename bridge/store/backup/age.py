@@ -35,14 +35,16 @@ class _FailedAttempts:
 
 def list_backups(folder: Path) -> list[Path]:
     """Return the backups in a folder that flowbridge named, oldest first."""
-    return sorted(one for one in folder.glob("flowbridge-*.tar") if BACKUP_NAME.fullmatch(one.name))
+    return sorted(
+        path for path in folder.glob("flowbridge-*.tar") if BACKUP_NAME.fullmatch(path.name)
+    )
 
 
 def newest_at(folder: Path) -> float | None:
     """Return the time of the newest backup in a folder; None without one or on a read error."""
     try:
-        there = list_backups(folder)
-        return there[-1].stat().st_mtime if there else None
+        backups = list_backups(folder)
+        return backups[-1].stat().st_mtime if backups else None
     except OSError:
         return None
 
@@ -93,11 +95,11 @@ def record_attempt(settings: Settings) -> Iterator[None]:
 
 def _read_failed(settings: Settings) -> _FailedAttempts | None:
     """Return the failed attempts since the newest backup, whichever process made that one."""
-    found = read_state(settings.data / STATE_FILE, _FailedAttempts)
-    if found is None:
+    failed = read_state(settings.data / STATE_FILE, _FailedAttempts)
+    if failed is None:
         return None
     newest = newest_at(settings.backups)
-    return found if newest is None or newest < found.at else None
+    return failed if newest is None or newest < failed.at else None
 
 
 def _write_failed(settings: Settings, tries: _FailedAttempts) -> None:

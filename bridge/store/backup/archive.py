@@ -99,9 +99,9 @@ def write(
 
 def _check_integrity(database: Database) -> None:
     with database.read() as connection:
-        found = [row[0] for row in connection.exec_driver_sql("PRAGMA quick_check(5)")]
-    if found != ["ok"]:
-        raise StoreError(f"the database is damaged, no backup was made: {found[0]}")
+        reports = [row[0] for row in connection.exec_driver_sql("PRAGMA quick_check(5)")]
+    if reports != ["ok"]:
+        raise StoreError(f"the database is damaged, no backup was made: {reports[0]}")
 
 
 def _pack(

@@ -71,7 +71,7 @@ class _BoundedReader:
     def __init__(self, packed: _CountingReader) -> None:
         self._packed = packed
         opened = next(
-            (each for magic, each in _MAGIC.items() if packed.begins.startswith(magic)), None
+            (opener for magic, opener in _MAGIC.items() if packed.begins.startswith(magic)), None
         )
         self._file: Any = packed if opened is None else opened(packed, "rb")
         self._count = 0
@@ -113,7 +113,7 @@ def unpack(source: IO[bytes], folder: Path, advance: Advance = lambda _: None) -
 
     Raises `StoreError`.
     """
-    found: dict[str, tuple[int, str]] = {}
+    unpacked: dict[str, tuple[int, str]] = {}
     blobs = 0
     text = None
     try:
@@ -128,24 +128,26 @@ def unpack(source: IO[bytes], folder: Path, advance: Advance = lambda _: None) -
             blobs += blob is not None
             # a blob with another name is encrypted, and listed in the manifest
             if blob is None or digest != blob[2]:
-                found[entry.name] = size, digest
+                unpacked[entry.name] = size, digest
     except READ_ERRORS as error:
         raise StoreError(f"it cannot be read: {error}") from error
     if text is None:
         raise StoreError("it has no manifest: it is not a flowbridge backup, or is truncated")
     manifest = parse_manifest(text)
     if damaged := sorted(
-        name for name in found if BLOB_NAME.fullmatch(name) and name not in manifest.files
+        name for name in unpacked if BLOB_NAME.fullmatch(name) and name not in manifest.files
     ):
         raise StoreError(f"{damaged[0]} is damaged")
     if wrong := sorted(
-        name for name in {*found, *manifest.files} if found.get(name) != manifest.files.get(name)
+        name
+        for name in {*unpacked, *manifest.files}
+        if unpacked.get(name) != manifest.files.get(name)
     ):
         raise StoreError(f"{wrong[0]} does not match its manifest")
-    if blobs != manifest.blobs or DATABASE not in found:
+    if blobs != manifest.blobs or DATABASE not in unpacked:
         raise StoreError(
             f"it has {blobs} of {manifest.blobs} blobs"
-            if DATABASE in found
+            if DATABASE in unpacked
             else "it has no database"
         )
     return manifest

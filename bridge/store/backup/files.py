@@ -21,10 +21,10 @@ def estimate_size(database: Database, data: Path) -> int:
     """Estimate the size of a backup in bytes."""
     folders = (data / "blobs", data / "files")
     others = sum(
-        one.stat().st_size
+        path.stat().st_size
         for folder in folders
-        for one in folder.rglob("*")
-        if one.is_file() and not one.is_symlink()
+        for path in folder.rglob("*")
+        if path.is_file() and not path.is_symlink()
     )
     return database.path.stat().st_size + others if database.path.exists() else others
 
@@ -75,11 +75,11 @@ def create(
     return manifest
 
 
-def rotate(folder: Path, most: int) -> int:
-    """Delete the oldest backups in a folder, except the newest `most`; return how many."""
-    old = list_backups(folder)[:-most]
-    for one in old:
-        one.unlink(missing_ok=True)
+def rotate(folder: Path, max_backups: int) -> int:
+    """Delete the oldest backups in a folder, except the newest `max_backups`; return how many."""
+    old = list_backups(folder)[:-max_backups]
+    for backup in old:
+        backup.unlink(missing_ok=True)
     return len(old)
 
 

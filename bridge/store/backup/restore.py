@@ -205,8 +205,8 @@ def _put_in_place(folder: Path, path: Path, data: Path, now: float) -> Path | No
     aside = _copy_aside(path, data, now) if earlier is None else earlier.folder
     _merge(folder / "blobs", data / "blobs")
     _put_notice(folder, path, aside)
-    for one in _beside(path):
-        one.unlink(missing_ok=True)
+    for companion in _beside(path):
+        companion.unlink(missing_ok=True)
     if (data / "files").exists():
         shutil.rmtree(data / "files")  # already copied aside
     for name in ("files", KEY):
@@ -221,14 +221,14 @@ def _put_in_place(folder: Path, path: Path, data: Path, now: float) -> Path | No
 def _copy_aside(path: Path, data: Path, now: float) -> Path | None:
     """Copy the earlier store to a folder, durably, and return the folder; null without a store."""
     aside = data / f"replaced-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}"
-    there = [
-        one
-        for one in (path, *_beside(path), data / KEY, data / "blobs", data / "files")
-        if one.exists()
+    originals = [
+        candidate
+        for candidate in (path, *_beside(path), data / KEY, data / "blobs", data / "files")
+        if candidate.exists()
     ]
-    for one in there:
-        _copy_one_aside(one, aside / one.name)
-    if not there:
+    for original in originals:
+        _copy_one_aside(original, aside / original.name)
+    if not originals:
         return None
     for changed, _, _ in os.walk(aside):
         sync_path(Path(changed))
@@ -251,20 +251,20 @@ def _beside(path: Path) -> list[Path]:
     return [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm")]
 
 
-def _copy_one_aside(one: Path, target: Path) -> None:
+def _copy_one_aside(source: Path, target: Path) -> None:
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if one.is_dir():
-        shutil.copytree(one, target, copy_function=_link, symlinks=True)
+    if source.is_dir():
+        shutil.copytree(source, target, copy_function=_link, symlinks=True)
     else:
-        _link(one, target)
+        _link(source, target)
 
 
-def _link(one: str | Path, target: str | Path) -> None:
+def _link(source: str | Path, target: str | Path) -> None:
     """Give a file a second name, which remains in the end; copy it if links are unsupported."""
     try:
-        os.link(one, target)
+        os.link(source, target)
     except OSError:
-        shutil.copy2(one, target)
+        shutil.copy2(source, target)
 
 
 def _merge(unpacked: Path, blobs: Path) -> None:

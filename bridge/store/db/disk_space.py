@@ -41,7 +41,7 @@ def file_system_type(path: Path) -> str | None:
     """Return the type of file system of a path, such as `ext4`; None if unknown."""
     # https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html
     best = -1
-    found = None
+    file_system = None
     real = path.resolve()
     try:
         lines = Path("/proc/self/mountinfo").read_text().splitlines()
@@ -54,8 +54,8 @@ def file_system_type(path: Path) -> str | None:
         )
         if real.is_relative_to(point) and len(point.parts) >= best:
             best = len(point.parts)
-            found = described.split()[0]
-    return found
+            file_system = described.split()[0]
+    return file_system
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,9 @@ READ_ISOLATION = "REPEATABLE READ"
 
 def create_write_engine(url: URL, said_by: str, timings: Timings) -> Engine:
     """Create the engine for writes; it does not connect yet. `said_by` names the URL's setting."""
-    given = {name: value for name, value in CONNECT_PARAMETERS.items() if name not in url.query}
+    parameters = {
+        name: value for name, value in CONNECT_PARAMETERS.items() if name not in url.query
+    }
     try:
         engine = create_engine(
             url,
@@ -51,7 +53,7 @@ def create_write_engine(url: URL, said_by: str, timings: Timings) -> Engine:
             max_overflow=24,
             pool_use_lifo=True,  # one that was used last has its statements prepared
             isolation_level=WRITE_ISOLATION,
-            connect_args=given,
+            connect_args=parameters,
         )
     except ModuleNotFoundError as error:
         raise SettingsError(

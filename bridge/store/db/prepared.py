@@ -74,15 +74,15 @@ class PreparedStatement:
 
     def _for(self, connection: Connection) -> tuple[str, dict[str, Any]]:
         dialect: Any = connection.dialect
-        known = self._compiled.get(dialect.name)
-        if known is None:
+        prepared = self._compiled.get(dialect.name)
+        if prepared is None:
             named = type(dialect)(paramstyle="named") if dialect.name == "sqlite" else dialect
             compiled: Any = self._statement.compile(dialect=named)
             own = {
                 name: bind.value for bind, name in compiled.bind_names.items() if not bind.required
             }
-            known = self._compiled[dialect.name] = str(compiled), own
-        return known
+            prepared = self._compiled[dialect.name] = str(compiled), own
+        return prepared
 
 
 def send_together(connection: Connection) -> AbstractContextManager[object]:

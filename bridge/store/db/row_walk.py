@@ -85,34 +85,34 @@ def read_chunks(
     page_rows = walk.page_rows or PAGE_ROWS
     left = limit or None
     while left is None or left > 0:
-        most = min(page_rows, left or page_rows)
+        max_rows = min(page_rows, left or page_rows)
         with database.read() as connection:
             part = _next_part(connection, walk, numbers, before, size)
             read = _read_late if walk.reads_bodies else _read
-            chunk = read(connection, walk, part, most)
+            chunk = read(connection, walk, part, max_rows)
         if walk.accept is not None:
-            chunk = _limit(replace(chunk, rows=walk.accept(chunk.rows)), most)
+            chunk = _limit(replace(chunk, rows=walk.accept(chunk.rows)), max_rows)
         yield chunk
         if chunk.before is None:
             return
         before = chunk.before
         left = None if left is None else left - len(chunk.rows)
-        if len(chunk.rows) < most:
+        if len(chunk.rows) < max_rows:
             size = min(2 * size, MAX_CHUNK_ROWS)
 
 
 def count_rows(database: Database, walk: RowWalk) -> int:
     """Count the rows of a walk, without its `late` conditions."""
     numbers = _find_rare(database, walk)
-    found = 0
+    count = 0
     before: int | None = None
     while True:
         with database.read() as connection:
             part = _next_part(connection, walk, numbers, before, MAX_CHUNK_ROWS)
             counting = select(func.count()).select_from(walk.table).where(*part.conditions)
-            found += connection.execute(counting).scalar() or 0
+            count += connection.execute(counting).scalar() or 0
         if part.lowest is None:
-            return found
+            return count
         before = part.lowest
 
 
@@ -166,16 +166,16 @@ def _next_part(
     return _Part([*below, *within, *walk.conditions], lowest, size)
 
 
-def _read(connection: Connection, walk: RowWalk, part: _Part, most: int) -> Chunk:
+def _read(connection: Connection, walk: RowWalk, part: _Part, max_rows: int) -> Chunk:
     seq = walk.table.c.seq
     rows = connection.execute(
-        walk.query.where(*part.conditions).order_by(seq.desc()).limit(most)
+        walk.query.where(*part.conditions).order_by(seq.desc()).limit(max_rows)
     ).all()
-    before = rows[-1].seq if len(rows) == most else part.lowest
+    before = rows[-1].seq if len(rows) == max_rows else part.lowest
     return Chunk(rows, before, part.row_count)
 
 
-def _read_late(connection: Connection, walk: RowWalk, part: _Part, most: int) -> Chunk:
+def _read_late(connection: Connection, walk: RowWalk, part: _Part, max_rows: int) -> Chunk:
     """Read the rows of a part, but at most `PAGE_BODIES` bodies."""
     seq = walk.table.c.seq
     numbers = (
@@ -190,14 +190,14 @@ def _read_late(connection: Connection, walk: RowWalk, part: _Part, most: int) ->
     ).all()
     before = numbers[-1] if len(numbers) == PAGE_BODIES else part.lowest
     chunk = Chunk(rows, before, part.row_count, len(numbers))
-    return chunk if walk.accept is not None else _limit(chunk, most)
+    return chunk if walk.accept is not None else _limit(chunk, max_rows)
 
 
-def _limit(chunk: Chunk, most: int) -> Chunk:
-    """Return a chunk with its first `most` rows; the next one begins with the others."""
-    if len(chunk.rows) <= most:
+def _limit(chunk: Chunk, max_rows: int) -> Chunk:
+    """Return a chunk with its first `max_rows` rows; the next one begins with the others."""
+    if len(chunk.rows) <= max_rows:
         return chunk
-    return replace(chunk, rows=chunk.rows[:most], before=chunk.rows[most - 1].seq)
+    return replace(chunk, rows=chunk.rows[:max_rows], before=chunk.rows[max_rows - 1].seq)
 
 
 # -- one answer

@@ -39,9 +39,10 @@ def create(url: str, name: str) -> str:
     if database.is_sqlite:
         raise SettingsError("FLOWBRIDGE_DATABASE_URL: scratch schemas require PostgreSQL")
     try:
-        if (found := database.write(lambda connection: _make(connection, name))) is not None:
+        if (content := database.write(lambda connection: _make(connection, name))) is not None:
             raise SettingsError(
-                f"the database {database.url.database!r} is not empty: it contains {found}. Use an"
+                f"the database {database.url.database!r} is not empty: it contains {content}."
+                " Use an"
                 " empty database"
             )
     except StoreError as error:
@@ -64,8 +65,8 @@ def _make(connection: Connection, name: str) -> str | None:
             f"the schema {schema} of a torture run; if no run is active, remove it with"
             f" DROP SCHEMA {schema} CASCADE"
         )
-    if (found := connection.execute(_ANY_TABLE).scalar()) is not None:
-        return str(found)
+    if (table := connection.execute(_ANY_TABLE).scalar()) is not None:
+        return str(table)
     connection.exec_driver_sql(f"CREATE SCHEMA {_checked(name)}")
     return None
 

@@ -69,9 +69,9 @@ def rewrite(database: Database) -> None:
 
     Raises `StoreError` if the disk has too little space.
     """
-    known = count_pages(database)
+    pages = count_pages(database)
     # a copy, and the same again in the write-ahead log
-    needed = 2 * (known.count - known.free) * known.size
+    needed = 2 * (pages.count - pages.free) * pages.size
     left, reserve = disk_space.free_space(database.path)
     if left < needed + reserve:
         raise StoreError(

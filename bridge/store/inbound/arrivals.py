@@ -141,7 +141,7 @@ class ArrivalRows:
     def of(cls, arrival: Arrival, sealer: Sealer, secret_key: str) -> ArrivalRows:
         """Return the rows of an event and its deliveries."""
         event, planned = arrival
-        deliveries = [delivery_row(one, sealer) for one in planned]
+        deliveries = [delivery_row(delivery, sealer) for delivery in planned]
         erased_id = deleted_ids.erased_id(secret_key, event.source, event.provider_id)
         return cls(
             event.id,
@@ -181,7 +181,7 @@ class _ArrivalBatch:
         """
         return (
             None
-            if any(one.order or one.debounce for one in item.planned)
+            if any(delivery.order or delivery.debounce for delivery in item.planned)
             else 1 + len(item.planned)
         )
 
@@ -222,8 +222,8 @@ class _ArrivalBatch:
         rows = first.values()
         new = insert_arrivals(
             raw,
-            [{**one.event, "since": one.since, "erased_id": one.erased_id} for one in rows],
-            [delivery for one in rows for delivery in one.deliveries],
+            [{**row.event, "since": row.since, "erased_id": row.erased_id} for row in rows],
+            [delivery for row in rows for delivery in row.deliveries],
         )
         return [item.event_id in new for item in items]
 

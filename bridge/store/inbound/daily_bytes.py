@@ -25,10 +25,13 @@ _ADD_WITHIN_LIMIT = text(
 )
 
 
-def add_bytes(connection: Connection, source: str, size: int, most: int, now: float) -> None:
-    """Count bytes that a source stores. Raises `Refused` if the day's total would exceed `most`."""
-    values = {"source": source, "day": day_of(now), "bytes": size, "most": most}
-    if size > most or connection.execute(_ADD_WITHIN_LIMIT, values).first() is None:
+def add_bytes(connection: Connection, source: str, size: int, max_bytes: int, now: float) -> None:
+    """Count bytes that a source stores.
+
+    Raises `Refused` if the day's total would exceed `max_bytes`.
+    """
+    values = {"source": source, "day": day_of(now), "bytes": size, "most": max_bytes}
+    if size > max_bytes or connection.execute(_ADD_WITHIN_LIMIT, values).first() is None:
         raise daily_bytes_full(now)
 
 
@@ -41,7 +44,7 @@ def stored_today(connection: Connection, now: float) -> dict[str, int]:
 
 
 def add_all(
-    database: Database, arrivals: Sequence[Arrival], replan: Replan, most: int, now: float
+    database: Database, arrivals: Sequence[Arrival], replan: Replan, max_bytes: int, now: float
 ) -> list[AddedEvent]:
     """Store events of one source as `events.add_all` does, and count the bytes of new ones.
 
@@ -54,11 +57,13 @@ def add_all(
         added = events.add_within(connection, together)
         new = [
             event
-            for (event, _), one in zip(arrivals, added, strict=True)
-            if one.event_id == event.id
+            for (event, _), outcome in zip(arrivals, added, strict=True)
+            if outcome.event_id == event.id
         ]
         if new:
-            add_bytes(connection, new[0].source, sum(len(event.body) for event in new), most, now)
+            add_bytes(
+                connection, new[0].source, sum(len(event.body) for event in new), max_bytes, now
+            )
         return added
 
     return database.write(work)

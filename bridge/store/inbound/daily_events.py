@@ -70,7 +70,7 @@ def find_new_counts(connection: Connection, now: float) -> list[DailyCount]:
 
     A count goes on by an hour at most, so that no read takes long.
     """
-    found = []
+    counts = []
     until = now - SETTLED_SECONDS
     for last_at, before in _read_counts(connection, now - now % DAY, now):
         if last_at < before.counted_to:
@@ -81,25 +81,25 @@ def find_new_counts(connection: Connection, now: float) -> list[DailyCount]:
             continue
         end = min(until, first + HOUR)
         new = connection.execute(_COUNT, {**span, "until": end}).scalar_one()
-        found.append(replace(before, events=before.events + new, counted_to=end))
-    return found
+        counts.append(replace(before, events=before.events + new, counted_to=end))
+    return counts
 
 
 def store_counts(connection: Connection, counts: Sequence[DailyCount]) -> int:
     """Store counts, each instead of the one before of its source, and return how many."""
     if counts:
-        connection.execute(_STORE, [asdict(one) for one in counts])
+        connection.execute(_STORE, [asdict(count) for count in counts])
     return len(counts)
 
 
 def read_sources(
-    connection: Connection, wanted: set[str], midnight: float, now: float
+    connection: Connection, sources: set[str], midnight: float, now: float
 ) -> tuple[dict[str, tuple[float | None, int]], bool]:
     """Return the last event of each source and how many came today, and whether there are more.
 
-    Only indexes are read. The sources that have events are among them, and those that are `wanted`.
+    Only indexes are read. The sources that have events are among them, and those of `sources`.
     """
-    found: dict[str, tuple[float | None, int]] = dict.fromkeys(wanted, (None, 0))
+    totals: dict[str, tuple[float | None, int]] = dict.fromkeys(sources, (None, 0))
     left = MAX_COUNTED_TODAY
     is_cut = False
     for last_at, before in _read_counts(connection, midnight, now):
@@ -107,10 +107,10 @@ def read_sources(
         if last_at >= before.counted_to:
             values = {"source": before.source, "since": before.counted_to, "most": left + 1}
             new = connection.execute(_COUNT_BOUNDED, values).scalar_one()
-        found[before.source] = last_at, before.events + min(new, left)
+        totals[before.source] = last_at, before.events + min(new, left)
         is_cut = is_cut or new > left
         left = max(0, left - new)
-    return found, is_cut
+    return totals, is_cut
 
 
 def _read_counts(

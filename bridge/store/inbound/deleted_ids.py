@@ -110,8 +110,8 @@ def find(connection: Connection, repeated: Event) -> str | None:
         .where(same, deleted_id.c.expires_at > repeated.received_at)
         .limit(1)
     )
-    found: str | None = connection.execute(query).scalar()
-    return found
+    event_id: str | None = connection.execute(query).scalar()
+    return event_id
 
 
 def delete_expired(database: Database, now: float) -> Iterator[Work[dict[str, int]]]:
@@ -199,13 +199,13 @@ def _rename(
     for source, name in rows:
         mine = (columns.source == source) & (columns.provider_id == name)
         new = renamed(secret_key_of(connection), source, name)
-        known = (
+        namesake = (
             new
             and connection.execute(
                 select(columns.source).where(columns.source == source, columns.provider_id == new)
             ).first()
         )
-        if new and known is None:
+        if new and namesake is None:
             changed += connection.execute(
                 update(deleted_id).where(mine).values(provider_id=new)
             ).rowcount

@@ -42,18 +42,24 @@ def lock_arrivals(
     if connection.dialect.name == "sqlite":
         return
     ids = _known_ids(connection, [event for (event, _), _ in arrivals])
-    known = _unstarted_events(connection, ids) if ids else []
-    by_provider_id = {(one.source, one.provider_id): one for one in known}
+    unstarted = _unstarted_events(connection, ids) if ids else []
+    by_provider_id = {
+        (candidate.source, candidate.provider_id): candidate for candidate in unstarted
+    }
     planned: list[Delivery] = []
     for (event, deliveries), replan in arrivals:
         planned += deliveries
-        if (one := by_provider_id.get((event.source, event.provider_id))) is not None:
-            planned += replan(_with_content(one, event) if is_content_deleted(one) else one, "")
+        if (earlier := by_provider_id.get((event.source, event.provider_id))) is not None:
+            planned += replan(
+                _with_content(earlier, event) if is_content_deleted(earlier) else earlier, ""
+            )
     lock_order.lock(
         connection,
         events=ids,
         planned=planned,
-        unmoved=schema.delivery.c.event_id.in_([one.id for one in known]) if known else None,
+        unmoved=schema.delivery.c.event_id.in_([candidate.id for candidate in unstarted])
+        if unstarted
+        else None,
         rejects=rejects,
     )
 
@@ -61,9 +67,9 @@ def lock_arrivals(
 def _known_ids(connection: Connection, arrived: Sequence[Event]) -> list[str]:
     """Return the ids of the stored events that these repeat."""
     names: dict[str, list[str]] = {}
-    for one in arrived:
-        if one.provider_id is not None:
-            names.setdefault(one.source, []).append(one.provider_id)
+    for event in arrived:
+        if event.provider_id is not None:
+            names.setdefault(event.source, []).append(event.provider_id)
     if not names:
         return []
     columns = schema.event.c
@@ -97,27 +103,27 @@ def add_duplicate(connection: Connection, event: Event, replan: Replan) -> Added
     if connection.execute(update(table).where(same).values(counted)).rowcount == 0:
         deleted = deleted_ids.find(connection, event)
         return None if deleted is None else AddedEvent(deleted, (), duplicate=True)
-    known = to_event(connection.execute(select(table).where(same)).one(), sealer_of(connection))
-    planned = _plan_again(connection, event, known, replan)
-    return AddedEvent(known.id, planned or (), duplicate=planned is None)
+    stored = to_event(connection.execute(select(table).where(same)).one(), sealer_of(connection))
+    planned = _plan_again(connection, event, stored, replan)
+    return AddedEvent(stored.id, planned or (), duplicate=planned is None)
 
 
 def _plan_again(
-    connection: Connection, event: Event, known: Event, replan: Replan
+    connection: Connection, event: Event, stored: Event, replan: Replan
 ) -> tuple[Delivery, ...] | None:
     """Plan and insert the deliveries of a known event that was never started; None if it was."""
-    unstarted = _unstarted(connection, known)
+    unstarted = _unstarted(connection, stored)
     if unstarted is None:
         return None
-    if is_content_deleted(known):  # an equal body restores its contents
-        if event.body_sha256 != known.body_sha256:
+    if is_content_deleted(stored):  # an equal body restores its contents
+        if event.body_sha256 != stored.body_sha256:
             return None
-        known = _restore_content(connection, event, known)
-    again = replan(known, f"again {known.duplicates}")
+        stored = _restore_content(connection, event, stored)
+    again = replan(stored, f"again {stored.duplicates}")
     if connection.dialect.name != "sqlite":
-        lock_order.lock(connection, planned=again, unmoved=schema.delivery.c.event_id == known.id)
+        lock_order.lock(connection, planned=again, unmoved=schema.delivery.c.event_id == stored.id)
         # a user may have changed one of them meanwhile
-        unstarted = _unstarted(connection, known)
+        unstarted = _unstarted(connection, stored)
         if unstarted is None:
             return None
     shadowed = {row.route for row in unstarted if row.status == Status.SHADOW}
@@ -134,31 +140,33 @@ def _plan_again(
     return tuple(planned)
 
 
-def _restore_content(connection: Connection, event: Event, known: Event) -> Event:
+def _restore_content(connection: Connection, event: Event, stored: Event) -> Event:
     """Store the contents of a repeat with the known event whose own were deleted."""
-    content = _content(event, known.id, sealer_of(connection))
-    connection.execute(update(schema.event).where(schema.event.c.id == known.id).values(content))
+    content = _content(event, stored.id, sealer_of(connection))
+    connection.execute(update(schema.event).where(schema.event.c.id == stored.id).values(content))
     if event.files:
         columns = schema.event.c
-        network = connection.execute(select(columns.network).where(columns.id == known.id)).scalar()
+        network = connection.execute(
+            select(columns.network).where(columns.id == stored.id)
+        ).scalar()
         # without a limit: these files were accepted before
         senders = form_files.senders_of(event.source, network)
         size = form_files.size_of(event.files)
         form_files.change_bytes(connection, dict.fromkeys(senders, size))
-    return _with_content(known, event)
+    return _with_content(stored, event)
 
 
-def _unstarted(connection: Connection, known: Event) -> Sequence[Any] | None:
+def _unstarted(connection: Connection, stored: Event) -> Sequence[Any] | None:
     """Return the deliveries of an event if none of them ever started or is waiting; else None.
 
     A merged delivery was replaced by a later one: planned again, it would send outdated values.
     """
     columns = schema.delivery.c
     query = select(columns.route, columns.status, columns.attempts, columns.merged_into).where(
-        columns.event_id == known.id
+        columns.event_id == stored.id
     )
     unstarted = connection.execute(query).all()
-    if known.spam is not None or any(
+    if stored.spam is not None or any(
         row.attempts or row.merged_into or row.status not in UNSTARTED_END_STATUSES
         for row in unstarted
     ):
@@ -166,9 +174,9 @@ def _unstarted(connection: Connection, known: Event) -> Sequence[Any] | None:
     return unstarted
 
 
-def _with_content(known: Event, event: Event) -> Event:
+def _with_content(stored: Event, event: Event) -> Event:
     """Return a known event with the contents of its repeat."""
-    return replace(known, body=event.body, files=event.files)
+    return replace(stored, body=event.body, files=event.files)
 
 
 def _content(event: Event, id_: str, sealer: Sealer) -> dict[str, Any]:

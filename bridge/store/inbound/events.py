@@ -56,7 +56,7 @@ def add_each(
     """
     if not waits:
         database.check_commit_is_free()  # else it would make, and encrypt, rows at each try
-    rows = [_rows(database, one) for one, _ in requests]
+    rows = [_rows(database, batch) for batch, _ in requests]
     done = database.append_each(ARRIVAL_BATCH, rows, waits=waits)
     results: list[StoringResult] = []
     for (arrivals, replan), new in zip(requests, done, strict=True):
@@ -81,8 +81,8 @@ def _complete(
 ) -> list[AddedEvent]:
     """Return the results of arrivals that were `added`, or that it adds; count the duplicates."""
     new = added() if callable(added) else added
-    known = [arrival for arrival, is_new in zip(arrivals, new, strict=True) if not is_new]
-    again = iter(_add_duplicates(database, known, replan) if known else ())
+    repeated = [arrival for arrival, is_new in zip(arrivals, new, strict=True) if not is_new]
+    again = iter(_add_duplicates(database, repeated, replan) if repeated else ())
     return [
         AddedEvent(event.id, tuple(planned)) if is_new else next(again)
         for (event, planned), is_new in zip(arrivals, new, strict=True)
@@ -97,10 +97,10 @@ def _add_duplicates(
             duplicates.lock_arrivals(connection, [((event, ()), replan) for event, _ in arrivals])
         return [duplicates.add_duplicate(connection, event, replan) for event, _ in arrivals]
 
-    found = database.write(work)
+    added = database.write(work)
     # An event that was known a moment ago may have been deleted: then this one is new.
     return [
-        found[at] or add_all(database, [arrival], replan)[0] for at, arrival in enumerate(arrivals)
+        added[at] or add_all(database, [arrival], replan)[0] for at, arrival in enumerate(arrivals)
     ]
 
 
@@ -170,8 +170,8 @@ def headers_of(database: Database, event_id: str) -> tuple[str, dict[str, str]]:
         ).one_or_none()
     if row is None:
         return "", {}
-    found: JSON = from_json(database.sealer.open(row.headers, "event", "headers", event_id))
-    return row.source, found or {}
+    headers: JSON = from_json(database.sealer.open(row.headers, "event", "headers", event_id))
+    return row.source, headers or {}
 
 
 def deliveries_of(
@@ -181,12 +181,12 @@ def deliveries_of(
 
     `columns`: those to read of each delivery.
     """
-    found: dict[str, list[Delivery]] = {event_id: [] for event_id in event_ids}
-    if not found:
-        return found
+    deliveries: dict[str, list[Delivery]] = {event_id: [] for event_id in event_ids}
+    if not deliveries:
+        return deliveries
     delivery = schema.delivery.c
     query = columns.where(delivery.event_id.in_(event_ids)).order_by(delivery.seq)
     with database.read() as connection:
         for row in connection.execute(query):
-            found[row.event_id].append(to_delivery(row, database.sealer))
-    return found
+            deliveries[row.event_id].append(to_delivery(row, database.sealer))
+    return deliveries

@@ -66,12 +66,15 @@ def stored_bytes(connection: Connection) -> dict[str, int]:
     return {row.source: row.bytes for row in connection.execute(select(form_files))}
 
 
-def add_bytes(connection: Connection, source: str, size: int, most: int | None) -> None:
-    """Count stored files. Raises `Refused` if the total would exceed `most`; None is no limit."""
-    values = {"source": source, "bytes": size, "most": most}
-    if most is None:
+def add_bytes(connection: Connection, source: str, size: int, max_bytes: int | None) -> None:
+    """Count stored files.
+
+    Raises `Refused` if the total would exceed `max_bytes`; None is no limit.
+    """
+    values = {"source": source, "bytes": size, "most": max_bytes}
+    if max_bytes is None:
         connection.execute(_ADD_UNLIMITED, values)
-    elif size > most or connection.execute(_ADD_WITHIN_LIMIT, values).first() is None:
+    elif size > max_bytes or connection.execute(_ADD_WITHIN_LIMIT, values).first() is None:
         raise files_full()
 
 
@@ -100,18 +103,18 @@ def recount(database: Database) -> Counter[str]:
 
     Counts and files are read as of one moment, so concurrent changes stay counted.
     """
-    found: Counter[Sender] = Counter()
+    actual: Counter[Sender] = Counter()
     with database.read() as connection:
-        known = _counts(connection)
+        counted = _counts(connection)
         place = 0
         while rows := connection.execute(
             _NEXT_WITH_FILES, {"after": place, "most": PAGE_ROWS}
         ).all():
             for row in rows:
                 size = _size(row, database.sealer)
-                found.update(dict.fromkeys(senders_of(row.source, row.network), size))
+                actual.update(dict.fromkeys(senders_of(row.source, row.network), size))
             place = rows[-1].seq
-    wrong = {sender: found[sender] - known.get(sender, 0) for sender in {*found, *known}}
+    wrong = {sender: actual[sender] - counted.get(sender, 0) for sender in {*actual, *counted}}
     wrong = {sender: size for sender, size in wrong.items() if size}
     if wrong:
         database.write(lambda connection: change_bytes(connection, wrong))

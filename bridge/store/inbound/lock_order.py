@@ -66,11 +66,11 @@ def keys_of(planned: Iterable[Delivery]) -> dict[int, list[tuple[str, str]]]:
     """
     order: list[tuple[str, str]] = []
     debounce: list[tuple[str, str]] = []
-    for one in planned:
-        if one.order:
-            order.append((one.route, one.order.key))
-        if one.debounce:
-            debounce.append((one.route, one.debounce.key))
+    for planned_delivery in planned:
+        if planned_delivery.order:
+            order.append((planned_delivery.route, planned_delivery.order.key))
+        if planned_delivery.debounce:
+            debounce.append((planned_delivery.route, planned_delivery.debounce.key))
     return {ORDER_KEY_SEED: order, DEBOUNCE_KEY_SEED: debounce}
 
 

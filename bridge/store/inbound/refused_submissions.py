@@ -41,9 +41,9 @@ def within_a_day(connection: Connection, now: float) -> dict[str, dict[str, int]
     columns = refused_submission.c
     count = func.sum(columns.count).label("n")
     query = select(columns.source, columns.code, count).where(columns.hour >= hour_of(now - DAY))
-    found: dict[str, dict[str, int]] = {}
+    counts: dict[str, dict[str, int]] = {}
     for row in connection.execute(
         query.group_by(columns.source, columns.code).order_by(count.desc(), columns.code)
     ):
-        found.setdefault(row.source, {})[row.code] = int(row.n)
-    return found
+        counts.setdefault(row.source, {})[row.code] = int(row.n)
+    return counts

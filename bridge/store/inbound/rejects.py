@@ -25,21 +25,23 @@ PAGE_ROWS = 50  # each may be a hundred KiB
 _NAMES = [field.name for field in fields(Reject)]
 
 
-def add(database: Database, one: Reject) -> None:
+def add(database: Database, rejected: Reject) -> None:
     """Store a reject, and delete the oldest of its source."""
-    values = {name: getattr(one, name) for name in _NAMES} | {
-        "headers": to_json(dict(one.headers)),
+    values = {name: getattr(rejected, name) for name in _NAMES} | {
+        "headers": to_json(dict(rejected.headers)),
         "event_ids": None,
     }
-    values = encrypt_row(database.sealer, "reject", one.id, values)
+    values = encrypt_row(database.sealer, "reject", rejected.id, values)
     columns = reject.c
-    newest = select(columns.seq).where(columns.source == one.source).order_by(columns.seq.desc())
+    newest = (
+        select(columns.seq).where(columns.source == rejected.source).order_by(columns.seq.desc())
+    )
     database.write(
         lambda connection: (
             connection.execute(insert(reject).values(values)),
             connection.execute(
                 delete(reject).where(
-                    columns.source == one.source,
+                    columns.source == rejected.source,
                     columns.seq <= newest.offset(MAX_REJECTS_PER_SOURCE).limit(1).scalar_subquery(),
                 )
             ),

@@ -178,8 +178,8 @@ def _remove_files(connection: Connection, ids: Ids) -> int:
     form_files.change_bytes(connection, sizes)
     names = [
         uploaded_name(event_id, number, file)
-        for event_id, each in files.items()
-        for number, file in enumerate(each)
+        for event_id, event_files in files.items()
+        for number, file in enumerate(event_files)
     ]
     return _execute(
         connection,
@@ -194,9 +194,11 @@ def _runs_of(deliveries: Iterable[tuple[str, int]]) -> list[str]:
 
 
 def _rejects_of(connection: Connection, ids: Ids) -> list[str]:
-    wanted = set(ids)
+    event_ids = set(ids)
     return [
-        row.id for row in connection.execute(_READMITTED) if wanted & set(from_json(row.event_ids))
+        row.id
+        for row in connection.execute(_READMITTED)
+        if event_ids & set(from_json(row.event_ids))
     ]
 
 

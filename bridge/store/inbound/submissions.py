@@ -68,7 +68,7 @@ _SWEEP = {
 
 def add(
     database: Database,
-    one: Event,
+    submission: Event,
     deliveries: Sequence[Delivery],
     marks: SubmissionMarks,
     replan: Replan,
@@ -82,7 +82,7 @@ def add(
     """
 
     def work(connection: Connection) -> AddedEvent:
-        added = _add(connection, one, deliveries, marks, replan)
+        added = _add(connection, submission, deliveries, marks, replan)
         # last: it must not wait for a lock while it holds rows that others wait for
         delete_expired(connection, marks.now, SWEEP_ROWS)
         return added
@@ -92,49 +92,51 @@ def add(
 
 def count_repeat(database: Database, marks: SubmissionMarks) -> AddedEvent | None:
     """Count a submission that repeats one not marked as spam; return None for any other."""
-    known = recent.c.event_id == event.c.id
+    same_event = recent.c.event_id == event.c.id
     query = (
         select(event.c.id)
-        .join(recent, known)
+        .join(recent, same_event)
         .where(recent.c.key.in_([mark.key for mark in marks.once]), recent.c.until > marks.now)
     )
     with database.read() as connection:
-        found = connection.execute(
+        event_id = connection.execute(
             query.where(recent.c.digest == marks.digest, event.c.spam.is_(None)).limit(1)
         ).scalar()
-    if found is None:
+    if event_id is None:
         return None
 
     def count(connection: Connection) -> Event | None:
         _apply_limits(connection, marks)
-        return _count_duplicate(connection, found)
+        return _count_duplicate(connection, event_id)
 
-    return AddedEvent(found, (), duplicate=True) if database.write(count) is not None else None
+    return AddedEvent(event_id, (), duplicate=True) if database.write(count) is not None else None
 
 
 def _add(
     connection: Connection,
-    one: Event,
+    submission: Event,
     deliveries: Sequence[Delivery],
     marks: SubmissionMarks,
     replan: Replan,
 ) -> AddedEvent:
     _apply_limits(connection, marks)
-    repeats = _store_marks(connection, marks, one.id)
-    if repeats is not None and (known := _count_duplicate(connection, repeats)) is not None:
+    repeats = _store_marks(connection, marks, submission.id)
+    if repeats is not None and (stored := _count_duplicate(connection, repeats)) is not None:
         connection.execute(
             update(recent)
-            .where(_mark_rows(marks), recent.c.event_id == one.id)
+            .where(_mark_rows(marks), recent.c.event_id == submission.id)
             .values(event_id=repeats)
         )
-        return AddedEvent(repeats, _release_spam(connection, known, one, replan), duplicate=True)
+        return AddedEvent(
+            repeats, _release_spam(connection, stored, submission, replan), duplicate=True
+        )
     if repeats is not None:  # the event was deleted: this one replaces it
-        connection.execute(update(recent).where(_mark_rows(marks)).values(event_id=one.id))
-    duplicates.lock_arrivals(connection, [((one, deliveries), replan)])
-    if events.add_one(connection, (one, deliveries)):
-        _take_room(connection, one, marks)
-        return AddedEvent(one.id, tuple(deliveries))
-    added = duplicates.add_duplicate(connection, one, replan)
+        connection.execute(update(recent).where(_mark_rows(marks)).values(event_id=submission.id))
+    duplicates.lock_arrivals(connection, [((submission, deliveries), replan)])
+    if events.add_one(connection, (submission, deliveries)):
+        _take_room(connection, submission, marks)
+        return AddedEvent(submission.id, tuple(deliveries))
+    added = duplicates.add_duplicate(connection, submission, replan)
     if added is None:
         raise StoreError("the event that this request repeats was just deleted")
     connection.execute(update(recent).where(_mark_rows(marks)).values(event_id=added.event_id))
@@ -148,8 +150,8 @@ def _take_room(connection: Connection, submission: Event, marks: SubmissionMarks
     body = len(submission.body)
     is_spam = submission.spam is not None
     if submission.files:
-        most = None if marks.room is None else limit_of(marks.room, is_spam=is_spam)
-        form_files.add_bytes(connection, source, files, most)
+        max_bytes = None if marks.room is None else limit_of(marks.room, is_spam=is_spam)
+        form_files.add_bytes(connection, source, files, max_bytes)
     if marks.daily_bytes is not None:
         most_today = limit_of(marks.daily_bytes, is_spam=is_spam)
         daily_bytes.add_bytes(connection, source, body, most_today, marks.now)
@@ -198,16 +200,16 @@ def _store_marks(connection: Connection, marks: SubmissionMarks, event_id: str) 
         }
         if connection.execute(_STORE_MARK, values).first() is not None:
             continue
-        known = connection.execute(
+        earlier = connection.execute(
             select(recent.c.digest, recent.c.event_id).where(recent.c.key == mark.key)
         ).one()
-        if known.digest != marks.digest:
+        if earlier.digest != marks.digest:
             raise Refused(
                 409,
                 "used_before",
                 "this form was already sent with other values: reload its page to send it again",
             )
-        repeats = repeats or known.event_id
+        repeats = repeats or earlier.event_id
     return repeats
 
 
@@ -226,27 +228,30 @@ def _count_duplicate(connection: Connection, event_id: str) -> Event | None:
 
 
 def _release_spam(
-    connection: Connection, known: Event, one: Event, replan: Replan
+    connection: Connection, stored: Event, repeat: Event, replan: Replan
 ) -> tuple[Delivery, ...]:
     """Plan an event marked as spam when the same submission arrives again and is not spam.
 
     For example, if its captcha was required too late.
     """
-    if one.spam is not None or known.spam in (None, MARKED_BY_PERSON):
+    if repeat.spam is not None or stored.spam in (None, MARKED_BY_PERSON):
         return ()
-    connection.execute(update(event).where(event.c.id == known.id).values(spam=None))
-    planned = replan(replace(known, spam=None), f"again {known.duplicates}")
+    connection.execute(update(event).where(event.c.id == stored.id).values(spam=None))
+    planned = replan(replace(stored, spam=None), f"again {stored.duplicates}")
     lock_order.lock(connection, planned=planned)
     if planned:
         connection.execute(
-            insert(delivery), [delivery_again_row(each, sealer_of(connection)) for each in planned]
+            insert(delivery),
+            [delivery_again_row(new_delivery, sealer_of(connection)) for new_delivery in planned],
         )
     return tuple(planned)
 
 
-def delete_expired(connection: Connection, now: float, most: int = SWEEP_BATCH_ROWS) -> int:
+def delete_expired(connection: Connection, now: float, max_rows: int = SWEEP_BATCH_ROWS) -> int:
     """Delete expired rows, and return how many."""
-    return connection.execute(_SWEEP[connection.dialect.name], {"now": now, "most": most}).rowcount
+    return connection.execute(
+        _SWEEP[connection.dialect.name], {"now": now, "most": max_rows}
+    ).rowcount
 
 
 def has_rows(connection: Connection) -> bool:

@@ -24,8 +24,8 @@ def replace(connection: Connection, flows: Sequence[LocalFlow], now: float) -> N
     """Replace all flows. A flow that exists keeps the time it was first loaded."""
     if connection.dialect.name == "postgresql":  # SQLite has a single writer
         connection.execute(select(func.pg_advisory_xact_lock(REPLACE_LOCK)))
-    known = {one.id: one.created_at for one in list_flows(connection)}
-    rows = [_to_row(changed(one, created_at=known.get(one.id, now))) for one in flows]
+    created_times = {flow.id: flow.created_at for flow in list_flows(connection)}
+    rows = [_to_row(changed(flow, created_at=created_times.get(flow.id, now))) for flow in flows]
     connection.execute(delete(local_flow))
     if rows:
         connection.execute(insert(local_flow), rows)
@@ -51,8 +51,8 @@ def ids(connection: Connection) -> Sequence[str]:
 
 def find_absent(connection: Connection, config: Config) -> AbsentFlows:
     """Return the missing local flows that routes name; none while no flows are loaded."""
-    known = ids(connection)
-    return config.absent_flows(known) if known else AbsentFlows()
+    flow_ids = ids(connection)
+    return config.absent_flows(flow_ids) if flow_ids else AbsentFlows()
 
 
 def _to_row(flow: LocalFlow) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def _to_row(flow: LocalFlow) -> dict[str, Any]:
 
 def _to_flow(row: Row[Any]) -> LocalFlow:
     described = from_json(row.described)
-    inputs = tuple(Input(**one) for one in described.pop("inputs"))
+    inputs = tuple(Input(**values) for values in described.pop("inputs"))
     return LocalFlow(
         id=row.id, workbook=row.workbook, created_at=row.created_at, inputs=inputs, **described
     )

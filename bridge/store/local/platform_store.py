@@ -41,11 +41,11 @@ class LocalPlatformStore:
             return runs.find(connection, idempotency_key)
 
     def newest(
-        self, flow_ids: Sequence[str], user_id: str, most: int = 10
+        self, flow_ids: Sequence[str], user_id: str, limit: int = 10
     ) -> dict[str, list[LocalRun]]:
         """Return the newest runs of each flow that the user started, newest first."""
         with self.database.read() as connection:
-            return runs.newest(connection, flow_ids, user_id, most)
+            return runs.newest(connection, flow_ids, user_id, limit)
 
     def kill(self, run_id: str, now: float) -> LocalRun | None:
         """End a queued run, or request the termination of a running one; return it, or None."""

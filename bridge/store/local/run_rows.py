@@ -56,7 +56,7 @@ def end_values(result: RunResult, now: float) -> dict[str, Any]:
 
 
 #: All columns but the inputs and the body, which are up to 10 MiB.
-SUMMARY = [one for one in local_run.c if one.name not in ("inputs", "body")]
+SUMMARY = [column for column in local_run.c if column.name not in ("inputs", "body")]
 
 
 def to_run(row: Row[Any], sealer: Sealer, **changed: Any) -> LocalRun:

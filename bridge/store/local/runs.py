@@ -59,8 +59,8 @@ def start(connection: Connection, run: LocalRun, cap: int | None = None) -> Loca
     """
     if cap is not None:
         take_lock(connection, Lock.COUNT_RUNS)
-        if run.idempotency_key and (known := find(connection, run.idempotency_key)):
-            return known
+        if run.idempotency_key and (earlier := find(connection, run.idempotency_key)):
+            return earlier
         active = (
             connection.execute(select(func.count()).select_from(local_run).where(OPEN)).scalar()
             or 0
@@ -81,8 +81,8 @@ def start(connection: Connection, run: LocalRun, cap: int | None = None) -> Loca
             index_where=columns.idempotency_key.is_not(None),
         )
     )
-    known = None if added.rowcount == 1 else find(connection, run.idempotency_key or "")
-    return known or run
+    earlier = None if added.rowcount == 1 else find(connection, run.idempotency_key or "")
+    return earlier or run
 
 
 def get(connection: Connection, run_id: str) -> LocalRun | None:
@@ -100,32 +100,32 @@ def find(connection: Connection, idempotency_key: str) -> LocalRun | None:
 
 
 def claim(
-    connection: Connection, most: int, now: float, lease: str, cap: int | None = None
+    connection: Connection, limit: int, now: float, lease: str, cap: int | None = None
 ) -> list[LocalRun]:
-    """Claim up to `most` queued runs under `lease`, oldest first.
+    """Claim up to `limit` queued runs under `lease`, oldest first.
 
     `cap`: the maximum number of runs in execution by all workers.
     """
-    if most <= 0 or not has_queued(connection):  # nearly always in a worker's turn
+    if limit <= 0 or not has_queued(connection):  # nearly always in a worker's turn
         return []
     columns = local_run.c
     if cap is not None:
         take_lock(connection, Lock.COUNT_RUNS)
-        most = min(
-            most,
+        limit = min(
+            limit,
             cap
             - (
                 connection.execute(select(func.count()).select_from(local_run).where(HELD)).scalar()
                 or 0
             ),
         )
-    if most <= 0:
+    if limit <= 0:
         return []
     queued = (
         select(local_run)
         .where(QUEUED)
         .order_by(columns.seq)
-        .limit(most)
+        .limit(limit)
         .with_for_update(skip_locked=True)
     )
     rows = connection.execute(queued).all()
@@ -157,25 +157,25 @@ def extend_leases(
     Returns the ids of those still held under `lease`.
     """
     columns = local_run.c
-    held = (columns.lease == lease) & columns.id.in_(list(ids)) & HELD
+    is_leased = (columns.lease == lease) & columns.id.in_(list(ids)) & HELD
     connection.execute(
-        update(local_run).where(held).values(lease_until=lease_until(connection, now))
+        update(local_run).where(is_leased).values(lease_until=lease_until(connection, now))
     )
     for run_id, lines in logs.items():
         encrypted_log = encrypt_row(sealer_of(connection), "local_run", run_id, {"log": lines})
         connection.execute(
-            update(local_run).where(columns.id == run_id, held).values(encrypted_log)
+            update(local_run).where(columns.id == run_id, is_leased).values(encrypted_log)
         )
-    return set(connection.execute(select(columns.id).where(held)).scalars())
+    return set(connection.execute(select(columns.id).where(is_leased)).scalars())
 
 
 def return_to_queue(connection: Connection, ids: Sequence[str], lease: str, now: float) -> None:
     """Return claimed runs that did not start to the queue; end those to be terminated."""
     for run_id in ids:
-        held = (local_run.c.id == run_id) & (local_run.c.lease == lease)
+        is_leased = (local_run.c.id == run_id) & (local_run.c.lease == lease)
         connection.execute(
             update(local_run)
-            .where(held, local_run.c.state == LocalState.RUNNING)
+            .where(is_leased, local_run.c.state == LocalState.RUNNING)
             .values(queued_again_values())
         )
         finish(
@@ -193,7 +193,7 @@ def finish(connection: Connection, run_id: str, result: RunResult, now: float, l
     Returns False and changes nothing if it is not held under `lease`.
     """
     columns = local_run.c
-    asked = case(
+    end_state = case(
         (columns.state == LocalState.TERMINATING, LocalState.TERMINATED.value),
         else_=result.state.value,
     )
@@ -202,7 +202,7 @@ def finish(connection: Connection, run_id: str, result: RunResult, now: float, l
         .where(columns.id == run_id, columns.lease == lease, HELD)
         .values(
             encrypt_row(sealer_of(connection), "local_run", run_id, end_values(result, now))
-            | {"state": asked}
+            | {"state": end_state}
         )
     )
     return ended.rowcount == 1
@@ -283,7 +283,7 @@ def interrupt(
 
 
 def newest(
-    connection: Connection, flow_ids: Sequence[str], user_id: str, most: int = 10
+    connection: Connection, flow_ids: Sequence[str], user_id: str, limit: int = 10
 ) -> dict[str, list[LocalRun]]:
     """Return the newest runs of each flow that the user started, newest first.
 
@@ -291,13 +291,13 @@ def newest(
     """
     columns = local_run.c
     mine = (
-        select(*SUMMARY).where(columns.user_id == user_id).order_by(columns.seq.desc()).limit(most)
+        select(*SUMMARY).where(columns.user_id == user_id).order_by(columns.seq.desc()).limit(limit)
     )
     sealer = sealer_of(connection)
     return {
-        one: [
+        flow_id: [
             to_run(row, sealer)
-            for row in connection.execute(mine.where(columns.saved_item_id == one))
+            for row in connection.execute(mine.where(columns.saved_item_id == flow_id))
         ]
-        for one in flow_ids
+        for flow_id in flow_ids
     }

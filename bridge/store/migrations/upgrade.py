@@ -124,9 +124,9 @@ def run_step(database: Database) -> tuple[str | None, str | None]:
     with database.long_transaction() as connection:
         if not database.is_sqlite:
             take_lock(connection, Lock.MIGRATE)
-            most = milliseconds(database.timings.migration_lock_seconds)
+            timeout = milliseconds(database.timings.migration_lock_seconds)
             connection.execute(
-                text("SELECT set_config('lock_timeout', :most, true)"), {"most": most}
+                text("SELECT set_config('lock_timeout', :most, true)"), {"most": timeout}
             )
         before = read_revision(database)
         if before == seen:  # otherwise another process has run the step meanwhile

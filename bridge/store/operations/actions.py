@@ -54,63 +54,69 @@ class Move:
     usual: ColumnElement[bool]
 
 
-def _refuse_retry(one: Delivery) -> str | None:
-    if one.dead_kind is DeadKind.OURS:
-        return f"routing rejected it ({one.reason}): fix routes.yaml, then replay {one.event_id}"
-    if one.status is Status.DELIVERED and one.run_state not in FAILED_RUN_STATES:
-        run = one.run_state or "not polled"
+def _refuse_retry(candidate: Delivery) -> str | None:
+    if candidate.dead_kind is DeadKind.OURS:
+        return (
+            f"routing rejected it ({candidate.reason}): fix routes.yaml, then replay"
+            f" {candidate.event_id}"
+        )
+    if candidate.status is Status.DELIVERED and candidate.run_state not in FAILED_RUN_STATES:
+        run = candidate.run_state or "not polled"
         return (
             f"it was delivered and its run is {run}: retry is only for failed runs; replay creates"
             " a new delivery"
         )
-    if one.status is Status.UNKNOWN:
+    if candidate.status is Status.UNKNOWN:
         by_hand = "check the platform, then record the result with flowbridge resolve"
         return (
             "its outcome is unknown and a run may exist:"
-            f" {by_hand if one.look_at is None else _looks_for_run(one)}"
+            f" {by_hand if candidate.look_at is None else _looks_for_run(candidate)}"
         )
-    if one.status is Status.SHADOW:
+    if candidate.status is Status.SHADOW:
         return "its route was in shadow mode: set the route live, then replay the event"
-    if one.status is Status.BLOCKED:
+    if candidate.status is Status.BLOCKED:
         return "it is blocked: flowbridge sends it after the earlier deliveries of its ordering key"
-    is_idle = one.status in (Status.DEAD, Status.CANCELLED, Status.DELIVERED)
-    return None if is_idle else f"it is {one.status}: flowbridge sends it without a retry"
+    is_idle = candidate.status in (Status.DEAD, Status.CANCELLED, Status.DELIVERED)
+    return None if is_idle else f"it is {candidate.status}: flowbridge sends it without a retry"
 
 
-def _refuse_cancel(one: Delivery) -> str | None:
-    holds = one.status is Status.DEAD and one.holds_key
-    is_waiting = one.status in (Status.QUEUED, Status.BLOCKED) or holds
+def _refuse_cancel(candidate: Delivery) -> str | None:
+    holds = candidate.status is Status.DEAD and candidate.holds_key
+    is_waiting = candidate.status in (Status.QUEUED, Status.BLOCKED) or holds
     return (
         None
         if is_waiting
         else (
-            f"it is {one.status}: only a waiting delivery can be cancelled, or a dead one that"
+            f"it is {candidate.status}: only a waiting delivery can be cancelled, or a dead"
+            " one that"
             " blocks others"
         )
     )
 
 
-def _refuse_resolve(one: Delivery) -> str | None:
-    if one.status is Status.UNKNOWN and one.look_at is not None:
+def _refuse_resolve(candidate: Delivery) -> str | None:
+    if candidate.status is Status.UNKNOWN and candidate.look_at is not None:
         return (
-            f"{_looks_for_run(one)}; --force resolves it anyway, and `queued` may then start it"
+            f"{_looks_for_run(candidate)}; --force resolves it anyway, and `queued` may then"
+            " start it"
             " twice"
         )
-    return _refuse_known(one)
+    return _refuse_known(candidate)
 
 
-def _looks_for_run(one: Delivery) -> str:
+def _looks_for_run(unresolved: Delivery) -> str:
     return (
-        f"flowbridge is searching for its run: flowbridge resolve {one.id} shows when it polls next"
+        f"flowbridge is searching for its run: flowbridge resolve {unresolved.id} shows when"
+        " it polls next"
         " and what prevents a result"
     )
 
 
-def _refuse_known(one: Delivery) -> str | None:
+def _refuse_known(candidate: Delivery) -> str | None:
     return (
         None
-        if one.status is Status.UNKNOWN
-        else f"it is {one.status}: only a delivery with an unknown outcome can be resolved"
+        if candidate.status is Status.UNKNOWN
+        else f"it is {candidate.status}: only a delivery with an unknown outcome can be resolved"
     )
 
 
@@ -165,7 +171,7 @@ class MoveHandler:
         if self.run_id is not None:
             self._lock_run(connection, prepared)
         lock_order.lock(connection, moved=delivery.c.id.in_(prepared))
-        return [self._one(connection, one, now) for one in prepared]
+        return [self._one(connection, delivery_id, now) for delivery_id in prepared]
 
     def _lock_run(self, connection: Connection, ids: Sequence[str]) -> None:
         """Let no other operation, and no search, record a run of the same flow meanwhile."""
@@ -188,13 +194,13 @@ class MoveHandler:
         ):
             return ItemResult(id=id_, problem=conflict)
         try:
-            known = transitions.move(
+            previous = transitions.move(
                 connection, id_, self.to, now, reason=self.reason, run_id=self.run_id
             )
         except IllegalTransition as error:
             return ItemResult(id=id_, problem=str(error))
         moved = to_delivery(connection.execute(query).one(), sealer)
-        return ItemResult(id=id_, was=known.status, became=moved.status, deliveries=(moved,))
+        return ItemResult(id=id_, was=previous.status, became=moved.status, deliveries=(moved,))
 
     def _spam(self, connection: Connection, row: Row[Any]) -> str | None:
         spam = connection.execute(select(event.c.spam).where(event.c.id == row.event_id)).scalar()

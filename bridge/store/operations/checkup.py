@@ -140,18 +140,19 @@ INVARIANTS: Final = (
 def find_violations(connection: Connection) -> list[str]:
     """Return a message for each violated invariant: the count, some ids, and the next step."""
     messages = []
-    for each in INVARIANTS:
+    for invariant in INVARIANTS:
         ids = (
             connection.execute(
-                text(f"SELECT {each.row_id} FROM {each.violations} LIMIT {MAX_NAMED_IDS}")  # noqa: S608 - names of our own tables and columns
+                text(f"SELECT {invariant.row_id} FROM {invariant.violations} LIMIT {MAX_NAMED_IDS}")  # noqa: S608 - names of our own tables and columns
             )
             .scalars()
             .all()
         )
         if ids:
-            count = connection.execute(text(f"SELECT count(*) FROM {each.violations}")).scalar_one()  # noqa: S608 - names of our own tables and columns
+            counting = text(f"SELECT count(*) FROM {invariant.violations}")  # noqa: S608 - our tables
+            count = connection.execute(counting).scalar_one()
             named = ", ".join(map(str, ids)) + (", …" if count > len(ids) else "")
-            messages.append(f"{count} {each.name} ({named}): {each.remedy}")
+            messages.append(f"{count} {invariant.name} ({named}): {invariant.remedy}")
     return messages
 
 
@@ -316,11 +317,12 @@ def _read_size(connection: Connection, database: Database) -> dict[str, int | No
 
 
 def _disk_problems(database: Database) -> list[str]:
-    found = disk_space.file_system_type(database.path) or ""
+    file_system = disk_space.file_system_type(database.path) or ""
     problems = []
-    if disk_space.NETWORK_FILE_SYSTEMS.fullmatch(found):
+    if disk_space.NETWORK_FILE_SYSTEMS.fullmatch(file_system):
         problems.append(
-            f"the database is on a network file system ({found}), where a write-ahead log does not"
+            f"the database is on a network file system ({file_system}), where a write-ahead"
+            " log does not"
             " work: move it to a local disk or use PostgreSQL"
         )
     left, reserve = disk_space.free_space(database.path)
@@ -350,11 +352,11 @@ def _file_notes(database: Database, size: dict[str, int | None]) -> Iterator[str
 def _server_notes(connection: Connection) -> list[str]:
     """Return notes about the settings of a PostgreSQL server."""
     query = text("SELECT name, reset_val FROM pg_settings WHERE name = ANY(:names) ORDER BY name")
-    found = [
+    settings = [
         (POSTGRES_SETTINGS[row.name], row.reset_val)
         for row in connection.execute(query, {"names": list(POSTGRES_SETTINGS)})
     ]
-    notes = [note for (right, note), value in found if value not in right]
+    notes = [note for (right, note), value in settings if value not in right]
     if (
         connection.exec_driver_sql("SELECT current_setting('server_version_num')::int").scalar_one()
         < MIN_POSTGRES_VERSION

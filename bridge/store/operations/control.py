@@ -31,7 +31,7 @@ _DUE: Final = and_(
 
 def agree(
     database: Database,
-    one: Operation,
+    operation: Operation,
     token: str,
     now: float,
     request: Mapping[str, JSON] | None = None,
@@ -44,12 +44,12 @@ def agree(
     changed = (
         {}
         if request is None
-        else encrypt_row(database.sealer, "act", one.id, {"asked": to_json(dict(request))})
+        else encrypt_row(database.sealer, "act", operation.id, {"asked": to_json(dict(request))})
     )
     agreeing = (
         update(act)
         .where(
-            act.c.seq == one.seq,
+            act.c.seq == operation.seq,
             act.c.token == token,
             act.c.agreed_at.is_(None),
             act.c.proposed_until > now,
@@ -58,15 +58,15 @@ def agree(
         .values(agreed_at=now, finished_at=case((act.c.chosen == 0, now)), **changed)
     )
     is_agreed = database.write(lambda connection: connection.execute(agreeing).rowcount) > 0
-    return get(database, one.seq) if is_agreed else None
+    return get(database, operation.seq) if is_agreed else None
 
 
-def withdraw(database: Database, one: Operation, token: str | None, now: float) -> bool:
+def withdraw(database: Database, operation: Operation, token: str | None, now: float) -> bool:
     """End a proposal of a token, or of any; return False where it has ended, or is another's."""
     withdrawing = (
         update(act)
         .where(
-            act.c.seq == one.seq,
+            act.c.seq == operation.seq,
             *([] if token is None else [act.c.token == token]),
             act.c.agreed_at.is_(None),
             act.c.proposed_until > now,
@@ -76,38 +76,44 @@ def withdraw(database: Database, one: Operation, token: str | None, now: float) 
     return database.write(lambda connection: connection.execute(withdrawing).rowcount) > 0
 
 
-def stop(database: Database, one: Operation, now: float) -> Operation:
+def stop(database: Database, operation: Operation, now: float) -> Operation:
     """Store that an operation is stopped: no worker does another of its items."""
     stopping = (
         update(act)
-        .where(act.c.seq == one.seq, _UNFINISHED, act.c.stopped_at.is_(None))
+        .where(act.c.seq == operation.seq, _UNFINISHED, act.c.stopped_at.is_(None))
         .values(stopped_at=now)
     )
     database.write(lambda connection: connection.execute(stopping))
-    return get(database, one.seq)
+    return get(database, operation.seq)
 
 
 def resume(
-    database: Database, one: Operation, actor: str, now: float, *, by_worker: bool = False
+    database: Database, operation: Operation, actor: str, now: float, *, by_worker: bool = False
 ) -> Operation | None:
     """Store the actor that resumes an operation; null where it is deleted for its age meanwhile.
 
     `by_worker`: a worker carries it out from now.
     """
-    resumed = to_json([list(each) for each in (*one.resumed, (actor, now))][-MAX_RESUMED:])
+    resumed = to_json(
+        [list(resumption) for resumption in (*operation.resumed, (actor, now))][-MAX_RESUMED:]
+    )
     values: dict[str, Any] = {"resumed": resumed, "stopped_at": None}
     if by_worker:
         values["driver"] = WORKER
-    resuming = update(act).where(act.c.seq == one.seq, act.c.chosen.is_not(None)).values(values)
+    resuming = (
+        update(act).where(act.c.seq == operation.seq, act.c.chosen.is_not(None)).values(values)
+    )
     changed = database.write(lambda connection: connection.execute(resuming).rowcount)
-    return get(database, one.seq) if changed else None
+    return get(database, operation.seq) if changed else None
 
 
-def release_key(database: Database, one: Operation) -> None:
+def release_key(database: Database, operation: Operation) -> None:
     """Remove the `Idempotency-Key` of an operation that ended while it stored its items."""
     database.write(
         lambda connection: connection.execute(
-            update(act).where(act.c.seq == one.seq, act.c.chosen.is_(None)).values(request_key=None)
+            update(act)
+            .where(act.c.seq == operation.seq, act.c.chosen.is_(None))
+            .values(request_key=None)
         )
     )
 

@@ -48,13 +48,16 @@ def check(source: Database, target: Database, *, snapshot: bool) -> None:
             "a worker is running on the source: stop flowbridge on all machines, so that the copy"
             " is complete"
         )
-    known = upgrade.read_revision(target) if not target.is_sqlite or target.path.exists() else None
-    if known is not None and known != HEAD:
+    target_revision = (
+        upgrade.read_revision(target) if not target.is_sqlite or target.path.exists() else None
+    )
+    if target_revision is not None and target_revision != HEAD:
         raise StoreError(
-            f"the target has schema {known}, this flowbridge requires {HEAD}: create an empty"
+            f"the target has schema {target_revision}, this flowbridge requires {HEAD}:"
+            " create an empty"
             " database"
         )
-    if known is not None:
+    if target_revision is not None:
         _must_be_empty(count_rows(target))
 
 
@@ -115,14 +118,14 @@ def _write(
             )
         _set_sequences(writer, target)
         for table in TABLES:
-            found = digest_rows(writer, table, advance)
-            if found != sums[table.name]:
-                rows = f"{found.rows} rows of {sums[table.name].rows}"
+            written = digest_rows(writer, table, advance)
+            if written != sums[table.name]:
+                rows = f"{written.rows} rows of {sums[table.name].rows}"
                 raise StoreError(
                     f"the rows written to {table.name} differ from those read ({rows}): nothing was"
                     " copied"
                 )
-            copied.rows[str(table.name)] = found.rows
+            copied.rows[str(table.name)] = written.rows
 
 
 # -- the source
@@ -183,10 +186,10 @@ def _without_triggers(connection: Connection, database: Database) -> Iterator[No
         names = ", ".join(table.name for table in TABLES)
         away = [
             f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE",
-            *(f"ALTER TABLE {one.name} DISABLE TRIGGER USER" for one in TABLES),
+            *(f"ALTER TABLE {table.name} DISABLE TRIGGER USER" for table in TABLES),
         ]
         again = [
-            *(f"ALTER TABLE {one.name} ENABLE TRIGGER USER" for one in TABLES),
+            *(f"ALTER TABLE {table.name} ENABLE TRIGGER USER" for table in TABLES),
             f"ANALYZE {names}",
         ]
     for statement in away:

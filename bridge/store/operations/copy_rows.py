@@ -67,11 +67,11 @@ def _read_rows(connection: Connection, table: Table) -> Iterator[Row]:
 
 
 def digest_rows(connection: Connection, table: Table, advance: Callable[[int], None]) -> RowDigest:
-    found = RowDigest()
+    digest = RowDigest()
     for row in _read_rows(connection, table):
-        found.add(row)
+        digest.add(row)
         advance(1)
-    return found
+    return digest
 
 
 def copy_table(

@@ -73,7 +73,7 @@ class EraseHandler:
             runs=prepared,
             rejects=prepared,
         )
-        return [_erase(connection, one, now, self.dedup_for) for one in prepared]
+        return [_erase(connection, event_id, now, self.dedup_for) for event_id in prepared]
 
 
 def _erase(
@@ -111,8 +111,10 @@ def _erase_event(
             id=id_,
             problem=f"its delivery {busy.id} {how}: erase the event again when that has ended",
         )
-    for each in list(connection.execute(_WAITING, {"id": id_}).scalars()):
-        transitions.move(connection, each, Status.CANCELLED, now, reason="its event is erased")
+    for delivery_id in list(connection.execute(_WAITING, {"id": id_}).scalars()):
+        transitions.move(
+            connection, delivery_id, Status.CANCELLED, now, reason="its event is erased"
+        )
     if not removal.lock_deletable(connection, [id_], math.inf):
         raise StoreError(f"{id_} has a delivery that is still in use, in a state unknown to erase")
     deleted_ids.store(connection, [id_], dedup_for, now, erased=True)
@@ -189,11 +191,13 @@ def _scrub_page(connection: Connection, *, letters: str, after: int) -> tuple[in
 def _scrubbed(value: Any, letters: str) -> Any:
     if isinstance(value, dict):
         return {
-            name: _scrub_reasons(each, letters) if name == "left_out" else _scrubbed(each, letters)
-            for name, each in value.items()
+            name: _scrub_reasons(child, letters)
+            if name == "left_out"
+            else _scrubbed(child, letters)
+            for name, child in value.items()
         }
     if isinstance(value, list):
-        return [_scrubbed(each, letters) for each in value]
+        return [_scrubbed(child, letters) for child in value]
     return ERASED if isinstance(value, str) and letters in fold_text(value) else value
 
 

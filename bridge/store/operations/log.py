@@ -140,17 +140,20 @@ def _add(connection: Connection, seq: int, ids: Sequence[str], at: int) -> None:
 def _insert_items(connection: Connection, seq: int, first: int, ids: Sequence[str]) -> None:
     connection.execute(
         insert(act_item),
-        [{"act": seq, "number": first + place, "item_id": one} for place, one in enumerate(ids, 1)],
+        [
+            {"act": seq, "number": first + place, "item_id": item_id}
+            for place, item_id in enumerate(ids, 1)
+        ],
     )
 
 
 def _get_rival(database: Database, client: ClientRequest | None) -> Operation:
     """Return the operation that was begun with the same key at the same time."""
     key = None if client is None else client.key
-    found = find_by_key(database, client.token, key) if client is not None and key else None
-    if found is None:
+    rival = find_by_key(database, client.token, key) if client is not None and key else None
+    if rival is None:
         raise StoreError("an operation with the same id or key was begun at the same time")
-    return found
+    return rival
 
 
 # -- advance
@@ -158,25 +161,27 @@ def _get_rival(database: Database, client: ClientRequest | None) -> Operation:
 
 def advance(
     database: Database,
-    one: Operation,
+    operation: Operation,
     doing: OperationHandler[Any],
     now: float,
-    most: int = BATCH_ITEMS,
+    limit: int = BATCH_ITEMS,
 ) -> list[ItemResult]:
-    """Process the next items of an operation, at most `most`, in one durable commit.
+    """Process the next items of an operation, at most `limit`, in one durable commit.
 
     Returns their results, none where no item is left or the operation is stopped. Several processes
     may advance the same operation: one of them processes each item.
     """
     while True:
         with database.read() as connection:
-            rows = connection.execute(_NEXT, {"of": one.seq, "most": most}).all()
+            rows = connection.execute(_NEXT, {"of": operation.seq, "most": limit}).all()
         if not rows:
             return []
         prepared = doing.prepare(database, [row.item_id for row in rows], now)
-        mine = {row.number: each for row, each in zip(rows, prepared, strict=False)}
+        mine = {
+            row.number: prepared_item for row, prepared_item in zip(rows, prepared, strict=False)
+        }
         results = database.write(
-            lambda connection: _carry_out(connection, one.seq, doing, mine, now)  # noqa: B023 - called before the loop goes on
+            lambda connection: _carry_out(connection, operation.seq, doing, mine, now)  # noqa: B023 - called before the loop goes on
         )
         if results:  # else another process has done them, or stopped the operation
             return results
@@ -213,7 +218,7 @@ def _carry_out(
 
 def _marked(seq: int, number: int, result: ItemResult, now: float) -> dict[str, Any]:
     deliveries = result.deliveries if result.became is None else ()
-    made = [*result.event_ids, *(each.id for each in deliveries)]
+    made = [*result.event_ids, *(delivery.id for delivery in deliveries)]
     return {
         "of": seq,
         "as": number,

@@ -54,7 +54,7 @@ def operation_walk(*, since: float | None = None, unfinished: bool = False) -> R
 
 def list_items(
     database: Database,
-    one: Operation,
+    operation: Operation,
     *,
     outcome: str | None = None,
     after: int = 0,
@@ -65,7 +65,7 @@ def list_items(
     `outcome`: `done`, `refused`, or `open` for those that are not processed yet. The items begin
     behind the number `after`. `limit` 0 is no limit.
     """
-    query = select(act_item).where(act_item.c.act == one.seq).order_by(act_item.c.number)
+    query = select(act_item).where(act_item.c.act == operation.seq).order_by(act_item.c.number)
     if outcome == OPEN_ITEMS:
         query = query.where(act_item.c.outcome.is_(None))
     elif outcome is not None:
@@ -120,13 +120,13 @@ def get(database: Database, seq: int) -> Operation:
 def to_operation(row: Row[Any], sealer: Sealer) -> Operation:
     """Return the operation of a row of the table `act`."""
     values = {column.name: row._mapping[column.name] for column in act.c}
-    asked = from_json(sealer.open(values.pop("asked"), "act", "asked", row.id))
+    request = from_json(sealer.open(values.pop("asked"), "act", "asked", row.id))
     count = values.pop("chosen")
     resumed = tuple((actor, at) for actor, at in from_json(values["resumed"]) or ())
     return Operation(
         **values
         | {
-            "request": _read_request(row.command, asked, count),
+            "request": _read_request(row.command, request, count),
             "count": count,
             "last_progress_at": values.pop("worked_at"),
             "resumed": resumed,

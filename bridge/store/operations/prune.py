@@ -76,13 +76,13 @@ class Pruning:
 
     def of(self, source: str) -> Retention:
         """Return the retention of a source, the global one if routes.yaml does not have it."""
-        known = self.config.sources.get(source)
-        return self.config.retention if known is None else known.retention
+        source_config = self.config.sources.get(source)
+        return self.config.retention if source_config is None else source_config.retention
 
     def dedup_for(self, source: str) -> float:
         """Return how many seconds the provider ids of a source are stored."""
-        known = self.config.sources.get(source)
-        return DEDUP_SECONDS if known is None else known.dedup_for
+        source_config = self.config.sources.get(source)
+        return DEDUP_SECONDS if source_config is None else source_config.dedup_for
 
     def sources(self, table: str) -> list[str]:
         """Return the sources that have rows in a table."""

@@ -102,7 +102,10 @@ def expired_runs(
 ) -> Iterator[Work[Counts]]:
     """Yield deletions of ended runs, by the retention of their source, or by the global one."""
     before = now - min(
-        [config.retention.runs, *(each.retention.runs for each in config.sources.values())]
+        [
+            config.retention.runs,
+            *(source_config.retention.runs for source_config in config.sources.values()),
+        ]
     )
     place = 0
     while rows := _read(database, _RUNS, {"after": place, "before": before, "most": PAGE_ROWS}):

@@ -64,42 +64,47 @@ class ReadmitHandler:
     ) -> list[ReadmissionPlan]:
         """Verify the rejects and plan their events; only reads the database."""
         with database.read() as connection:
-            found = connection.execute(select(reject).where(reject.c.id.in_(ids))).all()
-        known = {row.id: to_reject(row, database.sealer) for row in found}
+            rows = connection.execute(select(reject).where(reject.c.id.in_(ids))).all()
+        rejects = {row.id: to_reject(row, database.sealer) for row in rows}
         return [
             ReadmissionPlan(id=id_, problem=NO_REJECT)
-            if id_ not in known
-            else self._plan(known[id_])
+            if id_ not in rejects
+            else self._plan(rejects[id_])
             for id_ in ids
         ]
 
-    def _plan(self, one: Reject) -> ReadmissionPlan:
-        if one.event_ids:
-            return ReadmissionPlan(id=one.id, problem=ALREADY_READMITTED)
+    def _plan(self, rejected: Reject) -> ReadmissionPlan:
+        if rejected.event_ids:
+            return ReadmissionPlan(id=rejected.id, problem=ALREADY_READMITTED)
         try:
-            prepared = prepare_readmission(one, self.config, new_id=self.new_id, keys=self.keys)
+            prepared = prepare_readmission(
+                rejected, self.config, new_id=self.new_id, keys=self.keys
+            )
         except BadSignature:
-            problem = explain_failure(one, self.config, self.keys)
-            return ReadmissionPlan(id=one.id, problem=problem)
+            problem = explain_failure(rejected, self.config, self.keys)
+            return ReadmissionPlan(id=rejected.id, problem=problem)
         except BridgeError as error:
-            return ReadmissionPlan(id=one.id, problem=str(error))
+            return ReadmissionPlan(id=rejected.id, problem=str(error))
         except Exception as fault:  # a bug with one reject must not stop the operation
             problem = f"{VERIFICATION_FAILED} ({type(fault).__name__})"
-            return ReadmissionPlan(id=one.id, problem=problem)
-        return ReadmissionPlan(id=one.id, prepared=prepared)
+            return ReadmissionPlan(id=rejected.id, problem=problem)
+        return ReadmissionPlan(id=rejected.id, prepared=prepared)
 
     def carry_out(
         self, connection: Connection, prepared: Sequence[ReadmissionPlan], now: float, /
     ) -> list[ItemResult]:
         """Store the events of the rejects that are not readmitted yet."""
         arrivals = _arrivals_of(prepared)
-        duplicates.lock_arrivals(connection, arrivals, rejects=[one.id for one in prepared])
+        duplicates.lock_arrivals(connection, arrivals, rejects=[plan.id for plan in prepared])
         rows = _read_rows(connection, prepared)
-        plans = [each if each.problem else _check(each, rows, now) for each in prepared]
+        plans = [plan if plan.problem else _check(plan, rows, now) for plan in prepared]
         arrivals = _arrivals_of(plans)
         stored = events.add_within(connection, arrivals)
-        added = {event.id: one for ((event, _), _), one in zip(arrivals, stored, strict=True)}
-        results = [_to_result(each, added, now, connection) for each in plans]
+        added = {
+            event.id: added_event
+            for ((event, _), _), added_event in zip(arrivals, stored, strict=True)
+        }
+        results = [_to_result(plan, added, now, connection) for plan in plans]
         return _with_stored_deliveries(connection, results)
 
 
@@ -107,10 +112,10 @@ def _arrivals_of(
     plans: Sequence[ReadmissionPlan],
 ) -> list[tuple[Arrival, Replan]]:
     return [
-        (arrival, one.prepared.replan)
-        for one in plans
-        if one.prepared is not None
-        for arrival in one.prepared.arrivals
+        (arrival, plan.prepared.replan)
+        for plan in plans
+        if plan.prepared is not None
+        for arrival in plan.prepared.arrivals
     ]
 
 
@@ -118,51 +123,54 @@ def _read_rows(connection: Connection, prepared: Sequence[ReadmissionPlan]) -> R
     """Return when each reject was readmitted, and as which events."""
     columns = reject.c
     query = select(columns.id, columns.readmitted_at, columns.event_ids)
-    rows = connection.execute(query.where(columns.id.in_([one.id for one in prepared])))
+    rows = connection.execute(query.where(columns.id.in_([plan.id for plan in prepared])))
     return {row.id: (row.readmitted_at, row.event_ids) for row in rows}
 
 
-def _check(one: ReadmissionPlan, rows: Readmitted, now: float) -> ReadmissionPlan:
+def _check(plan: ReadmissionPlan, rows: Readmitted, now: float) -> ReadmissionPlan:
     """Refuse a reject that was deleted or readmitted meanwhile."""
-    if one.id not in rows:
-        return ReadmissionPlan(id=one.id, problem=NO_REJECT)
-    at, event_ids = rows[one.id]
+    if plan.id not in rows:
+        return ReadmissionPlan(id=plan.id, problem=NO_REJECT)
+    at, event_ids = rows[plan.id]
     if at is None:
-        return one
+        return plan
     if event_ids is not None:
-        return ReadmissionPlan(id=one.id, problem=ALREADY_READMITTED)
+        return ReadmissionPlan(id=plan.id, problem=ALREADY_READMITTED)
     is_claimed = at >= now - STALE_CLAIM_SECONDS
-    return ReadmissionPlan(id=one.id, problem=BEING_READMITTED) if is_claimed else one
+    return ReadmissionPlan(id=plan.id, problem=BEING_READMITTED) if is_claimed else plan
 
 
 def _to_result(
-    one: ReadmissionPlan,
+    plan: ReadmissionPlan,
     added: Mapping[str, AddedEvent],
     now: float,
     connection: Connection,
 ) -> ItemResult:
-    if one.problem is not None:
-        return ItemResult(id=one.id, problem=one.problem)
-    arrivals = () if one.prepared is None else one.prepared.arrivals
+    if plan.problem is not None:
+        return ItemResult(id=plan.id, problem=plan.problem)
+    arrivals = () if plan.prepared is None else plan.prepared.arrivals
     stored = [added[event.id] for event, _ in arrivals]
-    ids = tuple(dict.fromkeys(each.event_id for each in stored))
+    ids = tuple(dict.fromkeys(added_event.event_id for added_event in stored))
     connection.execute(
         update(reject)
-        .where(reject.c.id == one.id)
+        .where(reject.c.id == plan.id)
         .values(readmitted_at=now, event_ids=to_json(list(ids)))
     )
-    deliveries = [each for made in stored for each in made.deliveries]
-    return ItemResult(id=one.id, event_ids=ids, deliveries=deliveries)
+    deliveries = [new_delivery for made in stored for new_delivery in made.deliveries]
+    return ItemResult(id=plan.id, event_ids=ids, deliveries=deliveries)
 
 
 def _with_stored_deliveries(
     connection: Connection, results: Sequence[ItemResult]
 ) -> list[ItemResult]:
     """Return results with their deliveries as stored: a trigger may have blocked or merged them."""
-    ids = [each.id for one in results for each in one.deliveries]
+    ids = [new_delivery.id for result in results for new_delivery in result.deliveries]
     if not ids:
         return list(results)
     sealer = sealer_of(connection)
     rows = connection.execute(select(delivery).where(delivery.c.id.in_(ids)))
     stand: dict[str, Delivery] = {row.id: to_delivery(row, sealer) for row in rows}
-    return [replace(one, deliveries=[stand[each.id] for each in one.deliveries]) for one in results]
+    return [
+        replace(result, deliveries=[stand[new_delivery.id] for new_delivery in result.deliveries])
+        for result in results
+    ]

@@ -62,14 +62,14 @@ class Rekeying:
 
     def left(self) -> dict[str, int]:
         """Return how many rows of each table have to change."""
-        found = {}
+        counts = {}
         for row in ENCRYPTED_COLUMNS:
             query = select(func.count()).select_from(row.table).where(self._wrong(row))
             with self.database.read() as connection:
-                found[str(row.table.name)] = connection.execute(query).scalar_one()
+                counts[str(row.table.name)] = connection.execute(query).scalar_one()
         with self.database.read() as connection:
             digests = 0 if self.clear else deleted_ids.count_plain_digests(connection)
-        return found | ({str(deleted_id.name): digests} if digests else {})
+        return counts | ({str(deleted_id.name): digests} if digests else {})
 
     def run(
         self,
@@ -83,7 +83,9 @@ class Rekeying:
         for row in ENCRYPTED_COLUMNS:
             for _ in range(MAX_PASSES):
                 self.broken = [
-                    one for one in self.broken if not one.startswith(f"{row.table.name}.")
+                    message
+                    for message in self.broken
+                    if not message.startswith(f"{row.table.name}.")
                 ]
                 if not sum(self._batch(row, rows, advance, rest) for rows in self._pages(row)):
                     break
@@ -101,7 +103,7 @@ class Rekeying:
         """Change these rows, and return how many had changed meanwhile and need another pass."""
         began = time.monotonic()
         done = 0
-        changes = [change for each in rows if (change := self._change(row, each))]
+        changes = [change for kept in rows if (change := self._change(row, kept))]
         # PostgreSQL locks rows, so one by one
         together = len(changes) if self.database.is_sqlite else 1
         for some in (changes[at : at + together] for at in range(0, len(changes), together or 1)):
@@ -130,8 +132,8 @@ class Rekeying:
         return None if self.clear else self.database.sealer
 
     def _wrong(self, row: EncryptedColumns) -> Any:
-        wanted = self._wanted(row)
-        right = (key_usage.EMPTY, key_usage.PLAINTEXT if wanted is None else wanted.first)
+        new_sealer = self._wanted(row)
+        right = (key_usage.EMPTY, key_usage.PLAINTEXT if new_sealer is None else new_sealer.first)
         states = [
             key_usage.key_expression(row.table.c[name], is_sqlite=self.database.is_sqlite)
             for name in row.columns
@@ -174,14 +176,14 @@ class Rekeying:
     ) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """Return the values that a row must still have and its new ones; null for no change."""
         read = kept._mapping
-        name = row_name(*(kept._mapping[one] for one in row.named))
+        name = row_name(*(kept._mapping[key_column] for key_column in row.named))
         table = str(row.table.name)
         opener = self._sealer(row)
-        wanted = self._wanted(row)
+        new_sealer = self._wanted(row)
         new: dict[str, Any] = {}
         for column in row.columns:
             value = read[column]
-            if not value or (wanted and key_id_of(value) == wanted.first):
+            if not value or (new_sealer and key_id_of(value) == new_sealer.first):
                 continue
             try:
                 opened = (opener.open_old if row.always else opener.open)(
@@ -192,8 +194,8 @@ class Rekeying:
                 continue
             new[column] = (
                 mark_plaintext(opened)
-                if wanted is None
-                else wanted.seal(opened, table, column, name)
+                if new_sealer is None
+                else new_sealer.seal(opened, table, column, name)
             )
         if row.table is event and not self.clear:
             new |= self._digests(read["source"], read["body_sha256"], read["provider_id"])

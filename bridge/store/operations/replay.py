@@ -75,8 +75,8 @@ class ReplayHandler:
         for id_ in ids:
             item = items.get(id_)
             planned.append(self._plan(database, id_, now, item) if item else _not_found(id_))
-            known = planned[-1].known
-            size += len(known.body) if known is not None else 0
+            original = planned[-1].known
+            size += len(original.body) if original is not None else 0
             if size > MAX_BATCH_BYTES:
                 break
         return planned
@@ -87,43 +87,48 @@ class ReplayHandler:
         """Store the new deliveries. Each result has them as stored: a trigger may have blocked or
         merged them.
         """
-        ids = [one.known.id for one in prepared if one.known]
+        ids = [plan.known.id for plan in prepared if plan.known]
         lock_order.lock(connection, events=ids, planned=_planned(prepared))
-        there = select(event.c.id, event.c.spam).where(event.c.id.in_(ids))
-        spam_by_id = {row.id: row.spam for row in connection.execute(there)}
-        prepared = [self._check(one, spam_by_id) for one in prepared]
-        for one in prepared:
-            if one.known is not None and one.kept_problem != one.known.problem:
+        query = select(event.c.id, event.c.spam).where(event.c.id.in_(ids))
+        spam_by_id = {row.id: row.spam for row in connection.execute(query)}
+        prepared = [self._check(plan, spam_by_id) for plan in prepared]
+        for checked in prepared:
+            if checked.known is not None and checked.kept_problem != checked.known.problem:
                 connection.execute(
-                    update(event).where(event.c.id == one.known.id).values(problem=one.kept_problem)
+                    update(event)
+                    .where(event.c.id == checked.known.id)
+                    .values(problem=checked.kept_problem)
                 )
-        held = self._release(connection, prepared, spam_by_id) if self.releases else {}
+        spam_marks = self._release(connection, prepared, spam_by_id) if self.releases else {}
         planned = _planned(prepared)
         sealer = sealer_of(connection)
         if planned:
             connection.execute(
-                insert(delivery), [delivery_again_row(each, sealer) for each in planned]
+                insert(delivery),
+                [delivery_again_row(new_delivery, sealer) for new_delivery in planned],
             )
-        kept = select(delivery).where(delivery.c.id.in_([each.id for each in planned]))
+        kept = select(delivery).where(
+            delivery.c.id.in_([new_delivery.id for new_delivery in planned])
+        )
         stand = {row.id: to_delivery(row, sealer) for row in connection.execute(kept)}
         return [
             ItemResult(
-                id=one.id,
-                problem=one.problem,
-                was=held.get(one.id),
-                deliveries=[stand[each.id] for each in one.deliveries],
+                id=plan.id,
+                problem=plan.problem,
+                was=spam_marks.get(plan.id),
+                deliveries=[stand[new_delivery.id] for new_delivery in plan.deliveries],
             )
-            for one in prepared
+            for plan in prepared
         ]
 
-    def _check(self, one: ReplayPlan, spam_by_id: Mapping[str, str | None]) -> ReplayPlan:
+    def _check(self, plan: ReplayPlan, spam_by_id: Mapping[str, str | None]) -> ReplayPlan:
         """Refuse an event that was deleted, marked as spam or released meanwhile."""
-        if one.known is None:
-            return one
-        if one.known.id not in spam_by_id:
-            return _not_found(one.id)
-        problem = self._spam_problem(one.known.id, spam_by_id[one.known.id])
-        return one if problem is None else ReplayPlan(id=one.id, problem=problem)
+        if plan.known is None:
+            return plan
+        if plan.known.id not in spam_by_id:
+            return _not_found(plan.id)
+        problem = self._spam_problem(plan.known.id, spam_by_id[plan.known.id])
+        return plan if problem is None else ReplayPlan(id=plan.id, problem=problem)
 
     def _spam_problem(self, id_: str, spam: str | None) -> str | None:
         if (spam is not None) is self.releases:
@@ -135,37 +140,41 @@ class ReplayHandler:
         connection: Connection, prepared: Sequence[ReplayPlan], spam_by_id: Mapping[str, str | None]
     ) -> dict[str, str]:
         """Remove the spam mark of events, and return the reason of each mark."""
-        held = {
-            one.id: spam
-            for one in prepared
-            if one.known is not None and (spam := spam_by_id[one.known.id]) is not None
+        spam_marks = {
+            plan.id: spam
+            for plan in prepared
+            if plan.known is not None and (spam := spam_by_id[plan.known.id]) is not None
         }
-        ids = [one.known.id for one in prepared if one.known is not None and one.id in held]
+        ids = [
+            plan.known.id for plan in prepared if plan.known is not None and plan.id in spam_marks
+        ]
         connection.execute(update(event).where(event.c.id.in_(ids)).values(spam=None))
-        return held
+        return spam_marks
 
     def _plan(self, database: Database, id_: str, now: float, item: ReplayItem) -> ReplayPlan:
         routes = item.routes
         try:
-            known = events.get(database, item.event_id)
+            original = events.get(database, item.event_id)
         except NotFound:
             return _not_found(id_)
-        if is_content_deleted(known):
+        if is_content_deleted(original):
             return ReplayPlan(id=id_, problem="the `retention` of its source has deleted its body")
         try:
-            config = _limit_config(self.config_of(known), routes)
+            config = _limit_config(self.config_of(original), routes)
         except BridgeError as error:
             return ReplayPlan(id=id_, problem=str(error))
-        if config.source(known.source) is None:
-            return ReplayPlan(id=id_, problem=f"its source {known.source!r} is not in routes.yaml")
-        if (problem := self._spam_problem(known.id, known.spam)) is not None:
+        if config.source(original.source) is None:
+            return ReplayPlan(
+                id=id_, problem=f"its source {original.source!r} is not in routes.yaml"
+            )
+        if (problem := self._spam_problem(original.id, original.spam)) is not None:
             return ReplayPlan(id=id_, problem=problem)
-        kept_problem, planned = _route_again(replace(known, spam=None), config, now, self.nonce)
-        problem = None if self.releases else _refusal(known, kept_problem, planned, routes)
+        kept_problem, planned = _route_again(replace(original, spam=None), config, now, self.nonce)
+        problem = None if self.releases else _refusal(original, kept_problem, planned, routes)
         return ReplayPlan(
             id=id_,
             problem=problem,
-            known=known,
+            known=original,
             kept_problem=kept_problem,
             deliveries=planned,
             skipped=frozenset() if routes is None else routes.skipped,
@@ -189,7 +198,7 @@ def _name_routes(limit: EventRoutes) -> str:
 
 
 def _planned(prepared: Sequence[ReplayPlan]) -> list[Delivery]:
-    return [each for one in prepared for each in one.deliveries]
+    return [new_delivery for plan in prepared for new_delivery in plan.deliveries]
 
 
 def _not_found(id_: str) -> ReplayPlan:
@@ -198,21 +207,23 @@ def _not_found(id_: str) -> ReplayPlan:
 
 
 def _route_again(
-    known: Event, config: Config, now: float, nonce: str
+    original: Event, config: Config, now: float, nonce: str
 ) -> tuple[str | None, list[Delivery]]:
     """Return the event's new problem and its new deliveries."""
-    source = config.source(known.source)
-    if source is None or asks_to_confirm(source, known):
-        return known.problem, []
+    source = config.source(original.source)
+    if source is None or asks_to_confirm(source, original):
+        return original.problem, []
     try:
-        body = read_body(source, known.headers.get("content-type", ""), known.body, known.files)
-        return body.problem, replan(known, config, now, nonce)
+        body = read_body(
+            source, original.headers.get("content-type", ""), original.body, original.files
+        )
+        return body.problem, replan(original, config, now, nonce)
     except Exception as fault:  # as in `receive`: a bug here must not lose a stored event
         return f"{PLANNING_FAILED} ({type(fault).__name__})", []
 
 
 def _refusal(
-    known: Event, problem: str | None, planned: Sequence[Delivery], limit: EventRoutes | None
+    original: Event, problem: str | None, planned: Sequence[Delivery], limit: EventRoutes | None
 ) -> str | None:
     """Return why the replay starts no flow; null where it starts one."""
     if not planned:
@@ -221,5 +232,9 @@ def _refusal(
             if limit is None
             else f"the route {_name_routes(limit)} does not match it"
         )
-        return problem or f"{what} ({known.source} {known.type or ''}".rstrip() + ")"
-    return planned[0].reason if all(one.status is Status.DEAD for one in planned) else None
+        return problem or f"{what} ({original.source} {original.type or ''}".rstrip() + ")"
+    return (
+        planned[0].reason
+        if all(new_delivery.status is Status.DEAD for new_delivery in planned)
+        else None
+    )

@@ -40,7 +40,7 @@ def forecast_replay(
 
     `advance` receives the number of events routed.
     """
-    chosen: list[str] = []
+    included: list[str] = []
     left_out: Counter[str] = Counter()
     refused: Counter[str] = Counter()
     routes: Counter[str] = Counter()
@@ -49,21 +49,23 @@ def forecast_replay(
     at = 0
     while at < len(ids):
         planned = replaying.prepare(database, ids[at : at + BATCH_ITEMS], now)
-        for one in planned:
-            if one.problem is not None and not _stores(one):
-                left_out[one.problem] += 1
+        for plan in planned:
+            if plan.problem is not None and not _stores(plan):
+                left_out[plan.problem] += 1
                 continue
-            chosen.append(one.id)
-            skipped.update(one.skipped)
-            routes.update(each.route for each in one.deliveries)
-            statuses.update(each.status.value for each in one.deliveries)
-            if one.problem is not None:
-                refused[one.problem] += 1
+            included.append(plan.id)
+            skipped.update(plan.skipped)
+            routes.update(delivery.route for delivery in plan.deliveries)
+            statuses.update(delivery.status.value for delivery in plan.deliveries)
+            if plan.problem is not None:
+                refused[plan.problem] += 1
         at += len(planned)
         advance(len(planned))
-    return Forecast(chosen, left_out, refused, routes, statuses, skipped)
+    return Forecast(included, left_out, refused, routes, statuses, skipped)
 
 
-def _stores(one: ReplayPlan) -> bool:
+def _stores(plan: ReplayPlan) -> bool:
     """Return whether a replay of the event stores deliveries or another problem."""
-    return bool(one.deliveries) or (one.known is not None and one.kept_problem != one.known.problem)
+    return bool(plan.deliveries) or (
+        plan.known is not None and plan.kept_problem != plan.known.problem
+    )

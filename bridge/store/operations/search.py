@@ -88,8 +88,12 @@ def _events(search: Search) -> Select[Any]:
 
 
 def _event(search: Search, row: Row[Any]) -> str | None:
-    known = to_event(row, search.database.sealer)
-    return known.id if search.subject.in_event(known, search.read(known)) else None
+    stored_event = to_event(row, search.database.sealer)
+    return (
+        stored_event.id
+        if search.subject.in_event(stored_event, search.read(stored_event))
+        else None
+    )
 
 
 # -- their deliveries
@@ -150,9 +154,11 @@ def _after_attempt(query: Select[Any], place: int) -> Select[Any]:
 
 
 def _attempt(search: Search, row: Row[Any]) -> str | None:
-    one = to_attempt(row, search.database.sealer)
+    stored_attempt = to_attempt(row, search.database.sealer)
     subject = search.subject
-    holds = subject.in_value(one.outputs) or (subject.anywhere and subject.in_value(list(one.log)))
+    holds = subject.in_value(stored_attempt.outputs) or (
+        subject.anywhere and subject.in_value(list(stored_attempt.log))
+    )
     return row.event_id if holds else None
 
 
@@ -215,9 +221,11 @@ def _rejects(search: Search) -> Select[Any]:
 
 
 def _reject(search: Search, row: Row[Any]) -> str | None:
-    one = to_reject(row, search.database.sealer)
-    body = decode(one.headers.get("content-type", ""), one.body, max_depth=MAX_BODY_DEPTH)
-    return one.id if search.subject.in_reject(one, body) else None
+    stored_reject = to_reject(row, search.database.sealer)
+    body = decode(
+        stored_reject.headers.get("content-type", ""), stored_reject.body, max_depth=MAX_BODY_DEPTH
+    )
+    return stored_reject.id if search.subject.in_reject(stored_reject, body) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,15 +34,15 @@ class SpamHandler:
         """Mark each."""
         lock_order.lock(connection, events=prepared, moved=delivery.c.event_id.in_(prepared))
         query = select(event.c.id, event.c.spam, event.c.provider).where(event.c.id.in_(prepared))
-        known = {row.id: (row.spam, row.provider) for row in connection.execute(query)}
-        return [self._one(connection, one, known.get(one), now) for one in prepared]
+        marks = {row.id: (row.spam, row.provider) for row in connection.execute(query)}
+        return [self._one(connection, event_id, marks.get(event_id), now) for event_id in prepared]
 
     def _one(
-        self, connection: Connection, id_: str, known: tuple[str | None, str] | None, now: float
+        self, connection: Connection, id_: str, mark: tuple[str | None, str] | None, now: float
     ) -> ItemResult:
-        if known is None:
+        if mark is None:
             return ItemResult(id=id_, problem="no such event")
-        spam, provider = known
+        spam, provider = mark
         if provider != "form":
             return ItemResult(
                 id=id_,
@@ -57,9 +57,13 @@ class SpamHandler:
             .order_by(delivery.c.seq)
         )
         ids = list(connection.execute(waiting).scalars())
-        for each in ids:
+        for delivery_id in ids:
             transitions.move(
-                connection, each, Status.CANCELLED, now, reason="its event was marked as spam"
+                connection,
+                delivery_id,
+                Status.CANCELLED,
+                now,
+                reason="its event was marked as spam",
             )
         rows = connection.execute(
             select(delivery).where(delivery.c.event_id == id_).order_by(delivery.c.seq)

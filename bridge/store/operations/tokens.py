@@ -79,7 +79,7 @@ def find(database: Database, text: str) -> AccessToken:
         row = connection.execute(select(token).where(token.c.name == text)).one_or_none()
     if row is not None:
         return _to_token(row)
-    near = find_typo(text, [one.name for one in list_tokens(database)])
+    near = find_typo(text, [candidate.name for candidate in list_tokens(database)])
     hint = f"; did you mean {near!r}?" if near is not None else ""
     missing = f"there is no token {text!r}{hint}"
     if ID_PREFIX.startswith(text):  # the beginning of every id
@@ -148,8 +148,8 @@ def to_scopes(text: str) -> frozenset[Scope]:
 def _read_valid(database: Database, condition: Any, now: float) -> AccessToken | None:
     with database.read() as connection:
         row = connection.execute(select(token).where(condition)).one_or_none()
-    found = None if row is None else _to_token(row)
-    return found if found is not None and found.is_valid(now) else None
+    access_token = None if row is None else _to_token(row)
+    return access_token if access_token is not None and access_token.is_valid(now) else None
 
 
 def _to_token(row: Row[Any]) -> AccessToken:

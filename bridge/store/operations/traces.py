@@ -44,11 +44,11 @@ def _count(path: Path, sought: bytes) -> int:
 
 
 def find_files(
-    folder: Path, letters: str, most: int = MAX_SEARCHED_BYTES
+    folder: Path, letters: str, max_bytes: int = MAX_SEARCHED_BYTES
 ) -> tuple[list[str], list[str]]:
     """Return the files of a folder with a text in their name or content, and those not read.
 
-    Reads `most` bytes at most.
+    Reads `max_bytes` bytes at most.
     """
     spellings = {
         letters,
@@ -56,23 +56,23 @@ def find_files(
         json.dumps(letters)[1:-1],
         json.dumps(letters, ensure_ascii=False)[1:-1],
     }
-    sought = {fold_text(each) for each in spellings}
-    found = []
+    sought = {fold_text(spelling) for spelling in spellings}
+    matches = []
     unread = []
     for path in _files(folder):
         name = path.relative_to(folder).as_posix()
         try:
             size = path.lstat().st_size
-            most -= max(size, MIN_FILE_COST_BYTES)
-            if any(each in fold_text(name) for each in sought) or (
-                most >= 0 and _file_contains(path, size, sought)
+            max_bytes -= max(size, MIN_FILE_COST_BYTES)
+            if any(spelling in fold_text(name) for spelling in sought) or (
+                max_bytes >= 0 and _file_contains(path, size, sought)
             ):
-                found.append(name)
-            elif most < 0:
+                matches.append(name)
+            elif max_bytes < 0:
                 unread.append(name)
         except OSError:
             unread.append(name)
-    return found, unread
+    return matches, unread
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -97,7 +97,7 @@ def _file_contains(path: Path, size: int, sought: Set[str]) -> bool:
     ) as file:
         for _ in range(size // CHUNK_BYTES + 1):
             seen = carried + file.read(CHUNK_BYTES).casefold()
-            if any(each in seen for each in sought):
+            if any(spelling in seen for spelling in sought):
                 return True
             carried = seen[-longest:]
     return False

@@ -53,11 +53,11 @@ def add_counts(connection: Connection, node: str, at: int, counters: Mapping[str
     """
     stored = _write_counters(counters)
     query = select(trend_node).where(trend_node.c.node == node).with_for_update()
-    known = connection.execute(query).one_or_none()
-    if known is None:
+    row = connection.execute(query).one_or_none()
+    if row is None:
         connection.execute(_ADD_NODE, {"node": node, "at": at, "counters": stored})
         return 0
-    before = _read_counters(known.counters)
+    before = _read_counters(row.counters)
     grown = {
         key: series
         for key, now in counters.items()
@@ -65,7 +65,7 @@ def add_counts(connection: Connection, node: str, at: int, counters: Mapping[str
     }
     for key, series in grown.items():
         _merge(connection, key, at, node, series)
-    if stored != known.counters:
+    if stored != row.counters:
         connection.execute(_SET_NODE, {"node": node, "at": at, "counters": stored})
     return len(grown)
 
@@ -105,14 +105,14 @@ def _deletions(database: Database, now: float) -> Iterator[Work[Counts]]:
 
 def _has_older(database: Database, table: Table, before: int) -> bool:
     with database.read() as connection:
-        found = connection.execute(select(table.c.at).where(table.c.at < before).limit(1))
-        return found.first() is not None
+        rows = connection.execute(select(table.c.at).where(table.c.at < before).limit(1))
+        return rows.first() is not None
 
 
 def _delete(name: str, statement: TextClause, before: int, connection: Connection) -> Counts:
     values = {"before": before, "most": BATCH_ROWS}
-    wanted = {key: value for key, value in values.items() if f":{key}" in statement.text}
-    return {name: connection.execute(statement, wanted).rowcount}
+    parameters = {key: value for key, value in values.items() if f":{key}" in statement.text}
+    return {name: connection.execute(statement, parameters).rowcount}
 
 
 def _merge_steps(connection: Connection, steps: Sequence[int]) -> Counts:
@@ -135,18 +135,18 @@ def _merge_steps(connection: Connection, steps: Sequence[int]) -> Counts:
 def _merge(connection: Connection, key: str, at: int, node: str, series: Series) -> None:
     """Combine series with the stored ones of the same minute, and store them."""
     same = (trend.c.key == key) & (trend.c.at == at) & (trend.c.node == node)
-    known = connection.execute(select(trend.c.value).where(same).with_for_update()).scalar()
+    stored = connection.execute(select(trend.c.value).where(same).with_for_update()).scalar()
     kind = _kind(key)
-    if known is not None:
-        series = trends.combine(kind, [trends.read_series(known), series])
+    if stored is not None:
+        series = trends.combine(kind, [trends.read_series(stored), series])
     value = trends.write_series(trends.limit_series(kind, series))
     connection.execute(_SET, {"key": key, "at": at, "node": node, "value": value})
 
 
 def _kind(key: str) -> TrendKind:
     """Return the kind of a trend; one of a newer version is a count."""
-    known = trends.TRENDS.get(key)
-    return TrendKind.COUNT if known is None else known.kind
+    definition = trends.TRENDS.get(key)
+    return TrendKind.COUNT if definition is None else definition.kind
 
 
 def _write_counters(counters: Mapping[str, Series]) -> str:

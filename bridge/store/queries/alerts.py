@@ -21,17 +21,17 @@ def read(connection: Connection) -> dict[str, Alert]:
 
 def silent_sources(connection: Connection) -> dict[str, float]:
     """Return since when each silent source is silent, by its open alert."""
-    found = connection.execute(
+    rows = connection.execute(
         select(alert.c.key, alert.c.since).where(
             alert.c.key.startswith(_SILENCE), alert.c.resolved_at.is_(None)
         )
     )
-    return {row.key.removeprefix(_SILENCE): row.since for row in found}
+    return {row.key.removeprefix(_SILENCE): row.since for row in rows}
 
 
 def replace(connection: Connection, alerts: Iterable[Alert]) -> None:
     """Replace the stored alerts with these."""
     connection.execute(delete(alert))
-    rows = [asdict(one) for one in alerts]
+    rows = [asdict(open_alert) for open_alert in alerts]
     if rows:
         connection.execute(insert(alert), rows)

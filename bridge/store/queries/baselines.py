@@ -89,8 +89,8 @@ def expected_by(connection: Connection, source: str, last_at: float, now: float)
 
 def count_recent(connection: Connection, source: str, expect: Rate, now: float) -> int:
     """Count the events of a source in the period of `expect`, up to its number."""
-    given = {"source": source, "since": now - expect.per, "most": expect.count}
-    return connection.execute(_SOME, given).scalar() or 0
+    parameters = {"source": source, "since": now - expect.per, "most": expect.count}
+    return connection.execute(_SOME, parameters).scalar() or 0
 
 
 def count_rejects(
@@ -100,11 +100,11 @@ def count_rejects(
 
     The usual number is the average in that time, over the stored rejects before.
     """
-    found = {}
+    counts = {}
     for row in connection.execute(_REJECTS, {"since": now - lately}):
         periods = max((now - lately - row.oldest) / lately, MIN_BASELINE_HOURS)
-        found[row.source] = row.lately, (row.n - row.lately) / periods
-    return found
+        counts[row.source] = row.lately, (row.n - row.lately) / periods
+    return counts
 
 
 def runs_ended(connection: Connection, since: float) -> dict[str, RunCounts]:

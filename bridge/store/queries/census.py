@@ -116,7 +116,7 @@ def read_rows(database: Database) -> StoreRows:
 
 
 def _columns(table: Table, record: type) -> Select[Any]:
-    return select(*(table.c[each.name] for each in fields(record)))
+    return select(*(table.c[field.name] for field in fields(record)))
 
 
 _MOVING = text(

@@ -67,18 +67,18 @@ def find_config_by_prefix(database: Database, prefix: str) -> tuple[StoredConfig
     if not rows:
         raise NotFound(f"no configuration is stored with the hash {prefix[:100]!r}")
     if len(rows) > 1 and rows[0].hash != prefix:
-        found = [row.hash for row in rows]
-        raise AmbiguousId(f"several hashes begin with {prefix!r}: {', '.join(found)}, …", found)
+        hashes = [row.hash for row in rows]
+        raise AmbiguousId(f"several hashes begin with {prefix!r}: {', '.join(hashes)}, …", hashes)
     return StoredConfig(rows[0].hash, rows[0].seen_at), rows[0].canonical
 
 
 def last_config(database: Database) -> str | None:
     """Return the hash of the most recently used configuration; None if none is stored."""
     with database.read() as connection:
-        found: str | None = connection.execute(
+        newest_hash: str | None = connection.execute(
             select(config.c.hash).order_by(config.c.seen_at.desc()).limit(1)
         ).scalar()
-    return found
+    return newest_hash
 
 
 def find_config(database: Database, config_hash: str) -> str | None:

@@ -48,22 +48,26 @@ class DeadDeliveries:
     read_until: float | None = None
 
 
-def list_dead(database: Database, filters: Filters, most: int = MAX_DEAD_ROWS) -> DeadDeliveries:
-    """Return those of the newest `most` dead deliveries that match.
+def list_dead(
+    database: Database, filters: Filters, max_rows: int = MAX_DEAD_ROWS
+) -> DeadDeliveries:
+    """Return those of the newest `max_rows` dead deliveries that match.
 
     The bound applies before the filters: however few match, no more rows are read.
     """
     newest = select(delivery.c.seq).where(*_IS_DEAD).order_by(delivery.c.seq.desc())
-    wanted = replace(filters, status=None)
+    other_filters = replace(filters, status=None)
     with database.read() as connection:
-        oldest = connection.execute(select(func.min(newest.limit(most).subquery().c.seq))).scalar()
+        oldest = connection.execute(
+            select(func.min(newest.limit(max_rows).subquery().c.seq))
+        ).scalar()
         if oldest is None:
             return DeadDeliveries(())
         has_more = connection.execute(newest.where(delivery.c.seq < oldest).limit(1)).first()
         planned_at = connection.execute(
             select(delivery.c.created_at).where(delivery.c.seq == oldest)
         ).scalar()
-        found = connection.execute(
+        matches = connection.execute(
             select(
                 delivery.c.id,
                 delivery.c.event_id,
@@ -73,8 +77,8 @@ def list_dead(database: Database, filters: Filters, most: int = MAX_DEAD_ROWS) -
                 func.coalesce(delivery.c.finished_at, delivery.c.created_at).label("died_at"),
                 IS_REPLACED.label("is_replayed"),
             )
-            .where(*_IS_DEAD, delivery.c.seq >= oldest, *delivery_conditions(wanted))
+            .where(*_IS_DEAD, delivery.c.seq >= oldest, *delivery_conditions(other_filters))
             .order_by(delivery.c.seq.desc())
         )
-        rows = [*map(DeadDelivery._make, found.all())]
+        rows = [*map(DeadDelivery._make, matches.all())]
     return DeadDeliveries(rows, planned_at if has_more else None)

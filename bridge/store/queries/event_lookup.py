@@ -38,13 +38,13 @@ def show(database: Database, text: str) -> EventHistory:
     """
     event_id, delivery_id = find(database, text)
     deliveries = events.deliveries_of(database, [event_id])[event_id]
-    attempts = read_attempts(database, [one.id for one in deliveries])
+    attempts = read_attempts(database, [event_delivery.id for event_delivery in deliveries])
     return EventHistory(events.get(database, event_id), deliveries, attempts, delivery_id)
 
 
 def read_attempts(database: Database, delivery_ids: Sequence[str]) -> dict[str, list[Attempt]]:
     """Return the attempts of each of these deliveries, the first one first."""
-    found: dict[str, list[Attempt]] = {id_: [] for id_ in delivery_ids}
+    attempts: dict[str, list[Attempt]] = {id_: [] for id_ in delivery_ids}
     query = (
         select(attempt)
         .where(attempt.c.delivery_id.in_(delivery_ids))
@@ -52,8 +52,8 @@ def read_attempts(database: Database, delivery_ids: Sequence[str]) -> dict[str, 
     )
     with database.read() as connection:
         for row in connection.execute(query):
-            found[row.delivery_id].append(to_attempt(row, database.sealer))
-    return found
+            attempts[row.delivery_id].append(to_attempt(row, database.sealer))
+    return attempts
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +107,17 @@ def find(database: Database, text: str, *, by_ending: bool = True) -> tuple[str,
         strict=True,
     ):
         with database.read() as connection:
-            found = [
+            matches = [
                 row
                 for (_, query), named in zip(searches, ways, strict=True)
                 for row in connection.execute(
                     query.where(named).order_by(desc("named")).limit(id_prefix.CANDIDATE_LIMIT)
                 )
             ]
-        if len(found) > 1:
-            raise id_prefix.ambiguous_id(text, {row.named: _describe(row) for row in found})
-        if found:
-            return found[0].event_id, found[0].delivery_id
+        if len(matches) > 1:
+            raise id_prefix.ambiguous_id(text, {row.named: _describe(row) for row in matches})
+        if matches:
+            return matches[0].event_id, matches[0].delivery_id
     raise NotFound(f"no event, delivery or run has the id {text!r}")
 
 

@@ -63,31 +63,31 @@ def count_types(
     database: Database,
     source: str | None = None,
     *,
-    most: int = MAX_TYPE_ROWS,
+    max_rows: int = MAX_TYPE_ROWS,
     most_types: int = MAX_TYPES,
     chunk_rows: int = TYPE_CHUNK_ROWS,
     is_late: Callable[[], bool] = lambda: False,
 ) -> TypeCounts:
-    """Count the newest `most` events by source and type, `chunk_rows` with each statement.
+    """Count the newest `max_rows` events by source and type, `chunk_rows` with each statement.
 
     The count ends after the first statement that finds more than `most_types`, or at which
     `is_late` returns true.
     """
-    found: dict[tuple[str, str | None], TypeCount] = {}
+    counts: dict[tuple[str, str | None], TypeCount] = {}
     before: int | None = None
-    for start in range(0, most, chunk_rows):
+    for start in range(0, max_rows, chunk_rows):
         with database.read() as connection:
-            lowest = _find_lowest(connection, before, min(chunk_rows, most - start))
+            lowest = _find_lowest(connection, before, min(chunk_rows, max_rows - start))
             rows = _count_chunk(connection, source, before, lowest)
         for row in rows:
-            _add(found, TypeCount(row.source, row.type, row.n, row.first_at, row.last_at))
+            _add(counts, TypeCount(row.source, row.type, row.n, row.first_at, row.last_at))
         before = lowest
-        if lowest is None or len(found) > most_types or is_late():
+        if lowest is None or len(counts) > most_types or is_late():
             break
-    newest_first = sorted(found.values(), key=lambda one: one.last_at, reverse=True)
-    if len(found) > most_types:
+    newest_first = sorted(counts.values(), key=lambda count: count.last_at, reverse=True)
+    if len(counts) > most_types:
         kept = newest_first[:most_types]
-        return TypeCounts(kept, min(one.first_at for one in kept))
+        return TypeCounts(kept, min(count.first_at for count in kept))
     return TypeCounts(newest_first, _read_end(database, before))
 
 
@@ -129,19 +129,19 @@ def _read_end(database: Database, lowest: int | None) -> float | None:
         return connection.execute(came).scalar()
 
 
-def _add(found: dict[tuple[str, str | None], TypeCount], one: TypeCount) -> None:
-    key = (one.source, one.type)
-    known = found.get(key)
-    if known is not None:
-        found[key] = TypeCount(
-            one.source,
-            one.type,
-            known.count + one.count,
-            min(known.first_at, one.first_at),
-            max(known.last_at, one.last_at),
+def _add(counts: dict[tuple[str, str | None], TypeCount], new: TypeCount) -> None:
+    key = (new.source, new.type)
+    earlier = counts.get(key)
+    if earlier is not None:
+        counts[key] = TypeCount(
+            new.source,
+            new.type,
+            earlier.count + new.count,
+            min(earlier.first_at, new.first_at),
+            max(earlier.last_at, new.last_at),
         )
     else:
-        found[key] = one
+        counts[key] = new
 
 
 def newest_of_type(

@@ -46,7 +46,7 @@ IS_STUCK = text("delivery.status IN ('dead', 'unknown', 'blocked')")
 IS_SPAM = text("event.spam IS NOT NULL")
 STUCK_STATUSES = (Status.DEAD, Status.UNKNOWN, Status.BLOCKED)
 RARE_STATUSES: dict[str, TextClause] = {
-    one: text(f"delivery.status = '{one}'") for one in (Status.QUEUED, Status.SENDING)
+    status: text(f"delivery.status = '{status}'") for status in (Status.QUEUED, Status.SENDING)
 }
 STARTED_STATUSES = (Status.QUEUED, Status.BLOCKED, Status.SENDING, Status.DELIVERED, Status.UNKNOWN)
 
@@ -96,9 +96,9 @@ def with_deliveries(
     database: Database, rows: Sequence[Row[Any]]
 ) -> Iterator[tuple[Event, list[Delivery]]]:
     """Yield the events of these rows, each with all its deliveries, without inputs and log."""
-    found = events.deliveries_of(database, [row.id for row in rows], LISTED_DELIVERIES)
+    deliveries = events.deliveries_of(database, [row.id for row in rows], LISTED_DELIVERIES)
     for row in rows:
-        yield to_event(row, database.sealer), found[row.id]
+        yield to_event(row, database.sealer), deliveries[row.id]
 
 
 def whole_events(database: Database, ids: Sequence[str]) -> Iterator[Event]:
@@ -106,11 +106,11 @@ def whole_events(database: Database, ids: Sequence[str]) -> Iterator[Event]:
     for at in range(0, len(ids), PAGE_BODIES):
         page = ids[at : at + PAGE_BODIES]
         with database.read() as connection:
-            found = {
+            events_by_id = {
                 row.id: to_event(row, database.sealer)
                 for row in connection.execute(select(event).where(event.c.id.in_(page)))
             }
-        yield from (found[each] for each in page if each in found)
+        yield from (events_by_id[event_id] for event_id in page if event_id in events_by_id)
 
 
 def read_listed_events(database: Database, ids: Sequence[str]) -> dict[str, Event]:
@@ -140,8 +140,8 @@ def event_ids(
 def matches(database: Database, filters: Filters, event_id: str) -> bool:
     """Return whether an event matches."""
     walk = event_walk(database, filters, select(event.c.seq, event.c.id))
-    one = replace(walk, rare=[event.c.id == event_id], is_rare_in_order=False)
-    return any(chunk.rows for chunk in read_chunks(database, one))
+    narrowed = replace(walk, rare=[event.c.id == event_id], is_rare_in_order=False)
+    return any(chunk.rows for chunk in read_chunks(database, narrowed))
 
 
 def event_id_chunks(
@@ -205,7 +205,7 @@ def count_plans(
     database: Database, delivery_ids: Sequence[str]
 ) -> dict[tuple[str, str], PlanCount]:
     """Count these deliveries by route and hash of the configuration."""
-    found: dict[tuple[str, str], PlanCount] = {}
+    counts: dict[tuple[str, str], PlanCount] = {}
     columns = delivery.c.route, delivery.c.config_hash
     for page in split_ids(delivery_ids):
         query = select(
@@ -213,9 +213,11 @@ def count_plans(
         ).group_by(*columns)
         with database.read() as connection:
             for row in connection.execute(query.where(delivery.c.id.in_(page))):
-                known = found.get((row.route, row.config_hash), PlanCount(0, row.event_id))
-                found[row.route, row.config_hash] = PlanCount(known.count + row.n, known.event_id)
-    return found
+                earlier = counts.get((row.route, row.config_hash), PlanCount(0, row.event_id))
+                counts[row.route, row.config_hash] = PlanCount(
+                    earlier.count + row.n, earlier.event_id
+                )
+    return counts
 
 
 def count_started(database: Database, ids: Sequence[str], routes: ReplayRoutes = ALL_ROUTES) -> int:
@@ -290,7 +292,9 @@ def _make_test(
 
     def accept(rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
         ids = {row._mapping[event_id.name] for row in rows}
-        matching = {one.id for one in whole_events(database, list(ids)) if where(one)}
+        matching = {
+            candidate.id for candidate in whole_events(database, list(ids)) if where(candidate)
+        }
         return [row for row in rows if row._mapping[event_id.name] in matching]
 
     return accept
@@ -307,9 +311,9 @@ def _body_conditions(
 
 
 def _ids(database: Database, walk: RowWalk, limit: int, check: Callable[[], object]) -> list[str]:
-    found: list[str] = []
+    ids: list[str] = []
     check()
     for chunk in read_chunks(database, walk, limit=limit):
-        found += [row.id for row in chunk.rows]
+        ids += [row.id for row in chunk.rows]
         check()
-    return found[::-1]
+    return ids[::-1]

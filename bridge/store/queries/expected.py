@@ -16,9 +16,9 @@ def since(connection: Connection) -> dict[str, float]:
 
 def keep(connection: Connection, sources: Collection[str], now: float) -> int:
     """Store the time for these sources only, unchanged for known ones; return how many changed."""
-    known = since(connection).keys()
-    new = sorted(set(sources) - known)
-    gone = sorted(known - set(sources))
+    stored_names = since(connection).keys()
+    new = sorted(set(sources) - stored_names)
+    gone = sorted(stored_names - set(sources))
     if new:
         connection.execute(insert(expected), [{"source": name, "since": now} for name in new])
     if gone:

@@ -70,13 +70,13 @@ class Filters:
         """Return the filters on columns that never change."""
         return replace(self, status=None, run=None, reason=None, dead_kind=None)
 
-    def fits(self, one: Delivery) -> bool:
+    def fits(self, candidate: Delivery) -> bool:
         """Return whether the changing columns of a delivery match now."""
         return (
-            self.status in (None, one.status)
-            and self.run in (None, one.run_state)
-            and (self.dead_kind is None or DeadKind.of_word(self.dead_kind) is one.dead_kind)
-            and (self.reason is None or _folded(self.reason) in _folded(one.reason or ""))
+            self.status in (None, candidate.status)
+            and self.run in (None, candidate.run_state)
+            and (self.dead_kind is None or DeadKind.of_word(self.dead_kind) is candidate.dead_kind)
+            and (self.reason is None or _folded(self.reason) in _folded(candidate.reason or ""))
         )
 
 
@@ -105,10 +105,10 @@ def event_conditions(filters: Filters) -> Conditions:
     standing = state_conditions(filters)
     if len(owned) + len(standing) == 1:
         return conditions
-    found: ColumnElement[bool] = exists().where(*owned, *standing)
+    condition: ColumnElement[bool] = exists().where(*owned, *standing)
     if filters.reason is not None and len(owned) + len(standing) == 2:
-        found |= _contains(event.c.problem, filters.reason)
-    return [*conditions, found]
+        condition |= _contains(event.c.problem, filters.reason)
+    return [*conditions, condition]
 
 
 def delivery_conditions(filters: Filters) -> Conditions:

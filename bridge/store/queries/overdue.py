@@ -26,7 +26,7 @@ def count_overdue(connection: Connection, now: float) -> OverdueWork:
             connection, SENDING & (delivery.c.lease_until < now - timings.worker_missing_seconds)
         ),
         looks=_count(connection, POLLED & (delivery.c.poll_at < now - POLL_OVERDUE_SECONDS)),
-        ahead=sum(_count(connection, each.exceeded(now, timings)) for each in FUTURE_LIMITS),
+        ahead=sum(_count(connection, limit.exceeded(now, timings)) for limit in FUTURE_LIMITS),
     )
 
 

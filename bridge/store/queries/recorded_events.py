@@ -49,8 +49,8 @@ def read_named_events(database: Database, ids: Sequence[str]) -> Iterator[Event 
         query: Select[Any] = select(event.c.id, func.length(event.c.body).label("size"))
         with database.read() as connection:
             rows = connection.execute(query.where(event.c.id.in_(part))).all()
-        known = {row.id: row for row in rows}
-        yield from _read_pages(database, [known[id_] for id_ in part if id_ in known])
+        rows_by_id = {row.id: row for row in rows}
+        yield from _read_pages(database, [rows_by_id[id_] for id_ in part if id_ in rows_by_id])
 
 
 def _read_pages(database: Database, rows: Sequence[Row[Any]]) -> Iterator[Event | UnreadableEvent]:
@@ -58,9 +58,9 @@ def _read_pages(database: Database, rows: Sequence[Row[Any]]) -> Iterator[Event 
     for page in _pages(rows):
         with database.read() as connection:
             whole = connection.execute(select(event).where(event.c.id.in_(page))).all()
-        found = {row.id: row for row in whole}
+        rows_by_id = {row.id: row for row in whole}
         del whole
-        yield from (_read(found.pop(id_), database) for id_ in page if id_ in found)
+        yield from (_read(rows_by_id.pop(id_), database) for id_ in page if id_ in rows_by_id)
 
 
 def _pages(rows: Sequence[Row[Any]]) -> Iterator[list[str]]:

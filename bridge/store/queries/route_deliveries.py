@@ -74,29 +74,29 @@ def _add_deliveries(
 ) -> Iterator[RoutedEvent]:
     for at in range(0, len(rows), PAGE_BODIES):
         part = rows[at : at + PAGE_BODIES]
-        found: dict[str, list[Delivery]] = {row.id: [] for row in part}
+        deliveries: dict[str, list[Delivery]] = {row.id: [] for row in part}
         unreadable: set[str] = set()
         query = (
             select(delivery)
-            .where(delivery.c.event_id.in_(list(found)), delivery.c.route.in_(routes))
+            .where(delivery.c.event_id.in_(list(deliveries)), delivery.c.route.in_(routes))
             .order_by(delivery.c.seq)
         )
         with database.read() as connection:
             for row in connection.execute(query):
-                one = _read(row, database)
-                if one is None:
+                decrypted = _read(row, database)
+                if decrypted is None:
                     unreadable.add(row.event_id)
                 else:
-                    found[row.event_id].append(one)
+                    deliveries[row.event_id].append(decrypted)
         for row in part:
             is_readable = row.id not in unreadable
-            yield RoutedEvent(row.seq, row.id, row.config_hash, found[row.id], is_readable)
+            yield RoutedEvent(row.seq, row.id, row.config_hash, deliveries[row.id], is_readable)
 
 
 def _read(row: Row[Any], database: Database) -> Delivery | None:
     """Return the delivery of a row, None where it cannot be decrypted."""
     try:
-        found = to_delivery(row, database.sealer)
+        decrypted = to_delivery(row, database.sealer)
     except KeyMissing:
         return None
-    return found if found.unsealable is None else None
+    return decrypted if decrypted.unsealable is None else None

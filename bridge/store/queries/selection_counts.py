@@ -55,10 +55,10 @@ def count_deliveries(database: Database, ids: Sequence[str]) -> DeliveryCounts:
 
 def read_deliveries(database: Database, ids: Sequence[str]) -> dict[str, Delivery]:
     """Return the deliveries with these ids that are still stored, by id, as a list shows them."""
-    found: dict[str, Delivery] = {}
+    deliveries: dict[str, Delivery] = {}
     for page in split_ids(ids):
         query = LISTED_DELIVERIES.where(delivery.c.id.in_(page))
         with database.read() as connection:
             rows = connection.execute(query).all()
-        found |= {row.id: to_delivery(row, database.sealer) for row in rows}
-    return found
+        deliveries |= {row.id: to_delivery(row, database.sealer) for row in rows}
+    return deliveries

@@ -57,14 +57,16 @@ class UnresolvedDelivery:
     evidence: JSON = None
 
 
-def unresolved_deliveries(connection: Connection, most: int = MAX_READ) -> list[UnresolvedDelivery]:
+def unresolved_deliveries(
+    connection: Connection, limit: int = MAX_READ
+) -> list[UnresolvedDelivery]:
     """Return deliveries whose run flowbridge searches for, the newest first.
 
-    If there are more than `most`, these are the next ones that it searches for.
+    If there are more than `limit`, these are the next ones that it searches for.
     """
     sealer = sealer_of(connection)
-    rows = connection.execute(_UNRESOLVED, {"most": most}).all()
-    found = []
+    rows = connection.execute(_UNRESOLVED, {"most": limit}).all()
+    unresolved = []
     for row in sorted(rows, key=attrgetter("seq"), reverse=True):
         evidence = None
         if row.evidence is not None:
@@ -72,7 +74,7 @@ def unresolved_deliveries(connection: Connection, most: int = MAX_READ) -> list[
                 evidence = orjson.loads(sealer.open(row.evidence, "delivery", "evidence", row.id))
             except DecryptionError:
                 evidence = None
-        found.append(
+        unresolved.append(
             UnresolvedDelivery(
                 id=row.id,
                 platform=row.platform,
@@ -80,7 +82,7 @@ def unresolved_deliveries(connection: Connection, most: int = MAX_READ) -> list[
                 evidence=select_evidence(evidence, row.attempt),
             )
         )
-    return found
+    return unresolved
 
 
 MAX_COUNTED: Final = 100_000  # rows that are counted
@@ -235,14 +237,14 @@ def read_status(
     """
     with database.read() as connection:
         died = connection.execute(_DEAD_SINCE, {"since": now - day}).all()
-        found, cut = daily_events.read_sources(connection, set(sources), midnight, now)
+        totals, cut = daily_events.read_sources(connection, set(sources), midnight, now)
         waiting = read_waiting(connection)
         alive = select(worker.c.pid, worker.c.host, worker.c.started_at).where(
             is_alive(now, timings_of(connection))
         )
         return StoreStatus(
             workers=[tuple(row) for row in connection.execute(alive.order_by(worker.c.started_at))],
-            sources=found,
+            sources=totals,
             today_cut=cut,
             rejected={
                 row.source: row.n for row in connection.execute(_REJECTED, {"midnight": midnight})
@@ -266,7 +268,7 @@ def read_status(
             refused=refused_submissions.within_a_day(connection, now),
             spam={
                 name: _count(connection, _SPAM, source=name, since=now - day)
-                for name, (last_at, _) in found.items()
+                for name, (last_at, _) in totals.items()
                 if last_at is not None and last_at > now - day
             },
         )
@@ -278,10 +280,10 @@ def database_size(database: Database) -> int:
         paths = [database.path.with_name(database.path.name + end) for end in ("", "-wal")]
         return sum(path.stat().st_size for path in paths if path.exists())
     with database.read() as connection:
-        found: int = connection.exec_driver_sql(
+        size: int = connection.exec_driver_sql(
             "SELECT pg_database_size(current_database())"
         ).scalar_one()
-    return found
+    return size
 
 
 def _count(connection: Connection, query: TextClause, **values: Any) -> int:
@@ -310,9 +312,9 @@ def _lane(connection: Connection, platform: str, route: str) -> RouteQueue:
 
 
 def _slots(connection: Connection) -> dict[str, tuple[int, int]]:
-    found: dict[str, tuple[int, int]] = {}
+    slots: dict[str, tuple[int, int]] = {}
     for row in connection.execute(_SLOTS):
-        calls, runs = found.get(row.platform, (0, 0))
+        calls, runs = slots.get(row.platform, (0, 0))
         is_call = row.status == "sending"
-        found[row.platform] = calls + is_call * row.used, runs + (not is_call) * row.used
-    return found
+        slots[row.platform] = calls + is_call * row.used, runs + (not is_call) * row.used
+    return slots

@@ -58,63 +58,65 @@ def find_waits(
 
     `config` is null where routes.yaml is invalid.
     """
-    waiting = [one for one in deliveries if one.status in WAITING_STATUSES]
-    found: dict[str, Wait] = {}
+    waiting = [candidate for candidate in deliveries if candidate.status in WAITING_STATUSES]
+    waits: dict[str, Wait] = {}
     if not waiting:
-        return found
+        return waits
     with database.read() as connection:
         shared = _read_shared_facts(connection, config, now)
-        places = _read_places(connection, [one.id for one in waiting])
-        for one in waiting:
-            if one.id not in places:  # deleted meanwhile
+        places = _read_places(connection, [candidate.id for candidate in waiting])
+        for pending in waiting:
+            if pending.id not in places:  # deleted meanwhile
                 continue
-            around = _wait_context(connection, one, places[one.id], config, shared)
-            wait = find_wait_reason(one, around, now)
+            around = _wait_context(connection, pending, places[pending.id], config, shared)
+            wait = find_wait_reason(pending, around, now)
             if wait is not None:
-                found[one.id] = wait
-    return found
+                waits[pending.id] = wait
+    return waits
 
 
-def count_blocked_behind(database: Database, one: Delivery) -> int:
+def count_blocked_behind(database: Database, head: Delivery) -> int:
     """Count the deliveries blocked behind the head of a key, up to `MOST`; 0 for others."""
-    if one.order is None or not one.holds_key:
+    if head.order is None or not head.holds_key:
         return 0
     with database.read() as connection:
         return (
-            connection.execute(_BEHIND, {"route": one.route, "order_key": one.order.key}).scalar()
+            connection.execute(_BEHIND, {"route": head.route, "order_key": head.order.key}).scalar()
             or 0
         )
 
 
 def _wait_context(
     connection: Connection,
-    one: Delivery,
+    pending: Delivery,
     place: RowMapping,
     config: Config | None,
     shared: _SharedFacts,
 ) -> WaitContext:
-    if one.status is Status.UNKNOWN:
+    if pending.status is Status.UNKNOWN:
         return WaitContext(
             look_at=place["poll_at"],
-            **_platform_facts(one, shared),
-            **_config_facts(one, config),
+            **_platform_facts(pending, shared),
+            **_config_facts(pending, config),
         )
     values: dict[str, Any] = (
-        _blocked_facts(connection, one, place)
-        if one.status is Status.BLOCKED
-        else _queue_facts(connection, one, place, shared)
+        _blocked_facts(connection, pending, place)
+        if pending.status is Status.BLOCKED
+        else _queue_facts(connection, pending, place, shared)
     )
-    return WaitContext(**values, **_config_facts(one, config), **_absent_facts(one, shared.local))
+    return WaitContext(
+        **values, **_config_facts(pending, config), **_absent_facts(pending, shared.local)
+    )
 
 
 def _read_places(connection: Connection, ids: Sequence[str]) -> dict[str, RowMapping]:
     """Return the numbers of these deliveries, and when their runs are looked for, by id."""
     columns = delivery.c.id, delivery.c.seq, delivery.c.poll_at
-    found: dict[str, RowMapping] = {}
+    places: dict[str, RowMapping] = {}
     for page in split_ids(ids):
         query = select(*columns).where(delivery.c.id.in_(page))
-        found |= {row["id"]: row for row in connection.execute(query).mappings()}
-    return found
+        places |= {row["id"]: row for row in connection.execute(query).mappings()}
+    return places
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,28 +148,28 @@ class _LocalFlows:
 def _local_flows(connection: Connection, config: Config | None) -> _LocalFlows | None:
     """Return the flows of the local platform; null for no platform, or no flows yet."""
     platform = None if config is None else config.local_platform
-    known = frozenset(flows.ids(connection)) if platform is not None else frozenset()
+    flow_ids = frozenset(flows.ids(connection)) if platform is not None else frozenset()
     return (
-        _LocalFlows(platform.name, known, config.absent_flows(known))
-        if config and platform and known
+        _LocalFlows(platform.name, flow_ids, config.absent_flows(flow_ids))
+        if config and platform and flow_ids
         else None
     )
 
 
-def _absent_facts(one: Delivery, local: _LocalFlows | None) -> Mapping[str, Any]:
+def _absent_facts(pending: Delivery, local: _LocalFlows | None) -> Mapping[str, Any]:
     """Return the missing flow that holds a route, and whether the delivery's own is missing."""
-    if local is None or one.platform != local.platform:
+    if local is None or pending.platform != local.platform:
         return {}
-    held_by = local.absent.by_route[one.route] if one.route in local.absent.held else None
-    return {"absent": held_by, "lacks_own": one.saved_item_id not in local.known}
+    held_by = local.absent.by_route[pending.route] if pending.route in local.absent.held else None
+    return {"absent": held_by, "lacks_own": pending.saved_item_id not in local.known}
 
 
-def _config_facts(one: Delivery, config: Config | None) -> Mapping[str, Any]:
+def _config_facts(pending: Delivery, config: Config | None) -> Mapping[str, Any]:
     """Return the settings of a delivery's platform and route; a removed route has no limits."""
     if config is None:
         return {"is_configured": False}
-    platform = config.platforms.get(one.platform)
-    route = next((route for route in config.routes if route.name == one.route), None)
+    platform = config.platforms.get(pending.platform)
+    route = next((route for route in config.routes if route.name == pending.route), None)
     return {
         "cap": None if platform is None else platform.max_concurrent_runs,
         "missing": None if platform is None else platform.missing,
@@ -176,15 +178,15 @@ def _config_facts(one: Delivery, config: Config | None) -> Mapping[str, Any]:
     }
 
 
-def _blocked_facts(connection: Connection, one: Delivery, place: RowMapping) -> dict[str, Any]:
-    key = None if one.order is None else one.order.key
-    mine = (delivery.c.route == one.route) & (delivery.c.order_key == key)
+def _blocked_facts(connection: Connection, pending: Delivery, place: RowMapping) -> dict[str, Any]:
+    key = None if pending.order is None else pending.order.key
+    mine = (delivery.c.route == pending.route) & (delivery.c.order_key == key)
     head = connection.execute(
         select(delivery).where(text("delivery.holds_key"), mine)
     ).one_or_none()
     before = (
         connection.execute(
-            _BEFORE, {"route": one.route, "order_key": key, "seq": place["seq"]}
+            _BEFORE, {"route": pending.route, "order_key": key, "seq": place["seq"]}
         ).scalar()
         or 0
     )
@@ -195,28 +197,30 @@ def _blocked_facts(connection: Connection, one: Delivery, place: RowMapping) -> 
 
 
 def _queue_facts(
-    connection: Connection, one: Delivery, place: RowMapping, shared: _SharedFacts
+    connection: Connection, pending: Delivery, place: RowMapping, shared: _SharedFacts
 ) -> dict[str, Any]:
-    given = {
-        "platform": one.platform,
-        "route": one.route,
-        "due_at": one.due_at,
+    parameters = {
+        "platform": pending.platform,
+        "route": pending.route,
+        "due_at": pending.due_at,
         "seq": place["seq"],
     }
 
     def count(query: Any) -> int:
-        return connection.execute(query, given).scalar() or 0
+        return connection.execute(query, parameters).scalar() or 0
 
     return {
-        "hold": None if (held := hold.read_hold(connection)) is None else held.reason,
-        "pace": throttling.read_paces(connection, [one.route]).get(one.route, RateState()),
+        "hold": None
+        if (current_hold := hold.read_hold(connection)) is None
+        else current_hold.reason,
+        "pace": throttling.read_paces(connection, [pending.route]).get(pending.route, RateState()),
         "used": count(_USED),
         "used_by_route": count(_USED_BY) + count(_UNKNOWN),
         "ahead": count(_AHEAD),
-        **_platform_facts(one, shared),
+        **_platform_facts(pending, shared),
     }
 
 
-def _platform_facts(one: Delivery, shared: _SharedFacts) -> dict[str, Any]:
+def _platform_facts(pending: Delivery, shared: _SharedFacts) -> dict[str, Any]:
     """Return the circuit of a delivery's platform, and how many workers run."""
-    return {"circuit": shared.circuits.get(one.platform), "workers": shared.workers}
+    return {"circuit": shared.circuits.get(pending.platform), "workers": shared.workers}

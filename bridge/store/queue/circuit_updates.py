@@ -53,24 +53,30 @@ def update_circuits(
     if not settled and not reaped:
         return
     before = throttling.read_circuits(connection)
-    if not before and all(each.outcome.kind is OutcomeKind.STARTED for each in settled):
+    if not before and all(ended.outcome.kind is OutcomeKind.STARTED for ended in settled):
         return
     take_lock(connection, Lock.COUNT_SLOTS)
     before = throttling.read_circuits(connection)
-    lost = {one.platform for one in reaped}
+    lost = {delivery.platform for delivery in reaped}
     after: dict[str, Circuit | None] = {
-        name: replace(known, probe_until=None) if name in lost else known
-        for name, known in before.items()
+        name: replace(stored, probe_until=None) if name in lost else stored
+        for name, stored in before.items()
     }
-    for platform in {each.claim.delivery.platform for each in settled}:
+    for platform in {ended.claim.delivery.platform for ended in settled}:
         used = connection.execute(_USED, {"platform": platform}).scalar() or 0
-        known = after.get(platform)
-        for each in settled:
-            if each.claim.delivery.platform == platform:
-                known = record_outcome(
-                    known, platform, each.outcome, used, now, jitter, timings_of(connection)
+        circuit = after.get(platform)
+        for ended_attempt in settled:
+            if ended_attempt.claim.delivery.platform == platform:
+                circuit = record_outcome(
+                    circuit,
+                    platform,
+                    ended_attempt.outcome,
+                    used,
+                    now,
+                    jitter,
+                    timings_of(connection),
                 )
-        known = drop_if_closed(known, caps.get(platform, 0))
-        if known is not None or platform in before:
-            after[platform] = known
+        circuit = drop_if_closed(circuit, caps.get(platform, 0))
+        if circuit is not None or platform in before:
+            after[platform] = circuit
     throttling.write_circuits(connection, before, after, now)

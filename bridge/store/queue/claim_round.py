@@ -66,28 +66,29 @@ def find_next_due(
     connection: Connection,
     platform: str,
     routes: Sequence[str],
-    most: int,
+    limit: int,
     now: float,
     flows: Collection[str] | None = None,
 ) -> dict[str, list[Any]]:
-    """Return the next due rows of each of these routes, `most` at most of each, longest wait first.
+    """Return the next due rows of each of these routes, `limit` at most of each, longest wait
+    first.
 
     `flows`: only rows for these flows. The database skips others one by one, so many of them at the
     head of a queue take time.
     """
-    values = {"platform": platform, "routes": to_json_list(routes), "most": most, "now": now}
+    values = {"platform": platform, "routes": to_json_list(routes), "most": limit, "now": now}
     if flows is None:
         rows_found = _STATEMENTS[connection.dialect.name].rows(connection, **values)
     else:
         rows_found = _OF_FLOWS[connection.dialect.name].rows(
             connection, **values, flows=to_json_list(flows)
         )
-    found: dict[str, list[Any]] = defaultdict(list)
+    rows_by_route: dict[str, list[Any]] = defaultdict(list)
     for row in rows_found:
-        found[row.route].append(row)
-    for rows in found.values():
+        rows_by_route[row.route].append(row)
+    for rows in rows_by_route.values():
         rows.sort(key=lambda row: (row.due_at, row.seq))
-    return found
+    return rows_by_route
 
 
 #: Returns the clocks at the time of the claim, by the name of a platform.
@@ -161,13 +162,13 @@ class ClaimRound:
             self._used[row.platform] += row.used
             self._used_by[row.route] += row.used
 
-    def take(self, lanes: Sequence[tuple[str, str]], most: int, order: RouteOrder) -> list[Claim]:
-        """Take up to `most` deliveries of these route queues, and return their claims."""
+    def take(self, lanes: Sequence[tuple[str, str]], limit: int, order: RouteOrder) -> list[Claim]:
+        """Take up to `limit` deliveries of these route queues, and return their claims."""
         claims: list[Claim] = []
         for platform, cap in self._allowed.caps.items():
-            known = self._circuits.get(platform)
+            circuit = self._circuits.get(platform)
             left = min(
-                count_free_slots(known, cap, self._used[platform], self._now), most - len(claims)
+                count_free_slots(circuit, cap, self._used[platform], self._now), limit - len(claims)
             )
             allowed = self._allowed
             routes = [
@@ -179,11 +180,11 @@ class ClaimRound:
             ]
             taken = self._shared(platform, list(order(platform, routes)), left) if routes else []
             claims += taken
-            if known is not None and taken:
+            if circuit is not None and taken:
                 throttling.write_circuits(
                     self._connection,
                     self._circuits,
-                    {platform: start_probe(known, self._now)},
+                    {platform: start_probe(circuit, self._now)},
                     self._now,
                 )
         return claims
@@ -195,13 +196,13 @@ class ClaimRound:
         """
         claims: list[Claim] = []
         while routes and left > 0:
-            asked = routes[:left]
+            batch = routes[:left]
             routes = routes[left:]
-            share = -(-left // len(asked))
-            may = {route: most for route in asked if (most := self._room(route, share)) > 0}
-            found = self._next(platform, may)
-            for route, most in may.items():
-                taken = found[route][: min(most, left)]
+            share = -(-left // len(batch))
+            may = {route: room for route in batch if (room := self._room(route, share)) > 0}
+            due_claims = self._next(platform, may)
+            for route, allowance in may.items():
+                taken = due_claims[route][: min(allowance, left)]
                 self._take_on(route, taken)
                 claims += taken
                 left -= len(taken)
@@ -223,12 +224,14 @@ class ClaimRound:
         """Find the next due deliveries of each of these routes that are not taken yet."""
         if not may:
             return {}
-        most = max(most + len(self._taken[platform, route]) for route, most in may.items())
-        found = find_next_due(
+        max_rows = max(
+            allowance + len(self._taken[platform, route]) for route, allowance in may.items()
+        )
+        due_rows = find_next_due(
             self._connection,
             platform,
             list(may),
-            most,
+            max_rows,
             self._now,
             self._allowed.flows.get(platform),
         )
@@ -243,15 +246,15 @@ class ClaimRound:
                     self._now,
                     clocks,
                 )
-                for row in found.get(route, ())[: most + len(self._taken[platform, route])]
+                for row in due_rows.get(route, ())[: allowance + len(self._taken[platform, route])]
                 if row.id not in self._taken[platform, route]
             ]
-            for route, most in may.items()
+            for route, allowance in may.items()
         }
 
     def _take_on(self, route: str, taken: Sequence[Claim]) -> None:
-        for each in taken:
-            self._taken[each.delivery.platform, route].add(each.delivery.id)
+        for claim in taken:
+            self._taken[claim.delivery.platform, route].add(claim.delivery.id)
         self._used_by[route] += len(taken)
         limits = self._allowed.limits.get(route)
         if taken and limits is not None and (limits.rate or limits.max_runs_per_day):

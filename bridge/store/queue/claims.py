@@ -94,14 +94,14 @@ def claim(
     connection: Connection,
     allowed: ClaimLimits,
     *,
-    most: int,
+    limit: int,
     now: float,
     lease: str,
     order: RouteOrder = lambda _, routes: routes,
     intents: bool = True,
     clocks: ReadClocks | None = None,
 ) -> list[Claim]:
-    """Lease up to `most` due deliveries and write the intent of an attempt for each.
+    """Lease up to `limit` due deliveries and write the intent of an attempt for each.
 
     `order` sorts the routes of a platform. `clocks` reads the clocks that an intent stores. Without
     `intents`, `leases.begin_attempt` writes each intent later.
@@ -110,12 +110,12 @@ def claim(
     waiting = list_route_queues(connection)
     if not waiting:
         return []
-    claims = ClaimRound(connection, allowed, now, lease, clocks).take(waiting, most, order)
+    claims = ClaimRound(connection, allowed, now, lease, clocks).take(waiting, limit, order)
     if not claims:
         return []
     with send_together(connection):
         values = {"lease": lease, "lease_until": lease_until(connection, now)}
-        _LEASE.change_alike(connection, [(each.delivery.id, values) for each in claims])
+        _LEASE.change_alike(connection, [(taken.delivery.id, values) for taken in claims])
         if intents:
             write_intents(connection, claims)
     return claims
@@ -124,7 +124,7 @@ def claim(
 def write_intents(connection: Connection, claims: Sequence[Claim]) -> None:
     """Write the intents of attempts: each is on disk before its call is made."""
     _INTENTS[connection.dialect.name].change_alike(
-        connection, [(each.delivery.id, _intent_values(each)) for each in claims]
+        connection, [(taken.delivery.id, _intent_values(taken)) for taken in claims]
     )
 
 

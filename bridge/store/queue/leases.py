@@ -31,18 +31,24 @@ def begin_attempt(
     Returns None and changes nothing where the delivery lost `lease`, where another process began
     the attempt, or where it is for none of the `platforms`.
     """
-    held = (
+    is_leased = (
         (delivery.c.id == delivery_id)
         & (delivery.c.status == Status.SENDING)
         & (delivery.c.lease == lease)
     )
-    known = delivery.c.platform.in_(list(platforms))
-    row = connection.execute(select(delivery).where(held, known).with_for_update()).one_or_none()
+    on_platform = delivery.c.platform.in_(list(platforms))
+    row = connection.execute(
+        select(delivery).where(is_leased, on_platform).with_for_update()
+    ).one_or_none()
     if row is None:
         return None
-    one = replace(to_delivery(row, sealer_of(connection)), lease=own)
+    leased = replace(to_delivery(row, sealer_of(connection)), lease=own)
     taken = Claim(
-        one, row.attempts + row.throttled + 1, own, now, clocks(one.platform) if clocks else None
+        leased,
+        row.attempts + row.throttled + 1,
+        own,
+        now,
+        clocks(leased.platform) if clocks else None,
     )
     begun = select(attempt.c.number).where(
         attempt.c.delivery_id == delivery_id, attempt.c.number == taken.attempt
@@ -50,7 +56,9 @@ def begin_attempt(
     if connection.execute(begun).first() is not None:
         return None
     connection.execute(
-        update(delivery).where(held).values(lease=own, lease_until=lease_until(connection, now))
+        update(delivery)
+        .where(is_leased)
+        .values(lease=own, lease_until=lease_until(connection, now))
     )
     write_intents(connection, [taken])
     return taken
@@ -71,15 +79,15 @@ def return_claims(connection: Connection, claims: Iterable[Claim]) -> None:
     A delivery that lost its lease stays as it is.
     """
     freed_starts = []
-    for claim in sorted(claims, key=lambda each: each.delivery.id):
-        held = (
+    for claim in sorted(claims, key=lambda candidate: candidate.delivery.id):
+        is_leased = (
             (delivery.c.id == claim.delivery.id)
             & (delivery.c.status == Status.SENDING)
             & (delivery.c.lease == claim.lease)
         )
         freed = (
             update(delivery)
-            .where(held)
+            .where(is_leased)
             .values(status=Status.QUEUED, lease=None, lease_until=None, slot=False)
         )
         if connection.execute(freed).rowcount:

@@ -121,13 +121,15 @@ def record_attempts(
     """
     if not settled:
         return []
-    ids = to_json_list(each.claim.delivery.id for each in settled)
-    held = {row.id: row for row in _HELD.rows(connection, ids=ids)}
+    ids = to_json_list(ended.claim.delivery.id for ended in settled)
+    rows_by_id = {row.id: row for row in _HELD.rows(connection, ids=ids)}
     changes = _Changes()
-    for each in settled:
-        known = held.get(each.claim.delivery.id)
-        decision = decide_after_attempt(each.claim.delivery, each.outcome, now, jitter)
-        changes.add(each, known, decision, now)
+    for ended_attempt in settled:
+        delivery_row = rows_by_id.get(ended_attempt.claim.delivery.id)
+        decision = decide_after_attempt(
+            ended_attempt.claim.delivery, ended_attempt.outcome, now, jitter
+        )
+        changes.add(ended_attempt, delivery_row, decision, now)
     changes.store(connection, settled, now)
     return changes.statuses
 
@@ -148,22 +150,22 @@ class _Changes:
     late: list[dict[str, Any]] = field(default_factory=list)
     unused: list[tuple[str, int]] = field(default_factory=list)
 
-    def add(self, each: EndedAttempt, known: Any, decision: RetryDecision, now: float) -> None:
-        """Add an attempt. `known`: the row of its delivery, None if it was deleted."""
-        claim = each.claim
-        one = claim.delivery
-        mine = known is not None and known.status == Status.SENDING and known.lease == claim.lease
-        late = known is not None and _is_settled_late(known, each)
+    def add(self, ended: EndedAttempt, row: Any, decision: RetryDecision, now: float) -> None:
+        """Add an attempt. `row`: the row of its delivery, None if it was deleted."""
+        claim = ended.claim
+        sent = claim.delivery
+        mine = row is not None and row.status == Status.SENDING and row.lease == claim.lease
+        late = row is not None and _is_settled_late(row, ended)
         self.statuses.append(decision.status if mine or late else None)
         if mine or late:
-            values = _delivery_values(each, decision, now, spent=mine)
-            self.moved.append((one.id, values))
-            if releases_next(one, decision.status, followed=values["slot"]):
-                self.released.append(one)
-        elif each.outcome.run_id not in (None, known and known.run_id):
-            self.late.append({"of": one.id, "as": claim.attempt, "late_at": now})
-        if mine and each.outcome.kind in NO_RUN_KINDS:
-            self.unused.append((one.route, day_of(claim.began_at)))
+            values = _delivery_values(ended, decision, now, spent=mine)
+            self.moved.append((sent.id, values))
+            if releases_next(sent, decision.status, followed=values["slot"]):
+                self.released.append(sent)
+        elif ended.outcome.run_id not in (None, row and row.run_id):
+            self.late.append({"of": sent.id, "as": claim.attempt, "late_at": now})
+        if mine and ended.outcome.kind in NO_RUN_KINDS:
+            self.unused.append((sent.route, day_of(claim.began_at)))
 
     def store(self, connection: Connection, settled: Sequence[EndedAttempt], now: float) -> None:
         """Store the attempts, and these changes."""
@@ -171,7 +173,10 @@ class _Changes:
         with send_together(connection):
             _COMPLETE.change_alike(
                 connection,
-                [(each.claim.delivery.id, _attempt_values(each, now, sealer)) for each in settled],
+                [
+                    (ended.claim.delivery.id, _attempt_values(ended, now, sealer))
+                    for ended in settled
+                ],
             )
             if self.late:
                 _LATE.change_each(connection, self.late)
@@ -181,22 +186,22 @@ class _Changes:
             throttling.return_starts(connection, route, day)
 
 
-def _is_settled_late(known: Any, each: EndedAttempt) -> bool:
+def _is_settled_late(row: Any, ended: EndedAttempt) -> bool:
     """Return whether an answer resolves an `unknown` delivery: a start by its last attempt.
 
     A later attempt may have a run of its own.
     """
     return (
-        known.status == Status.UNKNOWN
-        and each.outcome.kind is OutcomeKind.STARTED
-        and known.made == each.claim.attempt
+        row.status == Status.UNKNOWN
+        and ended.outcome.kind is OutcomeKind.STARTED
+        and row.made == ended.claim.attempt
     )
 
 
-def _attempt_values(each: EndedAttempt, now: float, sealer: Sealer) -> dict[str, Any]:
-    outcome = each.outcome
-    delivery_id = each.claim.delivery.id
-    number = each.claim.attempt
+def _attempt_values(ended: EndedAttempt, now: float, sealer: Sealer) -> dict[str, Any]:
+    outcome = ended.outcome
+    delivery_id = ended.claim.delivery.id
+    number = ended.claim.attempt
     values = {
         "as": number,
         "finished_at": now,
@@ -209,13 +214,13 @@ def _attempt_values(each: EndedAttempt, now: float, sealer: Sealer) -> dict[str,
 
 
 def _delivery_values(
-    each: EndedAttempt, decision: RetryDecision, now: float, *, spent: bool
+    ended: EndedAttempt, decision: RetryDecision, now: float, *, spent: bool
 ) -> dict[str, Any]:
     """Return the parameters of `_SETTLE`. `spent`: the attempt is not counted yet."""
-    outcome = each.outcome
+    outcome = ended.outcome
     delivered = decision.status is Status.DELIVERED
-    followed = delivered and each.first_poll is not None
-    look_at = each.look_at if decision.status is Status.UNKNOWN and not outcome.held else None
+    followed = delivered and ended.first_poll is not None
+    look_at = ended.look_at if decision.status is Status.UNKNOWN and not outcome.held else None
     return {
         "status": decision.status.value,
         "reason": decision.reason,
@@ -229,19 +234,19 @@ def _delivery_values(
         "run_url": outcome.run_url if delivered else None,
         "run_state": RunState.QUEUED.value if followed else None,
         "slot": followed,
-        "poll_at": now + (each.first_poll or 0.0) if followed else look_at,
+        "poll_at": now + (ended.first_poll or 0.0) if followed else look_at,
         "spent": int(spent and decision.spends),
         "unspent": int(spent and not decision.spends),
     }
 
 
-def releases_next(one: Delivery, status: Status, *, followed: bool) -> bool:
+def releases_next(owner: Delivery, status: Status, *, followed: bool) -> bool:
     """Return whether a status releases the ordering key. `followed`: the run is polled."""
-    if one.order is None:
+    if owner.order is None:
         return False
     if status is Status.DELIVERED:
-        return not followed or one.order.until == "delivered"
-    return status is Status.CANCELLED or (status is Status.DEAD and not one.order.blocks)
+        return not followed or owner.order.until == "delivered"
+    return status is Status.CANCELLED or (status is Status.DEAD and not owner.order.blocks)
 
 
 def reap_expired(

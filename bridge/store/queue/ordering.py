@@ -54,20 +54,20 @@ _PROMOTE = (
 )
 
 
-def key_of(one: Delivery) -> list[OrderKey]:
+def key_of(owner: Delivery) -> list[OrderKey]:
     """Return the route and ordering key of a delivery, nothing for one without a key."""
-    return [] if one.order is None else [(one.route, one.order.key)]
+    return [] if owner.order is None else [(owner.route, owner.order.key)]
 
 
 def leave_queue(connection: Connection, ended: Iterable[Delivery], now: float) -> None:
     """Promote the next delivery for each of these that is the head of its ordering key."""
-    heads = [one for one in ended if one.order is not None]
+    heads = [candidate for candidate in ended if candidate.order is not None]
     if not heads:
         return
-    take_key_locks(connection, [key for one in heads for key in key_of(one)])
-    for one in heads:
-        if connection.execute(_LEAVE, {"of": one.id}).rowcount:
-            promote(connection, key_of(one)[0], now)
+    take_key_locks(connection, [key for owner in heads for key in key_of(owner)])
+    for head in heads:
+        if connection.execute(_LEAVE, {"of": head.id}).rowcount:
+            promote(connection, key_of(head)[0], now)
 
 
 def promote(connection: Connection, key: OrderKey, now: float) -> None:
@@ -77,12 +77,12 @@ def promote(connection: Connection, key: OrderKey, now: float) -> None:
     connection.execute(_PROMOTE, {"of_route": key[0], "of_key": key[1], "now": now})
 
 
-def join_queue(connection: Connection, one: Delivery) -> Status:
+def join_queue(connection: Connection, returned: Delivery) -> Status:
     """Return the status of a delivery that goes back: `queued` as the head, else `blocked`."""
-    if one.order is None or one.holds_key:
+    if returned.order is None or returned.holds_key:
         return Status.QUEUED
-    take_key_locks(connection, key_of(one))
-    mine = (delivery.c.route == one.route) & (delivery.c.order_key == one.order.key)
+    take_key_locks(connection, key_of(returned))
+    mine = (delivery.c.route == returned.route) & (delivery.c.order_key == returned.order.key)
     taken = connection.execute(select(exists().where(text("delivery.holds_key"), mine))).scalar()
     return Status.BLOCKED if taken else Status.QUEUED
 

@@ -49,51 +49,62 @@ class PollAnswers:
 
 
 def resolve(
-    connection: Connection, asked: UnknownStart, answers: PollAnswers, now: float, *, jitter: float
+    connection: Connection,
+    searched: UnknownStart,
+    answers: PollAnswers,
+    now: float,
+    *,
+    jitter: float,
 ) -> tuple[Evidence, Status] | None:
     """Decide by the result of a search, store the evidence, and return it with the new status.
 
     Null where the delivery is no longer unknown, or has another attempt.
     """
-    take_key_locks(connection, [(asked.delivery.platform, asked.delivery.saved_item_id)], FLOW_SEED)
-    take_key_locks(connection, ordering.key_of(asked.delivery))  # lock order: keys, then deliveries
-    known = read_unknown_start(connection, asked.delivery.id, lock=True)
-    if known is None or known.attempt != asked.attempt:
+    take_key_locks(
+        connection, [(searched.delivery.platform, searched.delivery.saved_item_id)], FLOW_SEED
+    )
+    take_key_locks(
+        connection, ordering.key_of(searched.delivery)
+    )  # lock order: keys, then deliveries
+    start = read_unknown_start(connection, searched.delivery.id, lock=True)
+    if start is None or start.attempt != searched.attempt:
         return None
     # In this order: a call that ends in between is still open in the first query, or its run is in
     # the second.
-    others = find_rivals(connection, known, answers.look) if answers.look.candidates else ()
-    taken = find_run_owners(connection, [one.run_id for one in answers.look.candidates])
+    others = find_rivals(connection, start, answers.look) if answers.look.candidates else ()
+    taken = find_run_owners(connection, [candidate.run_id for candidate in answers.look.candidates])
     look = replace(
         answers.look,
         rivals=others,
-        candidates=tuple(one for one in answers.look.candidates if one.run_id not in taken),
+        candidates=tuple(
+            candidate for candidate in answers.look.candidates if candidate.run_id not in taken
+        ),
     )
     evidence = judge_look(
-        known.delivery,
-        known.attempt,
-        known.began_at,
+        start.delivery,
+        start.attempt,
+        start.began_at,
         look,
-        known.before,
+        start.before,
         exclusive=answers.exclusive,
         timings=timings_of(connection),
     )
-    status = _APPLY[evidence.decision.verdict](connection, known, evidence, answers, now, jitter)
+    status = _APPLY[evidence.decision.verdict](connection, start, evidence, answers, now, jitter)
     return (evidence, status) if status else None
 
 
-def postpone(connection: Connection, known: UnknownStart, until: float) -> None:
+def postpone(connection: Connection, start: UnknownStart, until: float) -> None:
     """Postpone the next search."""
-    _change(connection, known, {"poll_at": until})
+    _change(connection, start, {"poll_at": until})
 
 
-def _change(connection: Connection, known: UnknownStart, values: dict[str, Any]) -> bool:
-    values = encrypt_row(sealer_of(connection), "delivery", known.delivery.id, values)
+def _change(connection: Connection, start: UnknownStart, values: dict[str, Any]) -> bool:
+    values = encrypt_row(sealer_of(connection), "delivery", start.delivery.id, values)
     number = delivery.c.attempts + delivery.c.throttled
     still = (
-        (delivery.c.id == known.delivery.id)
+        (delivery.c.id == start.delivery.id)
         & (delivery.c.status == Status.UNKNOWN.value)
-        & (number == known.attempt)
+        & (number == start.attempt)
     )
     return connection.execute(update(delivery).where(still).values(values)).rowcount == 1
 
@@ -109,15 +120,15 @@ def _looked(evidence: Evidence, **values: object) -> dict[str, Any]:
 
 def _settle_attempt(
     connection: Connection,
-    known: UnknownStart,
+    start: UnknownStart,
     outcome: OutcomeKind,
     note: str,
     run_id: str | None = None,
 ) -> None:
     """Store the outcome of the attempt, which is known now."""
-    mine = (attempt.c.delivery_id == known.delivery.id) & (attempt.c.number == known.attempt)
+    mine = (attempt.c.delivery_id == start.delivery.id) & (attempt.c.number == start.attempt)
     kept = connection.execute(select(attempt.c.detail).where(mine).with_for_update()).scalar()
-    place = "attempt", "detail", row_name(known.delivery.id, known.attempt)
+    place = "attempt", "detail", row_name(start.delivery.id, start.attempt)
     sealer = sealer_of(connection)
     said = "; ".join(filter(None, (sealer.open(kept, *place), note)))
     connection.execute(
@@ -129,38 +140,38 @@ def _settle_attempt(
 
 def _poll_again(
     connection: Connection,
-    known: UnknownStart,
+    start: UnknownStart,
     evidence: Evidence,
     _: PollAnswers,
     now: float,
     __: float,
 ) -> Status | None:
     values = _looked(evidence, poll_at=now + (evidence.decision.wait or 0.0))
-    return Status.UNKNOWN if _change(connection, known, values) else None
+    return Status.UNKNOWN if _change(connection, start, values) else None
 
 
 def _hold(
-    connection: Connection, known: UnknownStart, evidence: Evidence, *_: object
+    connection: Connection, start: UnknownStart, evidence: Evidence, *_: object
 ) -> Status | None:
     return (
         Status.UNKNOWN
-        if _change(connection, known, _looked(evidence, reason=evidence.decision.why))
+        if _change(connection, start, _looked(evidence, reason=evidence.decision.why))
         else None
     )
 
 
 def _queue(
     connection: Connection,
-    known: UnknownStart,
+    start: UnknownStart,
     evidence: Evidence,
     _: PollAnswers,
     now: float,
     __: float,
 ) -> Status | None:
     """Queue the delivery again: its attempt created no run. Dead if it has no attempts left."""
-    one = known.delivery
-    is_over = one.attempts >= one.retry.attempts
-    said = f"{one.reason}; " if one.reason else ""
+    unresolved = start.delivery
+    is_over = unresolved.attempts >= unresolved.retry.attempts
+    said = f"{unresolved.reason}; " if unresolved.reason else ""
     values: dict[str, Any] = {
         "status": Status.QUEUED.value,
         "due_at": now,
@@ -169,30 +180,31 @@ def _queue(
     if is_over:
         values = {
             "status": Status.DEAD.value,
-            "reason": f"gave up after {pluralize(one.attempts, 'attempt')}: {said}{RUN_NOT_FOUND}",
+            "reason": f"gave up after {pluralize(unresolved.attempts, 'attempt')}:"
+            f" {said}{RUN_NOT_FOUND}",
             "dead_kind": DeadKind.PLATFORM.value,
             "finished_at": now,
         }
-    if not _change(connection, known, _looked(evidence, **values)):
+    if not _change(connection, start, _looked(evidence, **values)):
         return None
-    _settle_attempt(connection, known, OutcomeKind.REFUSED, RUN_NOT_FOUND)
+    _settle_attempt(connection, start, OutcomeKind.REFUSED, RUN_NOT_FOUND)
     status = Status.DEAD if is_over else Status.QUEUED
-    if ledger.releases_next(one, status, followed=False):
-        ordering.leave_queue(connection, [one], now)
-    throttling.return_starts(connection, one.route, day_of(known.began_at))
+    if ledger.releases_next(unresolved, status, followed=False):
+        ordering.leave_queue(connection, [unresolved], now)
+    throttling.return_starts(connection, unresolved.route, day_of(start.began_at))
     return status
 
 
 def _adopt(
     connection: Connection,
-    known: UnknownStart,
+    start: UnknownStart,
     evidence: Evidence,
     answers: PollAnswers,
     now: float,
     jitter: float,
 ) -> Status | None:
     """Adopt the run, and store its state: it may have ended already."""
-    one = known.delivery
+    unresolved = start.delivery
     run_id = evidence.decision.run_id or ""
     report = answers.reports.get(run_id, RunReport(state=None))
     values = _looked(
@@ -206,20 +218,20 @@ def _adopt(
         delivered_at=min(now, report.created_at or now),
         poll_at=now + answers.next_look,
     )
-    if not _change(connection, known, values):
+    if not _change(connection, start, values):
         return None
-    _settle_attempt(connection, known, OutcomeKind.STARTED, RUN_FOUND, run_id)
-    if ledger.releases_next(one, Status.DELIVERED, followed=True):
-        ordering.leave_queue(connection, [one], now)
+    _settle_attempt(connection, start, OutcomeKind.STARTED, RUN_FOUND, run_id)
+    if ledger.releases_next(unresolved, Status.DELIVERED, followed=True):
+        ordering.leave_queue(connection, [unresolved], now)
     adopted = to_delivery(
-        connection.execute(select(delivery).where(delivery.c.id == one.id)).one(),
+        connection.execute(select(delivery).where(delivery.c.id == unresolved.id)).one(),
         sealer_of(connection),
     )
     run_tracking.record_run(
         connection, adopted, report, now, next_poll=answers.next_look, jitter=jitter
     )
     return Status(
-        connection.execute(select(delivery.c.status).where(delivery.c.id == one.id)).scalar()
+        connection.execute(select(delivery.c.status).where(delivery.c.id == unresolved.id)).scalar()
         or Status.DELIVERED
     )
 

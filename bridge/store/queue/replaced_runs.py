@@ -28,9 +28,9 @@ _EMPTIED: Final = (
 )
 
 
-def requeued_values(known: Delivery, due_at: float) -> dict[str, Any]:
+def requeued_values(ended: Delivery, due_at: float) -> dict[str, Any]:
     """Return the new values of an ended delivery that is queued again, without its old run."""
-    reruns = known.reruns + (known.run_id is not None)
+    reruns = ended.reruns + (ended.run_id is not None)
     return {**dict.fromkeys(_EMPTIED), "due_at": due_at, "reruns": reruns}
 
 

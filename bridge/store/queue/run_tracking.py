@@ -60,18 +60,19 @@ def claim_polls(
     connection: Connection,
     *,
     platforms: Iterable[str],
-    most: int,
+    limit: int,
     now: float,
     near: SecondsAhead | None = None,
 ) -> list[tuple[Delivery, int]]:
-    """Claim up to `most` deliveries whose run is due for a poll or a search, with their poll count.
+    """Claim up to `limit` deliveries whose run is due for a poll or a search, with their poll
+    count.
 
     With a due run come other runs of its flow that are `near`ly due. Other workers skip the claimed
     deliveries for a while.
     """
-    known = to_json_list(platforms)
+    platform_names = to_json_list(platforms)
     lease = timings_of(connection).lease_seconds
-    rows = _DUE_POLLS.rows(connection, platforms=known, most=most, now=now)
+    rows = _DUE_POLLS.rows(connection, platforms=platform_names, most=limit, now=now)
     horizons = (
         {
             _flow(row): min(near(*_flow(row)), lease / 5)
@@ -81,10 +82,10 @@ def claim_polls(
         if near
         else {}
     )
-    if horizons and len(rows) < most:
+    if horizons and len(rows) < limit:
         soon = now + max(horizons.values())
         others = _EARLY_POLLS.rows(
-            connection, platforms=known, most=most - len(rows), now=now, soon=soon
+            connection, platforms=platform_names, most=limit - len(rows), now=now, soon=soon
         )
         rows += [row for row in others if row.poll_at <= now + horizons.get(_flow(row), -1.0)]
     if rows:

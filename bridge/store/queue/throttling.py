@@ -46,14 +46,15 @@ def write_circuits(
     now: float,
 ) -> None:
     """Store the circuits that changed; null deletes one."""
-    for name, known in after.items():
-        if known == before.get(name):
+    for name, breaker in after.items():
+        if breaker == before.get(name):
             continue
         connection.execute(delete(circuit).where(circuit.c.platform == name))
-        if known is not None:
+        if breaker is not None:
             connection.execute(
                 insert(circuit).values(
-                    **{each: getattr(known, each) for each in CIRCUIT_COLUMNS}, changed_at=now
+                    **{column: getattr(breaker, column) for column in CIRCUIT_COLUMNS},
+                    changed_at=now,
                 )
             )
 
@@ -62,12 +63,15 @@ def try_all_credentials(connection: Connection, now: float) -> None:
     """Allow one start to each platform that refused the credentials: the configuration may have new
     ones.
     """
-    if not any(one.is_unauthorized for one in read_circuits(connection).values()):
+    if not any(breaker.is_unauthorized for breaker in read_circuits(connection).values()):
         return
     take_lock(connection, Lock.COUNT_SLOTS)
     before = read_circuits(connection)
     write_circuits(
-        connection, before, {name: try_credentials(one, now) for name, one in before.items()}, now
+        connection,
+        before,
+        {name: try_credentials(breaker, now) for name, breaker in before.items()},
+        now,
     )
 
 
@@ -80,9 +84,9 @@ def read_paces(connection: Connection, routes: Iterable[str]) -> dict[str, RateS
     }
 
 
-def write_pace(connection: Connection, route: str, known: RateState) -> None:
+def write_pace(connection: Connection, route: str, state: RateState) -> None:
     """Store the rate limit state of a route."""
-    values = {name: getattr(known, name) for name in PACE_COLUMNS}
+    values = {name: getattr(state, name) for name in PACE_COLUMNS}
     if connection.execute(update(pace).where(pace.c.route == route).values(values)).rowcount == 0:
         connection.execute(insert(pace).values(route=route, **values))
 

@@ -35,70 +35,71 @@ def move(
     ).one_or_none()
     if row is None:
         raise IllegalTransition(f"no delivery has the id {delivery_id}")
-    known = to_delivery(row, sealer_of(connection))
-    _must_be_movable(known, to)
-    goes_to = ordering.join_queue(connection, known) if to is Status.QUEUED else to
-    values = _moved_values(known, goes_to, now, reason, run_id)
+    stored = to_delivery(row, sealer_of(connection))
+    _must_be_movable(stored, to)
+    goes_to = ordering.join_queue(connection, stored) if to is Status.QUEUED else to
+    values = _moved_values(stored, goes_to, now, reason, run_id)
     changed = connection.execute(
         update(delivery)
-        .where(delivery.c.id == delivery_id, delivery.c.status == known.status)
+        .where(delivery.c.id == delivery_id, delivery.c.status == stored.status)
         .values(status=goes_to, **values)
     )
     if changed.rowcount != 1:
         raise IllegalTransition(f"{delivery_id} changed meanwhile: check it and try again")
     if to is Status.QUEUED:
-        store_replaced_run(connection, known)
+        store_replaced_run(connection, stored)
     seen_to = (attempt.c.delivery_id == delivery_id) & attempt.c.late_at.isnot(None)
     connection.execute(update(attempt).where(seen_to).values(late_at=None))
-    if releases_next(known, goes_to, followed=bool(run_id)):
-        ordering.leave_queue(connection, [known], now)
-    return known
+    if releases_next(stored, goes_to, followed=bool(run_id)):
+        ordering.leave_queue(connection, [stored], now)
+    return stored
 
 
-def _must_be_movable(known: Delivery, to: Status) -> None:
+def _must_be_movable(stored: Delivery, to: Status) -> None:
     """Raise `IllegalTransition`, with the reason, where a move by hand is not allowed."""
-    under_way = known.status is Status.SENDING
-    if to not in TRANSITIONS[known.status] or under_way:
+    under_way = stored.status is Status.SENDING
+    if to not in TRANSITIONS[stored.status] or under_way:
         allowed = (
             "no status while its call is under way"
             if under_way
-            else ", ".join(sorted(TRANSITIONS[known.status])) or "no status"
+            else ", ".join(sorted(TRANSITIONS[stored.status])) or "no status"
         )
         raise IllegalTransition(
-            f"{known.id} is {known.status}: it can move to {allowed}, not to {to}"
+            f"{stored.id} is {stored.status}: it can move to {allowed}, not to {to}"
         )
     if to is not Status.QUEUED:
         return
-    if known.dead_kind is DeadKind.OURS:
+    if stored.dead_kind is DeadKind.OURS:
         raise IllegalTransition(
-            f"{known.id} was rejected by routing ({known.reason}): fix the route, then replay"
-            f" {known.event_id}"
+            f"{stored.id} was rejected by routing ({stored.reason}): fix the route, then replay"
+            f" {stored.event_id}"
         )
-    if known.unsealable is not None:
-        raise IllegalTransition(f"{known.id} cannot be sent: {known.unsealable}")
-    if known.inputs is None:
+    if stored.unsealable is not None:
+        raise IllegalTransition(f"{stored.id} cannot be sent: {stored.unsealable}")
+    if stored.inputs is None:
         raise IllegalTransition(
-            f"{known.id} cannot be sent again: the `retention` of its source has deleted its inputs"
+            f"{stored.id} cannot be sent again: the `retention` of its source has deleted its"
+            " inputs"
         )
 
 
 def _moved_values(
-    known: Delivery, to: Status, now: float, reason: str | None, run_id: str | None
+    stored: Delivery, to: Status, now: float, reason: str | None, run_id: str | None
 ) -> dict[str, Any]:
     """Return the new values of a delivery that is moved by hand, without its status.
 
     A delivery that routing rejected keeps its kind of death.
     """
-    parked = known.dead_kind is DeadKind.OURS
+    parked = stored.dead_kind is DeadKind.OURS
     dead_kind = DeadKind.OURS if parked else DeadKind.PERSON if to is Status.DEAD else None
     values: dict[str, Any] = {"slot": False, "lease": None, "lease_until": None, "poll_at": None}
     values["dead_kind"] = dead_kind and dead_kind.value
-    values["reason"] = ": ".join(filter(None, (reason, known.reason))) if parked else reason
+    values["reason"] = ": ".join(filter(None, (reason, stored.reason))) if parked else reason
     if to in (Status.QUEUED, Status.BLOCKED):
-        values |= requeued_values(known, now) | {
-            "retry_attempts": known.attempts + known.retry.attempts
+        values |= requeued_values(stored, now) | {
+            "retry_attempts": stored.attempts + stored.retry.attempts
         }
-        values["holds_key"] = to is Status.QUEUED and known.order is not None
+        values["holds_key"] = to is Status.QUEUED and stored.order is not None
     elif to is Status.DELIVERED:
         values |= {
             "delivered_at": now,

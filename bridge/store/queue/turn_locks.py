@@ -48,10 +48,12 @@ def lock(
     """
     if connection.dialect.name == "sqlite":
         return
-    known = list(deliveries)
-    take_key_locks(connection, [key for one in known for key in ordering.key_of(one)])
+    all_deliveries = list(deliveries)
+    take_key_locks(connection, [key for ended in all_deliveries for key in ordering.key_of(ended)])
     if ids or counts_slots:
-        _lock_rows(connection, {*ids, *(one.id for one in known)}, counts_slots=counts_slots)
+        _lock_rows(
+            connection, {*ids, *(ended.id for ended in all_deliveries)}, counts_slots=counts_slots
+        )
     if counts_slots:
         take_lock(connection, Lock.COUNT_SLOTS)
 
@@ -68,13 +70,17 @@ def lock_all(
     """Lock as `lock` does, and also expired deliveries and runs under `lease`, for a heartbeat."""
     if connection.dialect.name == "sqlite":
         return
-    known = list(deliveries)
+    all_deliveries = list(deliveries)
     expired = connection.execute(_EXPIRED, {"now": now}).all()
     keys = [(row.route, row.order_key) for row in expired if row.order_key is not None]
-    take_key_locks(connection, [*keys, *(key for one in known for key in ordering.key_of(one))])
+    take_key_locks(
+        connection, [*keys, *(key for ended in all_deliveries for key in ordering.key_of(ended))]
+    )
     counts_slots = counts_slots or bool(expired)
     # do not wait for expired rows: another worker may take them over
-    _lock_rows(connection, {*ids, *(one.id for one in known)}, counts_slots=counts_slots)
+    _lock_rows(
+        connection, {*ids, *(ended.id for ended in all_deliveries)}, counts_slots=counts_slots
+    )
     connection.execute(_RUNS, {"lease": lease}).all()
     if counts_slots:
         take_lock(connection, Lock.COUNT_SLOTS)

@@ -122,12 +122,12 @@ def find_run_conflict(
     )
 
 
-def find_rivals(connection: Connection, known: UnknownStart, look: Look) -> tuple[Rival, ...]:
+def find_rivals(connection: Connection, start: UnknownStart, look: Look) -> tuple[Rival, ...]:
     """Return other attempts for the same flow whose unknown run may be of the same time window.
 
     An attempt whose run was never found counts, whatever the status of its delivery is now.
     """
-    of = known.delivery
+    of = start.delivery
     same = (
         (delivery.c.platform == of.platform)
         & (delivery.c.saved_item_id == of.saved_item_id)
@@ -135,20 +135,22 @@ def find_rivals(connection: Connection, known: UnknownStart, look: Look) -> tupl
     )
     is_last = attempt.c.number == delivery.c.attempts + delivery.c.throttled
     # its run was named by hand
-    found = or_(attempt.c.run_id.isnot(None), delivery.c.run_id.isnot(None) & is_last)
+    is_found = or_(attempt.c.run_id.isnot(None), delivery.c.run_id.isnot(None) & is_last)
     both = (
         select(delivery.c.id, delivery.c.event_id)
         .join_from(delivery, attempt, attempt.c.delivery_id == delivery.c.id)
         .where(same)
     )
-    near = _near(known.clocks, look.window.until - look.window.since)
+    near = _near(start.clocks, look.window.until - look.window.since)
     is_open = both.where(
         text("delivery.status = 'sending'"), attempt.c.outcome.is_(None), or_(*near)
     )
     open_ones = connection.execute(is_open).all()
-    unknown = both.where(text("attempt.outcome = 'unknown'"), ~found)
+    unknown = both.where(text("attempt.outcome = 'unknown'"), ~is_found)
     # a query for each index
-    settled = {row.id: row for each in near for row in connection.execute(unknown.where(each))}
+    settled = {
+        row.id: row for condition in near for row in connection.execute(unknown.where(condition))
+    }
     return tuple(
         Rival(delivery_id=row.id, event_id=row.event_id, is_open=is_open)
         for rows, is_open in ((settled.values(), False), (open_ones, True))

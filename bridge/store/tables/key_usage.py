@@ -47,7 +47,7 @@ def key_expression(column: Column[Any], *, is_sqlite: bool) -> ColumnElement[str
 
 def count_values(database: Database) -> KeyUsage:
     """Count the values of all encrypted columns by key. Each table is read once."""
-    found: KeyUsage = Counter()
+    counts: KeyUsage = Counter()
     for row in ENCRYPTED_COLUMNS:
         states = [
             key_expression(row.table.c[name], is_sqlite=database.is_sqlite).label(name)
@@ -58,29 +58,33 @@ def count_values(database: Database) -> KeyUsage:
             for number, *keys in connection.execute(query):
                 for name, state in zip(row.columns, keys, strict=True):
                     if state != EMPTY:
-                        found[f"{row.table.name}.{name}", state or None] += number
-    return found
+                        counts[f"{row.table.name}.{name}", state or None] += number
+    return counts
 
 
 def list_key_usage(database: Database, files: Iterable[str | None] = ()) -> list[dict[str, Any]]:
     """Return the key usage as rows of `what key values`; empty if nothing is encrypted."""
-    found = count_values(database) + Counter(("files", key) for key in files)
+    counts = count_values(database) + Counter(("files", key) for key in files)
     if not database.sealer.on and not any(
-        key for what, key in found if what not in ALWAYS_ENCRYPTED
+        key for what, key in counts if what not in ALWAYS_ENCRYPTED
     ):
         return []
     return [
-        {"what": what, "key": key, "values": found[what, key]}
-        for what, key in sorted(found, key=lambda one: (one[0], one[1] or ""))
+        {"what": what, "key": key, "values": counts[what, key]}
+        for what, key in sorted(counts, key=lambda pair: (pair[0], pair[1] or ""))
     ]
 
 
 def find_missing_keys(sealed: Sequence[Mapping[str, Any]], sealer: Sealer) -> Iterator[str]:
     """Yield a message for each missing key."""
     missing: Counter[str] = Counter()
-    for one in sealed:
-        if one["key"] and one["key"] not in sealer.ids and one["what"] not in ALWAYS_ENCRYPTED:
-            missing[one["key"]] += one["values"]
+    for usage in sealed:
+        if (
+            usage["key"]
+            and usage["key"] not in sealer.ids
+            and usage["what"] not in ALWAYS_ENCRYPTED
+        ):
+            missing[usage["key"]] += usage["values"]
     for key, values in missing.items():
         yield (
             f"{values} values are encrypted with the key {key}, which is missing in {SETTING}: add"
@@ -92,14 +96,14 @@ def find_rekey_notes(sealed: Sequence[Mapping[str, Any]], sealer: Sealer) -> Ite
     """Yield messages about unused keys, and values that `db rekey` would change."""
     if not sealer.on:
         return
-    others = sum(one["values"] for one in sealed if one["key"] != sealer.first)
+    others = sum(usage["values"] for usage in sealed if usage["key"] != sealer.first)
     if others:
         yield (
             f"{others} values are plaintext or encrypted with another key than the first: run"
             f" {name_command('db rekey')}"
         )
     for key in sealer.ids[1:]:
-        if not any(one["key"] == key for one in sealed):
+        if not any(usage["key"] == key for usage in sealed):
             yield (
                 f"the key {key} is no longer used and can be removed from {SETTING}; backups may"
                 " still need it"
@@ -130,5 +134,5 @@ def _edge_values(database: Database, row: EncryptedColumns) -> Iterator[str | by
     ).limit(1)
     with database.read() as connection:
         for order in (key, [column.desc() for column in key]):
-            for found in connection.execute(query.order_by(*order)):
-                yield from filter(None, found)
+            for values in connection.execute(query.order_by(*order)):
+                yield from filter(None, values)

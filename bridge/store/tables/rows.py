@@ -220,7 +220,7 @@ _OF_ATTEMPT = tuple(field.name for field in fields(Attempt))
 
 def to_attempt(row: Row[Any], sealer: Sealer) -> Attempt:
     """Return the attempt of a row of the `attempt` table."""
-    values = {one: row._mapping[one] for one in _OF_ATTEMPT}
+    values = {column: row._mapping[column] for column in _OF_ATTEMPT}
     name = row_name(row.delivery_id, row.number)
     state = values["run_state"]
     opened = {

@@ -56,8 +56,8 @@ def render_preview(content: bytes, media: str, seconds: float = TIMINGS.preview_
     if not can_render():
         raise NoPreview("previews are not installed: install flowbridge with the extra `previews`")
     try:
-        with open_memory_file(content) as given, open_memory_file() as drawn:
-            _draw(kind, given, drawn, seconds)
+        with open_memory_file(content) as source, open_memory_file() as drawn:
+            _draw(kind, source, drawn, seconds)
             picture = os.pread(drawn, MAX_OUTPUT_BYTES + 1, 0)
     except OSError as error:
         raise NoPreview(f"the preview process cannot be started: {error.strerror}") from error
@@ -66,9 +66,9 @@ def render_preview(content: bytes, media: str, seconds: float = TIMINGS.preview_
     return picture
 
 
-def _draw(kind: str, given: int, drawn: int, seconds: float) -> None:
+def _draw(kind: str, source: int, drawn: int, seconds: float) -> None:
     """Run the renderer."""
-    with start_program(DRAWING_PROGRAM, kind, stdin=given, stdout=drawn) as child:
+    with start_program(DRAWING_PROGRAM, kind, stdin=source, stdout=drawn) as child:
         try:
             status = child.wait(seconds)
         except subprocess.TimeoutExpired:

@@ -12,6 +12,6 @@ def name_actor(token: str, said: str) -> str:
     A client may choose any name, so it is bounded, and stands for nothing but itself. Characters
     that are not printable are replaced.
     """
-    shown = said.encode("latin-1", "replace").decode("utf-8", "replace")
-    shown = replace_unprintable(shown).strip()
-    return f"{token} ({shown[: limits.MAX_ACTOR_CHARS]})" if shown else token
+    actor = said.encode("latin-1", "replace").decode("utf-8", "replace")
+    actor = replace_unprintable(actor).strip()
+    return f"{token} ({actor[: limits.MAX_ACTOR_CHARS]})" if actor else token

@@ -54,8 +54,8 @@ class AdminApi:
         self._streams = StreamSeats(context)
         self._bodies = BodyReader(limits.MAX_ARRIVING_BYTES)
         self._endpoints: dict[str, dict[str, Endpoint]] = {}
-        for one in endpoints:
-            self._endpoints.setdefault(one.path, {})[one.method] = one
+        for endpoint in endpoints:
+            self._endpoints.setdefault(endpoint.path, {})[endpoint.method] = endpoint
         self._paths = _map_paths((*self._endpoints, DOCUMENT_PATH))
 
     def __call__(self, request: Request) -> Response:
@@ -92,13 +92,13 @@ class AdminApi:
     def _answer(self, request: Request, line: RequestLine, seats: ExitStack) -> Response:
         path = "/" + request.path.removeprefix(API_PATH).removeprefix("/")
         try:
-            known, ids = self._paths.bind("localhost").match(path, method="GET")
-            if any("\0" in one for one in ids.values()):  # no database looks for it
+            path_template, ids = self._paths.bind("localhost").match(path, method="GET")
+            if any("\0" in value for value in ids.values()):  # no database looks for it
                 raise NotFound
         except NotFound:
-            known, ids = None, {}
-        line.path = known and f"{API_PATH}{known}"
-        if known == DOCUMENT_PATH:
+            path_template, ids = None, {}
+        line.path = path_template and f"{API_PATH}{path_template}"
+        if path_template == DOCUMENT_PATH:
             if _method_of(request) != "GET":
                 raise _method_not_allowed(("GET",))
             return _json(openapi.build_document())
@@ -108,7 +108,7 @@ class AdminApi:
             client_address(request.environ, self._context.settings),
         )
         line.token = holder.name
-        by_method = self._endpoints.get(known or "", {})
+        by_method = self._endpoints.get(path_template or "", {})
         endpoint = by_method.get(_method_of(request))
         kind = limits.find_kind(changes=endpoint is not None and endpoint.changes)
         try:
@@ -117,7 +117,7 @@ class AdminApi:
             count_request(self._context, holder, kind)
         finally:
             line.headers = rate_headers(self._context, holder, kind)
-        if known is None:
+        if path_template is None:
             raise ApiProblem(
                 "not_found", f"there is no such path; {API_PATH}{DOCUMENT_PATH} lists all"
             )
@@ -137,26 +137,30 @@ class AdminApi:
         kind = limits.find_kind(changes=endpoint.changes)
         if endpoint.repeat is not None and IDEMPOTENCY_KEY in request.headers:
             try:
-                asked = self._read_request(endpoint, holder, ids, request, seats, is_stream=False)
+                api_request = self._read_request(
+                    endpoint, holder, ids, request, seats, is_stream=False
+                )
             except ApiProblem:
                 count_request(self._context, holder, kind)
                 raise
-            answer = endpoint.repeat(self._context, asked)
+            answer = endpoint.repeat(self._context, api_request)
             if answer is None:
                 count_request(self._context, holder, kind)
         else:
             count_request(self._context, holder, kind)
             is_stream = wants_stream(request, can_stream=endpoint.streams)
-            asked = self._read_request(endpoint, holder, ids, request, seats, is_stream=is_stream)
+            api_request = self._read_request(
+                endpoint, holder, ids, request, seats, is_stream=is_stream
+            )
             if is_stream:
                 seats.enter_context(self._streams.take(holder.key))
-                chunks = endpoint.stream(self._context, asked)
+                chunks = endpoint.stream(self._context, api_request)
                 lines = write_lines(chunks, request.environ, line.about())
-                record_export(self._context, asked, endpoint)
+                record_export(self._context, api_request, endpoint)
                 return stream_response(lines, seats)
         if answer is None:
-            answer = endpoint.answer_request(self._context, asked)
-        return _response(request, endpoint, answer, asked)
+            answer = endpoint.answer_request(self._context, api_request)
+        return _response(request, endpoint, answer, api_request)
 
     def _read_request(
         self,
@@ -168,10 +172,10 @@ class AdminApi:
         *,
         is_stream: bool,
     ) -> ApiRequest:
-        given = request.args.to_dict(flat=False)
-        _check_scopes(endpoint, holder, given)
+        texts = request.args.to_dict(flat=False)
+        _check_scopes(endpoint, holder, texts)
         parameters = stream_parameters(endpoint.parameters) if is_stream else endpoint.parameters
-        values = read_parameters(given, parameters)
+        values = read_parameters(texts, parameters)
         body = self._read_body(request, endpoint, seats) if endpoint.changes else None
         return ApiRequest(
             token=holder.name,
@@ -179,7 +183,7 @@ class AdminApi:
             actor=name_actor(holder.name, request.headers.get("X-Flowbridge-Actor", "")),
             scopes=holder.scopes,
             values=values,
-            texts=given,
+            texts=texts,
             ids=ids,
             body=body,
             idempotency_key=read_key(request) if endpoint.repeat is not None else None,
@@ -244,16 +248,24 @@ def _method_not_allowed(allowed: Collection[str]) -> ApiProblem:
 
 
 def _check_scopes(
-    endpoint: Endpoint, holder: TokenHolder, given: Mapping[str, Sequence[str]]
+    endpoint: Endpoint, holder: TokenHolder, texts: Mapping[str, Sequence[str]]
 ) -> None:
     if endpoint.scope not in holder.scopes:
         raise report_missing_scope("this", endpoint.scope, holder.scopes)
-    for one in endpoint.parameters:
-        if one.reads_contents and one.name in given and Scope.BODIES not in holder.scopes:
-            raise report_missing_scope(f"the parameter `{one.name}`", Scope.BODIES, holder.scopes)
+    for parameter in endpoint.parameters:
+        if (
+            parameter.reads_contents
+            and parameter.name in texts
+            and Scope.BODIES not in holder.scopes
+        ):
+            raise report_missing_scope(
+                f"the parameter `{parameter.name}`", Scope.BODIES, holder.scopes
+            )
 
 
-def _response(request: Request, endpoint: Endpoint, answer: Answer, asked: ApiRequest) -> Response:
+def _response(
+    request: Request, endpoint: Endpoint, answer: Answer, api_request: ApiRequest
+) -> Response:
     if isinstance(answer, RawAnswer):
         response = Response(answer.content, content_type=answer.media_type)
         response.headers["Content-Disposition"] = f'attachment; filename="{answer.file_name}"'
@@ -265,7 +277,7 @@ def _response(request: Request, endpoint: Endpoint, answer: Answer, asked: ApiRe
     response = _json(answer.body) if answer.status != NO_CONTENT else Response()
     response.status_code = answer.status
     response.headers.update(answer.headers)
-    if endpoint.changes or (asked.with_contents and endpoint.has_contents):
+    if endpoint.changes or (api_request.with_contents and endpoint.has_contents):
         response.headers["Cache-Control"] = "no-store"
         return response
     response.headers["Cache-Control"] = "private, no-cache"

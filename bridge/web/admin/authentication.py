@@ -85,12 +85,12 @@ def _count(context: ReaderContext, key: str, rate: Rate) -> None:
 
 
 def _find_holder(context: ReaderContext, authorization: str) -> TokenHolder | None:
-    given = read_bearer(authorization)
-    if not 0 < len(given) <= MAX_TOKEN_CHARS:
+    token = read_bearer(authorization)
+    if not 0 < len(token) <= MAX_TOKEN_CHARS:
         return None
-    if is_admin_token(given, context.settings.admin_token):
+    if is_admin_token(token, context.settings.admin_token):
         return TokenHolder(ADMIN_TOKEN_NAME, ADMIN_TOKEN_NAME, expand_scopes({Scope.ADMIN}))
-    found = authenticate_token(context.database, given, time.time())
-    if found is None:
+    access_token = authenticate_token(context.database, token, time.time())
+    if access_token is None:
         return None
-    return TokenHolder(found.name, found.id, found.scopes)
+    return TokenHolder(access_token.name, access_token.id, access_token.scopes)

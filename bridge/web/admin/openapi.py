@@ -128,7 +128,7 @@ def _describe(endpoint: Endpoint) -> dict[str, Any]:
     statuses = {*COMMON_STATUSES, *of_parts, *changes, *endpoint.more_problems}
     parameters = endpoint.parameters
     if endpoint.streams:
-        parameters = tuple(_with_stream_limit(one) for one in parameters)
+        parameters = tuple(_with_stream_limit(parameter) for parameter in parameters)
     described: dict[str, Any] = {
         "summary": endpoint.summary,
         "description": f"Needs the scope `{endpoint.scope}`.",
@@ -136,8 +136,8 @@ def _describe(endpoint: Endpoint) -> dict[str, Any]:
         "tags": [endpoint.path.split("/")[1] or "api"],
         "parameters": [
             *(_part(name) for name in parts),
-            *(_parameter(one) for one in parameters),
-            *(_header(*one) for one in REQUEST_HEADERS if endpoint.changes),
+            *(_parameter(parameter) for parameter in parameters),
+            *(_header(*header) for header in REQUEST_HEADERS if endpoint.changes),
             *([_header(*IDEMPOTENCY_KEY)] if endpoint.repeat is not None else []),
         ],
         "responses": {
@@ -158,14 +158,15 @@ def _describe(endpoint: Endpoint) -> dict[str, Any]:
     return described
 
 
-def _with_stream_limit(one: Parameter) -> Parameter:
+def _with_stream_limit(parameter: Parameter) -> Parameter:
     """Return the limit of a list with that of its stream, which JSON Schema cannot tell apart."""
-    if one.name != STREAM_LIMIT.name:
-        return one
-    most = one.schema["maximum"]
+    if parameter.name != STREAM_LIMIT.name:
+        return parameter
+    maximum = parameter.schema["maximum"]
     return replace(
-        one,
-        doc=f"The number of items: 1 to {most} (default {one.default}); in a stream any number, 0"
+        parameter,
+        doc=f"The number of items: 1 to {maximum} (default {parameter.default}); in a stream"
+        " any number, 0"
         " for all (default).",
         schema={"type": "integer", "minimum": 0},
     )
@@ -193,7 +194,10 @@ def _success(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.status == NO_CONTENT:
         return {"description": endpoint.summary}
     if endpoint.schema is None:
-        schemas = {one: JSON_VALUE if "json" in one else BINARY for one in endpoint.media_types}
+        schemas = {
+            media_type: JSON_VALUE if "json" in media_type else BINARY
+            for media_type in endpoint.media_types
+        }
         content = {media_type: {"schema": schema} for media_type, schema in schemas.items()}
         return {"description": "The bytes.", "content": content}
     described = _json_content(endpoint.summary, endpoint.schema)
@@ -210,7 +214,11 @@ def _json_content(description: str, schema_name: str) -> dict[str, Any]:
 
 
 def _problem(status: int) -> dict[str, Any]:
-    words = [one.word for one in PROBLEM_TYPES.values() if one.status == status]
+    words = [
+        problem_type.word
+        for problem_type in PROBLEM_TYPES.values()
+        if problem_type.status == status
+    ]
     if not words:  # the server answers before the API does
         content = {"application/json": {"schema": REFUSED_HEAD}}
         return {"description": HTTPStatus(status).phrase, "content": content}
@@ -218,15 +226,15 @@ def _problem(status: int) -> dict[str, Any]:
     return {"description": ", ".join(words), "content": {MEDIA_TYPE: {"schema": schema}}}
 
 
-def _parameter(one: Parameter) -> dict[str, Any]:
-    needs = " Needs the scope `bodies`." if one.reads_contents else ""
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    needs = " Needs the scope `bodies`." if parameter.reads_contents else ""
     described: dict[str, Any] = {
-        "name": one.name,
+        "name": parameter.name,
         "in": "query",
-        "required": one.is_required,
-        "description": f"{one.doc}{needs}",
-        "schema": dict(one.schema),
+        "required": parameter.is_required,
+        "description": f"{parameter.doc}{needs}",
+        "schema": dict(parameter.schema),
     }
-    if one.max_count > 1:
+    if parameter.max_count > 1:
         described |= {"style": "form", "explode": True}
     return described

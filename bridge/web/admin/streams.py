@@ -103,7 +103,7 @@ def _write(
     items = first
     try:
         while True:
-            yield b"".join(write_json(one) + b"\n" for one in items)
+            yield b"".join(write_json(item) + b"\n" for item in items)
             rows += len(items)
             following = _read_chunk(chunks)
             if following is None:

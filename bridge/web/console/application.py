@@ -105,10 +105,10 @@ class Console:
         session = self._login.read_session(request)
         if request.method in ("GET", "HEAD"):
             return session
-        found, _ = find_page(request.path, request.method)
-        if session is not None and isinstance(found, ConsolePage):
-            _allow_long_form(found, request, session)
-        if session is not None or found == LOGIN:
+        endpoint, _ = find_page(request.path, request.method)
+        if session is not None and isinstance(endpoint, ConsolePage):
+            _allow_long_form(endpoint, request, session)
+        if session is not None or endpoint == LOGIN:
             _check_field_count(request)
         return session
 
@@ -122,28 +122,28 @@ class Console:
         return send_asset(request.path.removeprefix(CONSOLE_PATH).removeprefix(FOLDER), request)
 
     def _answer(self, request: Request, session: ConsoleSession | None) -> Response:
-        found, ids = find_page(request.path, request.method)
+        endpoint, ids = find_page(request.path, request.method)
         if session is None and not self._offers_login(request):
             return Response(NOT_FOUND, status=404, content_type="application/json")
         if is_from_elsewhere(request):
             raise refuse(403, ANOTHER_SITE)
-        if found == LOGIN:
+        if endpoint == LOGIN:
             return self._answer_login(request, session)
         if session is None:
             return self._ask_to_log_in(request)
         kind = limits.RateKind.READS
-        if isinstance(found, ConsolePage):
-            kind = found.rate
+        if isinstance(endpoint, ConsolePage):
+            kind = endpoint.rate
         count_request(self._context, TokenHolder(session.name, session.key, session.scopes), kind)
         if request.method not in ("GET", "HEAD"):
             self._check_form(request, session)
-        if found == LOGOUT:
+        if endpoint == LOGOUT:
             return self._log_out(request, session)
-        if isinstance(found, ConsolePage):
-            return self._open(found, request, session, ids)
-        if isinstance(found, MethodNotAllowed) and request.method in ("GET", "HEAD"):
+        if isinstance(endpoint, ConsolePage):
+            return self._open(endpoint, request, session, ids)
+        if isinstance(endpoint, MethodNotAllowed) and request.method in ("GET", "HEAD"):
             return redirect(find_page_above(request.path), 303)
-        raise found or NotFound()
+        raise endpoint or NotFound()
 
     def _offers_login(self, request: Request) -> bool:
         """Return whether a request without a session gets the login.
@@ -161,11 +161,13 @@ class Console:
     ) -> Response:
         if page.scope not in session.scopes:
             raise report_missing_scope("this page", page.scope, session.scopes)
-        if any("\0" in one for one in ids.values()):  # no database looks for it
+        if any("\0" in value for value in ids.values()):  # no database looks for it
             raise NotFound()
-        asked = ConsoleRequest(context=self._context, session=session, http=request, ids=ids)
+        console_request = ConsoleRequest(
+            context=self._context, session=session, http=request, ids=ids
+        )
         with switch_often():  # threads that receive need not wait for the page
-            answer = page.view(asked)
+            answer = page.view(console_request)
             if isinstance(answer, Response):
                 return answer
             return self._render(answer, request, session)
@@ -181,9 +183,9 @@ class Console:
             raise refuse(403, "Your session has ended: log in, then send the form again.")
         if wants_part(request):
             raise refuse(401, "Your session has ended: log in.")
-        wanted = _own_url(request)
-        is_first = wanted.rstrip("/") == CONSOLE_PATH
-        return redirect(make_link(LOGIN, {} if is_first else {"next": [wanted]}), 303)
+        url = _own_url(request)
+        is_first = url.rstrip("/") == CONSOLE_PATH
+        return redirect(make_link(LOGIN, {} if is_first else {"next": [url]}), 303)
 
     def _answer_login(self, request: Request, session: ConsoleSession | None) -> Response:
         next_page = find_next_page(request)

@@ -44,13 +44,13 @@ class Asset:
 @cache
 def _load() -> Mapping[str, Asset]:
     folder = files("bridge.web.console").joinpath("assets")
-    found = {}
+    assets = {}
     for file_name, media_type in MEDIA_TYPES.items():
         content = folder.joinpath(file_name).read_bytes()
         digest = hashlib.sha256(content).hexdigest()[:HASH_DIGITS]
         name = f"{PurePath(file_name).stem}.{digest}{PurePath(file_name).suffix}"
-        found[file_name] = Asset(name, media_type, content, gzip.compress(content, mtime=0))
-    return found
+        assets[file_name] = Asset(name, media_type, content, gzip.compress(content, mtime=0))
+    return assets
 
 
 def asset_url(file_name: str) -> str:
@@ -60,12 +60,12 @@ def asset_url(file_name: str) -> str:
 
 def send_asset(name: str, request: Request) -> Response | None:
     """Return the file with a name that has its hash; None where there is none."""
-    found = next((one for one in _load().values() if one.name == name), None)
-    if found is None:
+    asset = next((candidate for candidate in _load().values() if candidate.name == name), None)
+    if asset is None:
         return None
     is_compressed = request.accept_encodings.quality("gzip") > 0
     response = Response(
-        found.compressed if is_compressed else found.content, content_type=found.media_type
+        asset.compressed if is_compressed else asset.content, content_type=asset.media_type
     )
     if is_compressed:
         response.headers["Content-Encoding"] = "gzip"

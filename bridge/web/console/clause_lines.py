@@ -37,31 +37,33 @@ def list_clauses(clauses: Sequence[Mapping[str, Any]]) -> list[ClauseLine]:
     A literal has no line: the condition around it has it.
     """
     lines = []
-    left = [(one, 0, False) for one in reversed(clauses)]
+    left = [(clause, 0, False) for clause in reversed(clauses)]
     while left:
-        one, depth, is_side = left.pop()
-        parts = [part for part in one.get("parts", ()) if not part["is_literal"]]
+        node, depth, is_side = left.pop()
+        parts = [part for part in node.get("parts", ()) if not part["is_literal"]]
         # the JSON of a `when` lacks its outermost operator
         has_sides = (
-            len(parts) < len(one.get("parts", ()))
-            if one["operator"] == "when"
-            else one["operator"] not in JUNCTIONS
+            len(parts) < len(node.get("parts", ()))
+            if node["operator"] == "when"
+            else node["operator"] not in JUNCTIONS
         )
-        is_group = one["operator"] in (*GROUPS, "when")
-        is_part = "text" in one
+        is_group = node["operator"] in (*GROUPS, "when")
+        is_part = "text" in node
         lines.append(
             ClauseLine(
-                name=one["text"] if is_part else one["path"] or one["operator"],
-                test="" if is_part else _write_test(one),
-                found="" if is_group else _as_text(one["found"]),
-                ok=None if is_side and one["operator"] is None else one["ok"],
-                near=[each if isinstance(each, str) else _as_text(each) for each in one["near"]],
-                problem=one.get("problem"),
+                name=node["text"] if is_part else node["path"] or node["operator"],
+                test="" if is_part else _write_test(node),
+                found="" if is_group else _as_text(node["found"]),
+                ok=None if is_side and node["operator"] is None else node["ok"],
+                near=[
+                    value if isinstance(value, str) else _as_text(value) for value in node["near"]
+                ],
+                problem=node.get("problem"),
                 depth=min(depth, MAX_INDENT),
             )
         )
         left += [(part, depth + 1, has_sides) for part in reversed(parts)]
-        left += [(clause, depth + 1, False) for clause in reversed(one.get("clauses", ()))]
+        left += [(clause, depth + 1, False) for clause in reversed(node.get("clauses", ()))]
     return lines
 
 

@@ -38,27 +38,27 @@ def write_config(document: Mapping[str, JSON]) -> tuple[str, bool]:
     """Return a configuration as YAML, ordered as the documentation, and whether this is all."""
     routes = document.get("routes")
     in_order = [
-        put_first(one, ROUTE_KEYS) if isinstance(one, Mapping) else one
-        for one in (routes if isinstance(routes, list) else ())
+        put_first(route, ROUTE_KEYS) if isinstance(route, Mapping) else route
+        for route in (routes if isinstance(routes, list) else ())
     ]
     return write_in_order({**document, "routes": in_order}, SECTION_ORDER)
 
 
 def put_first(document: Mapping[str, JSON], first: Sequence[str]) -> dict[str, JSON]:
     """Return an object with these keys `first`, as far as it has them."""
-    known = [name for name in first if name in document]
-    return {name: document[name] for name in dict.fromkeys((*known, *document))}
+    present_keys = [name for name in first if name in document]
+    return {name: document[name] for name in dict.fromkeys((*present_keys, *document))}
 
 
-def write_value(value: JSON, most: int = MAX_SCHEMA_CHARS) -> str:
+def write_value(value: JSON, max_chars: int = MAX_SCHEMA_CHARS) -> str:
     """Return a text as it is, and another value as indented JSON, of at most so many characters."""
-    return _cut(value, most) if isinstance(value, str) else write_as_json(value, most)
+    return _cut(value, max_chars) if isinstance(value, str) else write_as_json(value, max_chars)
 
 
-def write_as_json(value: JSON, most: int) -> str:
+def write_as_json(value: JSON, max_chars: int) -> str:
     """Return a value as indented JSON, so that the text "1" is not shown as the number."""
-    return _cut(write_json(value, is_indented=True).decode(), most)
+    return _cut(write_json(value, is_indented=True).decode(), max_chars)
 
 
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[:most]}…"
+def _cut(text: str, max_chars: int) -> str:
+    return text if len(text) <= max_chars else f"{text[:max_chars]}…"

@@ -59,13 +59,13 @@ class ConsoleRequest:
     def given(self) -> dict[str, list[str]]:
         """The query parameters that are not empty: a form sends also those not filled in."""
         lists = self.http.args.to_dict(flat=False).items()
-        found = {name: [one for one in texts if one.strip()] for name, texts in lists}
-        return {name: texts for name, texts in found.items() if texts}
+        filled = {name: [text for text in texts if text.strip()] for name, texts in lists}
+        return {name: texts for name, texts in filled.items() if texts}
 
-    def read_id(self, name: str, most: int = MAX_ID_CHARS) -> str | None:
+    def read_id(self, name: str, max_chars: int = MAX_ID_CHARS) -> str | None:
         """Return an id or a hash from the query, null without one. Raises `PageRefused`."""
         text = next(iter(self.given.get(name, ())), None)
-        return None if text is None else check_id(name, text, most)
+        return None if text is None else check_id(name, text, max_chars)
 
     def may(self, scope: Scope) -> bool:
         """Return whether the session has a scope."""
@@ -75,26 +75,26 @@ class ConsoleRequest:
         self,
         answer: Callable[[ApiContext, ApiRequest], Answer],
         parameters: Sequence[Parameter] = (),
-        given: Mapping[str, Sequence[str]] | None = None,
+        query: Mapping[str, Sequence[str]] | None = None,
     ) -> Mapping[str, Any]:
         """Return the JSON that a function of the admin API answers; see `ask`."""
-        found = answer(self.context, self.ask(parameters, given))
-        if not isinstance(found, Mapping):
+        reply = answer(self.context, self.ask(parameters, query))
+        if not isinstance(reply, Mapping):
             raise TypeError(f"{answer.__name__} answers no JSON")
-        return found
+        return reply
 
     def ask(
-        self, parameters: Sequence[Parameter] = (), given: Mapping[str, Sequence[str]] | None = None
+        self, parameters: Sequence[Parameter] = (), query: Mapping[str, Sequence[str]] | None = None
     ) -> ApiRequest:
         """Return the same request to the admin API, for the functions that answer it.
 
-        `parameters`: those that the page takes from its URL (or from `given`). Raises
+        `parameters`: those that the page takes from its URL (or from `query`). Raises
         `ApiProblem` with every one that is unknown, not valid, or needs the scope `bodies`.
         """
-        texts = {} if not parameters else self.given if given is None else given
-        for one in parameters:
-            if one.reads_contents and one.name in texts and not self.may_read_contents:
-                raise report_missing_scope(f"`{one.name}`", Scope.BODIES, self.session.scopes)
+        texts = {} if not parameters else self.given if query is None else query
+        for parameter in parameters:
+            if parameter.reads_contents and parameter.name in texts and not self.may_read_contents:
+                raise report_missing_scope(f"`{parameter.name}`", Scope.BODIES, self.session.scopes)
         return ApiRequest(
             token=self.session.name,
             token_id=self.session.key,
@@ -112,8 +112,8 @@ def wants_part(request: Request) -> bool:
     return request.headers.get("HX-Request") == "true"
 
 
-def check_id(name: str, text: str, most: int = MAX_ID_CHARS) -> str:
+def check_id(name: str, text: str, max_chars: int = MAX_ID_CHARS) -> str:
     """Return an id that a person or a page gave. Raises `PageRefused` if it is none."""
-    if not 0 < len(text) <= most or "\0" in text:
-        raise refuse(400, f"`{name}` has 1 to {most} characters, and no null character.")
+    if not 0 < len(text) <= max_chars or "\0" in text:
+        raise refuse(400, f"`{name}` has 1 to {max_chars} characters, and no null character.")
     return text

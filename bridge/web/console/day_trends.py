@@ -14,34 +14,40 @@ from bridge.web.console.hour_chart import HourChart, draw_hours
 from bridge.web.console.trend_charts import sum_by_label
 
 
-def read_day(asked: ConsoleRequest, trend: str, one: str, many: str, **labels: str) -> HourChart:
-    """Return a trend of the last day as a chart of `one` or `many` things.
+def read_day(
+    console_request: ConsoleRequest, trend: str, noun: str, many: str, **labels: str
+) -> HourChart:
+    """Return a trend of the last day as a chart of `noun` or `many` things.
 
     `labels` are the values that series must have.
     """
-    found = _read_day(asked, trend, labels)
-    chart = draw_hours(found.list_points(), one, many)
+    trend_points = _read_day(console_request, trend, labels)
+    chart = draw_hours(trend_points.list_points(), noun, many)
     if chart.total:
         return chart
-    return replace(chart, sentence=describe_none(found.first_at, chart.sentence))
+    return replace(chart, sentence=describe_none(trend_points.first_at, chart.sentence))
 
 
-def sum_day(asked: ConsoleRequest, trend: str, label: str, **labels: str) -> list[tuple[str, int]]:
+def sum_day(
+    console_request: ConsoleRequest, trend: str, label: str, **labels: str
+) -> list[tuple[str, int]]:
     """Return the sums of a trend of the last day by a label, the highest first."""
     sums: Counter[str] = Counter()
-    for point in _read_day(asked, trend, labels).list_points():
+    for point in _read_day(console_request, trend, labels).list_points():
         sums.update(sum_by_label(point, label))
     return [(word, round(count)) for word, count in sums.most_common() if count]
 
 
 def read_points(
-    asked: ConsoleRequest, trend: str, since: str, step: str, labels: Mapping[str, str]
+    console_request: ConsoleRequest, trend: str, since: str, step: str, labels: Mapping[str, str]
 ) -> TrendPoints:
     """Return the points of a trend; `labels` are values that series must have."""
-    given = {"name": trend, "since": since, "step": step, **labels}
-    texts = {name: [text] for name, text in given.items()}
-    return trends.read_trend(asked.context, asked.ask(TREND_PARAMETERS, texts))
+    query = {"name": trend, "since": since, "step": step, **labels}
+    texts = {name: [text] for name, text in query.items()}
+    return trends.read_trend(console_request.context, console_request.ask(TREND_PARAMETERS, texts))
 
 
-def _read_day(asked: ConsoleRequest, trend: str, labels: Mapping[str, str]) -> TrendPoints:
-    return read_points(asked, trend, "1d", "1h", labels)
+def _read_day(
+    console_request: ConsoleRequest, trend: str, labels: Mapping[str, str]
+) -> TrendPoints:
+    return read_points(console_request, trend, "1d", "1h", labels)

@@ -41,7 +41,7 @@ def draft_route(
     document = _read(text) if len(text) <= MAX_DRAFTED_CHARS else None
     if not isinstance(document, Mapping):
         return None
-    routes = [one for one in _as_list(document.get("routes")) if isinstance(one, Mapping)]
+    routes = [value for value in _as_list(document.get("routes")) if isinstance(value, Mapping)]
     flow = _find_flow(document, routes, source)
     if flow is None:
         return None
@@ -56,45 +56,45 @@ def draft_route(
         "flow": flow,
         "mode": "shadow",
     }
-    wanted = {**document, "routes": [route, *_as_list(document.get("routes"))]}
+    drafted = {**document, "routes": [route, *_as_list(document.get("routes"))]}
     changed = _insert(text, route)
-    if changed is not None and _read(changed) == wanted:
+    if changed is not None and _read(changed) == drafted:
         return DraftText(text=changed, name=name, is_rewritten=False)
-    written, is_whole = write_in_order(wanted, SECTION_ORDER)
+    written, is_whole = write_in_order(drafted, SECTION_ORDER)
     return DraftText(text=written, name=name, is_rewritten=True) if is_whole else None
 
 
 def _insert(text: str, route: Mapping[str, Any]) -> str | None:
     """Return the text with a route before the first; null where its routes are no plain list."""
-    found = _ROUTES.search(text)
-    if found is None:
+    match = _ROUTES.search(text)
+    if match is None:
         return None
     lines = [write_yaml_line({name: value}) for name, value in route.items()]
-    indent = found[1]
+    indent = match[1]
     block = "".join(
         f"{indent}{'  ' if number else '- '}{line}\n" for number, line in enumerate(lines)
     )
-    return text[: found.end()] + block + text[found.end() :]
+    return text[: match.end()] + block + text[match.end() :]
 
 
 def _find_flow(
     document: Mapping[str, Any], routes: Sequence[Mapping[str, Any]], source: str
 ) -> str | None:
     """Return a flow that the route can name: one of the source, another, or `echo`."""
-    own = [one for one in routes if _source_of(one) == source]
-    named = [flow for one in (*own, *routes) for flow in _as_list(one.get("flow"))]
+    own = [route for route in routes if _source_of(route) == source]
+    named = [flow for route in (*own, *routes) for flow in _as_list(route.get("flow"))]
     flows = document.get("flows")
     platforms = document.get("platforms")
-    found = [
+    candidates = [
         *named,
         *(flows if isinstance(flows, Mapping) else ()),
         *(
             f"{name}/echo"
-            for name, one in (platforms if isinstance(platforms, Mapping) else {}).items()
-            if isinstance(one, Mapping) and one.get("type") == "local"
+            for name, platform in (platforms if isinstance(platforms, Mapping) else {}).items()
+            if isinstance(platform, Mapping) and platform.get("type") == "local"
         ),
     ]
-    return next((one for one in found if isinstance(one, str)), None)
+    return next((candidate for candidate in candidates if isinstance(candidate, str)), None)
 
 
 def _source_of(route: Mapping[str, Any]) -> str:
@@ -102,9 +102,9 @@ def _source_of(route: Mapping[str, Any]) -> str:
 
 
 def _find_name(routes: Sequence[Mapping[str, Any]]) -> str:
-    taken = {one.get("name") for one in routes}
+    taken = {route.get("name") for route in routes}
     names = (DRAFT_NAME if number == 1 else f"{DRAFT_NAME}-{number}" for number in count(1))
-    return next(one for one in names if one not in taken)
+    return next(name for name in names if name not in taken)
 
 
 def _read(text: str) -> Any:

@@ -88,7 +88,11 @@ def find_failure(error: Exception, request_id: str) -> Failure:
             status=error.type.status,
             heading=HEADINGS_BY_WORD.get(error.type.word, ""),
             detail=as_sentence(error.detail),
-            details=[one.detail for one in error.errors if one.detail != error.detail],
+            details=[
+                invalid_value.detail
+                for invalid_value in error.errors
+                if invalid_value.detail != error.detail
+            ],
             headers=error.headers,
             is_retried=error.type.word == "store_unavailable",
         )

@@ -14,7 +14,7 @@ FORM_PAGES: Final = (
         view=forms.list_forms,
         label="Forms",
         icon="forms",
-        count=lambda overview: sum(one.spam for one in overview.sources),
+        count=lambda overview: sum(source.spam for source in overview.sources),
     ),
     ConsolePage(path="/forms/<name>", view=forms.show_inbox),
     ConsolePage(path="/forms/<name>/spam", view=forms.show_spam),

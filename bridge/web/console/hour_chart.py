@@ -49,12 +49,12 @@ def count_hours(times: Iterable[float], now: float) -> list[dict[str, Any]]:
     return [{"at": iso(float(hour * HOUR_SECONDS)), "value": counts[hour]} for hour in hours]
 
 
-def draw_hours(points: Sequence[Mapping[str, Any]], one: str, many: str = "") -> HourChart:
+def draw_hours(points: Sequence[Mapping[str, Any]], noun: str, many: str = "") -> HourChart:
     """Return the chart of a trend's points in the JSON of the admin API.
 
-    `one` and `many`: what it counts, as for `pluralize`.
+    `noun` and `many`: what it counts, as for `pluralize`.
     """
-    values = [float(one["value"]) for one in points]
+    values = [float(point["value"]) for point in points]
     highest = max(values, default=0.0)
     bars = []
     for index, (point, value) in enumerate(zip(points, values, strict=True)):
@@ -75,9 +75,9 @@ def draw_hours(points: Sequence[Mapping[str, Any]], one: str, many: str = "") ->
         bars=bars,
         total=total,
         sentence=(
-            f"{total:,.0f} {choose_noun(total, one, many)} in 24 hours{rest}"
+            f"{total:,.0f} {choose_noun(total, noun, many)} in 24 hours{rest}"
             if total
-            else f"No {choose_noun(0, one, many)} in 24 hours"
+            else f"No {choose_noun(0, noun, many)} in 24 hours"
         ),
         width=max(len(bars) * BAR_STEP, 1),
     )

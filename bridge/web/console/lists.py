@@ -106,12 +106,12 @@ class ConsoleList:
     @property
     def has_rare(self) -> bool:
         """Whether fields are folded away."""
-        return any(one.is_rare for one in self.fields)
+        return any(filter_field.is_rare for filter_field in self.fields)
 
     @property
     def opens_rare(self) -> bool:
         """Whether one of them is used."""
-        return any(one.is_rare and one.value for one in self.fields)
+        return any(filter_field.is_rare and filter_field.value for filter_field in self.fields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,30 +133,36 @@ class ListKind:
     is_of_rejects: bool = False
 
 
-def read_list(asked: ConsoleRequest, kind: ListKind) -> ConsoleList:
+def read_list(console_request: ConsoleRequest, kind: ListKind) -> ConsoleList:
     """Return a page of a list; wrong filters, and a cursor of other filters, are named in it."""
-    given = asked.given
+    query = console_request.given
     url = make_link(kind.path)
-    shown = [one for one in kind.parameters if asked.may_read_contents or not one.reads_contents]
-    newest_url = make_link(kind.path, _without(given, "before"))
+    visible_parameters = [
+        parameter
+        for parameter in kind.parameters
+        if console_request.may_read_contents or not parameter.reads_contents
+    ]
+    newest_url = make_link(kind.path, _without(query, "before"))
     frame: dict[str, Any] = {
         "url": url,
-        "newest_url": newest_url if "before" in given else None,
+        "newest_url": newest_url if "before" in query else None,
         "fields": [
-            make_field(one, text, asked, is_rare=one.name in kind.rare)
-            for one in shown
-            if one.name not in (*PAGE_PARAMETERS, *kind.fixed)
-            for text in _list_texts(one, given)
+            make_field(parameter, text, console_request, is_rare=parameter.name in kind.rare)
+            for parameter in visible_parameters
+            if parameter.name not in (*PAGE_PARAMETERS, *kind.fixed)
+            for text in _list_texts(parameter, query)
         ],
-        "chips": list(_make_chips(kind, given)),
+        "chips": list(_make_chips(kind, query)),
         "presets": [
             Preset(label=label, url=make_link(kind.path, filters))
             for label, filters in kind.presets
         ],
-        "first_step": suggest_first_step(asked.context.config(), forges=kind.is_of_rejects),
+        "first_step": suggest_first_step(
+            console_request.context.config(), forges=kind.is_of_rejects
+        ),
     }
     try:
-        answer = asked.read(kind.answer, kind.parameters, {**given, **kind.fixed})
+        answer = console_request.read(kind.answer, kind.parameters, {**query, **kind.fixed})
     except ApiProblem as error:
         if error.type.word == "cursor_of_another_list":
             return ConsoleList(items=(), errors=[NO_SUCH_PLACE], **frame)
@@ -165,14 +171,16 @@ def read_list(asked: ConsoleRequest, kind: ListKind) -> ConsoleList:
         return ConsoleList(items=(), errors=describe_errors(error), **frame)
     next_ = answer["next"]
     items = answer["items"]
-    limit = next((one.default for one in kind.parameters if one.name == "limit"), 0)
-    if "limit" in given:
-        limit = int(given["limit"][0])
+    limit = next(
+        (parameter.default for parameter in kind.parameters if parameter.name == "limit"), 0
+    )
+    if "limit" in query:
+        limit = int(query["limit"][0])
     return ConsoleList(
         items=items,
-        next_url=make_link(kind.path, {**given, "before": [next_]}) if next_ else None,
-        poll_url=make_link(kind.path, {**given, NEWER: [items[0]["id"] if items else ""]})
-        if kind.is_live and "before" not in given
+        next_url=make_link(kind.path, {**query, "before": [next_]}) if next_ else None,
+        poll_url=make_link(kind.path, {**query, NEWER: [items[0]["id"] if items else ""]})
+        if kind.is_live and "before" not in query
         else None,
         looked_until=answer["looked_until"],
         is_partial=next_ is not None and len(items) < limit,
@@ -180,24 +188,26 @@ def read_list(asked: ConsoleRequest, kind: ListKind) -> ConsoleList:
     )
 
 
-def _list_texts(one: Parameter, given: Mapping[str, Sequence[str]]) -> Sequence[str]:
+def _list_texts(parameter: Parameter, query: Mapping[str, Sequence[str]]) -> Sequence[str]:
     """Return the texts of the fields of a filter; one that may be repeated has an empty field."""
-    texts = given.get(one.name, ())
-    return [*texts[: one.max_count - 1], ""] if one.max_count > 1 else texts[:1] or [""]
+    texts = query.get(parameter.name, ())
+    return [*texts[: parameter.max_count - 1], ""] if parameter.max_count > 1 else texts[:1] or [""]
 
 
 def make_field(
-    one: Parameter, value: str, asked: ConsoleRequest, *, is_rare: bool = False
+    parameter: Parameter, value: str, console_request: ConsoleRequest, *, is_rare: bool = False
 ) -> FilterField:
     """Return the field of a filter with its value."""
-    options = one.allowed or list_names(asked.context.config()).get(one.name, ())
+    options = parameter.allowed or list_names(console_request.context.config()).get(
+        parameter.name, ()
+    )
     return FilterField(
-        name=one.name,
-        label=LABELS.get(one.name, one.name),
+        name=parameter.name,
+        label=LABELS.get(parameter.name, parameter.name),
         value=value,
-        options=add_chosen(options, value) if options else _words_of(one),
-        hint=HINTS.get(one.name, ""),
-        doc=one.doc,
+        options=add_chosen(options, value) if options else _words_of(parameter),
+        hint=HINTS.get(parameter.name, ""),
+        doc=parameter.doc,
         is_rare=is_rare,
     )
 
@@ -214,21 +224,21 @@ def add_chosen(options: Sequence[str], value: str) -> Sequence[str]:
 
 def describe_errors(problem: ApiProblem) -> Sequence[str]:
     """Return a sentence for each filter that is not valid."""
-    return [_describe(one) for one in problem.errors]
+    return [_describe(error) for error in problem.errors]
 
 
-def _words_of(one: Parameter) -> Sequence[str]:
-    words: Any = one.allowed or one.schema.get("enum", ())
+def _words_of(parameter: Parameter) -> Sequence[str]:
+    words: Any = parameter.allowed or parameter.schema.get("enum", ())
     return [str(word) for word in words]
 
 
-def _make_chips(kind: ListKind, given: Mapping[str, Sequence[str]]) -> Sequence[FilterChip]:
+def _make_chips(kind: ListKind, query: Mapping[str, Sequence[str]]) -> Sequence[FilterChip]:
     chips = []
-    for name, texts in given.items():
+    for name, texts in query.items():
         if name in PAGE_PARAMETERS:
             continue
         for index, text in enumerate(texts):
-            left = {**given, name: [*texts[:index], *texts[index + 1 :]]}
+            left = {**query, name: [*texts[:index], *texts[index + 1 :]]}
             chips.append(
                 FilterChip(
                     name=LABELS.get(name, name),
@@ -239,8 +249,8 @@ def _make_chips(kind: ListKind, given: Mapping[str, Sequence[str]]) -> Sequence[
     return chips
 
 
-def _without(given: Mapping[str, Sequence[str]], name: str) -> dict[str, Sequence[str]]:
-    return {other: texts for other, texts in given.items() if other != name}
+def _without(query: Mapping[str, Sequence[str]], name: str) -> dict[str, Sequence[str]]:
+    return {other: texts for other, texts in query.items() if other != name}
 
 
 def _describe(error: Any) -> str:

@@ -24,9 +24,9 @@ def make_tag(content: bytes) -> str:
     return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
 
 
-def is_known(asked: ConsoleRequest, tag: str) -> bool:
+def is_known(console_request: ConsoleRequest, tag: str) -> bool:
     """Return whether the client has the part with an ETag, so that none need be rendered."""
-    return asked.wants_part and asked.http.headers.get("If-None-Match") == tag
+    return console_request.wants_part and console_request.http.headers.get("If-None-Match") == tag
 
 
 def send_part(html: str, request: Request, screen: Screen) -> Response:
@@ -39,26 +39,30 @@ def send_part(html: str, request: Request, screen: Screen) -> Response:
     return response
 
 
-def count_new_rows(asked: ConsoleRequest, kind: ListKind) -> Screen | Response:
+def count_new_rows(console_request: ConsoleRequest, kind: ListKind) -> Screen | Response:
     """Return how many rows a list has above the one that a page shows first.
 
     While the store has no later record there is nothing to count, which takes two look-ups.
     """
-    tag = '"{}-{}"'.format(*newest_numbers(asked.context.database))
-    if is_known(asked, tag):
+    tag = '"{}-{}"'.format(*newest_numbers(console_request.context.database))
+    if is_known(console_request, tag):
         return Response(status=304, headers={"ETag": tag})
-    first = asked.http.args.get(NEWER, "")
-    given = {
-        name: texts for name, texts in asked.given.items() if name not in (*PAGE_PARAMETERS, NEWER)
+    first = console_request.http.args.get(NEWER, "")
+    query = {
+        name: texts
+        for name, texts in console_request.given.items()
+        if name not in (*PAGE_PARAMETERS, NEWER)
     }
-    wanted = {**given, **kind.fixed, "limit": [str(MAX_NEW)]}
-    ids = [one["id"] for one in asked.read(kind.answer, kind.parameters, wanted)["items"]]
+    full_query = {**query, **kind.fixed, "limit": [str(MAX_NEW)]}
+    ids = [
+        row["id"] for row in console_request.read(kind.answer, kind.parameters, full_query)["items"]
+    ]
     # a row that no longer matches is not in the list: ids begin with the time
-    count = ids.index(first) if first in ids else sum(one > first for one in ids)
+    count = ids.index(first) if first in ids else sum(row_id > first for row_id in ids)
     return Screen(
         template="new_rows.html",
         title="",
-        values={"count": count, "is_more": count >= MAX_NEW, "url": make_link(kind.path, given)},
+        values={"count": count, "is_more": count >= MAX_NEW, "url": make_link(kind.path, query)},
         is_part=True,
         etag=tag,
     )

@@ -61,8 +61,8 @@ class Login:
         """
         client = client_address(request.environ, self._context.settings)
         now = time.time()
-        given = request.form.get("token", "").strip()
-        wait = self._context.limiter.wait(self._list_limits(given, client, now), now)
+        secret = request.form.get("token", "").strip()
+        wait = self._context.limiter.wait(self._list_limits(secret, client, now), now)
         if wait > 0:
             seconds = int(wait) + 1
             raise refuse(
@@ -71,7 +71,7 @@ class Login:
                 " link of `flowbridge console`, which has no limit.",
                 {"Retry-After": str(seconds)},
             )
-        session = self._find(given, now)
+        session = self._find(secret, now)
         by = AuditActor(LOGIN_PAGE if session is None else session.name, client)
         record_login(self._context.database, by, accepted=session is not None, subject=LOGIN_PAGE)
         name = None if session is None else session.name
@@ -105,28 +105,28 @@ class Login:
             samesite="Lax",
         )
 
-    def _list_limits(self, given: str, client: str | None, now: float) -> list[tuple[str, Rate]]:
+    def _list_limits(self, secret: str, client: str | None, now: float) -> list[tuple[str, Rate]]:
         """Return the limits that a login counts toward.
 
         A ticket and a named token cannot be guessed. So guesses from other addresses do not lock
         out those who have one; and those who can make a ticket are never locked out.
         """
-        if is_ticket_valid(self._context.database, given, now):
+        if is_ticket_valid(self._context.database, secret, now):
             return []
         of_address = (f"console login {counted_network(client)}", ADDRESS_LOGIN_RATE)
-        if tokens.find_by_secret(self._context.database, given, now) is not None:
+        if tokens.find_by_secret(self._context.database, secret, now) is not None:
             return [of_address]
         return [of_address, ("console login", LOGIN_RATE)]
 
-    def _find(self, given: str, now: float) -> ConsoleSession | None:
-        if not 0 < len(given) <= MAX_TOKEN_CHARS:
+    def _find(self, secret: str, now: float) -> ConsoleSession | None:
+        if not 0 < len(secret) <= MAX_TOKEN_CHARS:
             return None
-        if is_admin_token(given, self._context.settings.admin_token):
+        if is_admin_token(secret, self._context.settings.admin_token):
             return self._sessions.begin_for_admin(now)
-        ticket = use_ticket(self._context.database, given, now)
+        ticket = use_ticket(self._context.database, secret, now)
         if ticket is not None:
             return self._sessions.begin_for_ticket(ticket, now)
-        token = authenticate_token(self._context.database, given, now)
+        token = authenticate_token(self._context.database, secret, now)
         return None if token is None else self._sessions.begin_for_token(token, now)
 
     def _cookie_name(self, request: Request) -> str:
@@ -153,10 +153,10 @@ def find_next_page(request: Request) -> str:
     return check_page(request.values.get("next", "")) or f"{CONSOLE_PATH}/"
 
 
-def check_page(given: str) -> str | None:
+def check_page(url: str) -> str | None:
     """Return a path of the console with its query as it was given, None if it is another URL."""
-    is_plain = len(given) <= MAX_NEXT_CHARS and given.isascii() and given.isprintable()
-    path = re.split("[?#]", given, maxsplit=1)[0]
-    is_ours = is_console_path(path) and "//" not in path and "\\" not in given
+    is_plain = len(url) <= MAX_NEXT_CHARS and url.isascii() and url.isprintable()
+    path = re.split("[?#]", url, maxsplit=1)[0]
+    is_ours = is_console_path(path) and "//" not in path and "\\" not in url
     leaves = not _DOT_STEPS.isdisjoint(unquote(path).split("/"))
-    return given if is_plain and is_ours and not leaves and " " not in given else None
+    return url if is_plain and is_ours and not leaves and " " not in url else None

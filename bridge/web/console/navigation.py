@@ -32,15 +32,15 @@ def list_navigation(
     """Return the links for the scopes of a session; without an overview they have no counts."""
     return [
         NavigationLink(
-            url=make_link(one.path),
-            label=one.label,
-            icon=one.icon,
-            count=0 if one.count is None or overview is None else one.count(overview),
-            counted_to=one.counted_to,
-            is_current=_is_below(path, one.path),
+            url=make_link(page.path),
+            label=page.label,
+            icon=page.icon,
+            count=0 if page.count is None or overview is None else page.count(overview),
+            counted_to=page.counted_to,
+            is_current=_is_below(path, page.path),
         )
-        for one in pages
-        if one.label is not None and one.scope in scopes
+        for page in pages
+        if page.label is not None and page.scope in scopes
     ]
 
 

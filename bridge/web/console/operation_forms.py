@@ -50,8 +50,8 @@ class ActBar:
 
 
 def make_act_bar(
-    asked: ConsoleRequest,
-    shown: ConsoleList,
+    console_request: ConsoleRequest,
+    console_list: ConsoleList,
     path: str,
     commands: Sequence[tuple[str, str]],
     *,
@@ -64,16 +64,18 @@ def make_act_bar(
     `fixed`: filters that the list always has. `without_all`: filters of the list that operations
     do not have. `list_`: the word for the list in an operation.
     """
-    if not asked.may(Scope.ACT) or not shown.items:
+    if not console_request.may(Scope.ACT) or not console_list.items:
         return None
-    given = {name: texts for name, texts in asked.given.items() if name not in PAGE_PARAMETERS}
-    filters = [(name, text) for name, texts in given.items() for text in texts]
+    query = {
+        name: texts for name, texts in console_request.given.items() if name not in PAGE_PARAMETERS
+    }
+    filters = [(name, text) for name, texts in query.items() for text in texts]
     filters += (fixed or {}).items()
-    is_offered = not any(name in without_all for name in given)
-    route = given.get("route", [""])[0]
+    is_offered = not any(name in without_all for name in query)
+    route = query.get("route", [""])[0]
     return ActBar(
         commands=commands,
-        url=make_link(path, asked.given),
+        url=make_link(path, console_request.given),
         filters=filters if is_offered else (),
         options={"through": route} if route else {},
         list=list_,
@@ -101,13 +103,13 @@ def read_proposal(form: MultiDict[str, str]) -> dict[str, Any]:
     body: dict[str, Any] = {"command": command, "mode": "propose"}
     how: dict[str, Any] = {"to": outcome} if outcome else {}
     for name, texts in form.lists():
-        given = next(filter(None, map(str.strip, texts)), None)
-        if given is not None and name.startswith(OPTION_PREFIX):
+        text = next(filter(None, map(str.strip, texts)), None)
+        if text is not None and name.startswith(OPTION_PREFIX):
             option = name.removeprefix(OPTION_PREFIX)
-            how[option] = True if option in FLAGS else given
+            how[option] = True if option in FLAGS else text
     if command != "replay":
         how.pop("through", None)  # a bar sends it with every command
-    ids = [one for one in form.getlist("id") if one]
+    ids = [record_id for record_id in form.getlist("id") if record_id]
     if form.get("which") == "all":
         filters = read_filters(form)
         body["filters"] = {

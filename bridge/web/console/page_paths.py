@@ -34,10 +34,10 @@ def find_page(path: str, method: str) -> tuple[Any, Mapping[str, str]]:
 
 def find_page_above(path: str) -> str:
     """Return the path of the nearest page above the URL of a form, which a bookmark may open."""
-    found: Any = None
-    while not isinstance(found, ConsolePage):
+    endpoint: Any = None
+    while not isinstance(endpoint, ConsolePage):
         path = path.rpartition("/")[0]
-        found, _ = find_page(path, "GET")
+        endpoint, _ = find_page(path, "GET")
     return path if path != CONSOLE_PATH else f"{CONSOLE_PATH}/"
 
 
@@ -50,14 +50,14 @@ def find_sender(request: Request) -> str | None:
     page = check_page(sent_by._replace(scheme="", netloc="", fragment="").geturl())
     if request.method in ("GET", "HEAD") or sent_by.netloc != request.host or page is None:
         return None
-    found, _ = find_page(sent_by.path, "GET")
-    return page if isinstance(found, ConsolePage) else None
+    endpoint, _ = find_page(sent_by.path, "GET")
+    return page if isinstance(endpoint, ConsolePage) else None
 
 
 @cache
 def _map_pages() -> Map:
     """Return the map of the paths of pages; to compile its rules takes longer than most pages."""
-    rules = [Rule(one.path, methods=[one.method], endpoint=one) for one in PAGES]
+    rules = [Rule(page.path, methods=[page.method], endpoint=page) for page in PAGES]
     own = (("GET", LOGIN), ("POST", LOGIN), ("POST", LOGOUT))
     rules += [Rule(path, methods=[method], endpoint=path) for method, path in own]
     return Map(rules, strict_slashes=False, merge_slashes=False)

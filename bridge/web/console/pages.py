@@ -77,7 +77,7 @@ PAGES: Final = (
         view=rejects.list_rejects,
         label="Rejects",
         icon="rejects",
-        count=lambda overview: sum(one.rejected_today for one in overview.sources),
+        count=lambda overview: sum(source.rejected_today for source in overview.sources),
     ),
     ConsolePage(path="/rejects/<id>", view=rejects.show_reject),
     *FORM_PAGES,

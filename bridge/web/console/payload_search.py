@@ -50,25 +50,25 @@ def search_payload(
     *,
     path: str = "body",
     pointer: str = "",
-    most: int = MAX_PLACES,
+    max_places: int = MAX_PLACES,
     values: int = MAX_SEARCHED_VALUES,
 ) -> PayloadSearch:
     """Return the places below a value whose name or value contains a text, in any case.
 
     A text with a dot is also compared with the end of each path. `path` and `pointer`: those of the
-    value. At most `values` are read, and `most` places returned.
+    value. At most `values` are read, and `max_places` places returned.
     """
-    wanted = text.casefold()
+    needle = text.casefold()
     places: list[FoundPlace] = []
     limit: str | None = None
     for number, (steps, child) in enumerate(_walk(value)):
         if number >= values:
             limit = f"Only the first {values:,} values were searched."
             break
-        at = _find(child, wanted)
-        if at >= 0 or wanted in steps[-1].casefold() or _is_end_of_path(steps, path, wanted):
-            if len(places) >= most:
-                limit = f"The first {most} places are shown."
+        at = _find(child, needle)
+        if at >= 0 or needle in steps[-1].casefold() or _is_end_of_path(steps, path, needle):
+            if len(places) >= max_places:
+                limit = f"The first {max_places} places are shown."
                 break
             places.append(_describe(steps, child, max(at, 0), path, pointer))
     return PayloadSearch(text=text, places=places, limit=limit)
@@ -94,24 +94,24 @@ def _walk(value: JSON) -> Iterator[tuple[Sequence[str], JSON]]:
             steps.pop()
 
 
-def _find(value: JSON, wanted: str) -> int:
+def _find(value: JSON, needle: str) -> int:
     """Return where a string, number, boolean or null has the text; -1 where it has not."""
     if isinstance(value, dict | list | tuple):
         return -1
-    return write_scalar(value).casefold().find(wanted)
+    return write_scalar(value).casefold().find(needle)
 
 
-def _is_end_of_path(steps: Sequence[str], path: str, wanted: str) -> bool:
-    if "." not in wanted:
+def _is_end_of_path(steps: Sequence[str], path: str, needle: str) -> bool:
+    if "." not in needle:
         return False
-    parts = wanted.count(".") + 1
+    parts = needle.count(".") + 1
     end = ".".join(steps[-parts:] if len(steps) >= parts else [path, *steps])
-    return end.casefold() == wanted
+    return end.casefold() == needle
 
 
 def _describe(steps: Sequence[str], value: JSON, at: int, path: str, pointer: str) -> FoundPlace:
     place = pointer + write_pointer(steps)
-    shown = ".".join((path, *steps))
+    full_path = ".".join((path, *steps))
     if isinstance(value, dict | list | tuple):
         text = f"{{{len(value)}}}" if isinstance(value, dict) else f"[{len(value)}]"
     else:
@@ -121,7 +121,7 @@ def _describe(steps: Sequence[str], value: JSON, at: int, path: str, pointer: st
         text = f"{'…' if start else ''}{whole[start:end]}{'…' if end < len(whole) else ''}"
     is_string = isinstance(value, str)
     return FoundPlace(
-        path=shown if len(shown) <= MAX_PATH_CHARS else f"…{shown[-MAX_PATH_CHARS:]}",
+        path=full_path if len(full_path) <= MAX_PATH_CHARS else f"…{full_path[-MAX_PATH_CHARS:]}",
         text=f'"{text}"' if is_string else text,
         kind="string" if is_string else "other",
         pointer=place if len(place) <= MAX_PATH_CHARS else None,

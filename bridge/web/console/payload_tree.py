@@ -171,7 +171,7 @@ def name_members(value: JSON) -> Iterator[tuple[str, JSON]]:
     if isinstance(value, Mapping):
         return iter(value.items())
     if isinstance(value, list | tuple):
-        return ((str(index), one) for index, one in enumerate(value))
+        return ((str(index), member) for index, member in enumerate(value))
     return iter(())
 
 

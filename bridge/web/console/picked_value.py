@@ -44,28 +44,30 @@ class PickedValue:
     clauses: Sequence[PickedClause]
 
 
-def pick_value(event: Event, body: Body | None, given: Mapping[str, str]) -> PickedValue | None:
+def pick_value(event: Event, body: Body | None, query: Mapping[str, str]) -> PickedValue | None:
     """Return the value at the place that query parameters name; null where they name none.
 
     `body`: null where it is deleted. Raises `PageRefused` where a route sees no value there.
     """
-    name = BODY_PLACE if BODY_PLACE in given else HEADER_PLACE
-    if name not in given:
+    name = BODY_PLACE if BODY_PLACE in query else HEADER_PLACE
+    if name not in query:
         return None
-    place = given[name][:MAX_PLACE_CHARS]
+    place = query[name][:MAX_PLACE_CHARS]
     try:
         path, value = _find_place(event, body, name, place)
     except (LookupError, ValueError):
         raise refuse(404, f"{event.id} has no value at {place[:200]!r}.") from None
     clauses = [
         PickedClause(
-            word=one.word,
-            label=one.label,
-            clause=one.clause,
-            text=write_yaml_line(one.clause),
-            url=make_link("/playground", {"event": event.id, name: place, "clause": one.word}),
+            word=suggestion.word,
+            label=suggestion.label,
+            clause=suggestion.clause,
+            text=write_yaml_line(suggestion.clause),
+            url=make_link(
+                "/playground", {"event": event.id, name: place, "clause": suggestion.word}
+            ),
         )
-        for one in suggest_clauses(path, value)
+        for suggestion in suggest_clauses(path, value)
     ]
     return PickedValue(
         dotted=write_dotted(path), expression=f"${{{write_path(path)}}}", clauses=clauses
@@ -80,5 +82,5 @@ def _find_place(event: Event, body: Body | None, name: str, place: str) -> tuple
         return ("headers", place), value
     if body is None:
         raise LookupError(place)
-    steps, found = follow_pointer(body.value, parse_pointer(place))
-    return ("body", *steps), found
+    steps, body_value = follow_pointer(body.value, parse_pointer(place))
+    return ("body", *steps), body_value

@@ -26,22 +26,28 @@ class EventClause:
     text: str
 
 
-def find_clause(asked: ConsoleRequest, form: PlaygroundForm) -> EventClause | None:
+def find_clause(console_request: ConsoleRequest, form: PlaygroundForm) -> EventClause | None:
     """Return the clause that the URL asks for: the kind that it names, or the likeliest.
 
     Null where it asks for none. Raises `ApiProblem` and `PageRefused` where there is no value.
     """
     if not form.event:
         return None
-    event = selection.find_event(asked.context, replace(asked.ask(), ids={"id": form.event})).event
-    read = body_reader(asked.context.config().sources)
+    event = selection.find_event(
+        console_request.context, replace(console_request.ask(), ids={"id": form.event})
+    ).event
+    read = body_reader(console_request.context.config().sources)
     body = None if is_content_deleted(event) else read(event)
-    picked = pick_value(event, body, asked.http.args)
+    picked = pick_value(event, body, console_request.http.args)
     if picked is None or not picked.clauses:
         return None
-    word = asked.http.args.get("clause")
-    one = next((each for each in picked.clauses if each.word == word), picked.clauses[0])
-    return EventClause(source=event.source, type=event.type, clause=one.clause, text=one.text)
+    word = console_request.http.args.get("clause")
+    picked_clause = next(
+        (clause for clause in picked.clauses if clause.word == word), picked.clauses[0]
+    )
+    return EventClause(
+        source=event.source, type=event.type, clause=picked_clause.clause, text=picked_clause.text
+    )
 
 
 def add_clause(start: StartText, clause: EventClause) -> StartText:

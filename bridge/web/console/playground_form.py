@@ -48,11 +48,11 @@ class OfferedEvents:
     errors: Sequence[str] = ()
 
 
-def read_form(given: Mapping[str, str]) -> PlaygroundForm:
+def read_form(fields: Mapping[str, str]) -> PlaygroundForm:
     """Return the fields of a form or of a URL; a field that is not known is left out."""
 
-    def read(name: str, most: int = MAX_FIELD_CHARS) -> str:
-        return given.get(name, "").strip()[:most].replace("\0", "")
+    def read(name: str, max_chars: int = MAX_FIELD_CHARS) -> str:
+        return fields.get(name, "").strip()[:max_chars].replace("\0", "")
 
     against = read("against")
     return PlaygroundForm(
@@ -64,54 +64,58 @@ def read_form(given: Mapping[str, str]) -> PlaygroundForm:
     )
 
 
-def add_source(asked: ConsoleRequest, form: PlaygroundForm) -> PlaygroundForm:
+def add_source(console_request: ConsoleRequest, form: PlaygroundForm) -> PlaygroundForm:
     """Return a form that a link opens: without filters, with the source of its event or route.
 
     Only a link means that source. A form that is sent says by its fields which events to try.
     """
     if form.filters:
         return form
-    named = _find_named(asked, form.event)
-    source = named["source"] if named else _find_source(asked.context, form.route)
+    named = _find_named(console_request, form.event)
+    source = named["source"] if named else _find_source(console_request.context, form.route)
     return replace(form, filters={"source": source}) if source else form
 
 
-def find_events(asked: ConsoleRequest, form: PlaygroundForm) -> OfferedEvents:
+def find_events(console_request: ConsoleRequest, form: PlaygroundForm) -> OfferedEvents:
     """Return the newest events that match the filters, with the one that is named if it does."""
-    named = _find_named(asked, form.event)
+    named = _find_named(console_request, form.event)
     filters = {**form.filters, "limit": str(MAX_DETAILED_EVENTS)}
-    given = {name: [text] for name, text in filters.items()}
+    query = {name: [text] for name, text in filters.items()}
     try:
-        found = asked.read(list_events, PARAMETERS, given)["items"]
+        rows = console_request.read(list_events, PARAMETERS, query)["items"]
     except ApiProblem as error:
         if error.type.word != "invalid_parameter":
             raise
         return OfferedEvents(errors=describe_errors(error))
-    if named is not None and all(one["id"] != named["id"] for one in found):
-        wanted = selection.read_filters(asked.context, asked.ask(PARAMETERS, given))
-        if events.matches(asked.context.database, wanted, named["id"]):
-            found = [named, *found[: MAX_DETAILED_EVENTS - 1]]
+    if named is not None and all(row["id"] != named["id"] for row in rows):
+        event_filters = selection.read_filters(
+            console_request.context, console_request.ask(PARAMETERS, query)
+        )
+        if events.matches(console_request.context.database, event_filters, named["id"]):
+            rows = [named, *rows[: MAX_DETAILED_EVENTS - 1]]
         else:
             named = None
-    first = found[0]["id"] if found else ""
-    return OfferedEvents(items=found, chosen=named["id"] if named else first)
+    first = rows[0]["id"] if rows else ""
+    return OfferedEvents(items=rows, chosen=named["id"] if named else first)
 
 
-def list_fields(asked: ConsoleRequest, form: PlaygroundForm) -> Sequence[FilterField]:
+def list_fields(console_request: ConsoleRequest, form: PlaygroundForm) -> Sequence[FilterField]:
     """Return the fields of the filters, for the page."""
-    known = {one.name: one for one in PARAMETERS}
+    parameters = {parameter.name: parameter for parameter in PARAMETERS}
     return [
-        make_field(known[name], form.filters.get(name, ""), asked)
+        make_field(parameters[name], form.filters.get(name, ""), console_request)
         for name in (*FILTERS, *OTHER_FILTERS)
         if name in FILTERS or name in form.filters
     ]
 
 
-def _find_named(asked: ConsoleRequest, text: str) -> Mapping[str, Any] | None:
+def _find_named(console_request: ConsoleRequest, text: str) -> Mapping[str, Any] | None:
     """Return the event with an id. Raises `ApiProblem` where there is none."""
     if not text:
         return None
-    event = selection.find_event(asked.context, replace(asked.ask(), ids={"id": text})).event
+    event = selection.find_event(
+        console_request.context, replace(console_request.ask(), ids={"id": text})
+    ).event
     return {
         "id": event.id,
         "source": event.source,
@@ -121,4 +125,6 @@ def _find_named(asked: ConsoleRequest, text: str) -> Mapping[str, Any] | None:
 
 
 def _find_source(context: ApiContext, route: str) -> str | None:
-    return next((one.source for one in context.config().routes if one.name == route), None)
+    return next(
+        (candidate.source for candidate in context.config().routes if candidate.name == route), None
+    )

@@ -29,7 +29,7 @@ CHANGE_WORDS: Final = {
     "order": "another order key",
     "renamed": "another route",
 }
-_SKIPPED: Final = {one.value: text for one, text in INCOMPARABLE_TEXTS.items()}
+_SKIPPED: Final = {reason.value: text for reason, text in INCOMPARABLE_TEXTS.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,21 +44,21 @@ class ProblemLine:
     before: str = ""
 
 
-def list_problems(found: Sequence[Mapping[str, Any]], text: str, name: str) -> list[ProblemLine]:
+def list_problems(problems: Sequence[Mapping[str, Any]], text: str, name: str) -> list[ProblemLine]:
     """Return problems with their lines; `name` is that of the text among the files."""
     lines = text.splitlines()
     listed = []
-    for one in found[:MAX_PROBLEMS]:
-        number = one["line"] if one["file"] == name else None
+    for problem in problems[:MAX_PROBLEMS]:
+        number = problem["line"] if problem["file"] == name else None
         line = lines[number - 1] if number is not None and 0 < number <= len(lines) else ""
-        column = min(max((one["column"] or 1) - 1, 0), MAX_LINE_CHARS)
+        column = min(max((problem["column"] or 1) - 1, 0), MAX_LINE_CHARS)
         listed.append(
             ProblemLine(
-                level=one["level"],
-                place=one["shown"] or one["path"] or "",
-                message=one["message"]
+                level=problem["level"],
+                place=problem["shown"] or problem["path"] or "",
+                message=problem["message"]
                 if number is not None
-                else f"{one['file']}: {one['message']}",
+                else f"{problem['file']}: {problem['message']}",
                 number=number,
                 line=line[:MAX_LINE_CHARS],
                 before=line[:column],
@@ -70,9 +70,11 @@ def list_problems(found: Sequence[Mapping[str, Any]], text: str, name: str) -> l
 def describe_result(result: Mapping[str, Any], events: Mapping[str, Mapping[str, Any]]) -> JSON:
     """Return the counts, the routes and the events of a result. `events`: those of the page."""
     changes: dict[str, list[Mapping[str, Any]]] = {}
-    for one in result["changes"]:
-        changes.setdefault(one["event_id"], []).append(_describe_change(one))
-    listed = [_describe_event(one, changes, events) for one in result["planned"]]
+    for change in result["changes"]:
+        changes.setdefault(change["event_id"], []).append(_describe_change(change))
+    listed = [
+        _describe_event(planned_event, changes, events) for planned_event in result["planned"]
+    ]
     return {
         "summary": result["summary"],
         "routes": result["routes"],
@@ -85,63 +87,67 @@ def describe_result(result: Mapping[str, Any], events: Mapping[str, Mapping[str,
 
 def describe_explanation(shape: Mapping[str, Any], route: str | None = None) -> dict[str, Any]:
     """Return the explanation of an event: its routes, or only the one with this name."""
-    routes = [one for one in shape["routes"] if not one["other_source"]]
-    named = [one for one in routes if one["route"] == route]
+    routes = [
+        explained_route
+        for explained_route in shape["routes"]
+        if not explained_route["other_source"]
+    ]
+    named = [explained_route for explained_route in routes if explained_route["route"] == route]
     return {
         "problem": shape["problem"],
-        "routes": [_describe_route(one) for one in named or routes],
+        "routes": [_describe_route(explained_route) for explained_route in named or routes],
         "left_out": len(shape["routes"]) - len(named or routes),
     }
 
 
-def _describe_route(one: Mapping[str, Any]) -> dict[str, Any]:
+def _describe_route(route: Mapping[str, Any]) -> dict[str, Any]:
     """Return a route of an explanation with its verdict in words and its clauses as lines."""
-    failed = sum(not clause["ok"] for clause in one["clauses"])
-    total = len(one["clauses"])
-    if one["matches"]:
-        verdict, kind = ("matches", "ok") if not one["problem"] else ("would be dead", "bad")
-    elif one["problem"]:
+    failed = sum(not clause["ok"] for clause in route["clauses"])
+    total = len(route["clauses"])
+    if route["matches"]:
+        verdict, kind = ("matches", "ok") if not route["problem"] else ("would be dead", "bad")
+    elif route["problem"]:
         verdict, kind = "cannot be evaluated", "bad"
     else:
         verdict, kind = f"no: {failed} of {total} clauses", "warn" if failed == 1 else "off"
     return {
-        **one,
+        **route,
         "verdict": verdict,
         "kind": kind,
-        "lines": list_clauses(one["clauses"]),
-        "tree": build_small_tree(one["inputs"], "inputs"),
+        "lines": list_clauses(route["clauses"]),
+        "tree": build_small_tree(route["inputs"], "inputs"),
     }
 
 
-def _describe_change(one: Mapping[str, Any]) -> dict[str, Any]:
-    diff = one["diff"]
+def _describe_change(change: Mapping[str, Any]) -> dict[str, Any]:
+    diff = change["diff"]
     return {
-        "route": one["route"],
-        "word": CHANGE_WORDS.get(one["change"], one["change"]),
-        "kind": CHANGE_KINDS.get(one["change"], "busy"),
+        "route": change["route"],
+        "word": CHANGE_WORDS.get(change["change"], change["change"]),
+        "kind": CHANGE_KINDS.get(change["change"], "busy"),
         "more": max(len(diff) - MAX_DIFFERENCES, 0),
         "diff": [
             {
-                "path": each["path"],
-                "op": each["op"],
-                "before": write_value(each["before"], MAX_VALUE_CHARS),
-                "after": write_value(each["after"], MAX_VALUE_CHARS),
+                "path": difference["path"],
+                "op": difference["op"],
+                "before": write_value(difference["before"], MAX_VALUE_CHARS),
+                "after": write_value(difference["after"], MAX_VALUE_CHARS),
             }
-            for each in diff[:MAX_DIFFERENCES]
+            for difference in diff[:MAX_DIFFERENCES]
         ],
     }
 
 
 def _describe_event(
-    one: Mapping[str, Any],
+    planned_event: Mapping[str, Any],
     changes: Mapping[str, Sequence[Mapping[str, Any]]],
     events: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
-    about = events.get(one["event_id"], {})
+    about = events.get(planned_event["event_id"], {})
     return {
-        **one,
+        **planned_event,
         "source": about.get("source", ""),
         "received_at": about.get("received_at"),
-        "changes": changes.get(one["event_id"], ()),
-        "skipped": _SKIPPED.get(one["incomparable"]),
+        "changes": changes.get(planned_event["event_id"], ()),
+        "skipped": _SKIPPED.get(planned_event["incomparable"]),
     }

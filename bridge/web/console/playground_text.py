@@ -40,29 +40,30 @@ class StartText:
     draft: str = ""
 
 
-def find_start_text(asked: ConsoleRequest, config_hash: str | None) -> StartText:
+def find_start_text(console_request: ConsoleRequest, config_hash: str | None) -> StartText:
     """Return the text of a stored configuration, or of the one in use.
 
     A session with the scope `admin` gets the file itself, unless it has secrets: it may have
     comments, which other sessions see nowhere.
     """
     if config_hash is not None:
-        found = asked.read(configs.show_config)
-        return _write(found["config"])
-    canonical = asked.context.config().canonical
+        reply = console_request.read(configs.show_config)
+        return _write(reply["config"])
+    canonical = console_request.context.config().canonical
     if not canonical:
         return StartText(text=NO_TEXT)
     document = orjson.loads(canonical)["config"]
-    if asked.may(Scope.ADMIN) and (text := _read_file(asked)) is not None:
+    if console_request.may(Scope.ADMIN) and (text := _read_file(console_request)) is not None:
         return StartText(text=text, is_file=True)
     return _write(mask_config(document))
 
 
 def _write(document: Mapping[str, Any]) -> StartText:
-    shown = {
-        name: _replace_masks(one) if name in SECTIONS else one for name, one in document.items()
+    masked = {
+        name: _replace_masks(value) if name in SECTIONS else value
+        for name, value in document.items()
     }
-    text, is_whole = write_config(shown)
+    text, is_whole = write_config(masked)
     return StartText(text=text, is_masked=has_masks(text), is_whole=is_whole)
 
 
@@ -73,16 +74,16 @@ def has_masks(text: str) -> bool:
 
 def _replace_masks(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {name: _replace_masks(one) for name, one in value.items()}
+        return {name: _replace_masks(member) for name, member in value.items()}
     if isinstance(value, list):
-        return [_replace_masks(one) for one in value]
+        return [_replace_masks(item) for item in value]
     return value.replace(MASK, MASKED) if isinstance(value, str) else value
 
 
-def _read_file(asked: ConsoleRequest) -> str | None:
+def _read_file(console_request: ConsoleRequest) -> str | None:
     """Return routes.yaml as written; None where it has secrets, cannot be read, or is too long."""
     try:
-        with asked.context.settings.config.open("rb") as opened:
+        with console_request.context.settings.config.open("rb") as opened:
             raw = opened.read(MAX_FILE_BYTES + 1)
         text = raw.decode("utf-8-sig")
     except (OSError, ValueError):

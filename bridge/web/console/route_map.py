@@ -76,29 +76,29 @@ def draw_map(
 ) -> RouteMap:
     """Return the map of the sources, routes and platforms in the JSON of the admin API."""
     columns = [
-        [_source_part(one) for one in sources],
-        [_route_part(one) for one in routes],
-        list(_flow_parts(routes, {one["name"]: one for one in platforms})),
+        [_source_part(source) for source in sources],
+        [_route_part(route) for route in routes],
+        list(_flow_parts(routes, {platform["name"]: platform for platform in platforms})),
     ]
-    shown = [column[:MAX_ROWS] for column in columns]
+    visible_columns = [column[:MAX_ROWS] for column in columns]
     places = [
         {
             part.key: (index * COLUMN_WIDTH + MARGIN, row * ROW_HEIGHT + MARGIN)
             for row, part in enumerate(column)
         }
-        for index, column in enumerate(shown)
+        for index, column in enumerate(visible_columns)
     ]
     nodes = [
         MapNode(x=x, y=y, label=part.label, note=part.note, kind=part.kind, url=part.url)
-        for column, place in zip(shown, places, strict=True)
-        for part, (x, y) in ((one, place[one.key]) for one in column)
+        for column, place in zip(visible_columns, places, strict=True)
+        for part, (x, y) in ((placed_part, place[placed_part.key]) for placed_part in column)
     ]
-    rows = max((len(column) for column in shown), default=0)
+    rows = max((len(column) for column in visible_columns), default=0)
     return RouteMap(
         width=2 * COLUMN_WIDTH + NODE_WIDTH + 2 * MARGIN,
         height=max(rows, 1) * ROW_HEIGHT,
         nodes=nodes,
-        links=list(_draw_links(routes, {one["name"]: one for one in sources}, places)),
+        links=list(_draw_links(routes, {source["name"]: source for source in sources}, places)),
         left_out=sum(len(column) for column in columns) - len(nodes),
     )
 
@@ -107,49 +107,50 @@ def _find_route_kind(route: Mapping[str, Any]) -> str:
     """Return the kind of a route's state: its runs fail, its deliveries wait, or it is paused."""
     if route["failed_within_a_day"]:
         return "bad"
-    if route["blocked"] or any(one["state"] != "live" for one in route["queue"]):
+    if route["blocked"] or any(queue["state"] != "live" for queue in route["queue"]):
         return "warn"
     if route["queue"]:
         return "busy"
     return "off" if route["mode"] != "live" else "ok"
 
 
-def _source_part(one: Mapping[str, Any]) -> _Part:
-    rejected = f" · {one['rejected_today']} rejected" if one["rejected_today"] else ""
-    kind = "off" if not one["configured"] or not one["today"] else "ok"
+def _source_part(source: Mapping[str, Any]) -> _Part:
+    rejected = f" · {source['rejected_today']} rejected" if source["rejected_today"] else ""
+    kind = "off" if not source["configured"] or not source["today"] else "ok"
     return _Part(
-        key=one["name"],
-        label=_cut(one["name"], MAX_LABEL_CHARS),
-        note=_cut(f"{pluralize(one['today'], 'event')} today{rejected}", MAX_NOTE_CHARS),
-        kind="warn" if one["rejected_today"] else kind,
-        url=make_link(f"/sources/{one['name']}"),
+        key=source["name"],
+        label=_cut(source["name"], MAX_LABEL_CHARS),
+        note=_cut(f"{pluralize(source['today'], 'event')} today{rejected}", MAX_NOTE_CHARS),
+        kind="warn" if source["rejected_today"] else kind,
+        url=make_link(f"/sources/{source['name']}"),
     )
 
 
-def _route_part(one: Mapping[str, Any]) -> _Part:
-    waiting = sum(each["queued"] for each in one["queue"])
+def _route_part(route: Mapping[str, Any]) -> _Part:
+    waiting = sum(queue["queued"] for queue in route["queue"])
     notes = [
-        one["mode"] if one["mode"] not in (None, "live") else "",
+        route["mode"] if route["mode"] not in (None, "live") else "",
         f"{waiting} queued" if waiting else "",
-        f"{one['blocked']} blocked" if one["blocked"] else "",
-        f"{one['failed_within_a_day']} failed" if one["failed_within_a_day"] else "",
+        f"{route['blocked']} blocked" if route["blocked"] else "",
+        f"{route['failed_within_a_day']} failed" if route["failed_within_a_day"] else "",
     ]
     note = (
-        " · ".join(filter(None, notes)) or f"{pluralize(one['ended_within_a_day'], 'run')} in 24 h"
+        " · ".join(filter(None, notes))
+        or f"{pluralize(route['ended_within_a_day'], 'run')} in 24 h"
     )
     return _Part(
-        key=one["name"],
-        label=_cut(one["name"], MAX_LABEL_CHARS),
+        key=route["name"],
+        label=_cut(route["name"], MAX_LABEL_CHARS),
         note=_cut(note, MAX_NOTE_CHARS),
-        kind=_find_route_kind(one),
-        url=make_link(f"/routes/{one['name']}"),
+        kind=_find_route_kind(route),
+        url=make_link(f"/routes/{route['name']}"),
     )
 
 
 def _flow_parts(
     routes: Sequence[Mapping[str, Any]], platforms: Mapping[str, Mapping[str, Any]]
 ) -> Iterable[_Part]:
-    flows = {each["name"]: each for one in routes for each in one["flows"]}
+    flows = {flow["name"]: flow for route in routes for flow in route["flows"]}
     for name, flow in flows.items():
         platform = platforms.get(flow["platform"])
         slots = ""
@@ -172,19 +173,19 @@ def _draw_links(
     sources: Mapping[str, Mapping[str, Any]],
     places: Sequence[Mapping[str, tuple[int, int]]],
 ) -> Iterable[MapLink]:
-    for one in routes:
-        here = places[1].get(one["name"])
+    for route in routes:
+        here = places[1].get(route["name"])
         if here is None:
             continue
-        source = places[0].get(one["source"] or "")
+        source = places[0].get(route["source"] or "")
         if source is not None:
-            today = sources[one["source"]]["today"]
+            today = sources[route["source"]]["today"]
             yield _draw_link(source, here, today, "off")
-        for flow in one["flows"]:
-            if (there := places[2].get(flow["name"])) is not None:
-                kind = _find_route_kind(one)
+        for flow in route["flows"]:
+            if (flow_place := places[2].get(flow["name"])) is not None:
+                kind = _find_route_kind(route)
                 yield _draw_link(
-                    here, there, one["ended_within_a_day"], "off" if kind == "ok" else kind
+                    here, flow_place, route["ended_within_a_day"], "off" if kind == "ok" else kind
                 )
 
 
@@ -199,5 +200,5 @@ def _draw_link(begin: tuple[int, int], end: tuple[int, int], count: int, kind: s
     return MapLink(path=path, width=round(width, 1), kind=kind)
 
 
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+def _cut(text: str, max_chars: int) -> str:
+    return text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"

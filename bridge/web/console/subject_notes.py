@@ -56,10 +56,10 @@ class SubjectNote:
 def list_notes(overview: Overview, of: str) -> Mapping[str, Sequence[SubjectNote]]:
     """Return the conditions of the sources, routes or platforms (`of`), by name."""
     notes: dict[str, list[SubjectNote]] = defaultdict(list)
-    for one in find_problems(overview):
-        _, subject = split_condition_key(one.key)
-        if one.condition in CONDITIONS_OF[of] and subject:
-            notes[subject].append(_describe(one))
+    for problem in find_problems(overview):
+        _, subject = split_condition_key(problem.key)
+        if problem.condition in CONDITIONS_OF[of] and subject:
+            notes[subject].append(_describe(problem))
     if of == "route":
         for idle in overview.idle_routes:
             if idle.kind is IdleKind.PLACEHOLDER:  # that a route is paused is a status of its own
@@ -68,11 +68,11 @@ def list_notes(overview: Overview, of: str) -> Mapping[str, Sequence[SubjectNote
     return notes
 
 
-def _describe(one: HealthProblem) -> SubjectNote:
+def _describe(problem: HealthProblem) -> SubjectNote:
     return SubjectNote(
-        kind="bad" if one.severity == CRITICAL else "warn",
-        word=one.condition.replace("_", " "),
-        text=one.what,
-        do=one.do,
-        link=link_condition(one.key),
+        kind="bad" if problem.severity == CRITICAL else "warn",
+        word=problem.condition.replace("_", " "),
+        text=problem.what,
+        do=problem.do,
+        link=link_condition(problem.key),
     )

@@ -38,11 +38,17 @@ class TimelineEntry:
 def build_timeline(screen: EventScreen, size: int | None) -> list[TimelineEntry]:
     """Return the entries of an event; `size`: the bytes of its body, null if they are hidden."""
     entries = [*_about_event(screen, size)]
-    for shown in screen.deliveries:
-        entries += _about_delivery(shown)
-    entries += [_about_operation(one) for one in screen.operations if one.item.at is not None]
-    ended = sorted((one for one in entries if one.at is not None), key=lambda one: one.at or 0.0)
-    open_ = [one for one in entries if one.at is None]
+    for shown_delivery in screen.deliveries:
+        entries += _about_delivery(shown_delivery)
+    entries += [
+        _about_operation(operation)
+        for operation in screen.operations
+        if operation.item.at is not None
+    ]
+    ended = sorted(
+        (entry for entry in entries if entry.at is not None), key=lambda entry: entry.at or 0.0
+    )
+    open_ = [entry for entry in entries if entry.at is None]
     return [*_name_gaps([*ended, *open_][-MAX_ENTRIES:])]
 
 
@@ -76,28 +82,35 @@ def _about_event(screen: EventScreen, size: int | None) -> Iterator[TimelineEntr
         yield TimelineEntry(at=event.received_at, title="No route matched", kind="warn")
 
 
-def _about_delivery(shown: ShownDelivery) -> Iterator[TimelineEntry]:
-    one = shown.delivery
+def _about_delivery(shown_delivery: ShownDelivery) -> Iterator[TimelineEntry]:
+    delivery = shown_delivery.delivery
     yield TimelineEntry(
-        at=one.created_at, title=f"Planned for {one.flow}", kind="off", subject=one.route
+        at=delivery.created_at,
+        title=f"Planned for {delivery.flow}",
+        kind="off",
+        subject=delivery.route,
     )
-    for attempt in shown.attempts:
-        yield from _about_attempt(one, attempt)
-    if one.status is Status.DELIVERED and one.finished_at is not None and one.run_state:
-        yield _about_run(one, one.run_state, one.finished_at, one)
-    elif one.status in (Status.DEAD, Status.CANCELLED):
+    for attempt in shown_delivery.attempts:
+        yield from _about_attempt(delivery, attempt)
+    if (
+        delivery.status is Status.DELIVERED
+        and delivery.finished_at is not None
+        and delivery.run_state
+    ):
+        yield _about_run(delivery, delivery.run_state, delivery.finished_at, delivery)
+    elif delivery.status in (Status.DEAD, Status.CANCELLED):
         yield TimelineEntry(
-            at=one.finished_at or one.due_at,
-            title=describe_status(one).capitalize(),
-            detail=one.reason or "",
-            kind=find_kind(one.status) or "off",
-            subject=one.route,
+            at=delivery.finished_at or delivery.due_at,
+            title=describe_status(delivery).capitalize(),
+            detail=delivery.reason or "",
+            kind=find_kind(delivery.status) or "off",
+            subject=delivery.route,
         )
-    elif (entry := _about_wait(shown)) is not None:
+    elif (entry := _about_wait(shown_delivery)) is not None:
         yield entry
 
 
-def _about_attempt(one: Delivery, attempt: Attempt) -> Iterator[TimelineEntry]:
+def _about_attempt(delivery: Delivery, attempt: Attempt) -> Iterator[TimelineEntry]:
     outcome = attempt.outcome or "in progress"
     code = write_status_code(attempt.status_code, attempt.detail)
     answer = f" ({code})" if code else ""
@@ -109,14 +122,14 @@ def _about_attempt(one: Delivery, attempt: Attempt) -> Iterator[TimelineEntry]:
         title=f"Attempt {attempt.number}: {outcome}{answer}",
         detail=" · ".join(filter(None, (took, attempt.detail))),
         kind=find_kind(outcome) or "off",
-        subject=one.route,
+        subject=delivery.route,
     )
     if attempt.run_state and attempt.run_finished_at is not None:
-        yield _about_run(one, attempt.run_state, attempt.run_finished_at, attempt)
+        yield _about_run(delivery, attempt.run_state, attempt.run_finished_at, attempt)
 
 
 def _about_run(
-    one: Delivery, state: RunState, ended_at: float, run: Delivery | Attempt
+    delivery: Delivery, state: RunState, ended_at: float, run: Delivery | Attempt
 ) -> TimelineEntry:
     """Return the end of a run, whose id and log are in the delivery or in an attempt."""
     log = run.log if state in FAILED_RUN_STATES else ()
@@ -125,34 +138,34 @@ def _about_run(
         title=f"Run {state}: {log[-1]}" if log else f"Run {state}",
         detail=run.run_id or "",
         kind=find_kind(state) or "off",
-        subject=one.route,
+        subject=delivery.route,
         log=log,
     )
 
 
-def _about_wait(shown: ShownDelivery) -> TimelineEntry | None:
-    one = shown.delivery
-    if one.status is Status.DELIVERED and one.run_id and one.finished_at is None:
-        title = f"Run {one.run_state or 'started'}"
-        detail = one.run_id
-    elif shown.wait is not None:
-        title = f"{describe_status(one).capitalize()}: waits"
-        detail = shown.wait.detail or ""
-    elif one.status in (Status.QUEUED, Status.SENDING, Status.BLOCKED, Status.UNKNOWN):
-        title = describe_status(one).capitalize()
-        detail = one.reason or ""
+def _about_wait(shown_delivery: ShownDelivery) -> TimelineEntry | None:
+    delivery = shown_delivery.delivery
+    if delivery.status is Status.DELIVERED and delivery.run_id and delivery.finished_at is None:
+        title = f"Run {delivery.run_state or 'started'}"
+        detail = delivery.run_id
+    elif shown_delivery.wait is not None:
+        title = f"{describe_status(delivery).capitalize()}: waits"
+        detail = shown_delivery.wait.detail or ""
+    elif delivery.status in (Status.QUEUED, Status.SENDING, Status.BLOCKED, Status.UNKNOWN):
+        title = describe_status(delivery).capitalize()
+        detail = delivery.reason or ""
     else:
         return None
-    kind = "warn" if one.status is Status.UNKNOWN else "busy"
-    return TimelineEntry(at=None, title=title, detail=detail, kind=kind, subject=one.route)
+    kind = "warn" if delivery.status is Status.UNKNOWN else "busy"
+    return TimelineEntry(at=None, title=title, detail=detail, kind=kind, subject=delivery.route)
 
 
-def _about_operation(one: ShownOperation) -> TimelineEntry:
-    item = one.item
+def _about_operation(operation: ShownOperation) -> TimelineEntry:
+    item = operation.item
     changed = f"{item.was} → {item.became}" if item.became else item.was or ""
     return TimelineEntry(
         at=item.at,
-        title=f"{one.command.capitalize()} by {one.actor}",
+        title=f"{operation.command.capitalize()} by {operation.actor}",
         detail=f"refused: {item.problem}" if item.problem else changed,
         kind="warn" if item.problem else "off",
     )
@@ -160,7 +173,7 @@ def _about_operation(one: ShownOperation) -> TimelineEntry:
 
 def _name_gaps(entries: Sequence[TimelineEntry]) -> Iterator[TimelineEntry]:
     before: float | None = None
-    for one in entries:
-        gap = None if one.at is None or before is None else one.at - before
-        yield replace(one, gap=gap if gap is not None and gap > MIN_GAP_SECONDS else None)
-        before = one.at if one.at is not None else before
+    for entry in entries:
+        gap = None if entry.at is None or before is None else entry.at - before
+        yield replace(entry, gap=gap if gap is not None and gap > MIN_GAP_SECONDS else None)
+        before = entry.at if entry.at is not None else before

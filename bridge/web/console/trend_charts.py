@@ -97,7 +97,7 @@ class ChartWords:
 
 def draw_counts(points: Sequence[Mapping[str, Any]], label: str, words: ChartWords) -> TrendChart:
     """Return stacked bars of a trend of counts, one colour for each value of a label."""
-    rows = [sum_by_label(one, label) for one in points]
+    rows = [sum_by_label(point, label) for point in points]
     sums: Counter[str] = Counter()
     for row in rows:
         sums.update(row)
@@ -114,7 +114,7 @@ def draw_counts(points: Sequence[Mapping[str, Any]], label: str, words: ChartWor
                 x = index * STEP_WIDTH
                 bars.append(ChartBar(number=number, x=x, y=_round(top), height=_round(height)))
     total = sum(sums.values())
-    seconds = sum(one["step"] for one in points)
+    seconds = sum(point["step"] for point in points)
     joined = _join_others(sums, names)
     return TrendChart(
         sentence=(
@@ -133,7 +133,7 @@ def draw_counts(points: Sequence[Mapping[str, Any]], label: str, words: ChartWor
 
 def draw_values(points: Sequence[Mapping[str, Any]], label: str, words: ChartWords) -> TrendChart:
     """Return lines of a trend of highest values, one for each value of a label."""
-    rows = [_find_highest(one, label) for one in points]
+    rows = [_find_highest(point, label) for point in points]
     peaks: dict[str, float] = {}
     for row in rows:
         for name, value in row.items():
@@ -145,8 +145,8 @@ def draw_values(points: Sequence[Mapping[str, Any]], label: str, words: ChartWor
 def draw_durations(points: Sequence[Mapping[str, Any]], words: ChartWords) -> TrendChart:
     """Return the lines of the time that half, and that 99 %, of all durations were within."""
     rows = [
-        {name: one[key] for name, key in ((P50, "p50"), (P99, "p99")) if one[key] is not None}
-        for one in points
+        {name: point[key] for name, key in ((P50, "p50"), (P99, "p99")) if point[key] is not None}
+        for point in points
     ]
     peaks = {name: max((row.get(name, 0.0) for row in rows), default=0.0) for name in (P50, P99)}
     names = [P50, P99] if any(rows) else []
@@ -156,17 +156,17 @@ def draw_durations(points: Sequence[Mapping[str, Any]], words: ChartWords) -> Tr
 def sum_by_label(point: Mapping[str, Any], label: str) -> dict[str, float]:
     """Return the sums of the series of a point by the values of a label."""
     sums: Counter[str] = Counter()
-    for one in point["series"]:
-        sums[str(one["labels"].get(label, OTHER))] += one["value"]
+    for series in point["series"]:
+        sums[str(series["labels"].get(label, OTHER))] += series["value"]
     return dict(sums)
 
 
 def _find_highest(point: Mapping[str, Any], label: str) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for one in point["series"]:
-        name = str(one["labels"].get(label, OTHER))
-        found[name] = max(found.get(name, 0.0), one["value"])
-    return found
+    highest: dict[str, float] = {}
+    for series in point["series"]:
+        name = str(series["labels"].get(label, OTHER))
+        highest[name] = max(highest.get(name, 0.0), series["value"])
+    return highest
 
 
 def _draw_lines(
@@ -214,11 +214,11 @@ def _make_steps(
 ) -> list[ChartStep]:
     return [
         ChartStep(
-            at=one["at"],
+            at=point["at"],
             texts=[words.write(row[name]) if name in row else "–" for name in names],
-            url=words.link(one["at"], _end_of(one)) if row else None,
+            url=words.link(point["at"], _end_of(point)) if row else None,
         )
-        for one, row in zip(points, rows, strict=True)
+        for point, row in zip(points, rows, strict=True)
     ]
 
 
@@ -231,8 +231,8 @@ def _choose_names(sums: Mapping[str, float]) -> list[str]:
     ranked = [name for name, value in Counter(sums).most_common() if value]
     if len(ranked) <= MAX_SERIES:
         return ranked
-    chosen = [name for name in ranked if name != OTHER][: MAX_SERIES - 1]
-    return [*chosen, OTHER]
+    top_names = [name for name in ranked if name != OTHER][: MAX_SERIES - 1]
+    return [*top_names, OTHER]
 
 
 def _join_others(row: Values, names: Sequence[str]) -> dict[str, float]:

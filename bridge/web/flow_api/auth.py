@@ -34,29 +34,29 @@ class Caller:
         return self.flows is None or saved_item_id in self.flows
 
 
-def caller_of(given: str, credentials: tuple[str, str], keys: Sequence[LocalKey]) -> Caller:
-    """Return the caller with the key `given`, or refuse with 401.
+def caller_of(sent_key: str, credentials: tuple[str, str], keys: Sequence[LocalKey]) -> Caller:
+    """Return the caller with the key `sent_key`, or refuse with 401.
 
     All keys are compared by their hashes, each in constant time, so that the response time reveals
     nothing about a key.
     """
     api_key, user_id = credentials
     built_in = LocalKey(name=BUILT_IN, hash=_hash(api_key))
-    known = [built_in, *keys] if api_key and user_id else list(keys)
-    mine = _hash(given)
-    found = None
-    for key in known:
+    valid_keys = [built_in, *keys] if api_key and user_id else list(keys)
+    mine = _hash(sent_key)
+    matching_key = None
+    for key in valid_keys:
         if hmac.compare_digest(mine, key.hash):
-            found = key
-    user = user_id if found is None or found.user_id is None else found.user_id
-    if found is None or not given or not user:
+            matching_key = key
+    user = user_id if matching_key is None or matching_key.user_id is None else matching_key.user_id
+    if matching_key is None or not sent_key or not user:
         raise Refused(
             401,
             "unauthorized",
             "the API key is missing or unknown",
             headers={"WWW-Authenticate": "Bearer"},
         )
-    return Caller(found.name, user, found.flows, found is built_in)
+    return Caller(matching_key.name, user, matching_key.flows, matching_key is built_in)
 
 
 def key_in(authorization: str | None, api_keys: Sequence[str]) -> str:
@@ -75,14 +75,14 @@ def check_user(caller: Caller, users: Iterable[JSON], projects: Iterable[JSON]) 
     There are no projects here: a project id is ignored beside a user id, and must be the user id
     otherwise.
     """
-    said = list(users) or [one for one in projects if one is not None]
+    said = list(users) or [project for project in projects if project is not None]
     if not said:
         raise Refused(
             403,
             "forbidden",
             "the user id is missing: x-auth-key, or user_id in the body or the query",
         )
-    if not all(isinstance(one, str) and _same(one, caller.user_id) for one in said):
+    if not all(isinstance(user_id, str) and _same(user_id, caller.user_id) for user_id in said):
         raise Refused(403, "forbidden", "the API key does not match the user id")
 
 
@@ -90,8 +90,8 @@ def _hash(key: str) -> str:
     return hashlib.sha256(_bytes(key)).hexdigest()
 
 
-def _same(one: str, other: str) -> bool:
-    return hmac.compare_digest(_bytes(one), _bytes(other))
+def _same(first: str, other: str) -> bool:
+    return hmac.compare_digest(_bytes(first), _bytes(other))
 
 
 def _bytes(text: str) -> bytes:

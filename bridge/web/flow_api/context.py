@@ -32,7 +32,7 @@ class RunStore(Protocol):
         """Return the run that was started with this key."""
 
     def newest(
-        self, flow_ids: Sequence[str], user_id: str, most: int = 10
+        self, flow_ids: Sequence[str], user_id: str, limit: int = 10
     ) -> dict[str, list[LocalRun]]:
         """Return the newest runs of each flow that the user started, newest first."""
 

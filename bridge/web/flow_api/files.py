@@ -84,22 +84,22 @@ _NO_BLANKS = dict.fromkeys(map(ord, " \t\n\v\f\r"))
 log = get_logger()
 
 
-def upload_file(served: FlowApiContext, asked: ApiRequest) -> Response:
+def upload_file(served: FlowApiContext, api_request: ApiRequest) -> Response:
     """Store one file; it replaces the user's file of that name."""
-    name = _keep(served, asked, asked.fields)
+    name = _keep(served, api_request, api_request.fields)
     return responses.answer(200, {"success": True, "file_name": name})
 
 
-def upload_files(served: FlowApiContext, asked: ApiRequest) -> Response:
+def upload_files(served: FlowApiContext, api_request: ApiRequest) -> Response:
     """Store several files: 200 if all were stored, 207 if some were, else the first error."""
     kept: list[str] = []
     failed: list[tuple[str, Refused]] = []
-    for entry in asked.listed("files", MAX_FILES):
+    for entry in api_request.listed("files", MAX_FILES):
         try:
             fields = entry if isinstance(entry, dict) else {}
             if fields.get("file_name") in kept:
                 raise bad_request("invalid_parameter", "the name is given twice")
-            kept.append(_keep(served, asked, fields))
+            kept.append(_keep(served, api_request, fields))
         except Refused as refused:
             name = fields.get("file_name")
             failed.append((name[:MAX_NAME_BYTES] if isinstance(name, str) else "", refused))
@@ -123,9 +123,9 @@ def upload_files(served: FlowApiContext, asked: ApiRequest) -> Response:
     )
 
 
-def download_file(served: FlowApiContext, asked: ApiRequest) -> Response:
+def download_file(served: FlowApiContext, api_request: ApiRequest) -> Response:
     """Return the bytes of a file that a run saved, or that its user uploaded."""
-    file = _files_of_run(served, asked, [asked.fields.get("file_name")])[0]
+    file = _files_of_run(served, api_request, [api_request.fields.get("file_name")])[0]
     opened = served.blobs.open(file.sha256)
     headers = {
         **DOWNLOAD_HEADERS,
@@ -141,9 +141,9 @@ def download_file(served: FlowApiContext, asked: ApiRequest) -> Response:
     )
 
 
-def download_files(served: FlowApiContext, asked: ApiRequest) -> Response:
+def download_files(served: FlowApiContext, api_request: ApiRequest) -> Response:
     """Return several files as a zip, built while it is sent. One missing file is an error."""
-    files = _files_of_run(served, asked, asked.listed("file_names", MAX_FILES))
+    files = _files_of_run(served, api_request, api_request.listed("file_names", MAX_FILES))
     headers = {**DOWNLOAD_HEADERS, "Content-Disposition": content_disposition("files.zip")}
     return Response(stream_zip(served.blobs, files), 200, headers, mimetype="application/zip")
 
@@ -152,7 +152,7 @@ def path_problem(name: JSON) -> str | None:
     """Return why this is no valid name of a file; runs may save files under any other name."""
     if not isinstance(name, str) or not name:
         return "file_name must be a non-empty string"
-    if name in (".", "..") or any(one in "/\\" or one < " " for one in name):
+    if name in (".", "..") or any(char in "/\\" or char < " " for char in name):
         return "file_name must be a name without a folder"
     return None
 
@@ -162,7 +162,7 @@ def name_problem(name: JSON) -> str | None:
     if problem := path_problem(name):
         return problem
     if (
-        any(unicodedata.category(one) in ("Cc", "Cf", "Cs", "Zl", "Zp") for one in name)
+        any(unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") for char in name)
         or name != name.strip()
     ):
         return "file_name must not have control or invisible characters, or blanks at its ends"
@@ -171,13 +171,13 @@ def name_problem(name: JSON) -> str | None:
     return None
 
 
-def _keep(served: FlowApiContext, asked: ApiRequest, fields: JSON) -> str:
+def _keep(served: FlowApiContext, api_request: ApiRequest, fields: JSON) -> str:
     name = fields.get("file_name")
-    user_id = asked.caller.user_id
+    user_id = api_request.caller.user_id
     if problem := name_problem(name):
         raise bad_request("missing_parameter" if name is None else "invalid_parameter", problem)
     of_event = str(name).lower().startswith(EVENT_FILE_PREFIX)
-    if of_event and asked.caller.key != BUILT_IN:
+    if of_event and api_request.caller.key != BUILT_IN:
         raise bad_request(
             "invalid_parameter",
             f"file_name: names that begin with {EVENT_FILE_PREFIX} are reserved for files of"
@@ -205,15 +205,19 @@ def _keep(served: FlowApiContext, asked: ApiRequest, fields: JSON) -> str:
         sha256 = served.blobs.store(data)
         served.runs.keep_file(
             LocalFile(
-                user_id=user_id, name=name, sha256=sha256, size=len(data), created_at=asked.now
+                user_id=user_id,
+                name=name,
+                sha256=sha256,
+                size=len(data),
+                created_at=api_request.now,
             )
         )
     except (OSError, StoreError) as error:
-        log.error("file_not_stored", key=asked.caller.key, error=str(error))
+        log.error("file_not_stored", key=api_request.caller.key, error=str(error))
         raise Refused(
             503, "unavailable", "the file could not be stored", headers={"Retry-After": "5"}
         ) from error
-    log.info("file_stored", key=asked.caller.key, bytes=len(data))
+    log.info("file_stored", key=api_request.caller.key, bytes=len(data))
     return str(name)
 
 
@@ -235,17 +239,17 @@ def _decoded(content: JSON) -> bytes:
 
 
 def _files_of_run(
-    served: FlowApiContext, asked: ApiRequest, names: Sequence[JSON]
+    served: FlowApiContext, api_request: ApiRequest, names: Sequence[JSON]
 ) -> list[LocalFile]:
     """Return the files of those names: of the run, else uploaded by its user.
 
     Refuses the request if one of them is missing.
     """
-    run_id = asked.id("run_id")
-    saved_item_id = asked.maybe_id("saved_item_id")
+    run_id = api_request.id("run_id")
+    saved_item_id = api_request.maybe_id("saved_item_id")
     if problem := next(filter(None, map(path_problem, names)), None):
         raise bad_request("missing_parameter" if names == [None] else "invalid_parameter", problem)
-    run = find_run(served, asked, run_id)
+    run = find_run(served, api_request, run_id)
     if saved_item_id not in (None, run.saved_item_id):
         raise bad_request(
             "conflicting_parameters", "the run belongs to another flow than saved_item_id"

@@ -40,10 +40,10 @@ class ApiRequest:
 
     def id(self, name: str) -> str:
         """Return an id from the body or the query, or refuse with 400. Both may have the same."""
-        found = self.maybe_id(name)
-        if found is None:
+        identifier = self.maybe_id(name)
+        if identifier is None:
             raise bad_request("missing_parameter", f"{name} is required")
-        return found
+        return identifier
 
     def maybe_id(self, name: str) -> str | None:
         """Return an id that may be missing or null."""
@@ -62,7 +62,7 @@ class ApiRequest:
             raise bad_request("conflicting_parameters", f"{name} has different values")
         return values[0] if values else None
 
-    def listed(self, name: str, most: int) -> list[JSON]:
+    def listed(self, name: str, max_entries: int) -> list[JSON]:
         """Return a list of the body, or refuse with 400."""
         value = self.fields.get(name)
         if not isinstance(value, list) or not value:
@@ -70,10 +70,10 @@ class ApiRequest:
                 "missing_parameter" if value is None else "invalid_parameter",
                 f"{name} must be a non-empty list",
             )
-        if len(value) > most:
+        if len(value) > max_entries:
             raise bad_request(
                 "invalid_parameter",
-                f"{name}: {len(value)} entries; at most {most} are allowed",
+                f"{name}: {len(value)} entries; at most {max_entries} are allowed",
             )
         return value
 

@@ -73,16 +73,16 @@ def saved_item(flow: LocalFlow) -> dict[str, JSON]:
     }
 
 
-def input_node(one: Input) -> dict[str, JSON]:
+def input_node(node: Input) -> dict[str, JSON]:
     """Return an Input node as the public API lists it.
 
     That API has strings and files only, so the description says the rest.
     """
-    takes = {"file": "the name of an uploaded file", "body": WHOLE_BODY}.get(one.kind, one.type)
-    parts = (takes, REQUIRED if one.required else f"default {one.default!r}")
+    takes = {"file": "the name of an uploaded file", "body": WHOLE_BODY}.get(node.kind, node.type)
+    parts = (takes, REQUIRED if node.required else f"default {node.default!r}")
     return {
-        "name": one.name,
-        "data_type": "file" if one.kind == "file" else "string",
+        "name": node.name,
+        "data_type": "file" if node.kind == "file" else "string",
         "description": ", ".join(part for part in parts if part),
     }
 

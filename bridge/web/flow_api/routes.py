@@ -30,31 +30,33 @@ from bridge.web.flow_api.runs import find_run
 NEWEST_RUNS = 10  # runs of each flow in get_plrun_saved_item_map
 
 
-def get_pl_run(served: FlowApiContext, asked: ApiRequest) -> Response:
+def get_pl_run(served: FlowApiContext, api_request: ApiRequest) -> Response:
     """Return the state of a run."""
-    return responses.answer(200, responses.report(find_run(served, asked, asked.id("run_id"))))
-
-
-def list_saved_items(served: FlowApiContext, asked: ApiRequest) -> Response:
-    """Return the flows."""
     return responses.answer(
-        200, {"saved_items": [responses.saved_item(flow) for flow in _flows(served, asked)]}
+        200, responses.report(find_run(served, api_request, api_request.id("run_id")))
     )
 
 
-def list_workbooks(served: FlowApiContext, asked: ApiRequest) -> Response:
+def list_saved_items(served: FlowApiContext, api_request: ApiRequest) -> Response:
+    """Return the flows."""
+    return responses.answer(
+        200, {"saved_items": [responses.saved_item(flow) for flow in _flows(served, api_request)]}
+    )
+
+
+def list_workbooks(served: FlowApiContext, api_request: ApiRequest) -> Response:
     """Return the flows by origin: flowbridge itself, or a file."""
     books: dict[str, list[LocalFlow]] = {}
-    for flow in _flows(served, asked):
+    for flow in _flows(served, api_request):
         books.setdefault(flow.workbook, []).append(flow)
     return responses.answer(
         200, {"workbooks": [_workbook(name, flows) for name, flows in sorted(books.items())]}
     )
 
 
-def get_inputs(served: FlowApiContext, asked: ApiRequest) -> Response:
+def get_inputs(served: FlowApiContext, api_request: ApiRequest) -> Response:
     """Return the Input nodes of a flow."""
-    flow = _flow(served, asked, asked.id("saved_item_id"))
+    flow = _flow(served, api_request, api_request.id("saved_item_id"))
     takes_any = flow.takes_any or any(node.kind == "body" for node in flow.inputs)
     # the second key is our own: clients of the public API read the first
     return responses.answer(
@@ -66,13 +68,17 @@ def get_inputs(served: FlowApiContext, asked: ApiRequest) -> Response:
     )
 
 
-def get_plrun_saved_item_map(served: FlowApiContext, asked: ApiRequest) -> Response:
+def get_plrun_saved_item_map(served: FlowApiContext, api_request: ApiRequest) -> Response:
     """Return the newest runs of a flow, or of each flow of a workbook."""
-    flow_id = asked.maybe_id("saved_item_id")
-    book_id = asked.maybe_id("workbook_id")
+    flow_id = api_request.maybe_id("saved_item_id")
+    book_id = api_request.maybe_id("workbook_id")
     if flow_id is None and book_id is None:
         raise bad_request("missing_parameter", "workbook_id or saved_item_id is required")
-    flows = [_flow(served, asked, flow_id)] if flow_id is not None else _flows(served, asked)
+    flows = (
+        [_flow(served, api_request, flow_id)]
+        if flow_id is not None
+        else _flows(served, api_request)
+    )
     if book_id is not None:
         flows = [flow for flow in flows if workbook_id(flow.workbook) == book_id]
         if not flows:
@@ -85,19 +91,21 @@ def get_plrun_saved_item_map(served: FlowApiContext, asked: ApiRequest) -> Respo
                     else "the flow is not in that workbook"
                 ),
             )
-    newest = served.runs.newest([flow.id for flow in flows], asked.caller.user_id, NEWEST_RUNS)
+    newest = served.runs.newest(
+        [flow.id for flow in flows], api_request.caller.user_id, NEWEST_RUNS
+    )
     return responses.answer(
         200,
         {flow.id: [responses.summary(run) for run in newest.get(flow.id, ())] for flow in flows},
     )
 
 
-def _flows(served: FlowApiContext, asked: ApiRequest) -> list[LocalFlow]:
-    return [flow for flow in served.runs.flows() if asked.caller.may_use(flow.id)]
+def _flows(served: FlowApiContext, api_request: ApiRequest) -> list[LocalFlow]:
+    return [flow for flow in served.runs.flows() if api_request.caller.may_use(flow.id)]
 
 
-def _flow(served: FlowApiContext, asked: ApiRequest, saved_item_id: str) -> LocalFlow:
-    if not asked.caller.may_use(saved_item_id):
+def _flow(served: FlowApiContext, api_request: ApiRequest, saved_item_id: str) -> LocalFlow:
+    if not api_request.caller.may_use(saved_item_id):
         raise forbidden("this flow")
     flow = served.runs.flow(saved_item_id)
     if flow is None:
@@ -190,9 +198,9 @@ def _drop_head(rules: Iterable[Rule]) -> None:
 def _view(served: FlowApiContext, endpoint: Endpoint) -> Callable[[], Response]:
     def view() -> Response:
         platform = _platform(served)
-        given = key_in(request.headers.get("Authorization"), request.args.getlist("api_key"))
+        sent_key = key_in(request.headers.get("Authorization"), request.args.getlist("api_key"))
         # The key is checked first, so that no body is read without one.
-        caller = caller_of(given, served.credentials, platform.keys)
+        caller = caller_of(sent_key, served.credentials, platform.keys)
         with (
             served.intake.body(request.environ, endpoint.max_body)
             if request.method == "POST"
@@ -210,7 +218,7 @@ def _make_console_url(served: FlowApiContext) -> str:
 def _asked(
     served: FlowApiContext, endpoint: Endpoint, platform: Platform, caller: Caller, raw: bytes
 ) -> ApiRequest:
-    asked = ApiRequest(
+    api_request = ApiRequest(
         caller=caller,
         platform=platform,
         now=served.clock(),
@@ -221,15 +229,20 @@ def _asked(
         raw=raw,
         body=read_json(raw, None if endpoint.any_json else MAX_VALUES),
     )
-    if not endpoint.any_json and not isinstance(asked.body, dict):
+    if not endpoint.any_json and not isinstance(api_request.body, dict):
         raise bad_request("invalid_json", "the body is not a JSON object")
-    asked.maybe_id("project_id")
+    api_request.maybe_id("project_id")
     in_body = [
-        [asked.fields[name]] if name in asked.fields else [] for name in ("user_id", "project_id")
+        [api_request.fields[name]] if name in api_request.fields else []
+        for name in ("user_id", "project_id")
     ]
-    users = [*request.headers.getlist("x-auth-key"), *asked.query.get("user_id", ()), *in_body[0]]
-    check_user(caller, users, [*asked.query.get("project_id", ()), *in_body[1]])
-    return asked
+    users = [
+        *request.headers.getlist("x-auth-key"),
+        *api_request.query.get("user_id", ()),
+        *in_body[0],
+    ]
+    check_user(caller, users, [*api_request.query.get("project_id", ()), *in_body[1]])
+    return api_request
 
 
 def _platform(served: FlowApiContext) -> Platform:

@@ -45,9 +45,9 @@ def make_page_fields(
     parts = _parts(source, form, "..", works=form.trades_captcha or has_proof_of_work(source))
     inputs = captchas.find_responses(form.spam.captcha, came or {})
     if form.spam.token != "off" or form.trades_captcha:  # noqa: S105 - the word for how a form uses its token
-        given = (came or {}).get(TOKEN_FIELD)
+        token = (came or {}).get(TOKEN_FIELD)
         inputs[TOKEN_FIELD] = _token(
-            source.name, form, secret_key, now, given, is_page=True, is_back=came is not None
+            source.name, form, secret_key, now, token, is_page=True, is_back=came is not None
         )
     return replace(
         parts, inputs=inputs, needs_script=form.trades_captcha or form.spam.altcha == "required"
@@ -117,7 +117,7 @@ def make_challenge(
             now + spam.expires,
             salt=secrets.token_hex(12),
             number=number,
-            most=spam.work,
+            max_number=spam.work,
         )
     return said
 

@@ -66,18 +66,18 @@ class JsxWriter(HTMLParser):
         return "".join(self._pieces)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        if tag == "option" and "selected" in given:
-            del given["selected"]
-            self._default("select", given.get("value") or "")
-        keeps_value = tag == "option" or given.get("type") in ("checkbox", "hidden")
+        attributes = dict(attrs)
+        if tag == "option" and "selected" in attributes:
+            del attributes["selected"]
+            self._default("select", attributes.get("value") or "")
+        keeps_value = tag == "option" or attributes.get("type") in ("checkbox", "hidden")
         written = [
-            _attribute(name, value, keeps_value=keeps_value) for name, value in given.items()
+            _attribute(name, value, keeps_value=keeps_value) for name, value in attributes.items()
         ]
         if (
             tag in FIELD_TAGS
-            and given.get("type") != "hidden"
-            and (name := given.get("name") or "") in self._names
+            and attributes.get("type") != "hidden"
+            and (name := attributes.get("name") or "") in self._names
         ):
             written.append(f"aria-invalid={{faults[{quote(name)}] ? true : undefined}}")
         self._open[tag] = len(self._pieces)
@@ -91,7 +91,7 @@ class JsxWriter(HTMLParser):
         if self._pieces and self._pieces[-1].startswith("<textarea"):
             self._default("textarea", data.removeprefix("\n"))
         else:
-            self._pieces.append(re.sub(r"[{}<>]", lambda found: f'{{"{found[0]}"}}', data))
+            self._pieces.append(re.sub(r"[{}<>]", lambda match: f'{{"{match[0]}"}}', data))
 
     def handle_comment(self, data: str) -> None:
         self._pieces.append(f"{{/*{data.replace('*/', '')}*/}}")
@@ -105,18 +105,20 @@ def _attribute(name: str, value: str | None, *, keeps_value: bool) -> str:
     if name == "style":
         rules = (rule.partition(":") for rule in (value or "").split(";") if rule)
         return (
-            "style={{ " + ", ".join(f"{rule}: {quote(given)}" for rule, _, given in rules) + " }}"
+            "style={{ "
+            + ", ".join(f"{rule}: {quote(style_value)}" for rule, _, style_value in rules)
+            + " }}"
         )
-    known = REACT_NAMES.get(name, name)
+    react_name = REACT_NAMES.get(name, name)
     if value is None:
-        return known
-    if known in NUMERIC_ATTRIBUTES:
-        return f"{known}={{{value}}}"
-    known = "defaultValue" if name == "value" and not keeps_value else known
+        return react_name
+    if react_name in NUMERIC_ATTRIBUTES:
+        return f"{react_name}={{{value}}}"
+    react_name = "defaultValue" if name == "value" and not keeps_value else react_name
     return (
-        f'{known}="{escape(value)}"'
+        f'{react_name}="{escape(value)}"'
         if re.fullmatch(r'[^"\\\n{}&<>]*', value)
-        else f"{known}={{{quote(value)}}}"
+        else f"{react_name}={{{quote(value)}}}"
     )
 
 
@@ -126,8 +128,8 @@ SUBMIT_BUTTON = re.compile(r'(<button type="submit"[^>]*>).*?(</button>)', re.DO
 def as_html(source: Source, base: str, language: str) -> str:
     """Return the form as HTML that submits to the bridge at `base`."""
     scripts = (
-        f'\n<script src="{escape(one)}" defer></script>'
-        for one in make_embedded_fields(source, base).scripts
+        f'\n<script src="{escape(script_url)}" defer></script>'
+        for script_url in make_embedded_fields(source, base).scripts
     )
     shows = show_button(source.name) if _shows_button(source, base) else ""
     own = "\n".join(filter(None, (shows, _asking(source))))
@@ -161,11 +163,11 @@ def as_react(source: Source, base: str, language: str) -> str:
         ('<button type="submit"', " disabled={busy} aria-busy={busy || undefined}"),
     ):
         text = text.replace(place, place + more, 1)
-    shown = (
+    button_text = (
         f"{{busy ? {quote(translator(language)('sending'))} :"
         f" {quote(_submit_text(source, language))}}}"
     )
-    text = SUBMIT_BUTTON.sub(lambda found: f"{found[1]}{shown}{found[2]}", text)
+    text = SUBMIT_BUTTON.sub(lambda match: f"{match[1]}{button_text}{match[2]}", text)
     text = text.replace("</form>", ANSWER_MARKUP + "</form>")
     name = "".join(word.capitalize() for word in re.split(r"[_-]+", source.name)) + "Form"
     said = {
@@ -173,7 +175,8 @@ def as_react(source: Source, base: str, language: str) -> str:
         "lost": quote(translator(language)("not_reached")),
     }
     effects = [
-        LOAD_SCRIPT_EFFECT % quote(one) for one in make_embedded_fields(source, base).scripts
+        LOAD_SCRIPT_EFFECT % quote(script_url)
+        for script_url in make_embedded_fields(source, base).scripts
     ]
     if asks := _asking(source):
         effects.append(CAPTCHA_EFFECT % indent(asks, "    "))

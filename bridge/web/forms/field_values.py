@@ -25,31 +25,31 @@ def is_showable(sent: Mapping[str, JSON]) -> bool:
 
 def shown_values(control: Control, sent: Mapping[str, JSON]) -> list[str | tuple[str, ...]]:
     """Return the values of a control; a text control is repeated for each value of its name."""
-    given = (
-        [each for each in value_texts(sent.get(control.name)) if each]
+    texts = (
+        [text for text in value_texts(sent.get(control.name)) if text]
         if control.kind in ("input", "textarea")
         else []
     )
-    return [*given] if len(given) > 1 else [_value(control, sent)]
+    return [*texts] if len(texts) > 1 else [_value(control, sent)]
 
 
 def _value(control: Control, sent: Mapping[str, JSON]) -> str | tuple[str, ...]:
-    given = tuple(value_texts(sent.get(control.name)))
+    texts = tuple(value_texts(sent.get(control.name)))
     if control.kind == "choices":
-        return given
+        return texts
     if control.kind == "checkbox":
         ticked = {"on", "true", "yes", "1", str(control.attributes["value"]).lower()}
-        return "true" if ticked.intersection(each.lower() for each in given) else ""
-    return given[0] if given and control.kind != "file" else ""
+        return "true" if ticked.intersection(text.lower() for text in texts) else ""
+    return texts[0] if texts and control.kind != "file" else ""
 
 
 def value_texts(value: JSON) -> list[str]:
     """Return the texts of a value as a form sends them, without those that no form can send."""
     values = value if isinstance(value, list) else [value]
     return [
-        str(each).lower() if isinstance(each, bool) else str(each)
-        for each in values
-        if isinstance(each, str | int | float)
+        str(entry).lower() if isinstance(entry, bool) else str(entry)
+        for entry in values
+        if isinstance(entry, str | int | float)
     ]
 
 

@@ -27,11 +27,11 @@ def find_redirect(control: Mapping[str, JSON], asking: FormRequest) -> str | Non
 def find_requested_page(control: Mapping[str, JSON], asking: FormRequest) -> str | None:
     """Return the first page that the form requests and that is allowed."""
     base = asking.site if asking.site in asking.redirect_origins else None
-    wanted = (
+    targets = (
         redirect_target(url, asking.redirect_origins, base)
         for url in control_texts(control, "redirect")
     )
-    return next((url for url in wanted if url), None)
+    return next((url for url in targets if url), None)
 
 
 def link_to_site(asking: FormRequest, language: str) -> pages.Link | None:
@@ -55,20 +55,20 @@ def find_error_page(refused: Refused, asking: FormRequest) -> str | None:
 
     It names only fields of the schema.
     """
-    given = asking.form.on_error
-    if given == "page" or refused.status in (403, 405):
+    on_error = asking.form.on_error
+    if on_error == "page" or refused.status in (403, 405):
         return None
     url = (
         redirect_target(asking.request.headers.get("Referer", ""), asking.form.allowed_origins)
-        if given == "back"
-        else given
+        if on_error == "back"
+        else on_error
     )
     if url is None:
         return None
-    known = asking.form.properties
+    properties = asking.form.properties
     query = {
         FORM_ERROR: refused.code,
-        FORM_FIELDS: ",".join(name for name in refused.fields if name in known),
+        FORM_FIELDS: ",".join(name for name in refused.fields if name in properties),
     }
     parts = urlsplit(url)
     before = [

@@ -102,12 +102,12 @@ def answer_refused(
 
 def _reusable_fields(control: Mapping[str, JSON], refused: Refused) -> dict[str, JSON]:
     """Return the control fields, without a captcha's answer that its service has seen."""
-    asked = (
+    spent_fields = (
         captchas.CAPTCHA_FIELDS
         if refused.status in CAPTCHA_USED_STATUSES or refused.code == "used_before"
         else ()
     )
-    return {name: value for name, value in control.items() if name not in asked}
+    return {name: value for name, value in control.items() if name not in spent_fields}
 
 
 def _leads_to_form(refused: Refused, asking: FormRequest, form: FormView | None) -> bool:
@@ -125,11 +125,11 @@ def _problems(
 ) -> list[pages.FieldProblem]:
     """Return the lines of the error summary, in the order of the form."""
     # the first of those with the same name
-    shown = {field.control.name: field for field in reversed(form.fields)} if form else {}
-    order = {name: place for place, name in enumerate(reversed(shown))}
+    fields_by_name = {field.control.name: field for field in reversed(form.fields)} if form else {}
+    order = {name: place for place, name in enumerate(reversed(fields_by_name))}
     lines = []
     for name in sorted(faults, key=lambda name: (order.get(name, len(order)), name)):
-        field = shown.get(name)
+        field = fields_by_name.get(name)
         said = texts.describe_fault(language, faults[name])
         label = field.control.label if field else name or texts.text(language, "whole_form")
         lines.append(pages.FieldProblem(label, field.id if field else "", said))

@@ -113,21 +113,23 @@ def filled_view(
     """
     typed, control = split_control_fields(sent, form)
     listed = controls(form.schema_document) if form.schema_document else ()
-    asked = listed or (
+    form_controls = listed or (
         *map(_of_sent, list(typed.items())[:MAX_SHOWN_FIELDS]),
         *map(_of_file, dict.fromkeys(files)),
     )
-    shown = {one.name for one in asked}
+    control_names = {form_control.name for form_control in form_controls}
     kept = {
         name: value
         for name, value in control.items()
         if role_of(name, form) not in ("honeypot", "proof", "redirect")
     }
     kept |= {
-        name: value for name, value in typed.items() if name not in shown and name not in faults
+        name: value
+        for name, value in typed.items()
+        if name not in control_names and name not in faults
     }
     kept |= {"_next": follows} if follows else {}
-    fields = _fields(source, language, asked, sent, faults)
+    fields = _fields(source, language, form_controls, sent, faults)
     return FormView(
         id=source.name,
         action=None,
@@ -151,8 +153,12 @@ def _fields(
 ) -> list[FieldView]:
     name_once = _Names()
     fields = []
-    for each in listed:
-        control = _accepting(each, source.form) if each.kind == "file" else each
+    for listed_control in listed:
+        control = (
+            _accepting(listed_control, source.form)
+            if listed_control.kind == "file"
+            else listed_control
+        )
         fault = faults.get(control.name)
         if fault is not None and fault.key in FAULTS_OF_TYPE:
             control = _as_text(control)
@@ -173,11 +179,11 @@ class _Names:
         self._given: set[str] = set()
         self._numbers: Counter[str] = Counter()
 
-    def __call__(self, wanted: str) -> str:
-        name = wanted
+    def __call__(self, base_name: str) -> str:
+        name = base_name
         while name in self._given:
-            self._numbers[wanted] += 1
-            name = f"{wanted}-{self._numbers[wanted]}"
+            self._numbers[base_name] += 1
+            name = f"{base_name}-{self._numbers[base_name]}"
         self._given.add(name)
         return name
 
@@ -218,7 +224,7 @@ def _of_sent(field: tuple[str, JSON]) -> Control:
             made,
             kind="choices",
             attributes={},
-            options=tuple((each, each) for each in dict.fromkeys(value_texts(value))),
+            options=tuple((option, option) for option in dict.fromkeys(value_texts(value))),
         )
     return made
 
@@ -233,7 +239,10 @@ def _accepting(control: Control, form: Form | None) -> Control:
     return (
         replace(
             control,
-            attributes={**control.attributes, "accept": ",".join(f".{one}" for one in allowed)},
+            attributes={
+                **control.attributes,
+                "accept": ",".join(f".{extension}" for extension in allowed),
+            },
         )
         if allowed
         else control

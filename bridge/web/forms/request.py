@@ -79,10 +79,10 @@ class FormRequest:
         These are the sites that may send the form, or, if all may, the one that did.
         """
         own = {origin} if (origin := origin_of(self.form.redirect or "")) else set()
-        known = set(self.form.allowed_origins) or (
+        allowed = set(self.form.allowed_origins) or (
             {self.site} if self.site and self.request.headers.get("Origin") else set()
         )
-        return frozenset(known | own)
+        return frozenset(allowed | own)
 
     @cached_property
     def wants_json(self) -> bool:
@@ -105,10 +105,10 @@ class FormRequest:
             self.request.mimetype or ""
         ).endswith("json")
 
-    def language(self, *wanted: str | None) -> str:
-        """Return the language of the answer: the first known of `wanted`, the form, the browser."""
+    def language(self, *languages: str | None) -> str:
+        """Return the answer's language: the first known of `languages`, the form, the browser."""
         return texts.choose_language(
-            self.request.headers.get("Accept-Language", ""), *wanted, self.form.page.language
+            self.request.headers.get("Accept-Language", ""), *languages, self.form.page.language
         )
 
     def allow_reading(self, response: Response) -> Response:

@@ -50,13 +50,13 @@ def form_pages(
 
 
 def _refuse(
-    asked: Request,
+    http_request: Request,
     status: int,
     key: str,
     form: Form | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    language = FormRequest(asked, form or Form()).language()
+    language = FormRequest(http_request, form or Form()).language()
     view = pages.PageView(
         language=language,
         title=texts.text(language, "failed_title" if form else "whole_form"),

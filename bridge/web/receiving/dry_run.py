@@ -112,7 +112,12 @@ def find_changes(sent: Request, came: JSON, *, signs_url: bool) -> Iterator[str]
         if names.get(name) == digest or name == "user-agent":
             continue
         other = next(
-            (one for one, found in names.items() if found == digest and one not in was), None
+            (
+                header
+                for header, header_digest in names.items()
+                if header_digest == digest and header not in was
+            ),
+            None,
         )
         yield f"the header {name} " + (
             f"arrived as {other}"

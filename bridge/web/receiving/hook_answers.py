@@ -43,7 +43,7 @@ def record_refusal(source: Source, effects: HookEffects, refused: Refused) -> No
         effects.count_refusal(source, refused.code, time.time())
     if refused.code in CODES_WITH_OWN_LOG_LINE:
         return
-    known = source.form.field_names if source.form is not None else ()
+    field_names = source.form.field_names if source.form is not None else ()
     effects.log_refusal(
         logging.INFO,
         "form_refused",
@@ -51,7 +51,7 @@ def record_refusal(source: Source, effects: HookEffects, refused: Refused) -> No
         refused.code,
         status=refused.status,
         code=refused.code,
-        fields=[name for name in refused.fields if name in known],
+        fields=[name for name in refused.fields if name in field_names],
     )
 
 
@@ -96,9 +96,13 @@ def log_request(
             bytes=len(event.body),
             files=len(event.files),
             deliveries=len(kept.deliveries),
-            routes=[one.route for one in kept.deliveries],
-            shadow=[one.route for one in kept.deliveries if one.status is Status.SHADOW],
-            parked=[_describe_parked(one) for one in kept.deliveries if one.dead_kind],
+            routes=[delivery.route for delivery in kept.deliveries],
+            shadow=[
+                delivery.route for delivery in kept.deliveries if delivery.status is Status.SHADOW
+            ],
+            parked=[
+                _describe_parked(delivery) for delivery in kept.deliveries if delivery.dead_kind
+            ],
             left_out=find_omitted_inputs(kept.deliveries, routes),
             status=status,
             duplicate=kept.duplicate,

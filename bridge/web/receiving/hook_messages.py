@@ -62,11 +62,14 @@ def make_request(head: RequestHead, body: bytes, public_url: str, client: str | 
 
 def answer_reply(reply: Reply, headers: Mapping[str, str] | None = None) -> HookAnswer:
     """Return the answer with a reply; `headers` are added."""
-    given = [("Content-Type", reply.content_type), ("Content-Length", str(len(reply.body)))]
+    content_headers = [
+        ("Content-Type", reply.content_type),
+        ("Content-Length", str(len(reply.body))),
+    ]
     return HookAnswer(
         status=reply.status,
         reason=HTTP_STATUS_CODES.get(reply.status, "Unknown"),
-        headers=(*given, *reply.headers.items(), *(headers or {}).items()),
+        headers=(*content_headers, *reply.headers.items(), *(headers or {}).items()),
         body=reply.body,
     )
 

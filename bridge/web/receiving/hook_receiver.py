@@ -283,7 +283,9 @@ class ReceivedHook:
             return self._accept()
         finally:
             stored = (kept for _, kept in self.received.stored)
-            if any(each.status is Status.QUEUED for kept in stored for each in kept.deliveries):
+            if any(
+                delivery.status is Status.QUEUED for kept in stored for delivery in kept.deliveries
+            ):
                 call_later(self.request.effects.wake_workers)
 
     def _accept(self) -> HookAnswer:

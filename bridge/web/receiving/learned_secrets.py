@@ -35,8 +35,10 @@ class SecretEnrolment:
         """Return the answer to a request that enrols a secret, else the source with its secrets."""
         if source.provider.learn is None:
             return source
-        known = self.find_enrolment(source)
-        return self.enrol_secret(request, source, known, now) or self.with_secret(source, known)
+        enrolment = self.find_enrolment(source)
+        return self.enrol_secret(request, source, enrolment, now) or self.with_secret(
+            source, enrolment
+        )
 
     def find_enrolment(self, source: Source) -> LearnedSecret:
         """Return the enrolment of a source."""

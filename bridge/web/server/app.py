@@ -150,8 +150,8 @@ class _Parent(Arbiter):  # type: ignore[misc]  # gunicorn has no types
 
     def _count_wanted(self) -> int | None:
         """Return how many processes there should be: the console process has no successor."""
-        wanted: int | None = self._num_workers
-        return wanted if wanted is None else wanted + (self._console_pid in self.WORKERS)
+        count: int | None = self._num_workers
+        return count if count is None else count + (self._console_pid in self.WORKERS)
 
     num_workers = property(_count_wanted, Arbiter._set_num_workers)
 
@@ -225,9 +225,11 @@ class _Parent(Arbiter):  # type: ignore[misc]  # gunicorn has no types
 class Receivers(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """The gunicorn application that forks the receivers and restarts those that end."""
 
-    def __init__(self, app: Flask, chosen: dict[str, Any], reread: Callable[[], None]) -> None:
+    def __init__(
+        self, app: Flask, server_options: dict[str, Any], reread: Callable[[], None]
+    ) -> None:
         self._app = app
-        self._chosen = chosen
+        self._chosen = server_options
         self.reread = reread
         super().__init__()
         self._parent = _Parent(self)

@@ -106,9 +106,9 @@ class FlowGenerations:
 
     def close(self) -> None:
         """Close the sockets of the generations; call it in the thread of the sockets."""
-        for one in (self._current, self._coming):  # one may have arrived during `leave_host`
-            if one is not None:
-                self._sockets.remove(one.sock)
+        for generation in (self._current, self._coming):  # one may have arrived during `leave_host`
+            if generation is not None:
+                self._sockets.remove(generation.sock)
         if self._coming is not None:
             os.close(self._coming.report)
 
@@ -125,68 +125,73 @@ class FlowGenerations:
 
     def _from_host(self) -> None:
         try:
-            said, given = protocol.receive_files(self._host.sock)
+            said, descriptors = protocol.receive_files(self._host.sock)
         except OSError:
             said = b""
-            given = []
+            descriptors = []
         if said.startswith(FORKED):
             if self._coming is not None:  # the file has changed again
                 self._stop_loading(self._coming)
             pid = int(said.removeprefix(FORKED))
-            if len(given) < 2:  # the kernel drops those for which no descriptor is free
-                for descriptor in given:
+            if len(descriptors) < 2:  # the kernel drops those for which no descriptor is free
+                for descriptor in descriptors:
                     os.close(descriptor)
                 self._stop(pid)
                 self._listener.broken("no descriptor is free to load the flows", for_good=False)
                 return
-            self._coming = one = _Generation(
-                pid, socket.socket(fileno=given[0]), given[1], time.monotonic() + LOAD_SECONDS
+            self._coming = generation = _Generation(
+                pid,
+                socket.socket(fileno=descriptors[0]),
+                descriptors[1],
+                time.monotonic() + LOAD_SECONDS,
             )
-            one.sock.setblocking(False)
-            self._sockets.add(one.sock, lambda: self._from_generation(one))
+            generation.sock.setblocking(False)
+            self._sockets.add(generation.sock, lambda: self._from_generation(generation))
         elif said == FAILED:
             self._listener.broken("no process could be started to load the flows", for_good=False)
         elif not said:
             self._sockets.remove(self._host.sock)
             self._listener.host_died()
 
-    def _from_generation(self, one: _Generation) -> None:
+    def _from_generation(self, generation: _Generation) -> None:
         try:
-            said = one.sock.recv(64)
+            said = generation.sock.recv(64)
         except BlockingIOError:
             return
         except OSError:
             said = b""
         if said == LOADED:
             before = self._current
-            self._current = one
+            self._current = generation
             self._coming = None
-            flows = [_read_flow(each) for each in orjson.loads(protocol.read_file(one.report))]
-            os.close(one.report)
+            flows = [
+                _read_flow(record) for record in orjson.loads(protocol.read_file(generation.report))
+            ]
+            os.close(generation.report)
             if before is not None:
                 self._sockets.remove(before.sock)
             self._listener.loaded(flows)
             return
-        self._sockets.remove(one.sock)
-        if one is self._current:
+        self._sockets.remove(generation.sock)
+        if generation is self._current:
             self._current = None
             self._listener.broken(
                 "the process with the loaded flows ended unexpectedly", for_good=False
             )
-        elif one is self._coming:
+        elif generation is self._coming:
             self._coming = None
             text = (
-                protocol.read_file(one.report).decode("utf-8", "replace")
+                protocol.read_file(generation.report).decode("utf-8", "replace")
                 if said == BROKEN
                 else DIED_LOADING
             )
-            os.close(one.report)
+            os.close(generation.report)
             self._listener.broken(text, for_good=True)
 
 
-def _read_flow(found: dict[str, Any]) -> LocalFlow:
-    inputs = tuple(Input(**one) for one in found.pop("inputs"))
-    return LocalFlow(inputs=inputs, **found)
+def _read_flow(record: dict[str, Any]) -> LocalFlow:
+    inputs = tuple(Input(**fields) for fields in record.pop("inputs"))
+    return LocalFlow(inputs=inputs, **record)
 
 
 log = get_logger()
@@ -276,13 +281,13 @@ class Executor:
 
     def take_logs(self) -> dict[str, bytes]:
         """Return the logs of the runs that wrote since the last call, as JSON, by run id."""
-        found = {}
+        logs = {}
         for run_id, run in list(self._runs.items()):
             text = run.log
             run.log = None
             if text is not None:
-                found[run_id] = text
-        return found
+                logs[run_id] = text
+        return logs
 
     def close(self) -> None:
         """End all runs at once, and the host."""

@@ -45,7 +45,7 @@ class FileLeases:
 
     def release_all_but(self, run_ids: Container[str]) -> None:
         """Take back the files that were lent to other runs."""
-        for run_id in [one for one in self._files if one not in run_ids]:
+        for run_id in [holder for holder in self._files if holder not in run_ids]:
             self.release(run_id)
 
     def encrypt(self, digests: Iterable[str]) -> None:

@@ -83,7 +83,7 @@ class LoadedFlows:
         log.info("flows_loaded", flows=len(flows), valid_again=self._is_broken)
         self._report_error(None)
         self._is_broken = False
-        self._flows = {one.id: one for one in flows}
+        self._flows = {flow.id: flow for flow in flows}
         self._unwritten = flows
         self._is_loading = False
 
@@ -116,7 +116,7 @@ class LoadedFlows:
         return (
             self._flows
             if self._flows is not None
-            else [one.id for one in stored_flows.list_flows(connection)]
+            else [flow.id for flow in stored_flows.list_flows(connection)]
         )
 
     def find_absent(self, config: Config, flows: Collection[str]) -> AbsentFlows:
@@ -173,7 +173,7 @@ class LoadedFlows:
 def _stamp(path: str | None) -> object:
     """Return a value that changes when the file does."""
     try:
-        found = None if path is None else Path(path).stat()
+        status = None if path is None else Path(path).stat()
     except OSError as error:
         return error.errno
-    return None if found is None else (found.st_mtime_ns, found.st_size, found.st_ino)
+    return None if status is None else (status.st_mtime_ns, status.st_size, status.st_ino)

@@ -87,14 +87,16 @@ class RunSpecs:
     def _limits(self, flow: LocalFlow) -> tuple[float, int]:
         """Return the limits of routes.yaml, else of the flow, else the defaults."""
         config = self._config()
-        local = {each.name for each in config.platforms.values() if each.type == "local"}
+        local = {
+            platform.name for platform in config.platforms.values() if platform.type == "local"
+        }
         named = [
-            each
-            for each in config.flows.values()
-            if each.platform in local and each.saved_item_id == flow.id
+            entry
+            for entry in config.flows.values()
+            if entry.platform in local and entry.saved_item_id == flow.id
         ]
-        times = [each.time_limit for each in named if each.time_limit is not None]
-        memories = [each.memory for each in named if each.memory is not None]
+        times = [entry.time_limit for entry in named if entry.time_limit is not None]
+        memories = [entry.memory for entry in named if entry.memory is not None]
         return (times or [flow.time_limit or DEFAULT_TIME_LIMIT_SECONDS])[0], (
             memories or [flow.memory or DEFAULT_MEMORY_BYTES]
         )[0]
@@ -103,23 +105,23 @@ class RunSpecs:
         self, connection: Connection, flow: LocalFlow, run: LocalRun
     ) -> dict[str, list[tuple[str, str, int]]]:
         """Return the uploaded files that the run's inputs name, each one or a list of them."""
-        wanted = [one.name for one in flow.inputs if one.kind == "file"]
-        inputs = orjson.loads(run.inputs) if wanted else {}
-        given = (
-            {name: inputs[name] for name in wanted if inputs.get(name) is not None}
+        file_inputs = [flow_input.name for flow_input in flow.inputs if flow_input.kind == "file"]
+        inputs = orjson.loads(run.inputs) if file_inputs else {}
+        file_values = (
+            {name: inputs[name] for name in file_inputs if inputs.get(name) is not None}
             if isinstance(inputs, dict)
             else {}
         )
         named = [
-            (name, each)
-            for name, value in given.items()
-            for each in (value if isinstance(value, list) else [value])
+            (name, element)
+            for name, value in file_values.items()
+            for element in (value if isinstance(value, list) else [value])
         ]
         if len(named) > MAX_INPUT_FILES:
             raise BridgeError(
                 f"the inputs name {len(named)} files; at most {MAX_INPUT_FILES} are allowed"
             )
-        found: dict[str, list[tuple[str, str, int]]] = {}
+        readable_files: dict[str, list[tuple[str, str, int]]] = {}
         for name, value in named:
             file = (
                 files.find_file(connection, run.user_id, value) if isinstance(value, str) else None
@@ -129,7 +131,7 @@ class RunSpecs:
                     f"{name}: there is no uploaded file {value!r:.{MAX_SHOWN_NAME_CHARACTERS}}"
                 )
             try:
-                found.setdefault(name, []).append(
+                readable_files.setdefault(name, []).append(
                     (file.name, self._leases.readable_path(run.id, file.sha256), file.size)
                 )
             except OSError as error:
@@ -138,7 +140,7 @@ class RunSpecs:
                 raise BridgeError(
                     f"{name}: the bytes of the uploaded file {value!r} are not on this machine"
                 ) from None
-        return found
+        return readable_files
 
 
 log = get_logger()
@@ -280,8 +282,8 @@ class LocalRuns:
             run_id: self._log_so_far(run_id, text)
             for run_id, text in self._executor.take_logs().items()
         }
-        held = runs.extend_leases(connection, self._lease, now, self._running, logs)
-        for run_id in self._running.keys() - held:
+        held_ids = runs.extend_leases(connection, self._lease, now, self._running, logs)
+        for run_id in self._running.keys() - held_ids:
             log.error("lease_lost", run_id=run_id)  # another worker took it over and settled it
             self._forget(run_id)
             self._executor.discard_run(run_id)
@@ -293,9 +295,9 @@ class LocalRuns:
         taken.flows = self.flows.store(connection, now)
         if self._running:
             taken.kills = [
-                one
-                for one in runs.list_terminating(connection, self._lease)
-                if one in self._running and one not in self._killed
+                run_id
+                for run_id in runs.list_terminating(connection, self._lease)
+                if run_id in self._running and run_id not in self._killed
             ]
 
     def take(self, connection: Connection, now: float, taken: TurnChanges) -> None:
@@ -342,9 +344,9 @@ class LocalRuns:
 
     def _cap(self) -> int:
         return sum(
-            each.max_concurrent_runs
-            for each in self._config().platforms.values()
-            if each.type == "local"
+            platform.max_concurrent_runs
+            for platform in self._config().platforms.values()
+            if platform.type == "local"
         )
 
     def _log_so_far(self, run_id: str, text: bytes) -> str:

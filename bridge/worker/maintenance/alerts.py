@@ -60,11 +60,11 @@ class AlertJob:
         """Store the states of the alerts and, in the same transaction, an event for each
         notification; return how many.
         """
-        known = alerts.read(connection)
+        stored = alerts.read(connection)
         present, notices = alert_states.update_alerts(
-            known, self._found, now, self._settings.timings
+            stored, self._found, now, self._settings.timings
         )
-        if present != known:
+        if present != stored:
             alerts.replace(connection, present.values())
         for notice in notices:
             store_alert(connection, notice, self._config(), now)
@@ -75,7 +75,7 @@ def expected_sources_job(config: Callable[[], Config], timings: Timings) -> Shor
     """Return the job that stores since when each source with `expect` is expected to send."""
 
     def sources() -> set[str]:
-        return {one.name for one in config().sources.values() if one.expect is not None}
+        return {source.name for source in config().sources.values() if source.expect is not None}
 
     return ShortJob(
         "expected_sources",

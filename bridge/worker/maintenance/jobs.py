@@ -214,23 +214,23 @@ def sweep_blobs(context: JobContext) -> Counter[str]:
 
 def shrink_database(context: JobContext) -> Counter[str]:
     """Give pages back to the disk where a large part of the file is free, and leave some."""
-    given = 0
+    freed_pages = 0
     if context.database.is_sqlite and _is_mostly_free(context.database, FREE_SHARE_TO_SHRINK):
         while (
             not context.over.is_set()
             and _is_mostly_free(context.database, FREE_SHARE_TO_LEAVE)
             and (gone := context.write_paced(vacuum.free_pages))
         ):
-            given += gone
-    return Counter(pages=given)
+            freed_pages += gone
+    return Counter(pages=freed_pages)
 
 
 def _is_mostly_free(database: Database, part: float) -> bool:
-    known = vacuum.count_pages(database)
+    page_counts = vacuum.count_pages(database)
     return (
-        known.incremental
-        and known.free * known.size > MIN_FREE_BYTES
-        and known.free > part * known.count
+        page_counts.incremental
+        and page_counts.free * page_counts.size > MIN_FREE_BYTES
+        and page_counts.free > part * page_counts.count
     )
 
 
@@ -263,8 +263,8 @@ def check_certificate(context: JobContext) -> Counter[str]:
     timings = context.settings.timings
     if not url.startswith("https://"):
         return Counter()
-    known = certificate.load_certificate(data, url)
-    if not certificate.is_check_due(known, time.time(), timings.certificate_check_seconds):
+    last_check = certificate.load_certificate(data, url)
+    if not certificate.is_check_due(last_check, time.time(), timings.certificate_check_seconds):
         return Counter()
     certificate.store_certificate(
         data, certificate.check_certificate(url, timings.certificate_step_seconds)
@@ -279,28 +279,30 @@ def check_flow_inputs(context: JobContext) -> Counter[str]:
     """
     folder = context.settings.config.parent
     data = context.settings.data
-    known = flow_changes.load_flow_changes(data)
+    last_check = flow_changes.load_flow_changes(data)
     # imported here: a worker needs them once a day, and a bridge without flows.lock not at all
     from bridge.services.platforms.flow_lock import find_changes, lock_digest, read_lock
 
     locked = read_lock(folder)
     if locked is None:
-        if known is not None and known.changes:
+        if last_check is not None and last_check.changes:
             flow_changes.store_flow_changes(data, flow_changes.FlowChanges(time.time(), ""))
         return Counter()
     from bridge.services.config_checks.live_flows import ask_flows
     from bridge.services.platforms.open_circuits import explain_open_circuits
 
     digest = lock_digest(locked)
-    if not flow_changes.is_check_due(known, digest, time.time()):
+    if not flow_changes.is_check_due(last_check, digest, time.time()):
         return Counter()
     refused = explain_open_circuits(context.database, time.time())
     flows = ask_flows(context.config, refused).values()
-    earlier = known.changes if known is not None and known.lock == digest else {}
-    unasked = {one.name: earlier[one.name] for one in flows if one.unasked and one.name in earlier}
+    earlier = last_check.changes if last_check is not None and last_check.lock == digest else {}
+    unasked = {
+        flow.name: earlier[flow.name] for flow in flows if flow.unasked and flow.name in earlier
+    }
     changes = find_changes(locked, flows) | unasked
-    found = flow_changes.FlowChanges(time.time(), digest, changes)
-    flow_changes.store_flow_changes(data, found)
+    new_check = flow_changes.FlowChanges(time.time(), digest, changes)
+    flow_changes.store_flow_changes(data, new_check)
     return Counter(changed=len(changes))
 
 

@@ -104,8 +104,8 @@ class OperationRunner:
                 self._turns = {}
                 return 0
         work = control.list_work(self._database)
-        self._turns = {one.seq: self._turns_of(one) for one in work}
-        return sum(self._take_turn(one) for one in work if not self._over.is_set())
+        self._turns = {operation.seq: self._turns_of(operation) for operation in work}
+        return sum(self._take_turn(operation) for operation in work if not self._over.is_set())
 
     def _run(self) -> None:
         try:
@@ -118,33 +118,33 @@ class OperationRunner:
         except Exception as fault:
             logger.error("operations_failed", exc_info=fault)
 
-    def _turns_of(self, one: Operation) -> OperationTurns:
-        known = self._turns.get(one.seq)
-        if known is not None:
-            return known
-        rate = one.options.get("rate")
+    def _turns_of(self, operation: Operation) -> OperationTurns:
+        turns = self._turns.get(operation.seq)
+        if turns is not None:
+            return turns
+        rate = operation.options.get("rate")
         return OperationTurns(Pacer(rate if isinstance(rate, str) else None))
 
-    def _take_turn(self, one: Operation) -> int:
+    def _take_turn(self, operation: Operation) -> int:
         """Do the next batch of an operation; an error sets it aside for a while."""
-        turns = self._turns[one.seq]
+        turns = self._turns[operation.seq]
         now = time.monotonic()
-        most = turns.pacer.count_due(log.BATCH_ITEMS)
-        is_small = most < log.BATCH_ITEMS and now - turns.worked_at < BATCH_SECONDS
-        if turns.not_before > now or not most or is_small:
+        limit = turns.pacer.count_due(log.BATCH_ITEMS)
+        is_small = limit < log.BATCH_ITEMS and now - turns.worked_at < BATCH_SECONDS
+        if turns.not_before > now or not limit or is_small:
             return 0
         turns.worked_at = now
         try:
             results = log.advance(
-                self._database, one, self._handler_of(one, turns), self._clock(), most
+                self._database, operation, self._handler_of(operation, turns), self._clock(), limit
             )
         except BridgeError as error:
             turns.not_before = now + STORE_REST_SECONDS
-            logger.error("operation_failed", operation=one.id, error=str(error))
+            logger.error("operation_failed", operation=operation.id, error=str(error))
             return 0
         except Exception as fault:
             turns.not_before = now + FAULT_REST_SECONDS
-            logger.error("operation_failed", operation=one.id, exc_info=fault)
+            logger.error("operation_failed", operation=operation.id, exc_info=fault)
             return 0
         turns.pacer.count_done(len(results))
         self._wake()
@@ -153,11 +153,11 @@ class OperationRunner:
         self._over.wait(max(least, REST_FACTOR * (time.monotonic() - now)))
         return len(results)
 
-    def _handler_of(self, one: Operation, turns: OperationTurns) -> OperationHandler[Any]:
+    def _handler_of(self, operation: Operation, turns: OperationTurns) -> OperationHandler[Any]:
         """Return the handler of an operation for the current configuration."""
         config = self._config()
         if turns.handler is None or turns.config_hash != config.hash:
-            make = make_handler(self._settings, one, config.sources, config)
-            turns.handler = make(self._database, one)
+            make = make_handler(self._settings, operation, config.sources, config)
+            turns.handler = make(self._database, operation)
             turns.config_hash = config.hash
         return turns.handler

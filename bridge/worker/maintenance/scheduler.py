@@ -138,14 +138,14 @@ class Scheduler:
     def end(self) -> None:
         """Start no more jobs, and ask the running one to end soon."""
         self._over.set()
-        for each in self._threads:
-            each.end()
+        for thread in self._threads:
+            thread.end()
 
     def close(self) -> None:
         """Wait some seconds for the running job, and give up the lead."""
         self.end()
-        for each in self._threads:
-            each.close()
+        for thread in self._threads:
+            thread.close()
         self._thread.join(5.0)
 
     def _run(self) -> None:
@@ -167,18 +167,17 @@ class Scheduler:
         if not 0 <= now - before < self._beat + STALL_SECONDS:
             self._suspended_at = now
         due = [
-            each
-            for each in self._jobs
-            if self._next[each.name] <= time.monotonic()
-            and now - self._suspended_at >= each.patience
+            job
+            for job in self._jobs
+            if self._next[job.name] <= time.monotonic() and now - self._suspended_at >= job.patience
         ]
         leads = self._leads()
         for job in due:
             within = self._database.write if job.everywhere else self._leadership.run_as_leader
             if (leads or job.everywhere) and self._do(job, within):
                 self._next[job.name] = time.monotonic() + job.every
-        for each in self._threads:
-            each.start_due(self._leads)
+        for thread in self._threads:
+            thread.start_due(self._leads)
 
     def _leads(self) -> bool:
         try:

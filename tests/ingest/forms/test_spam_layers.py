@@ -77,7 +77,7 @@ def solution(
 ) -> str:
     """What the widget sends for a challenge that it has solved."""
     given = altcha.make_challenge(
-        derive_key(key, "altcha"), source, until, salt=SALT, number=right, most=1000
+        derive_key(key, "altcha"), source, until, salt=SALT, number=right, max_number=1000
     )
     return encoded(
         {
@@ -262,7 +262,7 @@ def test_the_end_of_a_challenge_cannot_be_moved_into_the_number() -> None:
     until = int(NOW) - 5
     number = 345
     given = altcha.make_challenge(
-        derive_key(KEY, "altcha"), "contact", until, salt=SALT, number=number, most=1000
+        derive_key(KEY, "altcha"), "contact", until, salt=SALT, number=number, max_number=1000
     )
     whole = f"{given['salt']}{number}"
     for cut in range(1, len(whole)):
@@ -277,7 +277,7 @@ def test_the_end_of_a_challenge_cannot_be_moved_into_the_number() -> None:
 
 def test_the_form_cannot_be_moved_either() -> None:
     given = altcha.make_challenge(
-        derive_key(KEY, "altcha"), "contact", NOW + 60, salt=SALT, number=5, most=10
+        derive_key(KEY, "altcha"), "contact", NOW + 60, salt=SALT, number=5, max_number=10
     )
     for salt in (
         given["salt"] + "form=other&",
@@ -302,7 +302,7 @@ def test_what_the_protocol_says_of_a_known_challenge() -> None:
     digits.
     """
     given = altcha.make_challenge(
-        b"secret", "f", 1715523102, salt="c0ffee" * 4, number=1234, most=5000
+        b"secret", "f", 1715523102, salt="c0ffee" * 4, number=1234, max_number=5000
     )
     assert given["salt"] == "c0ffeec0ffeec0ffeec0ffee?expires=1715523102&form=f&"
     assert (

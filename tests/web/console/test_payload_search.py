@@ -74,10 +74,10 @@ def test_a_long_value_is_cut_around_the_text() -> None:
 
 
 def test_the_search_is_bounded() -> None:
-    search = search_payload([{"name": "x"}] * 1000, "x", most=7)
+    search = search_payload([{"name": "x"}] * 1000, "x", max_places=7)
     assert len(search.places) == 7
     assert search.limit == "The first 7 places are shown."
-    assert search_payload(["x"] * 7, "x", most=7).limit is None
+    assert search_payload(["x"] * 7, "x", max_places=7).limit is None
     search = search_payload(["y"] * 1000 + ["x"], "x", values=1000)
     assert (search.places, search.limit) == ([], "Only the first 1,000 values were searched.")
     assert search_payload(["y"] * 999 + ["x"], "x", values=1000).limit is None

@@ -260,7 +260,12 @@ def test_a_page_that_was_open_for_too_long_is_sent_again_with_what_was_typed(web
     }
     before = web.count()
     late = altcha.make_challenge(
-        derive_key(KEY, "altcha"), "contact", time.time() - 60, salt="a" * 24, number=7, most=10
+        derive_key(KEY, "altcha"),
+        "contact",
+        time.time() - 60,
+        salt="a" * 24,
+        number=7,
+        max_number=10,
     )
     for fields in (
         {"altcha": solved(late)},

@@ -72,36 +72,36 @@ def check_(config: str | None, /, as_json: bool) -> None:
     if database.is_sqlite and not database.path.exists():
         raise StoreError(f"there is no database {database.path}: nothing has been received yet")
     try:
-        found = checkup.check_database(database, BlobStore.of(settings).keys())
+        report = checkup.check_database(database, BlobStore.of(settings).keys())
     finally:
         database.close()
     if settings.encryption_keys and not settings.environ.get("FLOWBRIDGE_SECRET_KEY"):
-        found["notes"].append(
+        report["notes"].append(
             "FLOWBRIDGE_SECRET_KEY is not set: anyone who copies the data folder has the key of the"
             " digests, and can test guesses"
         )
     if as_json:
-        output.json_line(found)
+        output.json_line(report)
     else:
-        _print(found)
-    sys.exit(1 if found["problems"] else 0)
+        _print(report)
+    sys.exit(1 if report["problems"] else 0)
 
 
-def _print(found: dict[str, Any]) -> None:
-    output.answer(f"{found['url']}  {found['version']}, schema {found['revision']}")
+def _print(report: dict[str, Any]) -> None:
+    output.answer(f"{report['url']}  {report['version']}, schema {report['revision']}")
     output.answer(
         ", ".join(
             f"{output.number(count, 'row')} of {name}"
-            for name, count in found["counts"].items()
+            for name, count in report["counts"].items()
             if count is not None
         )
     )
-    for one in found["sealed"]:
-        how = f"encrypted with the key {one['key']}" if one["key"] else "in plaintext"
-        output.answer(f"{one['what']}: {one['values']} {how}")
-    for note in found["notes"]:
+    for group in report["sealed"]:
+        how = f"encrypted with the key {group['key']}" if group["key"] else "in plaintext"
+        output.answer(f"{group['what']}: {group['values']} {how}")
+    for note in report["notes"]:
         output.say(f"note: {note}")
-    for problem in found["problems"]:
+    for problem in report["problems"]:
         click.echo(click.style("wrong: ", fg="red") + output.clean(problem))
-    if not found["problems"]:
+    if not report["problems"]:
         click.secho("no problems found", fg="green")

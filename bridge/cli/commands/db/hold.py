@@ -66,9 +66,9 @@ def hold(config: str | None, /, reason: str | None, restored: float | None) -> N
                 )
             )
         with database.read() as connection:
-            found = start_hold.read_hold(connection)
-    if found is not None:
-        output.answer(f"starts are on hold since {iso(found.since)}: {found.reason}")
+            current_hold = start_hold.read_hold(connection)
+    if current_hold is not None:
+        output.answer(f"starts are on hold since {iso(current_hold.since)}: {current_hold.reason}")
     if removed_tokens:
         output.say(explain_removed_tokens(removed_tokens))
 
@@ -97,19 +97,23 @@ def release(config: str | None, /, as_json: bool, dry_run: bool, yes: bool) -> N
     settings = settings_of(config)
     with open_store_to_change(settings) as database:
         with database.read() as connection:
-            found = start_hold.read_hold(connection)
-            waiting = start_hold.count_held(connection, found.since if found else 0.0)
-        if found is None:
+            current_hold = start_hold.read_hold(connection)
+            waiting = start_hold.count_held(connection, current_hold.since if current_hold else 0.0)
+        if current_hold is None:
             if as_json:
                 output.json_line(HOLD.write((None, waiting)))
             output.say("Starts are not on hold.")
             return
         if as_json:
-            output.json_line(HOLD.write((found, waiting)))
+            output.json_line(HOLD.write((current_hold, waiting)))
         else:
-            _print(found, waiting)
+            _print(current_hold, waiting)
         if not dry_run and confirm(
-            _question(found, waiting), waiting.before, dry_run=False, yes=yes, as_json=as_json
+            _question(current_hold, waiting),
+            waiting.before,
+            dry_run=False,
+            yes=yes,
+            as_json=as_json,
         ):
             entry = new_entry(AuditAction.HOLD_RELEASED, find_audit_actor(settings))
             database.write(lambda connection: start_hold.release(connection, entry))
@@ -135,10 +139,10 @@ def _local_runs(count: int) -> str:
     return output.number(count, "local run")
 
 
-def _print(found: Hold, waiting: HeldCounts) -> None:
-    output.line("held since", iso(found.since))
-    output.line("reason", found.reason)
-    output.line("backup of", iso(found.taken_at))
+def _print(current_hold: Hold, waiting: HeldCounts) -> None:
+    output.line("held since", iso(current_hold.since))
+    output.line("reason", current_hold.reason)
+    output.line("backup of", iso(current_hold.taken_at))
     output.line(
         "waiting",
         f"{_deliveries(waiting.before)} from before, {waiting.after} since,"
@@ -149,15 +153,15 @@ def _print(found: Hold, waiting: HeldCounts) -> None:
     )
 
 
-def _question(found: Hold, waiting: HeldCounts) -> str:
-    if found.taken_at is None:
+def _question(current_hold: Hold, waiting: HeldCounts) -> str:
+    if current_hold.taken_at is None:
         return (
             f"{_deliveries(waiting.before + waiting.after)} and {_local_runs(waiting.runs)} will be"
             " started"
         )
     old = (
         f"{_deliveries(waiting.before)} and {_local_runs(waiting.runs)} from before"
-        f" {iso(found.taken_at)}"
+        f" {iso(current_hold.taken_at)}"
     )
     return (
         f"{old} will be started, although they may have started before, and {waiting.after} that"

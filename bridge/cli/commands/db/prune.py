@@ -61,33 +61,35 @@ def prune(
         clock = DatabaseClock(database)
         clock.set()
         round_ = prune_operation.Pruning(database, routes, clock(), source)
-        found = prune_operation.count_expired(round_)
-        total = sum(one["rows"] for one in found)
+        counts = prune_operation.count_expired(round_)
+        total = sum(count["rows"] for count in counts)
         if dry_run:
-            _print_count(found, as_json=as_json)
-        elif confirm(_question(found), total, dry_run=False, yes=yes or not total, as_json=as_json):
+            _print_count(counts, as_json=as_json)
+        elif confirm(
+            _question(counts), total, dry_run=False, yes=yes or not total, as_json=as_json
+        ):
             _print(_prune(round_, total), as_json=as_json)
 
 
-def _question(found: list[dict[str, Any]]) -> str:
+def _question(counts: list[dict[str, Any]]) -> str:
     counted: Counter[str] = Counter()
-    for one in found:
-        counted[one["kind"]] += one["rows"]
+    for count in counts:
+        counted[count["kind"]] += count["rows"]
     return "To delete: " + (
         ", ".join(f"{counted[kind]} {KIND_WORDS[kind]}" for kind in KIND_WORDS if counted[kind])
         or "only internal records"
     )
 
 
-def _print_count(found: list[dict[str, Any]], *, as_json: bool) -> None:
+def _print_count(counts: list[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
-        for one in found:
-            output.json_line(one)
+        for count in counts:
+            output.json_line(count)
         return
     columns = (Column("to delete"), Column("source"), Column("rows"), Column("MiB"))
     rows = (
-        (one["kind"], one["source"], one["rows"], f"{one['bytes'] / 1024 / 1024:.1f}")
-        for one in found
+        (row["kind"], row["source"], row["rows"], f"{row['bytes'] / 1024 / 1024:.1f}")
+        for row in counts
     )
     if not tables.print_table(columns, rows):
         output.say("Nothing is older than `retention` allows.")

@@ -56,10 +56,10 @@ def rekey(config: str | None, /, clear: bool, as_json: bool, dry_run: bool, yes:
     with open_store(settings) as database:
         if database is None:
             raise NotFound("nothing has been received yet: there is no database")
-        one = rekey_operation.Rekeying(database, settings.secret_key, clear)
-        one.check()
+        rekeying = rekey_operation.Rekeying(database, settings.secret_key, clear)
+        rekeying.check()
         blobs = BlobStore.of(settings)
-        left = {name: rows for name, rows in one.left().items() if rows}
+        left = {name: rows for name, rows in rekeying.left().items() if rows}
         files = [
             digest
             for digest in sorted(blob_owners.owned_digests(database))
@@ -76,10 +76,10 @@ def rekey(config: str | None, /, clear: bool, as_json: bool, dry_run: bool, yes:
             as_json=as_json,
         ):
             with progress_bar("rekey", total) as advance:
-                one.run(advance)
-                done = sum(_reseal(blobs, digest, one) for digest in files)
+                rekeying.run(advance)
+                done = sum(_reseal(blobs, digest, rekeying) for digest in files)
             _settle(database, settings)
-            _print(one, done, as_json=as_json)
+            _print(rekeying, done, as_json=as_json)
 
 
 def _question(left: dict[str, int], files: int, *, clear: bool) -> str:
@@ -93,12 +93,12 @@ def _listed(rows: dict[str, int], files: int) -> str:
     )
 
 
-def _reseal(blobs: BlobStore, digest: str, one: Rekeying) -> bool:
+def _reseal(blobs: BlobStore, digest: str, rekeying: Rekeying) -> bool:
     began = time.monotonic()
     try:
-        return blobs.reseal(digest, clear=one.clear)
+        return blobs.reseal(digest, clear=rekeying.clear)
     except OSError as error:
-        one.broken.append(f"a file could not be rewritten: {error.strerror}")
+        rekeying.broken.append(f"a file could not be rewritten: {error.strerror}")
         return False
     finally:
         time.sleep(time.monotonic() - began)
@@ -122,19 +122,19 @@ def _settle(database: Database, settings: Settings) -> None:
         output.say(f"earlier backups, such as those in {settings.backups}, are not changed")
 
 
-def _print(one: Rekeying, files: int, *, as_json: bool) -> None:
-    rows = {name: count for name, count in one.done.items() if count}
+def _print(rekeying: Rekeying, files: int, *, as_json: bool) -> None:
+    rows = {name: count for name, count in rekeying.done.items() if count}
     if as_json:
-        output.json_line({"rows": rows, "files": files, "broken": len(one.broken)})
+        output.json_line({"rows": rows, "files": files, "broken": len(rekeying.broken)})
     else:
-        how = "decrypted" if one.clear else "encrypted with the first key"
+        how = "decrypted" if rekeying.clear else "encrypted with the first key"
         output.answer(f"{how}: {_listed(rows, files) or 'nothing, all of it already was'}")
-    if one.clear:
+    if rekeying.clear:
         output.say(
             "Now remove FLOWBRIDGE_ENCRYPTION_KEYS from the environment of every process, before"
             " you start flowbridge."
         )
-    for text in one.broken[:MAX_LISTED]:
+    for text in rekeying.broken[:MAX_LISTED]:
         output.say(f"not changed: {text}")
-    if one.broken:
-        raise StoreError(f"{len(one.broken)} values could not be decrypted and stay unchanged")
+    if rekeying.broken:
+        raise StoreError(f"{len(rekeying.broken)} values could not be decrypted and stay unchanged")

@@ -210,10 +210,12 @@ class DemoChanges:
 
         for change in self.tail.read_changes():
             say.change(change)
-        found = rejects.list_rejects(self.database, since=self.began_at)
-        for one in reversed([one for one in found if one.id not in self.seen]):
-            self.seen.add(one.id)
-            say.refused(one)
+        stored_rejects = rejects.list_rejects(self.database, since=self.began_at)
+        for reject in reversed(
+            [candidate for candidate in stored_rejects if candidate.id not in self.seen]
+        ):
+            self.seen.add(reject.id)
+            say.refused(reject)
 
 
 def _stay(

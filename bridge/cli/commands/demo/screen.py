@@ -103,10 +103,11 @@ class Lines:
     def _lines(self, story: DemoRequest) -> Iterator[str]:
         if story.answer is not None:
             yield f"{_name(story).ljust(24)}  {_received(story)}"
-        for one in story.deliveries:
+        for delivery in story.deliveries:
             yield (
-                f"{_name(story).ljust(24)}  {one.route} → {one.flow}  {describe_status(one)} "
-                f" {_came_out(one)}".rstrip()
+                f"{_name(story).ljust(24)}  {delivery.route} → {delivery.flow} "
+                f" {describe_status(delivery)} "
+                f" {_came_out(delivery)}".rstrip()
             )
 
     def close(self, stories: Sequence[DemoRequest], seconds: float, *, well: bool) -> None:
@@ -122,7 +123,9 @@ class Table:
 
     def show(self, stories: Sequence[DemoRequest]) -> None:
         """Draw the table."""
-        rows = [_row(story, one) for story in stories for one in story.deliveries or (None,)]
+        rows = [
+            _row(story, delivery) for story in stories for delivery in story.deliveries or (None,)
+        ]
         self._live.update(tables.grid(COLUMNS, rows, self._live.console.width), refresh=True)
 
     def close(self, stories: Sequence[DemoRequest], seconds: float, *, well: bool) -> None:
@@ -131,14 +134,14 @@ class Table:
         click.secho("\n" + _summary(stories, seconds, well=well), fg="green" if well else "red")
 
 
-def _row(story: DemoRequest, one: Delivery | None) -> tuple[str, ...]:
-    if one is not None:
+def _row(story: DemoRequest, delivery: Delivery | None) -> tuple[str, ...]:
+    if delivery is not None:
         return (
             _name(story),
             _received(story),
-            one.route,
-            describe_status(one).rpartition(", ")[2],
-            _came_out(one),
+            delivery.route,
+            describe_status(delivery).rpartition(", ")[2],
+            _came_out(delivery),
         )
     note = "nothing was started" if story.forged and story.is_well else ""
     return _name(story), _received(story), "-" if story.forged else "…", "-", note
@@ -156,10 +159,10 @@ def _received(story: DemoRequest) -> str:
     return f"{story.answer.status} in {story.took:.0f} ms"
 
 
-def _came_out(one: Delivery) -> str:
-    if one.reason:
-        return output.clean(one.reason)
-    outputs = one.outputs if isinstance(one.outputs, dict) else {}
+def _came_out(delivery: Delivery) -> str:
+    if delivery.reason:
+        return output.clean(delivery.reason)
+    outputs = delivery.outputs if isinstance(delivery.outputs, dict) else {}
     return output.clean(
         ", ".join(
             f"{name}: {_short(value)}"
@@ -174,8 +177,8 @@ def _short(value: Any) -> str:
 
 
 def _summary(stories: Sequence[DemoRequest], seconds: float, *, well: bool) -> str:
-    runs = [one for story in stories for one in story.deliveries]
-    done = sum(one.run_state == "done" for one in runs)
+    runs = [delivery for story in stories for delivery in story.deliveries]
+    done = sum(run.run_state == "done" for run in runs)
     if well:
         return (
             f"{len(runs)} events verified, stored and run in {seconds:.1f} s; the forged one was"

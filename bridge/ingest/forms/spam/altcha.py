@@ -37,18 +37,18 @@ class SolvedChallenge:
 
 
 def make_challenge(
-    key: bytes, source: str, until: float, *, salt: str, number: int, most: int
+    key: bytes, source: str, until: float, *, salt: str, number: int, max_number: int
 ) -> dict[str, JSON]:
     """Return a challenge for the widget.
 
-    `salt`: 24 random hexadecimal digits. `number`: a random number up to `most`.
+    `salt`: 24 random hexadecimal digits. `number`: a random number up to `max_number`.
     """
     salt = f"{salt}?expires={int(until)}&form={source}&"
     digest = _digest(salt, number)
     return {
         "algorithm": "SHA-256",
         "challenge": digest,
-        "maxnumber": most,
+        "maxnumber": max_number,
         "salt": salt,
         "signature": _sign(key, digest),
     }
@@ -67,12 +67,12 @@ def check_solution(key: bytes, text: object, source: str, now: float) -> SolvedC
     fits = hmac.compare_digest(_digest(salt, number), digest) & hmac.compare_digest(
         _sign(key, digest), signature
     )
-    found = _SALT.fullmatch(salt)
-    if not fits or found is None:
+    match = _SALT.fullmatch(salt)
+    if not fits or match is None:
         return "the solution is wrong"
-    if found[2] != source:
+    if match[2] != source:
         return "the challenge was issued for another form"
-    until = float(found[1])
+    until = float(match[1])
     return SolvedChallenge(digest, until) if now <= until else TOO_OLD
 
 

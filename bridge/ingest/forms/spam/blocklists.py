@@ -61,11 +61,11 @@ def build_blocklist(
             int(network.network_address) >> (network.max_prefixlen - network.prefixlen)
         )
     return Blocklists(
-        phrases={count: frozenset(found) for count, found in phrases.items()},
+        phrases={count: frozenset(group) for count, group in phrases.items()},
         parts=tuple(parts),
         mailboxes=frozenset(mailboxes),
         domains=frozenset(_domain(entry) for entry in domains),
-        networks={key: frozenset(found) for key, found in networks.items()},
+        networks={key: frozenset(prefixes) for key, prefixes in networks.items()},
     )
 
 
@@ -80,17 +80,17 @@ def _domain(entry: str) -> str:
 
 def submission_text(fields: JSON) -> str:
     """Return all answers as one text up to `MAX_TEXT_CHARS`, without the names of fields."""
-    found = []
+    texts = []
     room = MAX_TEXT_CHARS
     for text in iterate_scalars(fields):
         if not isinstance(text, str):
             continue
-        found.append(text[:room])
-        room -= len(found[-1])
+        texts.append(text[:room])
+        room -= len(texts[-1])
         if room <= 0:
             break
     # NFKC makes up to 18 characters of one
-    return normalize("NFKC", "\n".join(found))[:MAX_TEXT_CHARS]
+    return normalize("NFKC", "\n".join(texts))[:MAX_TEXT_CHARS]
 
 
 def count_links(text: str) -> int:
@@ -104,8 +104,8 @@ def find_word(text: str, blocked: Blocklists) -> str | None:
     words = _WORD.findall(folded) if blocked.phrases else []
     for count, phrases in blocked.phrases.items():
         runs = zip(*(words[at:] for at in range(count)), strict=False)
-        if found := next((run for run in runs if run in phrases), None):
-            return " ".join(found)
+        if phrase := next((run for run in runs if run in phrases), None):
+            return " ".join(phrase)
     return next((part for part in blocked.parts if part in folded), None)
 
 
@@ -120,10 +120,12 @@ def find_name(text: str, blocked: Blocklists) -> str | None:
             continue
         if f"{mailbox}@{host}" in blocked.mailboxes:
             return f"{mailbox}@{host}"
-        if found := _parent(host, blocked):
-            return found
-    hosts = (found["host"].rpartition("@")[2].partition(":")[0] for found in _LINK.finditer(folded))
-    return next((found for host in hosts if (found := _parent(host, blocked))), None)
+        if domain := _parent(host, blocked):
+            return domain
+    hosts = (link["host"].rpartition("@")[2].partition(":")[0] for link in _LINK.finditer(folded))
+    return next(
+        (blocked_domain for host in hosts if (blocked_domain := _parent(host, blocked))), None
+    )
 
 
 def _parent(host: str, blocked: Blocklists) -> str | None:
@@ -140,8 +142,8 @@ def is_blocked(address: str | None, blocked: Blocklists) -> bool:
         return False
     parsed = getattr(parsed, "ipv4_mapped", None) or parsed
     return any(
-        version == parsed.version and int(parsed) >> (parsed.max_prefixlen - bits) in found
-        for (version, bits), found in blocked.networks.items()
+        version == parsed.version and int(parsed) >> (parsed.max_prefixlen - bits) in prefixes
+        for (version, bits), prefixes in blocked.networks.items()
     )
 
 

@@ -103,11 +103,11 @@ CAPTCHA_FIELDS = frozenset(name for kind in CAPTCHA_SERVICES.values() for name i
 
 def find_response(captcha: Captcha, controls: Mapping[str, JSON]) -> str | None:
     """Return the captcha response of a submission; None if it has none or it is malformed."""
-    found = next(
+    response = next(
         (controls[name] for name in CAPTCHA_SERVICES[captcha.kind].fields if controls.get(name)),
         None,
     )
-    return found if isinstance(found, str) and len(found) <= MAX_RESPONSE_CHARS else None
+    return response if isinstance(response, str) and len(response) <= MAX_RESPONSE_CHARS else None
 
 
 def find_responses(captcha: Captcha | None, controls: Mapping[str, JSON]) -> dict[str, str]:

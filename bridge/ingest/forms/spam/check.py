@@ -64,7 +64,7 @@ def check_submission(
     if there is no room for its files or for the `size` of its body, before they are stored. The
     store checks the room again, for requests that arrive at the same time.
     """
-    one = SpamSubmission(
+    submission = SpamSubmission(
         source=source.name,
         spam=form.spam,
         fields=body.form,
@@ -75,13 +75,13 @@ def check_submission(
         digest=digest_fields(derive_key(check.secret_key, "digest"), body, request.body),
         solve=check.solve,
     )
-    if one.is_late:
+    if submission.is_late:
         raise Refused(
             409, "expired", "the form was open for too long: reload its page and send it again"
         )
     room = form.files.keep if form.files is not None else None
     marks = replace(
-        build_marks(one, source.rate, source.rate_per_address),
+        build_marks(submission, source.rate, source.rate_per_address),
         room=room,
         daily_bytes=source.daily_bytes,
         network=_group(request, source, check),
@@ -89,10 +89,12 @@ def check_submission(
     files = sum(file.size for file in body.files)
     stored = check.stored(source.name, marks.network, now) if body.files else StoredBytes()
     full = _full(marks, stored, files, size, is_spam=False) if body.files else None
-    known = check.repeated(marks) if form.spam.captcha is not None or full is not None else None
-    if full is not None and known is None:
+    stored_event = (
+        check.repeated(marks) if form.spam.captcha is not None or full is not None else None
+    )
+    if full is not None and stored_event is None:
         raise full
-    spam = find_spam_reason(one) if known is None else None
+    spam = find_spam_reason(submission) if stored_event is None else None
     if spam and body.files and (full := _full(marks, stored, files, size, is_spam=True)):
         raise full
     show = partial(
@@ -112,7 +114,7 @@ def check_submission(
         client=show(request.client or ""),
         spam=spam,
         marks=marks,
-        known=known,
+        known=stored_event,
     )
 
 
@@ -133,7 +135,7 @@ def _full(
     return None
 
 
-def _is_full(most: int | None, total: int, of_network: int, *, is_spam: bool) -> bool:
-    return most is not None and (
-        total > limit_of(most, is_spam=is_spam) or is_share_used(most, of_network)
+def _is_full(limit: int | None, total: int, of_network: int, *, is_spam: bool) -> bool:
+    return limit is not None and (
+        total > limit_of(limit, is_spam=is_spam) or is_share_used(limit, of_network)
     )

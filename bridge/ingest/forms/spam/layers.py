@@ -53,21 +53,25 @@ class SpamSubmission:
     @cached_property
     def token(self) -> tokens.FormToken | str | None:
         """The token, or why it is invalid; None if none was sent or tokens are not checked."""
-        given = self.controls.get(TOKEN_FIELD)
-        if not self.spam.reads_tokens or given in (None, ""):
+        raw_token = self.controls.get(TOKEN_FIELD)
+        if not self.spam.reads_tokens or raw_token in (None, ""):
             return None
         return tokens.read_token(
-            derive_key(self.secret_key, "tokens"), given, self.source, self.now, self.spam.expires
+            derive_key(self.secret_key, "tokens"),
+            raw_token,
+            self.source,
+            self.now,
+            self.spam.expires,
         )
 
     @cached_property
     def altcha(self) -> altcha.SolvedChallenge | str | None:
         """The solved challenge, or why it is invalid; None if none was sent or none is checked."""
-        given = self.controls.get(altcha.ALTCHA_FIELD)
-        if not self.spam.reads_work or given in (None, ""):
+        solution = self.controls.get(altcha.ALTCHA_FIELD)
+        if not self.spam.reads_work or solution in (None, ""):
             return None
         return altcha.check_solution(
-            derive_key(self.secret_key, "altcha"), given, self.source, self.now
+            derive_key(self.secret_key, "altcha"), solution, self.source, self.now
         )
 
     @property
@@ -101,8 +105,11 @@ class SpamLayer:
     reason: Callable[[SpamSubmission], str | None]
 
 
-def _honeypot(one: SpamSubmission) -> str | None:
-    filled = next((name for name in one.spam.honeypots if _is_filled(one.controls.get(name))), None)
+def _honeypot(submission: SpamSubmission) -> str | None:
+    filled = next(
+        (name for name in submission.spam.honeypots if _is_filled(submission.controls.get(name))),
+        None,
+    )
     return filled and f"the hidden field {filled} was filled in"
 
 
@@ -112,61 +119,67 @@ def _is_filled(value: JSON) -> bool:
     return bool(value.strip() if isinstance(value, str) else value)
 
 
-def _token(one: SpamSubmission) -> str | None:
-    if one.spam.token == "off":  # noqa: S105 - the word for how a form uses its token
+def _token(submission: SpamSubmission) -> str | None:
+    if submission.spam.token == "off":  # noqa: S105 - the word for how a form uses its token
         return None
-    if one.token is None:
-        return "no token was sent" if one.spam.token == "required" else None  # noqa: S105 - the word for how a form uses its token
-    if isinstance(one.token, str):
-        return one.token
-    took = one.now - one.token.issued_at
+    if submission.token is None:
+        return "no token was sent" if submission.spam.token == "required" else None  # noqa: S105 - the word for how a form uses its token
+    if isinstance(submission.token, str):
+        return submission.token
+    took = submission.now - submission.token.issued_at
     return (
         None
-        if took >= one.spam.min_fill
+        if took >= submission.spam.min_fill
         else f"the form was filled in within {max(took, 0.0):.1f} s"
     )
 
 
-def _altcha(one: SpamSubmission) -> str | None:
-    if one.spam.altcha == "off":
+def _altcha(submission: SpamSubmission) -> str | None:
+    if submission.spam.altcha == "off":
         return None
-    if one.altcha is None:
-        return "no solution was sent" if one.spam.altcha == "required" else None
-    return one.altcha if isinstance(one.altcha, str) else None
+    if submission.altcha is None:
+        return "no solution was sent" if submission.spam.altcha == "required" else None
+    return submission.altcha if isinstance(submission.altcha, str) else None
 
 
-def _address(one: SpamSubmission) -> str | None:
+def _address(submission: SpamSubmission) -> str | None:
     return (
         "the sender is in a blocked network"
-        if blocklists.is_blocked(one.address, one.spam.blocked)
+        if blocklists.is_blocked(submission.address, submission.spam.blocked)
         else None
     )
 
 
-def _name(one: SpamSubmission) -> str | None:
-    found = blocklists.find_name(one.text, one.spam.blocked)
-    return found and f"it contains {found}"
+def _name(submission: SpamSubmission) -> str | None:
+    name = blocklists.find_name(submission.text, submission.spam.blocked)
+    return name and f"it contains {name}"
 
 
-def _word(one: SpamSubmission) -> str | None:
-    found = blocklists.find_word(one.text, one.spam.blocked)
-    return found and f"it contains “{found}”"
+def _word(submission: SpamSubmission) -> str | None:
+    word = blocklists.find_word(submission.text, submission.spam.blocked)
+    return word and f"it contains “{word}”"
 
 
-def _links(one: SpamSubmission) -> str | None:
-    most = one.spam.max_links
-    found = blocklists.count_links(one.text) if most is not None else 0
+def _links(submission: SpamSubmission) -> str | None:
+    max_links = submission.spam.max_links
+    count = blocklists.count_links(submission.text) if max_links is not None else 0
     return (
-        f"it contains {found} links; allowed: {most}" if most is not None and found > most else None
+        f"it contains {count} links; allowed: {max_links}"
+        if max_links is not None and count > max_links
+        else None
     )
 
 
-def _captcha(one: SpamSubmission) -> str | None:
-    captcha = one.spam.captcha
-    if captcha is None or one.is_worked_for:
+def _captcha(submission: SpamSubmission) -> str | None:
+    captcha = submission.spam.captcha
+    if captcha is None or submission.is_worked_for:
         return None
-    given = captchas.find_response(captcha, one.controls)
-    reason = one.solve(captcha, given, one.address) if given else "no answer was sent"
+    response = captchas.find_response(captcha, submission.controls)
+    reason = (
+        submission.solve(captcha, response, submission.address)
+        if response
+        else "no answer was sent"
+    )
     return None if reason and captchas.UNCHECKED in reason and not captcha.holds else reason
 
 
@@ -182,46 +195,55 @@ LAYERS: tuple[SpamLayer, ...] = (
 )
 
 
-def find_spam_reason(one: SpamSubmission) -> str | None:
+def find_spam_reason(submission: SpamSubmission) -> str | None:
     """Return why a submission is spam, as `layer: reason`, or None."""
     for layer in LAYERS:
-        if reason := layer.reason(one):
+        if reason := layer.reason(submission):
             return f"{layer.name}: {reason}"
     return None
 
 
 def build_marks(
-    one: SpamSubmission, rate: Rate | None, per_address: Rate | None
+    submission: SpamSubmission, rate: Rate | None, per_address: Rate | None
 ) -> SubmissionMarks:
     """Return the marks of a submission that the store remembers.
 
     With a valid token, only the token decides whether it is a duplicate: two people may send the
     same answers from one address.
     """
-    key = derive_key(one.secret_key, "marks")
-    who = counted_network(one.address)
+    key = derive_key(submission.secret_key, "marks")
+    who = counted_network(submission.address)
     once = []
-    if isinstance(one.token, tokens.FormToken):
-        once.append(
-            UniqueMark(make_mark(key, "token", one.source, one.token.nonce), one.token.until)
-        )
-    elif one.spam.duplicates is not None:
+    if isinstance(submission.token, tokens.FormToken):
         once.append(
             UniqueMark(
-                make_mark(key, "same", one.source, who, one.digest), one.now + one.spam.duplicates
+                make_mark(key, "token", submission.source, submission.token.nonce),
+                submission.token.until,
             )
         )
-    if isinstance(one.altcha, altcha.SolvedChallenge):
+    elif submission.spam.duplicates is not None:
         once.append(
-            UniqueMark(make_mark(key, "altcha", one.source, one.altcha.challenge), one.altcha.until)
+            UniqueMark(
+                make_mark(key, "same", submission.source, who, submission.digest),
+                submission.now + submission.spam.duplicates,
+            )
         )
-    limits = [RateMark(make_mark(key, "form", one.source), rate)] if rate else []
+    if isinstance(submission.altcha, altcha.SolvedChallenge):
+        once.append(
+            UniqueMark(
+                make_mark(key, "altcha", submission.source, submission.altcha.challenge),
+                submission.altcha.until,
+            )
+        )
+    limits = [RateMark(make_mark(key, "form", submission.source), rate)] if rate else []
     limits += (
-        [RateMark(make_mark(key, "address", one.source, who), per_address)] if per_address else []
+        [RateMark(make_mark(key, "address", submission.source, who), per_address)]
+        if per_address
+        else []
     )
     return SubmissionMarks(
-        now=one.now,
-        digest=one.digest,
+        now=submission.now,
+        digest=submission.digest,
         once=tuple(sorted(once, key=lambda mark: mark.key)),
         limits=tuple(limits),
     )

@@ -21,12 +21,12 @@ MAX_LISTED_NAMES = 5  # in one sentence
 MAX_LISTED_NAME_CHARS = 60
 
 
-def choose_language(accept: str, *wanted: str | None) -> str:
-    """Return the language of the answer: the first supported one of `wanted`, then of `accept`.
+def choose_language(accept: str, *tags: str | None) -> str:
+    """Return the language of the answer: the first supported one of `tags`, then of `accept`.
 
     `accept`: an Accept-Language header.
     """
-    for tag in (*wanted, *_preferred(accept)):
+    for tag in (*tags, *_preferred(accept)):
         language = (tag or "").strip().lower().partition("-")[0]
         if language in LANGUAGES:
             return language

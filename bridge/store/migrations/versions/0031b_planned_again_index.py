@@ -34,6 +34,6 @@ MARKED_AT_ONCE = 1000
 def upgrade() -> None:
     create_missing_indexes(CONCURRENT_INDEXES)
     connection = op.get_bind()
-    found = sorted(set(connection.execute(FIND).scalars()))
-    for begin in range(0, len(found), MARKED_AT_ONCE):
-        connection.execute(MARK, {'found': found[begin:begin + MARKED_AT_ONCE]})
+    numbers = sorted(set(connection.execute(FIND).scalars()))
+    for begin in range(0, len(numbers), MARKED_AT_ONCE):
+        connection.execute(MARK, {'found': numbers[begin:begin + MARKED_AT_ONCE]})

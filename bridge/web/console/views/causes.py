@@ -34,7 +34,7 @@ COMMANDS: Final[Mapping[DeadKind | None, Sequence[str]]] = {DeadKind.OURS: ("rep
 ALL_COMMANDS: Final = ("retry", "replay")
 
 
-def list_causes(asked: ConsoleRequest) -> Screen:
+def list_causes(console_request: ConsoleRequest) -> Screen:
     """Return the causes of dead deliveries, the most frequent first."""
     report = CauseReport(())
 
@@ -50,30 +50,34 @@ def list_causes(asked: ConsoleRequest) -> Screen:
         rare=("type", "until"),
         presets=(("today", {"since": "1d"}), ("parked by routing", {"dead_kind": "config"})),
     )
-    found = read_list(asked, kind)
+    console_list = read_list(console_request, kind)
     return Screen(
         template="causes.html",
         title="Causes",
         values={
-            "list": found,
-            "causes": [_describe(asked, one) for one in report.groups],
-            "here": make_link("/causes", asked.given),
-            "filters": [(name, text) for name, texts in asked.given.items() for text in texts],
+            "list": console_list,
+            "causes": [_describe(console_request, group) for group in report.groups],
+            "here": make_link("/causes", console_request.given),
+            "filters": [
+                (name, text) for name, texts in console_request.given.items() for text in texts
+            ],
         },
-        status=found.status,
+        status=console_list.status,
     )
 
 
-def act_on_cause(asked: ConsoleRequest) -> Response:
+def act_on_cause(console_request: ConsoleRequest) -> Response:
     """Propose to retry or replay the deliveries of a cause, as many as the page counted.
 
     The form has the key and the kind of the cause, and the filters of the page.
     """
-    form = asked.http.form
-    request = asked.ask(CAUSE_FILTERS, read_filters(form))
-    report = group_by_cause(asked.context.database, selection.read_filters(asked.context, request))
+    form = console_request.http.form
+    request = console_request.ask(CAUSE_FILTERS, read_filters(form))
+    report = group_by_cause(
+        console_request.context.database, selection.read_filters(console_request.context, request)
+    )
     key = form.get("key", ""), form.get("kind", "")
-    group = next((one for one in report.groups if _key(one) == key), None)
+    group = next((candidate for candidate in report.groups if _key(candidate) == key), None)
     if group is None:
         raise refuse(409, "No delivery of this cause is left: another person was faster.")
     command = form.get("command", "")
@@ -82,39 +86,43 @@ def act_on_cause(asked: ConsoleRequest) -> Response:
     route = form.get("route", "")
     if command == "replay" and not route:  # the event's other routes would start again
         raise ApiProblem("invalid_body", "a replay needs one route of the cause")
-    chosen = [one for one in group.deliveries if route in ("", one.route)][:MAX_IDS]
-    if not chosen:
+    deliveries = [delivery for delivery in group.deliveries if route in ("", delivery.route)][
+        :MAX_IDS
+    ]
+    if not deliveries:
         raise refuse(409, "No delivery of this cause and route is left: another person was faster.")
     how = {"through": route} if command == "replay" else {}
-    ids = [one.id if command == "retry" else one.event_id for one in chosen]
+    ids = [delivery.id if command == "retry" else delivery.event_id for delivery in deliveries]
     body: dict[str, Any] = {"command": command, "mode": "propose", "ids": [*dict.fromkeys(ids)]}
-    return propose_operation(asked, body | ({"how": how} if how else {}))
+    return propose_operation(console_request, body | ({"how": how} if how else {}))
 
 
-def _key(one: CauseGroup) -> tuple[str, str]:
-    return one.cause.key, one.dead_kind.word if one.dead_kind else ""
+def _key(group: CauseGroup) -> tuple[str, str]:
+    return group.cause.key, group.dead_kind.word if group.dead_kind else ""
 
 
-def _describe(asked: ConsoleRequest, one: CauseGroup) -> dict[str, Any]:
+def _describe(console_request: ConsoleRequest, group: CauseGroup) -> dict[str, Any]:
     """Return a cause with its newest examples; their reasons only where contents may be read."""
-    routes = Counter(each.route for each in one.deliveries)
-    shape = CAUSE.write(one)
+    routes = Counter(delivery.route for delivery in group.deliveries)
+    shape = CAUSE.write(group)
     return {
         **shape,
-        "kind": _key(one)[1],
-        "commands": COMMANDS.get(one.dead_kind, ALL_COMMANDS),
+        "kind": _key(group)[1],
+        "commands": COMMANDS.get(group.dead_kind, ALL_COMMANDS),
         "route_counts": routes.most_common(MAX_ROUTES),
         "chart": draw_hours(
-            count_hours((each.died_at for each in one.deliveries), time.time()), "died", "died"
+            count_hours((delivery.died_at for delivery in group.deliveries), time.time()),
+            "died",
+            "died",
         ),
         "more_routes": max(len(routes) - MAX_ROUTES, 0),
         "examples": [
             {
-                "id": each.id,
-                "route": each.route,
-                "at": each.died_at,
-                "reason": each.reason if asked.may_read_contents else None,
+                "id": delivery.id,
+                "route": delivery.route,
+                "at": delivery.died_at,
+                "reason": delivery.reason if console_request.may_read_contents else None,
             }
-            for each in one.deliveries[:MAX_EXAMPLES]
+            for delivery in group.deliveries[:MAX_EXAMPLES]
         ],
     }

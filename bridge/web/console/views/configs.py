@@ -31,62 +31,67 @@ SECTION_WORDS: Final = {
 }
 
 
-def list_configs(asked: ConsoleRequest) -> Screen:
+def list_configs(console_request: ConsoleRequest) -> Screen:
     """Return the configurations that were used last."""
-    found = asked.read(configs.list_stored_configs)
-    overview = asked.context.overview.get()
+    reply = console_request.read(configs.list_stored_configs)
+    overview = console_request.context.overview.get()
     return Screen(
         template="configs.html",
         title="Configurations",
         values={
-            "configs": found["items"][:MAX_LISTED],
-            "is_complete": found["complete"] and len(found["items"]) <= MAX_LISTED,
-            "users": _count_processes(asked),
+            "configs": reply["items"][:MAX_LISTED],
+            "is_complete": reply["complete"] and len(reply["items"]) <= MAX_LISTED,
+            "users": _count_processes(console_request),
             "error": overview.config.error,
             "restart": overview.config.restart,
         },
     )
 
 
-def show_config(asked: ConsoleRequest) -> Screen:
+def show_config(console_request: ConsoleRequest) -> Screen:
     """Return one configuration as YAML, with secrets masked."""
-    found = asked.read(configs.show_config)
-    text, is_whole = write_config(found["config"])
-    listed = asked.read(configs.list_stored_configs)["items"]
-    hashes = [one["hash"] for one in listed]
-    place = hashes.index(found["hash"]) if found["hash"] in hashes else len(hashes)
+    reply = console_request.read(configs.show_config)
+    text, is_whole = write_config(reply["config"])
+    listed = console_request.read(configs.list_stored_configs)["items"]
+    hashes = [stored_config["hash"] for stored_config in listed]
+    place = hashes.index(reply["hash"]) if reply["hash"] in hashes else len(hashes)
     return Screen(
         template="config.html",
-        title=f"Configuration {found['hash'][:12]}",
+        title=f"Configuration {reply['hash'][:12]}",
         values={
-            "config": found,
+            "config": reply,
             "text": text,
             "is_whole": is_whole,
-            "schemas": {name: write_value(one) for name, one in found["schemas"].items()},
-            "users": _count_processes(asked).get(found["hash"], Counter()),
+            "schemas": {name: write_value(schema) for name, schema in reply["schemas"].items()},
+            "users": _count_processes(console_request).get(reply["hash"], Counter()),
             "before": next(iter(hashes[place + 1 : place + 2]), None),
-            "current": next((one["hash"] for one in listed if one["current"]), None),
+            "current": next(
+                (stored_config["hash"] for stored_config in listed if stored_config["current"]),
+                None,
+            ),
         },
     )
 
 
-def compare_configs(asked: ConsoleRequest) -> Screen | Response:
+def compare_configs(console_request: ConsoleRequest) -> Screen | Response:
     """Return the differences of two configurations, in words and with their values."""
-    before = asked.read_id("a", MAX_HASH_CHARS)
-    after = asked.read_id("b", MAX_HASH_CHARS)
+    before = console_request.read_id("a", MAX_HASH_CHARS)
+    after = console_request.read_id("b", MAX_HASH_CHARS)
     if before is None or after is None:
         return redirect(make_link("/configs"), 303)
-    found = replace(asked, ids={"a": before, "b": after}).read(configs.compare_stored_configs)
-    items = found["items"]
+    comparison = replace(console_request, ids={"a": before, "b": after}).read(
+        configs.compare_stored_configs
+    )
+    items = comparison["items"]
     return Screen(
         template="config_diff.html",
         title="What changed",
         values={
-            "before": found["before"],
-            "after": found["after"],
-            "changes": [_describe_change(one) for one in items[:MAX_CHANGES]],
+            "before": comparison["before"],
+            "after": comparison["after"],
+            "changes": [_describe_change(change) for change in items[:MAX_CHANGES]],
             "more": max(len(items) - MAX_CHANGES, 0),
-            "is_complete": found["complete"],
+            "is_complete": comparison["complete"],
             "summary": _summarize(items),
         },
     )
@@ -95,31 +100,37 @@ def compare_configs(asked: ConsoleRequest) -> Screen | Response:
 # -- parts
 
 
-def _count_processes(asked: ConsoleRequest) -> Mapping[str, Counter[str]]:
+def _count_processes(console_request: ConsoleRequest) -> Mapping[str, Counter[str]]:
     """Return how many processes of each role use each configuration."""
-    found: dict[str, Counter[str]] = {}
-    for one in asked.context.overview.get().processes:
-        if one.config_hash is not None:
-            found.setdefault(one.config_hash, Counter())[ROLE_NAMES.get(one.role, one.role)] += 1
-    return found
+    counts: dict[str, Counter[str]] = {}
+    for process in console_request.context.overview.get().processes:
+        if process.config_hash is not None:
+            counts.setdefault(process.config_hash, Counter())[
+                ROLE_NAMES.get(process.role, process.role)
+            ] += 1
+    return counts
 
 
-def _describe_change(one: Mapping[str, Any]) -> dict[str, Any]:
-    subject, key = _name_place(one["path"])
-    kind = {"added": "ok", "removed": "bad"}.get(one["change"], "busy")
+def _describe_change(change: Mapping[str, Any]) -> dict[str, Any]:
+    subject, key = _name_place(change["path"])
+    kind = {"added": "ok", "removed": "bad"}.get(change["change"], "busy")
     return {
         "subject": subject,
         "key": key,
-        "word": one["change"],
+        "word": change["change"],
         "kind": kind,
-        "before": None if one["change"] == "added" else write_value(one["before"], MAX_VALUE_CHARS),
-        "after": None if one["change"] == "removed" else write_value(one["after"], MAX_VALUE_CHARS),
+        "before": None
+        if change["change"] == "added"
+        else write_value(change["before"], MAX_VALUE_CHARS),
+        "after": None
+        if change["change"] == "removed"
+        else write_value(change["after"], MAX_VALUE_CHARS),
     }
 
 
 def _name_place(path: str) -> tuple[str, str]:
     """Return the entry that a JSON pointer leads to, such as `route paid`, and the rest of it."""
-    steps = [one.replace("~1", "/").replace("~0", "~") for one in path.split("/")[1:]]
+    steps = [step.replace("~1", "/").replace("~0", "~") for step in path.split("/")[1:]]
     word = SECTION_WORDS.get(steps[0]) if steps else None
     if word is None or len(steps) < 2:
         return steps[0] if steps else "everything", ".".join(steps[1:])
@@ -128,10 +139,10 @@ def _name_place(path: str) -> tuple[str, str]:
 
 def _summarize(items: list[Mapping[str, Any]]) -> str:
     """Return in words which entries changed."""
-    subjects = Counter(_name_place(one["path"])[0].split(" ")[0] for one in items)
-    entries = {_name_place(one["path"])[0] for one in items}
+    subjects = Counter(_name_place(change["path"])[0].split(" ")[0] for change in items)
+    entries = {_name_place(change["path"])[0] for change in items}
     words = [
-        pluralize(sum(each.split(" ")[0] == word for each in entries), word)
+        pluralize(sum(entry.split(" ")[0] == word for entry in entries), word)
         for word in subjects
         if word in SECTION_WORDS.values()
     ]

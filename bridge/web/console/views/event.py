@@ -59,13 +59,13 @@ class DeliveryPart:
     outputs: Sequence[TreePart]
 
 
-def show_event(asked: ConsoleRequest) -> Screen:
+def show_event(console_request: ConsoleRequest) -> Screen:
     """Return the page of an event; for the script, only the value that its URL names."""
-    screen = _read_screen(asked)
+    screen = _read_screen(console_request)
     event = screen.event
-    body = _read_body(asked, screen)
-    picked = pick_value(event, body, asked.http.args) if screen.has_contents else None
-    if picked is not None and asked.wants_part:
+    body = _read_body(console_request, screen)
+    picked = pick_value(event, body, console_request.http.args) if screen.has_contents else None
+    if picked is not None and console_request.wants_part:
         return _show_picked(picked)
     return _screen(
         screen,
@@ -74,31 +74,31 @@ def show_event(asked: ConsoleRequest) -> Screen:
             "tab": "event",
             "timeline": build_timeline(screen, len(event.body) if screen.has_contents else None),
             "deliveries": [
-                _describe_delivery(one, is_only=len(screen.deliveries) == 1)
-                for one in screen.deliveries
+                _describe_delivery(shown_delivery, is_only=len(screen.deliveries) == 1)
+                for shown_delivery in screen.deliveries
             ],
             "unmatched": screen.unmatched,
             "unmatched_step": split_advice(find_unmatched_step(event)),
             "config_error": screen.config_error,
-            "payload": _read_payload(asked, event, body),
+            "payload": _read_payload(console_request, event, body),
             "picked": picked,
         },
     )
 
 
-def open_delivery(asked: ConsoleRequest) -> Response:
+def open_delivery(console_request: ConsoleRequest) -> Response:
     """Lead to the event of a delivery, with the delivery on the page."""
-    found = selection.find_event(asked.context, asked.ask())
-    place = f"#{found.delivery_id}" if found.delivery_id else ""
-    return redirect(make_link(f"/events/{found.event.id}") + place, 303)
+    history = selection.find_event(console_request.context, console_request.ask())
+    place = f"#{history.delivery_id}" if history.delivery_id else ""
+    return redirect(make_link(f"/events/{history.event.id}") + place, 303)
 
 
-def show_request(asked: ConsoleRequest) -> Screen:
+def show_request(console_request: ConsoleRequest) -> Screen:
     """Return the request of an event as it arrived: headers, query and the raw body."""
-    screen = _read_screen(asked)
+    screen = _read_screen(console_request)
     event = screen.event
-    picked = pick_value(event, None, asked.http.args)
-    if picked is not None and asked.wants_part:
+    picked = pick_value(event, None, console_request.http.args)
+    if picked is not None and console_request.wants_part:
         return _show_picked(picked)
     raw = event.body[:MAX_RAW_BYTES]
     text = None
@@ -120,28 +120,30 @@ def show_request(asked: ConsoleRequest) -> Screen:
     )
 
 
-def download_body(asked: ConsoleRequest) -> Response:
+def download_body(console_request: ConsoleRequest) -> Response:
     """Return the raw body as a file, which no browser opens."""
-    answer = events.show_event_body(asked.context, asked.ask())
+    answer = events.show_event_body(console_request.context, console_request.ask())
     if not isinstance(answer, RawAnswer):
         raise TypeError("show_body answers raw bytes")
     return make_download(answer.content, answer.file_name)
 
 
-def explain_event(asked: ConsoleRequest) -> Screen:
+def explain_event(console_request: ConsoleRequest) -> Screen:
     """Return what each route does with an event, clause by clause."""
-    screen = _read_screen(asked)
-    found = asked.read(explain.explain_event, (EXPLAINED_ROUTES, EXPLAINED_ROUTE, SCREEN))
-    explained = describe_explanation(found)
+    screen = _read_screen(console_request)
+    explanation = console_request.read(
+        explain.explain_event, (EXPLAINED_ROUTES, EXPLAINED_ROUTE, SCREEN)
+    )
+    explained = describe_explanation(explanation)
     return _screen(
         screen,
         "event_explain.html",
         {
             "tab": "explain",
-            "explanation": found,
+            "explanation": explanation,
             "routes": explained["routes"],
             "other_sources": explained["left_out"],
-            "then": asked.given.get("routes") == ["then"],
+            "then": console_request.given.get("routes") == ["then"],
         },
     )
 
@@ -149,8 +151,8 @@ def explain_event(asked: ConsoleRequest) -> Screen:
 # -- parts
 
 
-def _read_screen(asked: ConsoleRequest) -> EventScreen:
-    return parse_screen(asked.read(events.show_event, (SCREEN,), {"screen": ["true"]}))
+def _read_screen(console_request: ConsoleRequest) -> EventScreen:
+    return parse_screen(console_request.read(events.show_event, (SCREEN,), {"screen": ["true"]}))
 
 
 def _screen(screen: EventScreen, template: str, values: Mapping[str, Any]) -> Screen:
@@ -167,11 +169,11 @@ def _screen(screen: EventScreen, template: str, values: Mapping[str, Any]) -> Sc
     )
 
 
-def _read_body(asked: ConsoleRequest, screen: EventScreen) -> Body | None:
+def _read_body(console_request: ConsoleRequest, screen: EventScreen) -> Body | None:
     """Return the body as routes see it; null where it is hidden or deleted."""
     if not screen.has_contents or is_content_deleted(screen.event):
         return None
-    return body_reader(asked.context.config().sources)(screen.event)
+    return body_reader(console_request.context.config().sources)(screen.event)
 
 
 def _show_picked(picked: PickedValue) -> Screen:
@@ -179,21 +181,23 @@ def _show_picked(picked: PickedValue) -> Screen:
     return Screen(template="picked_value.html", title="", values=values, is_part=True)
 
 
-def _read_payload(asked: ConsoleRequest, event: Event, body: Body | None) -> dict[str, Any]:
+def _read_payload(
+    console_request: ConsoleRequest, event: Event, body: Body | None
+) -> dict[str, Any]:
     if body is None:
-        problem = DELETED if asked.may_read_contents else None
+        problem = DELETED if console_request.may_read_contents else None
         return {**NO_VALUES, "problem": problem}
     if body.problem is not None and body.value is None:
         return {**NO_VALUES, "problem": body.problem, "has_bytes": bool(event.body)}
-    pointer = asked.http.args.get("at", "")
-    digits = asked.http.args.get("from", "0")
+    pointer = console_request.http.args.get("at", "")
+    digits = console_request.http.args.get("from", "0")
     start = int(digits) if digits.isdecimal() and len(digits) <= MAX_START_DIGITS else 0
     try:
         value = find_value(body.value, pointer)
     except (LookupError, ValueError):
         raise refuse(404, f"{event.id} has no value at {pointer[:200]!r}.") from None
     path = write_path("body", pointer)
-    text = asked.http.args.get("search", "").strip()[:MAX_SEARCH_CHARS]
+    text = console_request.http.args.get("search", "").strip()[:MAX_SEARCH_CHARS]
     return {
         **NO_VALUES,
         "tree": build_tree(value, path=path, pointer=pointer, start=start),
@@ -204,14 +208,14 @@ def _read_payload(asked: ConsoleRequest, event: Event, body: Body | None) -> dic
     }
 
 
-def _describe_delivery(shown: ShownDelivery, *, is_only: bool) -> DeliveryPart:
-    one = shown.delivery
+def _describe_delivery(shown_delivery: ShownDelivery, *, is_only: bool) -> DeliveryPart:
+    delivery = shown_delivery.delivery
     return DeliveryPart(
-        shown=shown,
-        status=describe_status(one),
-        is_open=is_only or needs_person(one) or not is_over(one),
-        run_url=link_run(one.run_url),
-        steps=[split_advice(step) for step in shown.next_steps],
-        inputs=build_small_tree(one.inputs, "inputs"),
-        outputs=build_small_tree(one.outputs, "outputs"),
+        shown=shown_delivery,
+        status=describe_status(delivery),
+        is_open=is_only or needs_person(delivery) or not is_over(delivery),
+        run_url=link_run(delivery.run_url),
+        steps=[split_advice(step) for step in shown_delivery.next_steps],
+        inputs=build_small_tree(delivery.inputs, "inputs"),
+        outputs=build_small_tree(delivery.outputs, "outputs"),
     )

@@ -47,10 +47,10 @@ class ChangedPart:
     problem: str | None = None
 
 
-def compare_events(asked: ConsoleRequest) -> Screen:
+def compare_events(console_request: ConsoleRequest) -> Screen:
     """Return the differences of an event and another one, the previous of its type by default."""
-    event = selection.find_event(asked.context, asked.ask()).event
-    text = asked.read_id("with") or _find_previous(asked, event)
+    event = selection.find_event(console_request.context, console_request.ask()).event
+    text = console_request.read_id("with") or _find_previous(console_request, event)
     values: dict[str, Any] = {
         "event": event,
         "has_contents": True,
@@ -62,13 +62,21 @@ def compare_events(asked: ConsoleRequest) -> Screen:
         "given": text or "",
     }
     if text is not None:
-        other = selection.find_event(asked.context, replace(asked.ask(), ids={"id": text})).event
-        before, after = sorted((other, event), key=lambda one: (one.received_at, one.id))
+        other = selection.find_event(
+            console_request.context, replace(console_request.ask(), ids={"id": text})
+        ).event
+        before, after = sorted(
+            (other, event),
+            key=lambda compared_event: (compared_event.received_at, compared_event.id),
+        )
         values |= {
             "before": before,
             "after": after,
             "given": other.id,
-            "parts": [_compare_bodies(asked, before, after), *_compare_heads(before, after)],
+            "parts": [
+                _compare_bodies(console_request, before, after),
+                *_compare_heads(before, after),
+            ],
         }
     return Screen(
         template="event_comparison.html",
@@ -77,29 +85,29 @@ def compare_events(asked: ConsoleRequest) -> Screen:
     )
 
 
-def _find_previous(asked: ConsoleRequest, event: Event) -> str | None:
+def _find_previous(console_request: ConsoleRequest, event: Event) -> str | None:
     """Return the id of the event before one, of the same source and type; None for none."""
     filters = {"source": [event.source], "before": [event.id], "limit": ["1"]}
     if event.type and "\0" not in event.type and len(event.type) <= MAX_NAME_CHARS:
         filters["type"] = [event.type]
-    found = asked.read(events.list_events, filter_parameters(of_events=True), filters)
-    return next((one["id"] for one in found["items"]), None)
+    reply = console_request.read(events.list_events, filter_parameters(of_events=True), filters)
+    return next((row["id"] for row in reply["items"]), None)
 
 
-def _compare_bodies(asked: ConsoleRequest, before: Event, after: Event) -> ChangedPart:
-    read = body_reader(asked.context.config().sources)
-    for one in (before, after):
-        if is_content_deleted(one):
-            return ChangedPart(title="Body", problem=f"The body of {one.id} is deleted.")
+def _compare_bodies(console_request: ConsoleRequest, before: Event, after: Event) -> ChangedPart:
+    read = body_reader(console_request.context.config().sources)
+    for event in (before, after):
+        if is_content_deleted(event):
+            return ChangedPart(title="Body", problem=f"The body of {event.id} is deleted.")
     bodies = read(before), read(after)
-    problem = next((one.problem for one in bodies if one.problem is not None), None)
+    problem = next((body.problem for body in bodies if body.problem is not None), None)
     if problem is not None:
         return ChangedPart(title="Body", problem=problem)
-    return _compare("Body", "body", *(one.value for one in bodies))
+    return _compare("Body", "body", *(body.value for body in bodies))
 
 
 def _compare_heads(before: Event, after: Event) -> list[ChangedPart]:
-    heads = [{"type": one.type, "query": one.query_string} for one in (before, after)]
+    heads = [{"type": event.type, "query": event.query_string} for event in (before, after)]
     return [
         _compare("Headers", "headers", dict(before.headers), dict(after.headers)),
         _compare("Type and query", "event", *heads),
@@ -107,20 +115,24 @@ def _compare_heads(before: Event, after: Event) -> list[ChangedPart]:
 
 
 def _compare(title: str, root: str, before: Any, after: Any) -> ChangedPart:
-    found = find_differences(before, after, "", MAX_SHOWN + 1)
+    differences = find_differences(before, after, "", MAX_SHOWN + 1)
     return ChangedPart(
         title=title,
-        changes=[_describe(root, one) for one in found[:MAX_SHOWN]],
-        is_whole=len(found) <= MAX_SHOWN,
+        changes=[_describe(root, difference) for difference in differences[:MAX_SHOWN]],
+        is_whole=len(differences) <= MAX_SHOWN,
     )
 
 
-def _describe(root: str, one: Difference) -> ChangedPath:
-    word, kind = WORDS[one.op]
+def _describe(root: str, difference: Difference) -> ChangedPath:
+    word, kind = WORDS[difference.op]
     return ChangedPath(
-        path=write_path(root, one.path),
+        path=write_path(root, difference.path),
         word=word,
         kind=kind,
-        before=None if one.op == "add" else write_as_json(one.before, MAX_VALUE_CHARS),
-        after=None if one.op == "remove" else write_as_json(one.after, MAX_VALUE_CHARS),
+        before=None
+        if difference.op == "add"
+        else write_as_json(difference.before, MAX_VALUE_CHARS),
+        after=None
+        if difference.op == "remove"
+        else write_as_json(difference.after, MAX_VALUE_CHARS),
     )

@@ -79,90 +79,98 @@ DELIVERY_COMMANDS_BY_STATUS: Final = {
 }
 
 
-def list_events(asked: ConsoleRequest) -> Screen | Response:
+def list_events(console_request: ConsoleRequest) -> Screen | Response:
     """Return a page of events."""
-    if asked.wants_part:
-        return count_new_rows(asked, EVENTS)
-    found = read_list(asked, EVENTS)
-    outcomes = {one["id"]: _count_statuses(one) for one in found.items}
-    status = asked.given.get("status", [""])[0]
-    is_spam = asked.given.get("spam") == ["true"]
+    if console_request.wants_part:
+        return count_new_rows(console_request, EVENTS)
+    console_list = read_list(console_request, EVENTS)
+    outcomes = {event["id"]: _count_statuses(event) for event in console_list.items}
+    status = console_request.given.get("status", [""])[0]
+    is_spam = console_request.given.get("spam") == ["true"]
     commands = SPAM_COMMANDS if is_spam else EVENT_COMMANDS_BY_STATUS.get(status, EVENT_COMMANDS)
-    bar = make_act_bar(asked, found, EVENTS.path, commands, without_all=("spam",), list_="events")
+    bar = make_act_bar(
+        console_request, console_list, EVENTS.path, commands, without_all=("spam",), list_="events"
+    )
     return Screen(
         template="events.html",
         title="Events",
         values={
-            "list": found,
+            "list": console_list,
             "outcomes": outcomes,
             "bar": bar,
-            "own_url": _link_own(asked, EVENTS),
+            "own_url": _link_own(console_request, EVENTS),
         },
-        status=found.status,
+        status=console_list.status,
     )
 
 
-def _link_own(asked: ConsoleRequest, kind: ListKind) -> str | None:
+def _link_own(console_request: ConsoleRequest, kind: ListKind) -> str | None:
     """Return the URL of flowbridge's own events, if the list leaves them out."""
     texts: dict[str, Any] = {
-        name: asked.given.get(name, [None])[0] for name in ("source", "route", "type")
+        name: console_request.given.get(name, [None])[0] for name in ("source", "route", "type")
     }
     if not Filters(**texts).leaves_out_own:
         return None
-    given = {name: texts for name, texts in asked.given.items() if name != "before"}
-    return make_link(kind.path, {**given, "source": [OWN_SOURCE_NAME]})
+    query = {name: texts for name, texts in console_request.given.items() if name != "before"}
+    return make_link(kind.path, {**query, "source": [OWN_SOURCE_NAME]})
 
 
-def list_deliveries(asked: ConsoleRequest) -> Screen | Response:
+def list_deliveries(console_request: ConsoleRequest) -> Screen | Response:
     """Return a page of deliveries."""
-    if asked.wants_part:
-        return count_new_rows(asked, DELIVERIES)
-    found = read_list(asked, DELIVERIES)
-    records = {one["id"]: DELIVERY.parse(one) for one in found.items}
-    status = asked.given.get("status", [""])[0]
+    if console_request.wants_part:
+        return count_new_rows(console_request, DELIVERIES)
+    console_list = read_list(console_request, DELIVERIES)
+    records = {row["id"]: DELIVERY.parse(row) for row in console_list.items}
+    status = console_request.given.get("status", [""])[0]
     commands = DELIVERY_COMMANDS_BY_STATUS.get(status, DELIVERY_COMMANDS)
     return Screen(
         template="deliveries.html",
         title="Deliveries",
         values={
-            "list": found,
-            "bar": make_act_bar(asked, found, DELIVERIES.path, commands, list_="deliveries"),
-            "statuses": {id_: describe_status(one) for id_, one in records.items()},
+            "list": console_list,
+            "bar": make_act_bar(
+                console_request, console_list, DELIVERIES.path, commands, list_="deliveries"
+            ),
+            "statuses": {id_: describe_status(delivery) for id_, delivery in records.items()},
         },
-        status=found.status,
+        status=console_list.status,
     )
 
 
-def tail_events(asked: ConsoleRequest) -> Screen | Response:
+def tail_events(console_request: ConsoleRequest) -> Screen | Response:
     """Return the newest events, each with the state of its deliveries."""
-    found = read_list(asked, TAIL)
-    tag = make_tag(orjson.dumps(found.items))
-    if is_known(asked, tag) and not found.errors:
+    console_list = read_list(console_request, TAIL)
+    tag = make_tag(orjson.dumps(console_list.items))
+    if is_known(console_request, tag) and not console_list.errors:
         return Response(status=304, headers={"ETag": tag})
-    given = {name: texts for name, texts in asked.given.items() if name != "before"}
+    query = {name: texts for name, texts in console_request.given.items() if name != "before"}
     return Screen(
-        template="tail_rows.html" if asked.wants_part else "tail.html",
+        template="tail_rows.html" if console_request.wants_part else "tail.html",
         title="Tail",
         values={
-            "list": found,
-            "deliveries": {one["id"]: _list_statuses(one) for one in found.items},
-            "refresh": make_link(TAIL.path, given),
-            "own_url": _link_own(asked, TAIL),
+            "list": console_list,
+            "deliveries": {event["id"]: _list_statuses(event) for event in console_list.items},
+            "refresh": make_link(TAIL.path, query),
+            "own_url": _link_own(console_request, TAIL),
         },
-        status=found.status,
-        is_part=asked.wants_part,
+        status=console_list.status,
+        is_part=console_request.wants_part,
         etag=tag,
     )
 
 
 def _count_statuses(event: Mapping[str, Any]) -> list[tuple[str, int]]:
     """Return how many deliveries of an event have each status, the status in words."""
-    return [*Counter(describe_status(DELIVERY.parse(one)) for one in event["deliveries"]).items()]
+    return [
+        *Counter(
+            describe_status(DELIVERY.parse(delivery)) for delivery in event["deliveries"]
+        ).items()
+    ]
 
 
 def _list_statuses(event: Mapping[str, Any]) -> list[tuple[str, str, str | None]]:
     """Return the route, the status in words and the reason of each delivery of an event."""
     return [
-        (one["route"], describe_status(DELIVERY.parse(one)), one["reason"])
-        for one in event["deliveries"]
+        (delivery["route"], describe_status(DELIVERY.parse(delivery)), delivery["reason"])
+        for delivery in event["deliveries"]
     ]

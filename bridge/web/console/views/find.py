@@ -18,21 +18,25 @@ from bridge.web.console.record_links import link_record
 FOUND: Final = ListKind(path="/find", answer=find.find_records, parameters=(QUERY, LIMIT, BEFORE))
 
 
-def find_records(asked: ConsoleRequest) -> Screen | Response:
+def find_records(console_request: ConsoleRequest) -> Screen | Response:
     """Return the records that were found; the only one is opened at once."""
-    if "q" not in asked.given:
+    if "q" not in console_request.given:
         return redirect(make_link("/events"), 303)
-    found = read_list(asked, FOUND)
-    is_only = len(found.items) == 1 and found.next_url is None and found.newest_url is None
-    if is_only and (url := link_record(found.items[0]["id"])) is not None:
+    console_list = read_list(console_request, FOUND)
+    is_only = (
+        len(console_list.items) == 1
+        and console_list.next_url is None
+        and console_list.newest_url is None
+    )
+    if is_only and (url := link_record(console_list.items[0]["id"])) is not None:
         return redirect(url, 303)
     return Screen(
         template="find.html",
-        title=f"Results for “{asked.given['q'][0][:80]}”",
+        title=f"Results for “{console_request.given['q'][0][:80]}”",
         values={
-            "list": found,
-            "urls": {one["id"]: link_record(one["id"]) for one in found.items},
-            "may_read_contents": asked.may_read_contents,
+            "list": console_list,
+            "urls": {record["id"]: link_record(record["id"]) for record in console_list.items},
+            "may_read_contents": console_request.may_read_contents,
         },
-        status=found.status,
+        status=console_list.status,
     )

@@ -38,71 +38,73 @@ _FILTERS: Final = ("status", "reason", "since", "until", "spam")
 PARAMETERS: Final = (
     KIND,
     TEXT,
-    *(one for one in filter_parameters(of_events=True) if one.name in _FILTERS),
+    *(parameter for parameter in filter_parameters(of_events=True) if parameter.name in _FILTERS),
 )
 
 
-def export_submissions(asked: ConsoleRequest) -> Response:
+def export_submissions(console_request: ConsoleRequest) -> Response:
     """Return the submissions of a form as a file, oldest first, and record the export.
 
     The file is whole before it is sent, so that a failure is an error page and no part of a file.
     """
-    name = read_form_name(asked)
-    request = asked.ask(PARAMETERS)
+    name = read_form_name(console_request)
+    request = console_request.ask(PARAMETERS)
     values = dict(request.values)
     kind = values.pop(KIND.name)
     is_spam = bool(values.pop("spam"))
-    wanted = make_inbox_filters(
-        asked.context, replace(request, values=values), name, is_spam=is_spam
+    filters = make_inbox_filters(
+        console_request.context, replace(request, values=values), name, is_spam=is_spam
     )
-    context = asked.context
+    context = console_request.context
     with context.locks.hold(LOCK) as is_held:
         if not is_held:
             raise refuse(503, "Another export is being written.", _RETRY)
-        found = select_download(context.database, context.config().sources, wanted)
-        content = _join(_list_records(kind, found))
+        submissions = select_download(context.database, context.config().sources, filters)
+        content = _join(_list_records(kind, submissions))
         subject = describe_export(f"/forms/{name}/export", PARAMETERS, request.texts)
         audit.record(context.database, AuditAction.EXPORTED, request.by, subject)
     return make_download(content, f"{name}.{kind}", MEDIA_TYPES[kind])
 
 
-def download_file(asked: ConsoleRequest) -> Response:
+def download_file(console_request: ConsoleRequest) -> Response:
     """Return a file of an event as a download, or with `preview` as a picture that we render.
 
     A download is recorded. Without a number it leads to the event.
     """
-    event = find_event(asked.context, asked.ask()).event
-    number = next(iter(asked.given.get("number", ())), None)
+    event = find_event(console_request.context, console_request.ask()).event
+    number = next(iter(console_request.given.get("number", ())), None)
     if number is None:
         return redirect(make_link(f"/events/{event.id}"), 303)
     is_number = number.isascii() and number.isdigit() and len(number) <= MAX_NUMBER_DIGITS
     if not is_number or int(number) >= len(event.files):
         raise refuse(404, f"{event.id} has no such file.")
     file = event.files[int(number)]
-    settings = asked.context.settings
+    settings = console_request.context.settings
     blobs = BlobStore.of(settings)
     try:
-        if "preview" in asked.given:
-            with asked.context.seats.leave():
+        if "preview" in console_request.given:
+            with console_request.context.seats.leave():
                 return send_preview(blobs, file, settings.timings.preview_seconds)
-        response = send_file(blobs, file, asked.http.environ)
+        response = send_file(blobs, file, console_request.http.environ)
     except OSError:
         raise refuse(404, "The bytes of this file are not in this data folder.") from None
     subject = f"file {file.sha256} of {event.id}"
-    audit.record(asked.context.database, AuditAction.DOWNLOADED, asked.ask().by, subject)
+    audit.record(
+        console_request.context.database, AuditAction.DOWNLOADED, console_request.ask().by, subject
+    )
     return response
 
 
-def _list_records(kind: str, found: SubmissionList) -> Iterator[bytes]:
+def _list_records(kind: str, submissions: SubmissionList) -> Iterator[bytes]:
     if kind == "csv":
-        return read_table(found).csv_records()
-    return (write_json(SUBMISSION.write(one)) + b"\n" for one in found)
+        return read_table(submissions).csv_records()
+    return (write_json(SUBMISSION.write(submission)) + b"\n" for submission in submissions)
 
 
 def _join(records: Iterable[bytes]) -> bytes:
     content = bytearray()
-    for one in records:
-        content += one
+    for record in records:
+        content += record
         if len(content) > MAX_DOWNLOAD_BYTES:
             raise refuse(
                 400,

@@ -39,7 +39,7 @@ TEXT: Final = Parameter(
     parse=parse_excerpt,
     reads_contents=True,
 )
-_FILTERS: Final = {one.name: one for one in filter_parameters(of_events=True)}
+_FILTERS: Final = {parameter.name: parameter for parameter in filter_parameters(of_events=True)}
 #: The filters of an inbox, and those of its spam, which has no deliveries.
 INBOX_FILTERS: Final = (TEXT, *(_FILTERS[name] for name in ("status", "since", "until")))
 SPAM_FILTERS: Final = (TEXT, *(_FILTERS[name] for name in ("reason", "since", "until")))
@@ -48,19 +48,19 @@ FORM_COMMANDS: Final = (("spam mark", "Mark as spam"), *INBOX_COMMANDS)
 SPAM_COMMANDS: Final = (("spam release", "Release: start the flows"),)
 
 
-def list_forms(asked: ConsoleRequest) -> Screen:
+def list_forms(console_request: ConsoleRequest) -> Screen:
     """Return the forms of routes.yaml, and the sources of form services."""
-    sources = asked.context.config().sources
-    overview = asked.context.overview.get()
-    known = {one.name: one for one in overview.sources}
+    sources = console_request.context.config().sources
+    overview = console_request.context.overview.get()
+    statuses = {status.name: status for status in overview.sources}
     forms = [
         {
-            "title": one.provider.title,
-            "is_own": one.provider.name == FORM_PROVIDER,
-            "status": known.get(name, SourceStatus(name=name)),
+            "title": source.provider.title,
+            "is_own": source.provider.name == FORM_PROVIDER,
+            "status": statuses.get(name, SourceStatus(name=name)),
         }
-        for name, one in sources.items()
-        if has_fields(one.provider)
+        for name, source in sources.items()
+        if has_fields(source.provider)
     ]
     return Screen(
         template="forms.html",
@@ -69,14 +69,14 @@ def list_forms(asked: ConsoleRequest) -> Screen:
     )
 
 
-def show_inbox(asked: ConsoleRequest) -> Screen:
+def show_inbox(console_request: ConsoleRequest) -> Screen:
     """Return a page of the submissions of a form."""
-    return _show(asked, is_spam=False)
+    return _show(console_request, is_spam=False)
 
 
-def show_spam(asked: ConsoleRequest) -> Screen:
+def show_spam(console_request: ConsoleRequest) -> Screen:
     """Return a page of the submissions of a form that are marked as spam."""
-    return _show(asked, is_spam=True)
+    return _show(console_request, is_spam=True)
 
 
 def has_fields(provider: Provider) -> bool:
@@ -84,16 +84,18 @@ def has_fields(provider: Provider) -> bool:
     return provider.name == FORM_PROVIDER or provider.fields is not None
 
 
-def read_form_name(asked: ConsoleRequest) -> str:
+def read_form_name(console_request: ConsoleRequest) -> str:
     """Return the source of the page. Raises `PageRefused` if no form has that name.
 
     A source that was removed from routes.yaml has an inbox, whatever its provider was.
     """
-    name = check_id("name", asked.ids["name"])
-    source = asked.context.config().sources.get(name)
+    name = check_id("name", console_request.ids["name"])
+    source = console_request.context.config().sources.get(name)
     is_form = source is None or has_fields(source.provider)
     with suppress(ApiProblem):
-        check_known_names(asked.context, replace(asked.ask(), values={"source": name}))
+        check_known_names(
+            console_request.context, replace(console_request.ask(), values={"source": name})
+        )
         if is_form:
             return name
     raise refuse(404, f"There is no form {name!r}.")
@@ -105,27 +107,29 @@ def make_inbox_filters(
     """Return the filters of a request for the submissions of a form."""
     values = {**request.values, "source": name, "spam": is_spam}
     text = values.pop(TEXT.name, None)
-    wanted = read_filters(context, replace(request, values=values))
+    filters = read_filters(context, replace(request, values=values))
     if text is None:
-        return wanted
-    test = make_field_test(text, context.config().sources, wanted.where)
-    return replace(wanted, where=test)
+        return filters
+    test = make_field_test(text, context.config().sources, filters.where)
+    return replace(filters, where=test)
 
 
-def _show(asked: ConsoleRequest, *, is_spam: bool) -> Screen:
-    name = read_form_name(asked)
+def _show(console_request: ConsoleRequest, *, is_spam: bool) -> Screen:
+    name = read_form_name(console_request)
     path = f"/forms/{name}/spam" if is_spam else f"/forms/{name}"
 
     def answer(context: ApiContext, request: ApiRequest) -> Answer:
-        wanted = make_inbox_filters(context, request, name, is_spam=is_spam)
+        filters = make_inbox_filters(context, request, name, is_spam=is_spam)
         page = page_inbox(
             context.database,
             context.config().sources,
-            wanted,
+            filters,
             read_page_request(context, path, request),
             with_contents=request.with_contents,
         )
-        return page.as_json(lambda one: _describe(one, with_contents=request.with_contents))
+        return page.as_json(
+            lambda submission: _describe(submission, with_contents=request.with_contents)
+        )
 
     kind = ListKind(
         path=path,
@@ -133,47 +137,49 @@ def _show(asked: ConsoleRequest, *, is_spam: bool) -> Screen:
         parameters=(*(SPAM_FILTERS if is_spam else INBOX_FILTERS), SUBMISSION_LIMIT, BEFORE),
         presets=() if is_spam else (("today", {"since": "1d"}), ("no flow", {"status": "none"})),
     )
-    found = read_list(asked, kind)
+    console_list = read_list(console_request, kind)
     return Screen(
         template="form_inbox.html",
         title=name,
         values={
-            "list": found,
+            "list": console_list,
             "name": name,
             "is_spam": is_spam,
-            "may_read_contents": asked.may_read_contents,
-            "has_files": any(one["files"] for one in found.items),
-            "columns": _list_columns(found.items),
-            "bar": _make_bar(asked, found, name, path, is_spam=is_spam),
-            "tabs": _list_tabs(asked, name, is_spam=is_spam),
-            "downloads": _list_downloads(asked, name, is_spam=is_spam),
+            "may_read_contents": console_request.may_read_contents,
+            "has_files": any(submission["files"] for submission in console_list.items),
+            "columns": _list_columns(console_list.items),
+            "bar": _make_bar(console_request, console_list, name, path, is_spam=is_spam),
+            "tabs": _list_tabs(console_request, name, is_spam=is_spam),
+            "downloads": _list_downloads(console_request, name, is_spam=is_spam),
         },
-        status=found.status,
+        status=console_list.status,
     )
 
 
 # -- parts
 
 
-def _describe(one: InboxSubmission, *, with_contents: bool) -> dict[str, JSON]:
-    shape = EVENT.write(one.event, deliveries=one.deliveries, with_contents=with_contents)
-    words = Counter(describe_status(each) for each in one.deliveries)
-    reasons = [each["reason"] for each in _records(shape["deliveries"]) if each["reason"]]
-    fields = one.fields or {}
+def _describe(submission: InboxSubmission, *, with_contents: bool) -> dict[str, JSON]:
+    shape = EVENT.write(
+        submission.event, deliveries=submission.deliveries, with_contents=with_contents
+    )
+    words = Counter(describe_status(delivery) for delivery in submission.deliveries)
+    reasons = [record["reason"] for record in _records(shape["deliveries"]) if record["reason"]]
+    fields = submission.fields or {}
     return {
-        "id": one.event.id,
+        "id": submission.event.id,
         "received_at": shape["received_at"],
         "outcomes": [[word, count] for word, count in words.items()],
         "reason": shape["problem"] or next(iter(reasons), None),
         "spam": shape["spam"],
         "fields": {name: _as_text(value) for name, value in fields.items()},
-        "is_deleted": one.is_deleted,
-        "is_readable": one.fields is not None,
-        "reply_to": one.reply_to,
-        "duplicates": one.event.duplicates,
+        "is_deleted": submission.is_deleted,
+        "is_readable": submission.fields is not None,
+        "reply_to": submission.reply_to,
+        "duplicates": submission.event.duplicates,
         "files": [
-            _describe_file(one.event.id, number, file, with_contents=with_contents)
-            for number, file in enumerate(one.event.files)
+            _describe_file(submission.event.id, number, file, with_contents=with_contents)
+            for number, file in enumerate(submission.event.files)
         ],
     }
 
@@ -197,26 +203,38 @@ def _describe_file(
 
 def _list_columns(items: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """Return the first fields of a page, each with its label."""
-    names = dict.fromkeys(name for one in items for name in one["fields"])
+    names = dict.fromkeys(name for submission in items for name in submission["fields"])
     return [(name, _shorten(name, MAX_LABEL_CHARS)) for name in islice(names, MAX_FIELD_COLUMNS)]
 
 
 def _make_bar(
-    asked: ConsoleRequest, found: ConsoleList, name: str, path: str, *, is_spam: bool
+    console_request: ConsoleRequest,
+    console_list: ConsoleList,
+    name: str,
+    path: str,
+    *,
+    is_spam: bool,
 ) -> ActBar | None:
     if is_spam:
         fixed = {"source": name}
         return make_act_bar(
-            asked, found, path, SPAM_COMMANDS, fixed=fixed, without_all=(TEXT.name,)
+            console_request,
+            console_list,
+            path,
+            SPAM_COMMANDS,
+            fixed=fixed,
+            without_all=(TEXT.name,),
         )
-    commands = FORM_COMMANDS if _is_own(asked, name) else INBOX_COMMANDS
-    bar = make_act_bar(asked, found, path, commands)
+    commands = FORM_COMMANDS if _is_own(console_request, name) else INBOX_COMMANDS
+    bar = make_act_bar(console_request, console_list, path, commands)
     return bar and replace(bar, filters=())  # `spam mark` takes ids only
 
 
-def _list_tabs(asked: ConsoleRequest, name: str, *, is_spam: bool) -> list[dict[str, Any]]:
-    known = {one.name: one for one in asked.context.overview.get().sources}
-    spam = known[name].spam if name in known else 0
+def _list_tabs(
+    console_request: ConsoleRequest, name: str, *, is_spam: bool
+) -> list[dict[str, Any]]:
+    statuses = {status.name: status for status in console_request.context.overview.get().sources}
+    spam = statuses[name].spam if name in statuses else 0
     return [
         {"label": "Inbox", "url": make_link(f"/forms/{name}"), "is_current": not is_spam, "new": 0},
         {
@@ -228,35 +246,41 @@ def _list_tabs(asked: ConsoleRequest, name: str, *, is_spam: bool) -> list[dict[
     ]
 
 
-def _list_downloads(asked: ConsoleRequest, name: str, *, is_spam: bool) -> list[tuple[str, str]]:
+def _list_downloads(
+    console_request: ConsoleRequest, name: str, *, is_spam: bool
+) -> list[tuple[str, str]]:
     """Return the label and the URL of each download of the list with its filters."""
-    if not asked.may_read_contents:
+    if not console_request.may_read_contents:
         return []
-    given = {one: texts for one, texts in asked.given.items() if one not in PAGE_PARAMETERS}
+    query = {
+        key: texts for key, texts in console_request.given.items() if key not in PAGE_PARAMETERS
+    }
     spam = {"spam": ["true"]} if is_spam else {}
     return [
-        (label, make_link(f"/forms/{name}/export", {**given, **spam, "as": [word]}))
+        (label, make_link(f"/forms/{name}/export", {**query, **spam, "as": [word]}))
         for word, label in (("csv", "CSV"), ("ndjson", "NDJSON"))
     ]
 
 
-def _is_own(asked: ConsoleRequest, name: str) -> bool:
-    source = asked.context.config().sources.get(name)
+def _is_own(console_request: ConsoleRequest, name: str) -> bool:
+    source = console_request.context.config().sources.get(name)
     return source is not None and source.provider.name == FORM_PROVIDER
 
 
 def _as_text(value: JSON) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+    if isinstance(value, list) and all(isinstance(member, str) for member in value):
         return _shorten(", ".join(map(str, value)), MAX_CELL_CHARS)
     text = value if isinstance(value, str) else "" if value is None else write_json(value).decode()
     return _shorten(text, MAX_CELL_CHARS)
 
 
-def _shorten(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+def _shorten(text: str, max_chars: int) -> str:
+    return text if len(text) <= max_chars else text[: max_chars - 1] + "…"
 
 
 def _records(value: JSON) -> list[dict[str, JSON]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return (
+        [member for member in value if isinstance(member, dict)] if isinstance(value, list) else []
+    )

@@ -49,107 +49,117 @@ MAX_RATE_CHARS: Final = 20
 PROPOSED: Final = ("proposed", "expired")
 
 
-def list_operations(asked: ConsoleRequest) -> Screen:
+def list_operations(console_request: ConsoleRequest) -> Screen:
     """Return a page of operations."""
-    found = read_list(asked, OPERATIONS)
+    console_list = read_list(console_request, OPERATIONS)
     return Screen(
         template="operations.html",
         title="Operations",
-        values={"list": found, "about": {one["id"]: _describe(one) for one in found.items}},
-        status=found.status,
+        values={
+            "list": console_list,
+            "about": {operation["id"]: _describe(operation) for operation in console_list.items},
+        },
+        status=console_list.status,
     )
 
 
-def propose(asked: ConsoleRequest) -> Response:
+def propose(console_request: ConsoleRequest) -> Response:
     """Count and store the items of an operation, and lead to the page that asks about it.
 
     Where no row was ticked, lead back to the list, which says so.
     """
-    form = asked.http.form
+    form = console_request.http.form
     if lacks_records(form):
-        return redirect(f"{find_next_page(asked.http)}#{NOTHING_TICKED}", 303)
-    return propose_operation(asked, read_proposal(form))
+        return redirect(f"{find_next_page(console_request.http)}#{NOTHING_TICKED}", 303)
+    return propose_operation(console_request, read_proposal(form))
 
 
-def propose_operation(asked: ConsoleRequest, body: Mapping[str, Any]) -> Response:
+def propose_operation(console_request: ConsoleRequest, body: Mapping[str, Any]) -> Response:
     """Propose an operation that a body of the admin API describes, and lead to its page."""
     check_body(body, operations.OPERATION_BODY)
-    request = replace(asked.ask(), body=body)
-    counted = operations.count_request(asked.context, request)
-    operation = operations.store_request(asked.context, request, counted)
+    request = replace(console_request.ask(), body=body)
+    counted = operations.count_request(console_request.context, request)
+    operation = operations.store_request(console_request.context, request, counted)
     return redirect(
-        make_link(f"/operations/{operation.id}", {"next": find_next_page(asked.http)}), 303
+        make_link(f"/operations/{operation.id}", {"next": find_next_page(console_request.http)}),
+        303,
     )
 
 
-def show_operation(asked: ConsoleRequest) -> Screen | Response:
+def show_operation(console_request: ConsoleRequest) -> Screen | Response:
     """Return an operation: what it would do, or how far it is, with the outcome of its items."""
-    one = operations.find_operation(asked.context, asked.ask())
-    shape = operations.describe_operation(asked.context, asked.ask(), one)
+    operation = operations.find_operation(console_request.context, console_request.ask())
+    shape = operations.describe_operation(console_request.context, console_request.ask(), operation)
     if shape["state"] in PROPOSED:
-        return _ask_about(asked, one, shape)
-    if "next" in asked.given:  # of the page that asked
-        return redirect(make_link(f"/operations/{one.id}"), 303)
-    return _show_progress(asked, one, shape)
+        return _ask_about(console_request, operation, shape)
+    if "next" in console_request.given:  # of the page that asked
+        return redirect(make_link(f"/operations/{operation.id}"), 303)
+    return _show_progress(console_request, operation, shape)
 
 
-def agree(asked: ConsoleRequest) -> Screen | Response:
+def agree(console_request: ConsoleRequest) -> Screen | Response:
     """Agree to a proposed operation: a worker carries out exactly its items."""
-    one = operations.find_operation(asked.context, asked.ask())
-    shape = operations.describe_operation(asked.context, asked.ask(), one)
-    errors = _find_errors(asked, shape)
+    operation = operations.find_operation(console_request.context, console_request.ask())
+    shape = operations.describe_operation(console_request.context, console_request.ask(), operation)
+    errors = _find_errors(console_request, shape)
     if errors and shape["state"] in PROPOSED:
-        return _ask_about(asked, one, shape, errors)
-    rate = asked.http.form.get("rate", "").strip() or None
+        return _ask_about(console_request, operation, shape, errors)
+    rate = console_request.http.form.get("rate", "").strip() or None
     try:
-        agreed = agree_to_operation(asked.context.database, one, asked.session.key, rate)
+        agreed = agree_to_operation(
+            console_request.context.database, operation, console_request.session.key, rate
+        )
     except OperationConflict as error:
         raise ApiProblem("operation_conflict", str(error)) from None
     return redirect(make_link(f"/operations/{agreed.id}"), 303)
 
 
-def stop(asked: ConsoleRequest) -> Response:
+def stop(console_request: ConsoleRequest) -> Response:
     """Stop an operation after the batch that a worker is at, or withdraw a proposal."""
-    one = operations.find_operation(asked.context, asked.ask())
-    operations.stop_operation(asked.context, asked.ask())
-    if not one.is_agreed:
-        return redirect(find_next_page(asked.http), 303)
-    return redirect(make_link(f"/operations/{asked.ids['id']}"), 303)
+    operation = operations.find_operation(console_request.context, console_request.ask())
+    operations.stop_operation(console_request.context, console_request.ask())
+    if not operation.is_agreed:
+        return redirect(find_next_page(console_request.http), 303)
+    return redirect(make_link(f"/operations/{console_request.ids['id']}"), 303)
 
 
-def resume(asked: ConsoleRequest) -> Response:
+def resume(console_request: ConsoleRequest) -> Response:
     """Let a worker carry out the rest of a stopped operation."""
-    operations.resume_operation(asked.context, asked.ask())
-    return redirect(make_link(f"/operations/{asked.ids['id']}"), 303)
+    operations.resume_operation(console_request.context, console_request.ask())
+    return redirect(make_link(f"/operations/{console_request.ids['id']}"), 303)
 
 
 # -- before it is done
 
 
 def _ask_about(
-    asked: ConsoleRequest,
-    one: Operation,
+    console_request: ConsoleRequest,
+    operation: Operation,
     shape: Mapping[str, Any],
     errors: Mapping[str, str] | None = None,
 ) -> Screen:
-    is_own = one.token == asked.session.key
+    is_own = operation.token == console_request.session.key
     is_open = shape["state"] == "proposed"
-    back = find_next_page(asked.http) if "next" in asked.http.values else make_link("/operations")
+    back = (
+        find_next_page(console_request.http)
+        if "next" in console_request.http.values
+        else make_link("/operations")
+    )
     return Screen(
         template="proposal.html",
         title=_ask(shape) if is_open else f"{_title(shape)}: not agreed to",
         values={
             "one": shape,
             "about": _describe(shape),
-            "examples": _describe_examples(asked, shape),
+            "examples": _describe_examples(console_request, shape),
             "may_agree": is_own and is_open and count_expected(shape) > 0,
             "is_own": is_own,
             "is_open": is_open,
             "expected": count_expected(shape),
             "must_type": _must_type(shape),
-            "is_held": are_starts_held(asked.context.database),
+            "is_held": are_starts_held(console_request.context.database),
             "errors": errors or {},
-            "given": asked.http.form,
+            "given": console_request.http.form,
             "back": back,
         },
         status=400 if errors else 200,
@@ -162,9 +172,9 @@ def _must_type(shape: Mapping[str, Any]) -> bool:
     return count_expected(shape) > MAX_UNTYPED_ITEMS or is_second_start
 
 
-def _find_errors(asked: ConsoleRequest, shape: Mapping[str, Any]) -> dict[str, str]:
+def _find_errors(console_request: ConsoleRequest, shape: Mapping[str, Any]) -> dict[str, str]:
     """Return the errors of the form that agrees, by field."""
-    form = asked.http.form
+    form = console_request.http.form
     errors = {}
     typed = form.get("typed", "").replace(",", "").strip()
     if _must_type(shape) and typed != str(count_expected(shape)):
@@ -180,66 +190,71 @@ def _find_errors(asked: ConsoleRequest, shape: Mapping[str, Any]) -> dict[str, s
     return errors
 
 
-def _describe_examples(asked: ConsoleRequest, shape: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _describe_examples(
+    console_request: ConsoleRequest, shape: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     """Return the examples of a count, each with its link, and with its delivery if it is one."""
-    ids = [str(one) for one in shape["examples"] or ()]
-    found = read_deliveries(asked.context.database, ids)
-    with_contents = asked.may_read_contents
+    ids = [str(example) for example in shape["examples"] or ()]
+    deliveries = read_deliveries(console_request.context.database, ids)
+    with_contents = console_request.may_read_contents
     return [
         {
-            "id": one,
-            "url": link_record(one),
-            "delivery": DELIVERY.write(found[one], with_contents=with_contents)
-            if one in found
+            "id": record_id,
+            "url": link_record(record_id),
+            "delivery": DELIVERY.write(deliveries[record_id], with_contents=with_contents)
+            if record_id in deliveries
             else None,
-            "status": describe_status(found[one]) if one in found else None,
+            "status": describe_status(deliveries[record_id]) if record_id in deliveries else None,
         }
-        for one in ids
+        for record_id in ids
     ]
 
 
 # -- what was done
 
 
-def _show_progress(asked: ConsoleRequest, one: Operation, shape: Mapping[str, Any]) -> Screen:
+def _show_progress(
+    console_request: ConsoleRequest, operation: Operation, shape: Mapping[str, Any]
+) -> Screen:
     kind = ListKind(
-        path=f"/operations/{one.id}",
+        path=f"/operations/{operation.id}",
         answer=operations.list_operation_items,
         parameters=(OUTCOME, LIMIT, BEFORE),
     )
-    found = read_list(asked, kind)
-    is_ours = one.command in COMMANDS
+    console_list = read_list(console_request, kind)
+    is_ours = operation.command in COMMANDS
     return Screen(
         template="operation.html",
         title=_title(shape),
         values={
             "one": shape,
             "about": _describe(shape),
-            "list": found,
-            "items": [_describe_item(item) for item in found.items],
-            "tabs": _make_tabs(one, asked.given.get("outcome", [""])[0]),
-            "left": one.left,
-            "may_stop": shape["state"] in ("waiting", "running") and one.driver is not None,
-            "may_resume": shape["state"] == "stopped" and one.count is not None and is_ours,
-            "is_held": shape["state"] == "waiting" and are_starts_held(asked.context.database),
+            "list": console_list,
+            "items": [_describe_item(item) for item in console_list.items],
+            "tabs": _make_tabs(operation, console_request.given.get("outcome", [""])[0]),
+            "left": operation.left,
+            "may_stop": shape["state"] in ("waiting", "running") and operation.driver is not None,
+            "may_resume": shape["state"] == "stopped" and operation.count is not None and is_ours,
+            "is_held": shape["state"] == "waiting"
+            and are_starts_held(console_request.context.database),
         },
-        status=found.status,
+        status=console_list.status,
     )
 
 
-def _make_tabs(one: Operation, chosen: str) -> list[dict[str, Any]]:
+def _make_tabs(operation: Operation, outcome: str) -> list[dict[str, Any]]:
     counts = (
-        ("", "All", one.count or 0),
-        ("done", "Done", one.done),
-        ("refused", "Refused", one.refused),
-        ("open", "Left", one.left),
+        ("", "All", operation.count or 0),
+        ("done", "Done", operation.done),
+        ("refused", "Refused", operation.refused),
+        ("open", "Left", operation.left),
     )
     return [
         {
             "label": label,
             "count": count,
-            "is_current": word == chosen,
-            "url": make_link(f"/operations/{one.id}", {"outcome": word} if word else {}),
+            "is_current": word == outcome,
+            "url": make_link(f"/operations/{operation.id}", {"outcome": word} if word else {}),
         }
         for word, label, count in counts
     ]
@@ -247,7 +262,9 @@ def _make_tabs(one: Operation, chosen: str) -> list[dict[str, Any]]:
 
 def _describe_item(item: Mapping[str, Any]) -> dict[str, Any]:
     """Return an item of an operation with links to what it is, changed or made."""
-    deliveries = {one["id"]: describe_status(DELIVERY.parse(one)) for one in item["deliveries"]}
+    deliveries = {
+        delivery["id"]: describe_status(DELIVERY.parse(delivery)) for delivery in item["deliveries"]
+    }
     return {
         **item,
         "url": link_record(item["id"]),

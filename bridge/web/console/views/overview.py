@@ -39,21 +39,21 @@ class Tile:
     chart: HourChart | None = None
 
 
-def show_overview(asked: ConsoleRequest) -> Screen:
+def show_overview(console_request: ConsoleRequest) -> Screen:
     """Return the first page."""
-    report = read_report(asked.context, asked.ask())
+    report = read_report(console_request.context, console_request.ask())
     status = report.as_json()
-    tiles = _make_tiles(status, read_day(asked, "events", "event", "events"))
-    if asked.wants_part:
+    tiles = _make_tiles(status, read_day(console_request, "events", "event", "events"))
+    if console_request.wants_part:
         return Screen(
             template="overview_tiles.html",
             title="",
             values={"tiles": tiles},
             is_part=True,
         )
-    sources = asked.read(list_sources)["items"]
-    routes = asked.read(list_routes)["items"]
-    platforms = asked.read(list_platforms)["items"]
+    sources = console_request.read(list_sources)["items"]
+    routes = console_request.read(list_routes)["items"]
+    platforms = console_request.read(list_platforms)["items"]
     return Screen(
         template="overview.html",
         title="Overview",
@@ -67,7 +67,7 @@ def show_overview(asked: ConsoleRequest) -> Screen:
             "sources": sources,
             "routes": routes,
             "platforms": platforms,
-            "waits": describe_waits(asked),
+            "waits": describe_waits(console_request),
         },
     )
 
@@ -92,16 +92,16 @@ def _describe_condition(problem: HealthProblem) -> dict[str, Any]:
 
 
 def _make_tiles(status: Mapping[str, Any], chart: HourChart) -> list[Tile]:
-    most = status["counted_to"]
+    counted_to = status["counted_to"]
     sources = status["sources"]
-    waiting = sum(one["queued"] for one in status["queue"])
+    waiting = sum(queue["queued"] for queue in status["queue"])
     blocked = sum(status["blocked"].values())
-    calls = sum(one["calls"] for one in status["platforms"])
-    runs = sum(one["runs"] for one in status["platforms"])
+    calls = sum(platform["calls"] for platform in status["platforms"])
+    runs = sum(platform["runs"] for platform in status["platforms"])
     return [
         Tile(
             label="Events today",
-            count=sum(one["today"] for one in sources),
+            count=sum(source["today"] for source in sources),
             url=make_link("/events"),
             note="since 00:00 UTC" + (", or more" if status["today_cut"] else ""),
             chart=chart,
@@ -112,7 +112,7 @@ def _make_tiles(status: Mapping[str, Any], chart: HourChart) -> list[Tile]:
             url=make_link("/deliveries", {"status": "queued"}),
             kind="busy",
             note=f"{blocked} blocked" if blocked else "",
-            counted_to=most,
+            counted_to=counted_to,
         ),
         Tile(
             label="In flight",
@@ -135,11 +135,11 @@ def _make_tiles(status: Mapping[str, Any], chart: HourChart) -> list[Tile]:
             url=make_link("/unknown"),
             kind="warn",
             note=f"of {status['unknown']['total']} unknown",
-            counted_to=most,
+            counted_to=counted_to,
         ),
         Tile(
             label="Rejected today",
-            count=sum(one["rejected_today"] for one in sources),
+            count=sum(source["rejected_today"] for source in sources),
             url=make_link("/rejects"),
             kind="warn",
             note="failed verification",

@@ -38,10 +38,12 @@ EXAMPLES: Final[dict[str, JSON]] = {
 }
 
 
-def list_platforms(asked: ConsoleRequest) -> Screen:
+def list_platforms(console_request: ConsoleRequest) -> Screen:
     """Return all platforms."""
-    items = asked.read(platforms.list_platforms)["items"]
-    overview = asked.context.read_overview(with_contents=asked.may_read_contents)
+    items = console_request.read(platforms.list_platforms)["items"]
+    overview = console_request.context.read_overview(
+        with_contents=console_request.may_read_contents
+    )
     return Screen(
         template="platforms.html",
         title="Platforms",
@@ -52,26 +54,28 @@ def list_platforms(asked: ConsoleRequest) -> Screen:
     )
 
 
-def show_platform(asked: ConsoleRequest) -> Screen:
+def show_platform(console_request: ConsoleRequest) -> Screen:
     """Return one platform, without asking it."""
-    shown = asked.read(platforms.show_platform)
-    name = shown["name"]
-    overview = asked.context.read_overview(with_contents=asked.may_read_contents)
-    config = asked.context.config()
-    runs = asked.read(list_runs, (FLOW, PLATFORM), {"platform": [name]})["items"]
+    record = console_request.read(platforms.show_platform)
+    name = record["name"]
+    overview = console_request.context.read_overview(
+        with_contents=console_request.may_read_contents
+    )
+    config = console_request.context.config()
+    runs = console_request.read(list_runs, (FLOW, PLATFORM), {"platform": [name]})["items"]
     platform = config.platforms.get(name)
-    circuit = next((one.circuit for one in overview.platforms if one.name == name), None)
+    circuit = next((status.circuit for status in overview.platforms if status.name == name), None)
     return Screen(
         template="platform.html",
         title=name,
         values={
-            "platform": shown,
+            "platform": record,
             "configured": platform,
             "kind": platform_queries.platform_type(platform) if platform else None,
             "circuit": circuit or Circuit(platform=name),
             "now": time.time(),
             "notes": list_notes(overview, "platform").get(name, ()),
-            "attempts": sum_day(asked, "attempts", "outcome", platform=name),
+            "attempts": sum_day(console_request, "attempts", "outcome", platform=name),
             "flows": _list_used_flows(config, name),
             "runs": runs[:MAX_SHOWN_RUNS],
             "run_count": len(runs),
@@ -79,16 +83,18 @@ def show_platform(asked: ConsoleRequest) -> Screen:
     )
 
 
-def show_flows(asked: ConsoleRequest) -> Screen:
+def show_flows(console_request: ConsoleRequest) -> Screen:
     """Return the flows of a platform, or the inputs of one of them, which it is asked for now."""
-    name = asked.read(platforms.show_platform)["name"]
-    flow = asked.read_id("flow") or ""
-    config = asked.context.config()
+    name = console_request.read(platforms.show_platform)["name"]
+    flow = console_request.read_id("flow") or ""
+    config = console_request.context.config()
     values: dict[str, Any] = {"name": name, "flow": flow, "problems": [], "items": []}
     values["routes"] = _routes_by_flow(config, name)
     values["lists_runs"] = platform_queries.lists_runs(config.platforms[name])
     try:
-        values |= _ask_inputs(asked, name, flow) if flow else _ask_flows(asked, name)
+        values |= (
+            _ask_inputs(console_request, name, flow) if flow else _ask_flows(console_request, name)
+        )
     except ApiProblem as error:
         values["problems"] = [as_sentence(error.detail)]
     except InvalidRequest as error:
@@ -104,40 +110,46 @@ def show_flows(asked: ConsoleRequest) -> Screen:
 # -- parts
 
 
-def _ask_flows(asked: ConsoleRequest, name: str) -> dict[str, Any]:
-    found = asked.read(list_flows, (PLATFORM,), {"platform": [name]})
+def _ask_flows(console_request: ConsoleRequest, name: str) -> dict[str, Any]:
+    reply = console_request.read(list_flows, (PLATFORM,), {"platform": [name]})
     return {
-        "items": found["items"],
-        "problems": found["problems"],
-        "is_complete": found["complete"],
+        "items": reply["items"],
+        "problems": reply["problems"],
+        "is_complete": reply["complete"],
     }
 
 
-def _ask_inputs(asked: ConsoleRequest, name: str, flow: str) -> dict[str, Any]:
-    config = asked.context.load_platforms()
+def _ask_inputs(console_request: ConsoleRequest, name: str, flow: str) -> dict[str, Any]:
+    config = console_request.context.load_platforms()
     platform = platform_names.find_platform(config, name)
     nodes = platform_calls.ask_platform(
-        asked.context,
+        console_request.context,
         lambda: platform_queries.list_inputs(platform, flow),
-        with_contents=asked.may_read_contents,
+        with_contents=console_request.may_read_contents,
     )
     routes = [
-        one for one in config.routes if (one.flow.platform, one.flow.saved_item_id) == (name, flow)
+        candidate
+        for candidate in config.routes
+        if (candidate.flow.platform, candidate.flow.saved_item_id) == (name, flow)
     ]
-    given = {one.name: _given_inputs(one) for one in routes}
-    known = {one.name for one in nodes}
+    inputs_by_route = {flow_route.name: _given_inputs(flow_route) for flow_route in routes}
+    node_names = {node.name for node in nodes}
     return {
         "items": nodes,
-        "given": given,
+        "given": inputs_by_route,
         "givers": {
-            one.name: [route for route, names in given.items() if one.name in names]
-            for one in nodes
+            node.name: [route for route, names in inputs_by_route.items() if node.name in names]
+            for node in nodes
         },
         # of a local flow with `**inputs` any name fits
-        "strangers": {route: sorted(set(names) - known) for route, names in given.items() if names}
+        "strangers": {
+            route: sorted(set(names) - node_names)
+            for route, names in inputs_by_route.items()
+            if names
+        }
         if platform.type != "local"
         else {},
-        "whole": [one.name for one in routes if _is_whole(one)],
+        "whole": [flow_route.name for flow_route in routes if _is_whole(flow_route)],
     }
 
 
@@ -153,20 +165,21 @@ def _is_whole(route: Route) -> bool:
 
 def _list_used_flows(config: Config, name: str) -> list[dict[str, Any]]:
     """Return the flows of a platform that routes.yaml names, with their routes."""
-    named = [*(one.flow for one in config.routes), *config.flows.values()]
-    found = {one.saved_item_id: one.name for one in named if one.platform == name}
+    named = [*(route.flow for route in config.routes), *config.flows.values()]
+    flow_names = {flow.saved_item_id: flow.name for flow in named if flow.platform == name}
     routes = _routes_by_flow(config, name)
     return [
-        {"id": id_, "name": label, "routes": routes.get(id_, [])} for id_, label in found.items()
+        {"id": id_, "name": label, "routes": routes.get(id_, [])}
+        for id_, label in flow_names.items()
     ]
 
 
 def _routes_by_flow(config: Config, name: str) -> Mapping[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for one in config.routes:
-        if one.flow.platform == name:
-            found.setdefault(one.flow.saved_item_id, []).append(one.name)
-    return found
+    route_names: dict[str, list[str]] = {}
+    for route in config.routes:
+        if route.flow.platform == name:
+            route_names.setdefault(route.flow.saved_item_id, []).append(route.name)
+    return route_names
 
 
 def _write_run_command(flow: str, inputs: Sequence[InputNode]) -> str:

@@ -50,57 +50,63 @@ BUSY: Final = (
 TOO_LONG: Final = f"The text has more than {MAX_TRIAL_CHARS:,} characters, so it was not tried."
 
 
-def show_playground(asked: ConsoleRequest) -> Screen:
+def show_playground(console_request: ConsoleRequest) -> Screen:
     """Return the form, with the present routes.yaml or a stored one."""
-    given = {name: texts[0] for name, texts in asked.given.items()}
-    config_hash = asked.read_id("config")
-    with_hash = asked if config_hash is None else replace(asked, ids={"hash": config_hash})
+    query = {name: texts[0] for name, texts in console_request.given.items()}
+    config_hash = console_request.read_id("config")
+    with_hash = (
+        console_request
+        if config_hash is None
+        else replace(console_request, ids={"hash": config_hash})
+    )
     start = find_start_text(with_hash, config_hash)
-    form = add_source(asked, read_form(given))
-    clause = find_clause(asked, form)
+    form = add_source(console_request, read_form(query))
+    clause = find_clause(console_request, form)
     if clause is not None:
         start = add_clause(start, clause)
-    events = find_events(asked, form)
-    return _screen(asked, form, events, start, clause=clause, status=400 if events.errors else 200)
+    events = find_events(console_request, form)
+    return _screen(
+        console_request, form, events, start, clause=clause, status=400 if events.errors else 200
+    )
 
 
-def try_text(asked: ConsoleRequest) -> Screen | Response:
+def try_text(console_request: ConsoleRequest) -> Screen | Response:
     """Try the text of the form on the events, or do what its button says."""
-    given = asked.http.form
-    text = given.get("text", "").replace("\r\n", "\n").replace("\0", "")
-    if given.get("do") == "download":
+    fields = console_request.http.form
+    text = fields.get("text", "").replace("\r\n", "\n").replace("\0", "")
+    if fields.get("do") == "download":
         return make_download(text.encode(), FILE_NAME)
-    form = read_form(given)
-    events = find_events(asked, form)
+    form = read_form(fields)
+    events = find_events(console_request, form)
     start = StartText(text=text, is_masked=has_masks(text))
-    if given.get("do") == "list" or events.errors:
-        return _screen(asked, form, events, start, status=400 if events.errors else 200)
+    if fields.get("do") == "list" or events.errors:
+        return _screen(console_request, form, events, start, status=400 if events.errors else 200)
     if len(text) > MAX_TRIAL_CHARS:
-        return _screen(asked, form, events, start, error=TOO_LONG, status=413)
+        return _screen(console_request, form, events, start, error=TOO_LONG, status=413)
     try:
-        result = _evaluate(asked, form, events, text)
+        result = _evaluate(console_request, form, events, text)
     except TrialBusy:
-        return _screen(asked, form, events, start, error=BUSY, status=503)
+        return _screen(console_request, form, events, start, error=BUSY, status=503)
     except (NotFound, TrialFailed) as error:
-        return _screen(asked, form, events, start, error=f"The trial failed: {error}.")
-    return _screen(asked, form, events, start, result=result)
+        return _screen(console_request, form, events, start, error=f"The trial failed: {error}.")
+    return _screen(console_request, form, events, start, result=result)
 
 
 def _evaluate(
-    asked: ConsoleRequest, form: PlaygroundForm, events: OfferedEvents, text: str
+    console_request: ConsoleRequest, form: PlaygroundForm, events: OfferedEvents, text: str
 ) -> Mapping[str, Any]:
     request = TrialRequest(
         text=text,
-        ids=[one["id"] for one in events.items],
+        ids=[event["id"] for event in events.items],
         against=form.against,
-        used=asked.context.config(),
+        used=console_request.context.config(),
         details=TrialDetails(event_id=events.chosen or None, expression=form.expression or None),
     )
-    return evaluate_now(asked.context.settings, asked.context.database, request)
+    return evaluate_now(console_request.context.settings, console_request.context.database, request)
 
 
 def _screen(
-    asked: ConsoleRequest,
+    console_request: ConsoleRequest,
     form: PlaygroundForm,
     events: OfferedEvents,
     start: StartText,
@@ -110,25 +116,30 @@ def _screen(
     error: str | None = None,
     status: int = 200,
 ) -> Screen:
-    known = {one["id"]: one for one in events.items}
+    events_by_id = {event["id"]: event for event in events.items}
     values: dict[str, Any] = {
         "form": form,
-        "fields": list_fields(asked, form),
+        "fields": list_fields(console_request, form),
         "events": events,
-        "first_step": suggest_first_step(asked.context.config()),
+        "first_step": suggest_first_step(console_request.context.config()),
         "start": start,
-        "routes": add_chosen(list_names(asked.context.config())["route"], form.route),
+        "routes": add_chosen(list_names(console_request.context.config())["route"], form.route),
         "against": AGAINST,
-        "install": f"{INSTALL} {shlex.quote(str(asked.context.settings.config))}",
+        "install": f"{INSTALL} {shlex.quote(str(console_request.context.settings.config))}",
         "file_name": FILE_NAME,
         "functions": [
-            (one.signature, one.doc, one.example, orjson.dumps(one.result).decode())
-            for one in FUNCTIONS.values()
+            (
+                function.signature,
+                function.doc,
+                function.example,
+                orjson.dumps(function.result).decode(),
+            )
+            for function in FUNCTIONS.values()
         ],
         "error": error,
         "clause": clause,
-        "chosen": known.get(events.chosen),
-        **_describe(form, start, known, result),
+        "chosen": events_by_id.get(events.chosen),
+        **_describe(form, start, events_by_id, result),
     }
     return Screen(template="playground.html", title="Playground", values=values, status=status)
 
@@ -136,18 +147,18 @@ def _screen(
 def _describe(
     form: PlaygroundForm,
     start: StartText,
-    known: Mapping[str, Mapping[str, Any]],
+    events_by_id: Mapping[str, Mapping[str, Any]],
     result: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Return the parts of a result; without one they are empty."""
     if result is None:
         return {"problems": (), "result": None, "explanation": None, "value": None}
     problems = list_problems(result["problems"], start.text, ROUTES_NAME)
-    is_usable = all(one.level != "error" for one in problems)
+    is_usable = all(problem.level != "error" for problem in problems)
     explained = result["explanation"]
     return {
         "problems": problems,
-        "result": describe_result(result, known) if is_usable else None,
+        "result": describe_result(result, events_by_id) if is_usable else None,
         "explanation": explained and describe_explanation(explained, form.route or None),
         "value": result["expression"],
     }

@@ -24,38 +24,38 @@ COMMANDS: Final = (("readmit", "Readmit"),)
 MAX_BODY_CHARS: Final = 64 * 1024  # of the stored copy that are shown
 
 
-def list_rejects(asked: ConsoleRequest) -> Screen:
+def list_rejects(console_request: ConsoleRequest) -> Screen:
     """Return a page of rejects."""
-    found = read_list(asked, REJECTS)
+    console_list = read_list(console_request, REJECTS)
     return Screen(
         template="rejects.html",
         title="Rejects",
         values={
-            "list": found,
-            "bar": make_act_bar(asked, found, REJECTS.path, COMMANDS),
-            "may_read_contents": asked.may_read_contents,
+            "list": console_list,
+            "bar": make_act_bar(console_request, console_list, REJECTS.path, COMMANDS),
+            "may_read_contents": console_request.may_read_contents,
         },
-        status=found.status,
+        status=console_list.status,
     )
 
 
-def show_reject(asked: ConsoleRequest) -> Screen:
+def show_reject(console_request: ConsoleRequest) -> Screen:
     """Return one reject with the request as it arrived, and why it failed."""
-    one = asked.read(rejects.show_reject)
+    reject = console_request.read(rejects.show_reject)
     return Screen(
         template="reject.html",
-        title=f"Reject of {one['source']}",
+        title=f"Reject of {reject['source']}",
         values={
-            "one": one,
-            "events": [{"id": id_, "url": link_record(id_)} for id_ in one["events"]],
-            "body": _read_body(one),
-            "may_read_contents": asked.may_read_contents,
-            "next": make_link(f"/rejects/{one['id']}"),
+            "one": reject,
+            "events": [{"id": id_, "url": link_record(id_)} for id_ in reject["events"]],
+            "body": _read_body(reject),
+            "may_read_contents": console_request.may_read_contents,
+            "next": make_link(f"/rejects/{reject['id']}"),
         },
     )
 
 
-def _read_body(one: Mapping[str, Any]) -> str | None:
+def _read_body(reject: Mapping[str, Any]) -> str | None:
     """Return the beginning of the body as text; null where it is hidden or no text."""
-    body = one["body"]
+    body = reject["body"]
     return body[:MAX_BODY_CHARS] if isinstance(body, str) else None

@@ -30,10 +30,10 @@ from bridge.web.console.wait_texts import describe_waits
 SCHEMA_KEYS: Final = ("payload_schema", "inputs_schema")
 
 
-def list_routes(asked: ConsoleRequest) -> Screen:
+def list_routes(console_request: ConsoleRequest) -> Screen:
     """Return all routes."""
-    items = asked.read(routes.list_routes)["items"]
-    overview = asked.context.overview.get()
+    items = console_request.read(routes.list_routes)["items"]
+    overview = console_request.context.overview.get()
     return Screen(
         template="routes.html",
         title="Routes",
@@ -45,43 +45,43 @@ def list_routes(asked: ConsoleRequest) -> Screen:
     )
 
 
-def show_route(asked: ConsoleRequest) -> Screen:
+def show_route(console_request: ConsoleRequest) -> Screen:
     """Return one route."""
-    shown = asked.read(routes.show_route)
-    name = shown["name"]
-    overview = asked.context.overview.get()
+    route = console_request.read(routes.show_route)
+    name = route["name"]
+    overview = console_request.context.overview.get()
     return Screen(
         template="route.html",
         title=name,
         values={
-            "route": shown,
-            "text": write_in_order(shown["definition"], ROUTE_KEYS)[0]
-            if shown["definition"]
+            "route": route,
+            "text": write_in_order(route["definition"], ROUTE_KEYS)[0]
+            if route["definition"]
             else None,
-            "schemas": _list_schemas(asked, shown["definition"] or {}),
+            "schemas": _list_schemas(console_request, route["definition"] or {}),
             "notes": list_notes(overview, "route").get(name, ()),
-            "chart": read_day(asked, "runs", "run ended", "runs ended", route=name),
-            "waits": describe_waits(asked, name),
+            "chart": read_day(console_request, "runs", "run ended", "runs ended", route=name),
+            "waits": describe_waits(console_request, name),
             "counted_to": overview.counted_to,
-            **_count_statuses(asked, name),
+            **_count_statuses(console_request, name),
         },
     )
 
 
-def show_misses(asked: ConsoleRequest) -> Screen | Response:
+def show_misses(console_request: ConsoleRequest) -> Screen | Response:
     """Return the newest events of a route's source that it missed by one clause."""
-    request = asked.ask((BEFORE,))
-    name = asked.read(routes.show_route)["name"]
-    config = asked.context.config()
-    route = next((one for one in config.routes if one.name == name), None)
+    request = console_request.ask((BEFORE,))
+    name = console_request.read(routes.show_route)["name"]
+    config = console_request.context.config()
+    route = next((candidate for candidate in config.routes if candidate.name == name), None)
     if route is None:
         return redirect(make_link(f"/routes/{name}"), 303)  # it was removed
-    found = find_near_misses(
-        asked.context.database,
-        asked.context.settings,
+    near_misses = find_near_misses(
+        console_request.context.database,
+        console_request.context.settings,
         config,
         route,
-        asked=selection.read_page_request(asked.context, "events", request),
+        request=selection.read_page_request(console_request.context, "events", request),
     )
     path = f"/routes/{name}/misses"
     return Screen(
@@ -89,17 +89,17 @@ def show_misses(asked: ConsoleRequest) -> Screen | Response:
         title=f"Why not {name}?",
         values={
             "route": route,
-            "found": found,
+            "found": near_misses,
             "misses": [
                 {
-                    "event": one.event,
-                    "explanation": one.explanation,
-                    "lines": _failed_lines(ROUTE_EXPLANATION.write(one.explanation)),
+                    "event": miss.event,
+                    "explanation": miss.explanation,
+                    "lines": _failed_lines(ROUTE_EXPLANATION.write(miss.explanation)),
                 }
-                for one in found.misses
+                for miss in near_misses.misses
             ],
-            "next_url": make_link(path, {"before": found.next}) if found.next else None,
-            "newest_url": make_link(path) if "before" in asked.given else None,
+            "next_url": make_link(path, {"before": near_misses.next}) if near_misses.next else None,
+            "newest_url": make_link(path) if "before" in console_request.given else None,
         },
     )
 
@@ -109,13 +109,13 @@ def show_misses(asked: ConsoleRequest) -> Screen | Response:
 
 def _failed_lines(explanation: Mapping[str, Any]) -> Sequence[ClauseLine]:
     """Return the clauses that are false, with their parts."""
-    return list_clauses([one for one in explanation["clauses"] if not one["ok"]])
+    return list_clauses([clause for clause in explanation["clauses"] if not clause["ok"]])
 
 
-def _count_statuses(asked: ConsoleRequest, name: str) -> dict[str, Any]:
+def _count_statuses(console_request: ConsoleRequest, name: str) -> dict[str, Any]:
     """Return how many deliveries of the last day have each status, of the newest of them."""
     filters = Filters(route=name, since=time.time() - DAY)
-    states = list_states(asked.context.database, filters)
+    states = list_states(console_request.context.database, filters)
     page = states.read_page(PageRequest(limit=MAX_PAGE_ITEMS))
     return {
         "statuses": Counter(page.items).most_common(),
@@ -124,12 +124,14 @@ def _count_statuses(asked: ConsoleRequest, name: str) -> dict[str, Any]:
     }
 
 
-def _list_schemas(asked: ConsoleRequest, definition: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _list_schemas(
+    console_request: ConsoleRequest, definition: Mapping[str, Any]
+) -> list[tuple[str, str]]:
     """Return the files of schemas that a route names, each with its text as it is loaded.
 
     A schema that stands in the route itself is a part of its definition.
     """
-    stored = orjson.loads(asked.context.config().canonical or b"{}").get("schemas", {})
+    stored = orjson.loads(console_request.context.config().canonical or b"{}").get("schemas", {})
     schemas = [definition.get(key) for key in SCHEMA_KEYS]
     names = dict.fromkeys(schema for schema in schemas if isinstance(schema, str))
     return [(name, write_value(stored[name])) for name in names if name in stored]

@@ -57,18 +57,18 @@ class ShownRun:
         return self.state in OVER
 
 
-def open_runs(asked: ConsoleRequest) -> Screen:
+def open_runs(console_request: ConsoleRequest) -> Screen:
     """Return one run for `run_id`, else a list. The local platform hands out such URLs."""
-    run_id = asked.read_id("run_id")
-    return _list_runs(asked) if run_id is None else _show_run(asked, run_id)
+    run_id = console_request.read_id("run_id")
+    return _list_runs(console_request) if run_id is None else _show_run(console_request, run_id)
 
 
-def end_run(asked: ConsoleRequest) -> Response:
+def end_run(console_request: ConsoleRequest) -> Response:
     """Ask the platform to end a run with its subflow runs."""
-    form = asked.http.form
+    form = console_request.http.form
     platform = form.get("platform", "")
     run_id = check_id("run_id", form.get("run_id", ""))
-    named = replace(asked, ids={"platform": platform, "id": run_id})
+    named = replace(console_request, ids={"platform": platform, "id": run_id})
     killed = named.read(runs.kill_run)
     if not killed["killed"]:
         detail = killed["detail"]
@@ -79,19 +79,19 @@ def end_run(asked: ConsoleRequest) -> Response:
 # -- a list
 
 
-def _list_runs(asked: ConsoleRequest) -> Screen:
-    config = asked.context.config()
-    given = {name: texts for name, texts in asked.given.items() if name != "flow_id"}
-    found = asked.read(runs.list_runs, (FLOW, PLATFORM), given)
-    flow = next(iter(given.get("flow", ())), None)
+def _list_runs(console_request: ConsoleRequest) -> Screen:
+    config = console_request.context.config()
+    query = {name: texts for name, texts in console_request.given.items() if name != "flow_id"}
+    reply = console_request.read(runs.list_runs, (FLOW, PLATFORM), query)
+    flow = next(iter(query.get("flow", ())), None)
     return Screen(
         template="runs.html",
         title=f"Runs of {flow}" if flow else "Runs in flight",
         values={
-            "runs": found["items"],
-            "is_complete": found["complete"],
+            "runs": reply["items"],
+            "is_complete": reply["complete"],
             "flow": flow,
-            "platform": next(iter(given.get("platform", ())), None),
+            "platform": next(iter(query.get("platform", ())), None),
             "flows": [
                 name
                 for name, named in config.flows.items()
@@ -104,20 +104,20 @@ def _list_runs(asked: ConsoleRequest) -> Screen:
 # -- one run
 
 
-def _show_run(asked: ConsoleRequest, run_id: str) -> Screen:
-    config = asked.context.load_platforms()
-    delivery = _find_delivery(asked, run_id)
-    with asked.context.database.read() as connection:
+def _show_run(console_request: ConsoleRequest, run_id: str) -> Screen:
+    config = console_request.context.load_platforms()
+    delivery = _find_delivery(console_request, run_id)
+    with console_request.context.database.read() as connection:
         local = local_runs.get(connection, run_id)
-    platform = _find_platform(asked, config, run_id, delivery, local)
+    platform = _find_platform(console_request, config, run_id, delivery, local)
     if local is not None and (platform is None or platform.type == "local"):
         name = platform.name if platform else "local"
         run = _describe_local(local, name)
     elif platform is not None:
-        run = _ask_platform(asked, platform, run_id, delivery)
+        run = _ask_platform(console_request, platform, run_id, delivery)
     else:
         raise refuse(404, f"No platform of routes.yaml is known to have the run {run_id[:100]!r}.")
-    shows = asked.may_read_contents
+    shows = console_request.may_read_contents
     return Screen(
         template="run.html",
         title=f"Run {run.id}",
@@ -130,43 +130,43 @@ def _show_run(asked: ConsoleRequest, run_id: str) -> Screen:
             "outputs": build_small_tree(run.outputs, "outputs") if shows else [],
             "log": [*run.log[-MAX_LOG_LINES:]] if shows else [],
             "more_lines": max(len(run.log) - MAX_LOG_LINES, 0),
-            "may_end": asked.may(Scope.ACT) and platform is not None and not run.is_over,
+            "may_end": console_request.may(Scope.ACT) and platform is not None and not run.is_over,
         },
     )
 
 
-def _find_delivery(asked: ConsoleRequest, run_id: str) -> Delivery | None:
+def _find_delivery(console_request: ConsoleRequest, run_id: str) -> Delivery | None:
     """Return the delivery that started a run, or null: a person may have started it."""
-    database = asked.context.database
+    database = console_request.context.database
     with suppress(NotFound, AmbiguousId):
         event_id, _ = event_lookup.find(database, run_id, by_ending=False)
-        found = events.deliveries_of(database, [event_id])[event_id]
-        return next((one for one in found if one.run_id == run_id), None)
+        deliveries = events.deliveries_of(database, [event_id])[event_id]
+        return next((delivery for delivery in deliveries if delivery.run_id == run_id), None)
     return None
 
 
 def _find_platform(
-    asked: ConsoleRequest,
+    console_request: ConsoleRequest,
     config: Config,
     run_id: str,
     delivery: Delivery | None,
     local: LocalRun | None,
 ) -> Platform | None:
     """Return the platform of a run: as given, that of its delivery or flow, or the only one."""
-    given = asked.read_id("platform")
-    flow_id = asked.read_id("flow_id")
-    if given is not None:
-        if given not in config.platforms:
-            raise refuse(404, f"routes.yaml has no platform {given[:100]!r}.")
-        return config.platforms[given]
+    platform_name = console_request.read_id("platform")
+    flow_id = console_request.read_id("flow_id")
+    if platform_name is not None:
+        if platform_name not in config.platforms:
+            raise refuse(404, f"routes.yaml has no platform {platform_name[:100]!r}.")
+        return config.platforms[platform_name]
     if delivery is not None and delivery.platform in config.platforms:
         return config.platforms[delivery.platform]
     if local is not None:
         return config.local_platform
-    named = [*config.flows.values(), *(one.flow for one in config.routes)]
-    for one in named:
-        if flow_id is not None and one.saved_item_id == flow_id:
-            return config.platforms[one.platform]
+    named = [*config.flows.values(), *(route.flow for route in config.routes)]
+    for flow in named:
+        if flow_id is not None and flow.saved_item_id == flow_id:
+            return config.platforms[flow.platform]
     with suppress(InvalidRequest):
         types = {platform.name: platform.type for platform in config.platforms.values()}
         return config.platforms[platform_names.find_run(types, run_id)[0]]
@@ -196,14 +196,14 @@ def _describe_local(run: LocalRun, platform: str) -> ShownRun:
 
 
 def _ask_platform(
-    asked: ConsoleRequest, platform: Platform, run_id: str, delivery: Delivery | None
+    console_request: ConsoleRequest, platform: Platform, run_id: str, delivery: Delivery | None
 ) -> ShownRun:
-    flow_id = asked.read_id("flow_id")
+    flow_id = console_request.read_id("flow_id")
     try:
         report = platform_calls.ask_platform(
-            asked.context,
+            console_request.context,
             lambda: platform_queries.read_run(platform, run_id),
-            with_contents=asked.may_read_contents,
+            with_contents=console_request.may_read_contents,
         )
     except ApiProblem as error:
         if delivery is None:

@@ -24,40 +24,43 @@ LICENCES: Final = (
 )
 
 
-def show_settings(asked: ConsoleRequest) -> Screen:
+def show_settings(console_request: ConsoleRequest) -> Screen:
     """Return the settings of this session; with the scope `admin` also the tokens."""
-    return _screen(asked)
+    return _screen(console_request)
 
 
-def add_token(asked: ConsoleRequest) -> Screen:
+def add_token(console_request: ConsoleRequest) -> Screen:
     """Create a token, and show its secret in the answer to the form: no page shows it again."""
-    form = asked.http.form
-    given: dict[str, Any] = {
+    form = console_request.http.form
+    body: dict[str, Any] = {
         "name": form.get("name", "").strip(),
-        "scopes": [one for one in form.getlist("scopes") if one in {*Scope}] or [Scope.READ.value],
+        "scopes": [scope for scope in form.getlist("scopes") if scope in {*Scope}]
+        or [Scope.READ.value],
     }
     lifetime = form.get("expires", "").strip()
     if lifetime:
-        given["expires"] = lifetime
+        body["expires"] = lifetime
     try:
-        new = access_tokens.add_token(asked.context, replace(asked.ask(), body=given))
+        new = access_tokens.add_token(
+            console_request.context, replace(console_request.ask(), body=body)
+        )
     except ApiProblem as problem:
-        return _screen(asked, status=400, problem=problem.detail, given=given)
-    return _screen(asked, status=201, new=new)
+        return _screen(console_request, status=400, problem=problem.detail, given=body)
+    return _screen(console_request, status=201, new=new)
 
 
-def remove_token(asked: ConsoleRequest) -> Response:
+def remove_token(console_request: ConsoleRequest) -> Response:
     """Remove a token: every process refuses it from then on, and its sessions end."""
-    access_tokens.delete_token(asked.context, asked.ask())
+    access_tokens.delete_token(console_request.context, console_request.ask())
     return redirect(make_link("/settings") + "#tokens", 303)
 
 
 # -- parts
 
 
-def _screen(asked: ConsoleRequest, status: int = 200, **values: Any) -> Screen:
-    is_admin = asked.may(Scope.ADMIN)
-    tokens = asked.read(access_tokens.list_tokens)["items"] if is_admin else []
+def _screen(console_request: ConsoleRequest, status: int = 200, **values: Any) -> Screen:
+    is_admin = console_request.may(Scope.ADMIN)
+    tokens = console_request.read(access_tokens.list_tokens)["items"] if is_admin else []
     return Screen(
         template="settings.html",
         title="Settings",

@@ -27,45 +27,51 @@ RESULTS: Final = {
 }
 
 
-def show_shadow(asked: ConsoleRequest) -> Screen:
+def show_shadow(console_request: ConsoleRequest) -> Screen:
     """Return a page of the comparison, or the choice of the route to compare with."""
-    route = asked.read(routes.show_route)
+    route = console_request.read(routes.show_route)
     name = route["name"]
     path = f"/routes/{name}/shadow"
-    choices = _list_choices(asked.context.config(), name)
+    choices = _list_choices(console_request.context.config(), name)
     try:
-        found = asked.read(routes.compare_shadow, SHADOW_PARAMETERS)
+        comparison = console_request.read(routes.compare_shadow, SHADOW_PARAMETERS)
     except ApiProblem as problem:
-        if "live" in asked.given or [error.parameter for error in problem.errors] != ["live"]:
+        if "live" in console_request.given or [error.parameter for error in problem.errors] != [
+            "live"
+        ]:
             raise
-        found = None
-    if found is not None:
-        choices = [*dict.fromkeys([*choices, found["live"]])]
-    given = {key: texts for key, texts in asked.given.items() if key != "before"}
+        comparison = None
+    if comparison is not None:
+        choices = [*dict.fromkeys([*choices, comparison["live"]])]
+    query = {key: texts for key, texts in console_request.given.items() if key != "before"}
     return Screen(
         template="route_shadow.html",
         title=f"Shadow of {name}",
         values={
             "route": route,
             "choices": choices,
-            "found": found,
-            "results": [] if found is None else _list_results(found["summary"]),
-            "items": [] if found is None else [_describe(one) for one in found["items"]],
+            "found": comparison,
+            "results": [] if comparison is None else _list_results(comparison["summary"]),
+            "items": []
+            if comparison is None
+            else [_describe(compared_event) for compared_event in comparison["items"]],
             "here": make_link(path),
             "next_url": None
-            if found is None or found["next"] is None
-            else make_link(path, {**given, "before": [found["next"]]}),
-            "newest_url": make_link(path, given) if "before" in asked.given else None,
+            if comparison is None or comparison["next"] is None
+            else make_link(path, {**query, "before": [comparison["next"]]}),
+            "newest_url": make_link(path, query) if "before" in console_request.given else None,
         },
     )
 
 
 def _list_choices(config: Config, name: str) -> Sequence[str]:
     """Return the routes that may be compared with a route: those of its source come first."""
-    sources = {one.source for one in config.routes if one.name == name}
-    others = [one for one in config.routes if one.name != name and one.mode is not Mode.SHADOW]
-    others.sort(key=lambda one: one.source not in sources)
-    return [*dict.fromkeys(one.name for one in others)]
+    sources = {route.source for route in config.routes if route.name == name}
+    others = [
+        route for route in config.routes if route.name != name and route.mode is not Mode.SHADOW
+    ]
+    others.sort(key=lambda route: route.source not in sources)
+    return [*dict.fromkeys(route.name for route in others)]
 
 
 def _list_results(summary: Mapping[str, int]) -> list[tuple[str, str, str, int]]:
@@ -75,21 +81,25 @@ def _list_results(summary: Mapping[str, int]) -> list[tuple[str, str, str, int]]
     ]
 
 
-def _describe(one: Mapping[str, Any]) -> dict[str, Any]:
-    diff = [each for each in one["diff"] or () if each["path"] not in HIDDEN_PATHS]
+def _describe(compared_event: Mapping[str, Any]) -> dict[str, Any]:
+    diff = [
+        difference
+        for difference in compared_event["diff"] or ()
+        if difference["path"] not in HIDDEN_PATHS
+    ]
     return {
-        "event_id": one["event_id"],
-        "result": one["result"],
-        "kind": RESULTS[one["result"]][1],
-        "reason": one["reason"],
-        "is_hidden": one["diff"] is None,
+        "event_id": compared_event["event_id"],
+        "result": compared_event["result"],
+        "kind": RESULTS[compared_event["result"]][1],
+        "reason": compared_event["reason"],
+        "is_hidden": compared_event["diff"] is None,
         "differences": [
             {
-                "path": each["path"].removeprefix("/"),
-                "before": _write(each["before"]),
-                "after": _write(each["after"]),
+                "path": difference["path"].removeprefix("/"),
+                "before": _write(difference["before"]),
+                "after": _write(difference["after"]),
             }
-            for each in diff[:MAX_SHOWN_DIFFERENCES]
+            for difference in diff[:MAX_SHOWN_DIFFERENCES]
         ],
         "more": max(0, len(diff) - MAX_SHOWN_DIFFERENCES),
     }

@@ -37,131 +37,140 @@ LEARN_MINUTES: Final = {"10": "10 minutes", "30": "30 minutes", "60": "an hour"}
 END_LEARNING: Final = "0"
 
 
-def list_sources(asked: ConsoleRequest) -> Screen:
+def list_sources(console_request: ConsoleRequest) -> Screen:
     """Return all sources."""
-    items = asked.read(sources.list_sources)["items"]
-    titles = {name: one.provider.title for name, one in asked.context.config().sources.items()}
-    overview = asked.context.overview.get()
-    found = list_notes(overview, "source")
+    items = console_request.read(sources.list_sources)["items"]
+    titles = {
+        name: source.provider.title
+        for name, source in console_request.context.config().sources.items()
+    }
+    overview = console_request.context.overview.get()
+    notes_by_source = list_notes(overview, "source")
     return Screen(
         template="sources.html",
         title="Sources",
         values={
             "sources": items,
             "titles": titles,
-            "notes": {one["name"]: _list_notes(found, one) for one in items},
+            "notes": {record["name"]: _list_notes(notes_by_source, record) for record in items},
             "today_cut": overview.today_cut,
         },
     )
 
 
-def show_source(asked: ConsoleRequest) -> Screen:
+def show_source(console_request: ConsoleRequest) -> Screen:
     """Return one source."""
-    shown = asked.read(sources.show_source)
-    name = shown["name"]
-    config = asked.context.config()
+    record = console_request.read(sources.show_source)
+    name = record["name"]
+    config = console_request.context.config()
     source = config.sources.get(name)
     now = time.time()
-    types = count_types(asked.context.database, name, most=MAX_COUNTED_EVENTS)
+    types = count_types(console_request.context.database, name, max_rows=MAX_COUNTED_EVENTS)
     return Screen(
         template="source.html",
         title=name,
         values={
-            "source": shown,
-            "status": _find_status(asked, name),
+            "source": record,
+            "status": _find_status(console_request, name),
             "provider": source.provider if source else None,
-            "add_again": None if source else _suggest_addition(asked, name),
+            "add_again": None if source else _suggest_addition(console_request, name),
             "is_form": source is not None and has_fields(source.provider),
             "pins": pins_of(source.provider.scheme) if source else (),
-            "url": f"{_base_url(asked)}/hooks/{name}",
-            "is_public_url": bool(asked.context.settings.public_url),
-            "samples": list_sample_commands(source, _base_url(asked)) if source else [],
+            "url": f"{_base_url(console_request)}/hooks/{name}",
+            "is_public_url": bool(console_request.context.settings.public_url),
+            "samples": list_sample_commands(source, _base_url(console_request)) if source else [],
             "lacks_secret": source is not None and lacks_secret(source),
-            "secrets": _list_secrets(asked, source, now) if source else [],
-            "notes": _list_notes(list_notes(asked.context.overview.get(), "source"), shown),
-            "modes": {one.name: one.mode.value for one in config.routes},
-            "chart": read_day(asked, "events", "event", "events", source=name),
-            "reasons": sum_day(asked, "rejects", "reason", source=name),
+            "secrets": _list_secrets(console_request, source, now) if source else [],
+            "notes": _list_notes(
+                list_notes(console_request.context.overview.get(), "source"), record
+            ),
+            "modes": {route.name: route.mode.value for route in config.routes},
+            "chart": read_day(console_request, "events", "event", "events", source=name),
+            "reasons": sum_day(console_request, "rejects", "reason", source=name),
             "types": types.rows[:MAX_SHOWN_TYPES],
             "more_types": max(len(types.rows) - MAX_SHOWN_TYPES, 0),
             "counted": MAX_COUNTED_EVENTS if types.read_until is not None else None,
-            **_describe_learning(asked, source),
+            **_describe_learning(console_request, source),
         },
     )
 
 
-def allow_learning(asked: ConsoleRequest) -> Response:
+def allow_learning(console_request: ConsoleRequest) -> Response:
     """Let a source receive its secret for some minutes, or end that."""
-    minutes = asked.http.form.get("minutes", "")
+    minutes = console_request.http.form.get("minutes", "")
     if minutes not in (*LEARN_MINUTES, END_LEARNING):
         raise refuse(400, f"Choose how long: {', '.join(LEARN_MINUTES)} minutes.")
-    sources.allow_learning(asked.context, replace(asked.ask(), body={"seconds": int(minutes) * 60}))
-    return redirect(make_link(f"/sources/{asked.ids['name']}") + "#learning", 303)
+    sources.allow_learning(
+        console_request.context, replace(console_request.ask(), body={"seconds": int(minutes) * 60})
+    )
+    return redirect(make_link(f"/sources/{console_request.ids['name']}") + "#learning", 303)
 
 
 # -- parts
 
 
-def _suggest_addition(asked: ConsoleRequest, source: str) -> Command | None:
+def _suggest_addition(console_request: ConsoleRequest, source: str) -> Command | None:
     """Return the command that adds a source of stored events again; None where none is stored."""
-    provider = find_provider(asked.context.database, source)
+    provider = find_provider(console_request.context.database, source)
     return name_command("add", provider, source) if provider else None
 
 
-def _find_status(asked: ConsoleRequest, name: str) -> SourceStatus:
-    found = asked.context.overview.get().sources
-    return next((one for one in found if one.name == name), SourceStatus(name=name))
+def _find_status(console_request: ConsoleRequest, name: str) -> SourceStatus:
+    statuses = console_request.context.overview.get().sources
+    return next((status for status in statuses if status.name == name), SourceStatus(name=name))
 
 
-def _base_url(asked: ConsoleRequest) -> str:
+def _base_url(console_request: ConsoleRequest) -> str:
     """Return the URL that senders call: the public one, else that of this machine."""
-    settings = asked.context.settings
+    settings = console_request.context.settings
     return (settings.public_url or settings.bound_url).rstrip("/")
 
 
-def _list_secrets(asked: ConsoleRequest, source: Source, now: float) -> list[dict[str, Any]]:
+def _list_secrets(
+    console_request: ConsoleRequest, source: Source, now: float
+) -> list[dict[str, Any]]:
     """Return the secrets of a source, without their values."""
-    used = list_secret_use(asked.context.settings, [source], least=1)
-    return [{"use": one, **_describe_end(one, now)} for one in used]
+    used = list_secret_use(console_request.context.settings, [source], least=1)
+    return [{"use": secret_use, **_describe_end(secret_use, now)} for secret_use in used]
 
 
-def _describe_end(one: SecretUse, now: float) -> dict[str, Any]:
-    if one.not_after is None:
+def _describe_end(secret_use: SecretUse, now: float) -> dict[str, Any]:
+    if secret_use.not_after is None:
         return {"word": "live", "kind": "ok", "left": None}
-    if one.not_after <= now:
+    if secret_use.not_after <= now:
         return {"word": "ended", "kind": "off", "left": None}
-    left = one.not_after - now
+    left = secret_use.not_after - now
     if left > SOON_SECONDS:
         return {"word": "live", "kind": "ok", "left": left}
     return {"word": "ends soon", "kind": "warn", "left": left}
 
 
 def _list_notes(
-    found: Mapping[str, Sequence[SubjectNote]], one: Mapping[str, Any]
+    notes_by_source: Mapping[str, Sequence[SubjectNote]], record: Mapping[str, Any]
 ) -> list[SubjectNote]:
     """Return the conditions of a source, and what `flowbridge check` says of its secret.
 
-    `found`: the conditions of all sources.
+    `notes_by_source`: the conditions of all sources.
     """
-    notes = [*found.get(one["name"], ())]
-    if not one["configured"]:
+    notes = [*notes_by_source.get(record["name"], ())]
+    if not record["configured"]:
         text = "routes.yaml does not name it, so it accepts nothing; its events stay stored."
         notes.append(SubjectNote(kind="off", word="not configured", text=text))
-    elif one["missing"] is not None and not notes:
-        text = f"{one['missing']}: requests that need it are answered 503."
+    elif record["missing"] is not None and not notes:
+        text = f"{record['missing']}: requests that need it are answered 503."
         notes.append(SubjectNote(kind="bad", word="no secret", text=text, do=SET_IN_ENV))
-    if one["configured"] and one["secret_doubt"] is not None:
-        notes.append(SubjectNote(kind="warn", word="secret", text=one["secret_doubt"]))
+    if record["configured"] and record["secret_doubt"] is not None:
+        notes.append(SubjectNote(kind="warn", word="secret", text=record["secret_doubt"]))
     return notes
 
 
-def _describe_learning(asked: ConsoleRequest, source: Source | None) -> dict[str, Any]:
+def _describe_learning(console_request: ConsoleRequest, source: Source | None) -> dict[str, Any]:
     """Return how a source receives its secret from the sender; null where it does not."""
     if source is None or source.provider.learn is None:
         return {"learning": None}
     return {
-        "learning": asked.read(sources.show_learning),
+        "learning": console_request.read(sources.show_learning),
         "must_be_entered": source.provider.learn.shown,
         "learn_minutes": LEARN_MINUTES,
-        "may_allow": asked.may(Scope.ADMIN),
+        "may_allow": console_request.may(Scope.ADMIN),
     }

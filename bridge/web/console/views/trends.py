@@ -60,7 +60,10 @@ WINDOWS: Final = {
 WINDOW: Final = Parameter(
     name="window", doc="The window of time.", allowed=tuple(WINDOWS), default="24h"
 )
-PARAMETERS: Final = (WINDOW, *(one for one in TREND_LABELS if one.name in FILTERS))
+PARAMETERS: Final = (
+    WINDOW,
+    *(parameter for parameter in TREND_LABELS if parameter.name in FILTERS),
+)
 CHARTS: Final = (
     ChartRow(
         trend="events",
@@ -118,40 +121,42 @@ CHARTS: Final = (
 SECONDS: Final = ("ack", "oldest")  # trends whose values are durations
 
 
-def show_trends(asked: ConsoleRequest) -> Screen:
+def show_trends(console_request: ConsoleRequest) -> Screen:
     """Return the charts of a window, of all, or of one source or route."""
-    request = asked.ask(PARAMETERS)
-    given = request.values
-    word = given[WINDOW.name]
-    chosen = {name: given[name] for name in FILTERS if given[name] is not None}
-    rows = [one for one in CHARTS if {*chosen} <= {*TRENDS[one.trend].labels}]
-    charts = [(one, _draw(asked, one, WINDOWS[word], chosen)) for one in rows]
+    request = console_request.ask(PARAMETERS)
+    values = request.values
+    word = values[WINDOW.name]
+    labels = {name: values[name] for name in FILTERS if values[name] is not None}
+    rows = [row for row in CHARTS if {*labels} <= {*TRENDS[row.trend].labels}]
+    charts = [(row, _draw(console_request, row, WINDOWS[word], labels)) for row in rows]
     if charts and all(chart.is_empty for _, chart in charts):
-        check_known_names(asked.context, request)
-    names = list_names(asked.context.config())
+        check_known_names(console_request.context, request)
+    names = list_names(console_request.context.config())
     return Screen(
         template="trends.html",
         title="Trends",
         values={
             "charts": charts,
             "window": word,
-            "windows": [(one, make_link("/trends", {**chosen, "window": one})) for one in WINDOWS],
-            "chosen": chosen,
-            "options": {name: add_chosen(names[name], chosen.get(name, "")) for name in FILTERS},
-            "left_out": [one.title for one in CHARTS if one not in rows],
+            "windows": [
+                (window, make_link("/trends", {**labels, "window": window})) for window in WINDOWS
+            ],
+            "chosen": labels,
+            "options": {name: add_chosen(names[name], labels.get(name, "")) for name in FILTERS},
+            "left_out": [row.title for row in CHARTS if row not in rows],
         },
     )
 
 
 def _draw(
-    asked: ConsoleRequest, row: ChartRow, window: TrendWindow, chosen: Mapping[str, str]
+    console_request: ConsoleRequest, row: ChartRow, window: TrendWindow, labels: Mapping[str, str]
 ) -> TrendChart:
-    found = read_points(asked, row.trend, window.since, window.step, chosen)
+    trend_points = read_points(console_request, row.trend, window.since, window.step, labels)
 
     def link(since: str, until: str) -> str | None:
         if not row.path:
             return None
-        return make_link(row.path, {**chosen, **(row.given or {}), "since": since, "until": until})
+        return make_link(row.path, {**labels, **(row.given or {}), "since": since, "until": until})
 
     words = ChartWords(
         what=row.what,
@@ -160,7 +165,7 @@ def _draw(
         write=_write_seconds if row.trend in SECONDS else _write_count,
         link=link,
     )
-    points = found.list_points()
+    points = trend_points.list_points()
     kind = TRENDS[row.trend].kind
     if kind is TrendKind.DURATIONS:
         chart = draw_durations(points, words)
@@ -168,7 +173,7 @@ def _draw(
         draw = draw_counts if kind is TrendKind.COUNT else draw_values
         chart = draw(points, row.by, words)
     if chart.is_empty:
-        return replace(chart, sentence=describe_none(found.first_at, chart.sentence))
+        return replace(chart, sentence=describe_none(trend_points.first_at, chart.sentence))
     return chart
 
 

@@ -37,7 +37,11 @@ UNKNOWN: Final = ListKind(
     path="/unknown",
     answer=deliveries.list_deliveries,
     parameters=(
-        *(one for one in filter_parameters(of_events=False) if one.name in (*FILTERS, "status")),
+        *(
+            parameter
+            for parameter in filter_parameters(of_events=False)
+            if parameter.name in (*FILTERS, "status")
+        ),
         DETAIL_LIMIT,
         BEFORE,
         SCREEN,
@@ -46,90 +50,102 @@ UNKNOWN: Final = ListKind(
 )
 
 
-def list_unknown(asked: ConsoleRequest) -> Screen:
+def list_unknown(console_request: ConsoleRequest) -> Screen:
     """Return the deliveries with an unknown outcome, each with the evidence."""
-    found = read_list(asked, UNKNOWN)
-    known = read_unknown_deliveries(
-        asked.context.database, [one["id"] for one in found.items], asked.context.config()
+    console_list = read_list(console_request, UNKNOWN)
+    unknown_deliveries = read_unknown_deliveries(
+        console_request.context.database,
+        [row["id"] for row in console_list.items],
+        console_request.context.config(),
     )
-    shown = [
-        _describe(asked, one)
-        for one in known.values()
-        if one.delivery.status is Status.UNKNOWN  # not settled meanwhile
+    descriptions = [
+        _describe(console_request, unknown_delivery)
+        for unknown_delivery in unknown_deliveries.values()
+        if unknown_delivery.delivery.status is Status.UNKNOWN  # not settled meanwhile
     ]
     commands = DELIVERY_COMMANDS_BY_STATUS[STATUS["status"]]
     return Screen(
         template="unknown.html",
         title="Unknown",
         values={
-            "list": found,
-            "shown": shown,
-            "bar": make_act_bar(asked, found, UNKNOWN.path, commands, fixed=STATUS),
-            "here": make_link(UNKNOWN.path, asked.given),
-            "may_read_contents": asked.may_read_contents,
+            "list": console_list,
+            "shown": descriptions,
+            "bar": make_act_bar(
+                console_request, console_list, UNKNOWN.path, commands, fixed=STATUS
+            ),
+            "here": make_link(UNKNOWN.path, console_request.given),
+            "may_read_contents": console_request.may_read_contents,
         },
-        status=found.status,
+        status=console_list.status,
     )
 
 
-def record_run(asked: ConsoleRequest) -> Response:
+def record_run(console_request: ConsoleRequest) -> Response:
     """Propose that a delivery started the run with an id that a person typed."""
-    id_ = asked.http.form.get("id", "")
+    id_ = console_request.http.form.get("id", "")
     if "\0" in id_:
         raise refuse(400, "The form names no delivery.")
-    run_id = check_id("run_id", asked.http.form.get("run_id", "").strip())
-    found = selection.find_event(asked.context, replace(asked.ask(), ids={"id": id_}))
-    one = next((each for each in found.deliveries if each.id == found.delivery_id), None)
-    if one is None:
+    run_id = check_id("run_id", console_request.http.form.get("run_id", "").strip())
+    history = selection.find_event(
+        console_request.context, replace(console_request.ask(), ids={"id": id_})
+    )
+    delivery = next(
+        (candidate for candidate in history.deliveries if candidate.id == history.delivery_id), None
+    )
+    if delivery is None:
         raise refuse(400, "That is the id of an event, not of a delivery.")
     how: dict[str, Any] = {"to": Status.DELIVERED.value, "run_id": run_id}
-    if asked.http.form.get("force") or one.look_at is not None:  # flowbridge looks for the run too
+    if (
+        console_request.http.form.get("force") or delivery.look_at is not None
+    ):  # flowbridge looks for the run too
         how["force"] = True
-    body = {"command": "resolve", "mode": "propose", "ids": [one.id], "how": how}
-    return propose_operation(asked, body)
+    body = {"command": "resolve", "mode": "propose", "ids": [delivery.id], "how": how}
+    return propose_operation(console_request, body)
 
 
-def _describe(asked: ConsoleRequest, one: UnknownDelivery) -> dict[str, Any]:
+def _describe(console_request: ConsoleRequest, unknown_delivery: UnknownDelivery) -> dict[str, Any]:
     """Return a delivery with both columns. What may quote a payload needs the scope `bodies`."""
-    with_contents = asked.may_read_contents
-    shape = one.as_json(with_contents=with_contents)
-    needs_decision = bool(one.commands)
+    with_contents = console_request.may_read_contents
+    shape = unknown_delivery.as_json(with_contents=with_contents)
+    needs_decision = bool(unknown_delivery.commands)
     return {
         **shape,
-        "event": one.event,
+        "event": unknown_delivery.event,
         "attempt": shape["attempt"],
         "needs_decision": needs_decision,
-        "has_runs": one.has_runs,
-        "force": one.delivery.look_at is not None,
+        "has_runs": unknown_delivery.has_runs,
+        "force": unknown_delivery.delivery.look_at is not None,
         "steps": [
             split_advice(replace(step, sentence=as_sentence(step.sentence)))
-            for step in one.next_steps
+            for step in unknown_delivery.next_steps
         ]
         if with_contents
         else [],
-        "seen": _describe_evidence(one) if with_contents else None,
-        "not_looked": None if one.delivery.evidence is not None else as_sentence(one.not_looked),
+        "seen": _describe_evidence(unknown_delivery) if with_contents else None,
+        "not_looked": None
+        if unknown_delivery.delivery.evidence is not None
+        else as_sentence(unknown_delivery.not_looked),
     }
 
 
-def _describe_evidence(one: UnknownDelivery) -> Mapping[str, Any] | None:
+def _describe_evidence(unknown_delivery: UnknownDelivery) -> Mapping[str, Any] | None:
     """Return the evidence of the platform's list, with its decision in words; null without one."""
-    found = evidence_json(one.delivery.evidence)
-    if not isinstance(found, dict):
+    evidence = evidence_json(unknown_delivery.delivery.evidence)
+    if not isinstance(evidence, dict):
         return None
-    problem, _ = last_list_failure(one.delivery.evidence)
-    candidates = found.get("candidates")
+    problem, _ = last_list_failure(unknown_delivery.delivery.evidence)
+    candidates = evidence.get("candidates")
     runs: Sequence[Any] = candidates if isinstance(candidates, list) else ()
     return {
-        "since": found.get("since"),
-        "until": found.get("until"),
-        "looks": found.get("looks"),
-        "looked_at": found.get("looked_at"),
-        "listed": found.get("listed"),
-        "covers": found.get("covers"),
+        "since": evidence.get("since"),
+        "until": evidence.get("until"),
+        "looks": evidence.get("looks"),
+        "looked_at": evidence.get("looked_at"),
+        "listed": evidence.get("listed"),
+        "covers": evidence.get("covers"),
         "problem": problem,
-        "candidates": [each for each in runs if isinstance(each, dict)],
-        "others": found.get("others") or [],
-        "decision": DECISIONS.get(str(found.get("decided")), str(found.get("decided") or "")),
-        "why": None if problem is not None else found.get("why"),
+        "candidates": [run for run in runs if isinstance(run, dict)],
+        "others": evidence.get("others") or [],
+        "decision": DECISIONS.get(str(evidence.get("decided")), str(evidence.get("decided") or "")),
+        "why": None if problem is not None else evidence.get("why"),
     }

@@ -101,12 +101,12 @@ def make_environ(
 
 def call_application(app: WsgiApp, environ: dict[str, Any], writer: ThreadWriter) -> None:
     """Call the application and write its answer. Raises what it raises."""
-    given: list[tuple[str, list[tuple[str, str]]]] = []
+    heads: list[tuple[str, list[tuple[str, str]]]] = []
 
     def start_response(
         status: str, headers: list[tuple[str, str]], _error: Any = None
     ) -> Callable[[bytes], None]:
-        given[:] = [(status, headers)]
+        heads[:] = [(status, headers)]
         return writer.write
 
     parts = app(environ, start_response)
@@ -115,12 +115,12 @@ def call_application(app: WsgiApp, environ: dict[str, Any], writer: ThreadWriter
         bodiless = environ["REQUEST_METHOD"] == "HEAD"
         for part in parts:
             if not is_started:
-                bodiless = _start(given[0], writer, bodiless=bodiless)
+                bodiless = _start(heads[0], writer, bodiless=bodiless)
                 is_started = True
             if part and not bodiless:
                 writer.write(part)
         if not is_started:
-            _start(given[0], writer, bodiless=bodiless)
+            _start(heads[0], writer, bodiless=bodiless)
     finally:
         close = getattr(parts, "close", None)
         if close is not None:
@@ -128,10 +128,10 @@ def call_application(app: WsgiApp, environ: dict[str, Any], writer: ThreadWriter
 
 
 def _start(
-    given: tuple[str, list[tuple[str, str]]], writer: ThreadWriter, *, bodiless: bool
+    head: tuple[str, list[tuple[str, str]]], writer: ThreadWriter, *, bodiless: bool
 ) -> bool:
     """Write the head of an answer, and return whether it has no body."""
-    status, headers = given
+    status, headers = head
     kept = [(name, value) for name, value in headers if name.lower() not in HOP_HEADERS]
     bodiless = bodiless or int(status[:3]) in BODILESS_STATUSES
     declared = next((value for name, value in kept if name.lower() == "content-length"), None)

@@ -171,7 +171,7 @@ class HeadReader:
         expects = headers.get("expect", "").lower()
         if expects not in ("", "100-continue"):
             raise MalformedRequest("Expectation", HTTPStatus.EXPECTATION_FAILED)
-        found = ParsedHead(
+        head = ParsedHead(
             request=_make_head(
                 parser.method.decode("latin-1"),
                 parser.path.decode("latin-1"),
@@ -186,7 +186,7 @@ class HeadReader:
         )
         parser.reset()
         self._clear()
-        return found
+        return head
 
     def _check_request_line(self) -> None:
         """Raise `MalformedRequest` unless there are two blanks: the parser in C reads over more."""
@@ -227,16 +227,20 @@ def read_length(headers: dict[str, str]) -> int | None:
 
     Raises `MalformedRequest`.
     """
-    given = headers.pop("content-length", None)
+    content_length = headers.pop("content-length", None)
     if "transfer-encoding" in headers:
-        if given is not None:
+        if content_length is not None:
             raise MalformedRequest("TwoFramings")
         return None
-    if given is None:
+    if content_length is None:
         return 0
-    if not (given.isascii() and given.isdigit() and len(given) <= MAX_LENGTH_DIGITS):
+    if not (
+        content_length.isascii()
+        and content_length.isdigit()
+        and len(content_length) <= MAX_LENGTH_DIGITS
+    ):
         raise MalformedRequest("ContentLength")
-    return int(given)
+    return int(content_length)
 
 
 def _make_head(

@@ -215,15 +215,15 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
         await asyncio.sleep(0)
 
 
-def _allow_connections(most: int) -> int:
+def _allow_connections(max_connections: int) -> int:
     """Raise the limit of descriptors for so many connections; return how many it allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = most + SPARE_DESCRIPTORS
+    descriptors = max_connections + SPARE_DESCRIPTORS
     if hard != resource.RLIM_INFINITY:
-        wanted = min(wanted, hard)
-    if resource.RLIM_INFINITY != soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    return min(most, max(wanted - SPARE_DESCRIPTORS, wanted // 2))
+        descriptors = min(descriptors, hard)
+    if resource.RLIM_INFINITY != soft < descriptors:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, hard))
+    return min(max_connections, max(descriptors - SPARE_DESCRIPTORS, descriptors // 2))
 
 
 def _log_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
