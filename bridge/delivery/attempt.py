@@ -10,7 +10,7 @@ from bridge.core.status import Outcome, OutcomeKind, RunReport
 from bridge.delivery.file_transfer import FileTransfer, Send, transfer_files
 from bridge.delivery.platforms.model import NO_RUNS, ListedRun, Listing
 from bridge.delivery.platforms.registry import PLATFORMS
-from bridge.delivery.unknown_starts import run_of_another_flow, without_answer
+from bridge.delivery.unknown_outcomes import classify_no_answer, classify_run_of_another_flow
 from bridge.routing.model import Platform
 
 __all__ = ["Send", "deliver", "list_newest_runs", "poll_run"]
@@ -38,12 +38,12 @@ def deliver(
         delivery = handed
     answer = send(kind.build_start(platform, delivery))
     if isinstance(answer, NoAnswer):
-        return without_answer(answer)
+        return classify_no_answer(answer)
     outcome = replace(kind.read_start(answer, now), status_code=answer.status)
     return (
         outcome
         if outcome.saved_item_id in (None, delivery.saved_item_id)
-        else run_of_another_flow(delivery, outcome)
+        else classify_run_of_another_flow(delivery, outcome)
     )
 
 

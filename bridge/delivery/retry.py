@@ -8,7 +8,7 @@ from bridge.core.model import Delivery, Retry, RunState, Status
 from bridge.core.status import Outcome, OutcomeKind, RunReport
 from bridge.core.text import pluralize
 from bridge.delivery.platforms.responses import RETRY_AFTER_MAX_SECONDS
-from bridge.delivery.unknown_starts import stays_unknown
+from bridge.delivery.unknown_outcomes import stays_unknown
 
 
 @dataclass(frozen=True, slots=True)

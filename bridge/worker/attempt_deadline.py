@@ -19,7 +19,7 @@ from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import Delivery
 from bridge.core.status import Outcome, OutcomeKind
 from bridge.delivery.file_transfer import Send
-from bridge.delivery.unknown_starts import FAULT
+from bridge.delivery.unknown_outcomes import FAULT
 from bridge.routing.model import Platform
 from bridge.store.db.clock import DatabaseClock
 from bridge.store.queue.claim_round import Claim

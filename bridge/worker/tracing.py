@@ -15,7 +15,7 @@ from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import Delivery, Status
 from bridge.core.status import Outcome
 from bridge.delivery.attempt import Send
-from bridge.delivery.unknown_starts import WORKER_DIED
+from bridge.delivery.unknown_outcomes import WORKER_DIED
 from bridge.monitoring.spans import Span, make_attempt_span, make_run_span
 from bridge.monitoring.trace_ids import (
     TRACEPARENT_HEADER,

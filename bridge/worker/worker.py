@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from bridge.config.settings import Settings
 from bridge.core.errors import BridgeError
-from bridge.delivery import unknown_starts
+from bridge.delivery import unknown_outcomes
 from bridge.flows.process.forkserver import Forkserver
 from bridge.routing.model import Config
 from bridge.store.db import notify
@@ -151,7 +151,7 @@ class Worker:
         ended = {attempt.claim.delivery.id for attempt in attempts}
         for claim in self._cycle.turns.held.values():
             if claim.delivery.id not in ended:
-                attempts.append(AttemptEnded(claim, unknown_starts.STOPPED))
+                attempts.append(AttemptEnded(claim, unknown_outcomes.STOPPED))
         clocks = self._cycle.now.read()
 
         def settle(connection: Connection) -> TurnChanges:

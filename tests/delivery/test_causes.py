@@ -18,7 +18,7 @@ from bridge.core.status import Outcome, OutcomeKind, RunReport
 from bridge.delivery.causes import Cause, find_cause
 from bridge.delivery.platforms import gumloop
 from bridge.delivery.retry import decide_after_attempt, decide_after_run
-from bridge.delivery.unknown_starts import read_failure
+from bridge.delivery.unknown_outcomes import read_failure
 from bridge.routing.functions.registry import FUNCTIONS
 from bridge.routing.model import Flow, Ordering, Route
 from bridge.routing.planner import plan

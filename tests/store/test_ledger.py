@@ -29,7 +29,7 @@ from bridge.core.model import TRANSITIONS, DeadKind, Retry, RunState, Status
 from bridge.core.status import Outcome, OutcomeKind, RunReport
 from bridge.core.units import DAY
 from bridge.delivery.fair_share import FairShares
-from bridge.delivery.unknown_starts import WORKER_DIED
+from bridge.delivery.unknown_outcomes import WORKER_DIED
 from bridge.store.db.database import Database
 from bridge.store.queries import event_lookup
 from bridge.store.queries import status as status_queries

@@ -33,7 +33,7 @@ from bridge.core.status import Outcome, OutcomeKind, RunReport
 from bridge.core.timings import TIMINGS
 from bridge.core.units import DAY
 from bridge.delivery import reconcile
-from bridge.delivery.unknown_starts import WORKER_DIED
+from bridge.delivery.unknown_outcomes import WORKER_DIED
 from bridge.store.db.database import Database
 from bridge.store.db.leader import Leadership
 from bridge.store.inbound import events, removal

@@ -41,7 +41,7 @@ from bridge.core.model import Delivery, Order, Retry, Status
 from bridge.core.rate_limits import Limits
 from bridge.core.status import PlatformStatus
 from bridge.delivery import reconcile
-from bridge.delivery.unknown_starts import WORKER_DIED
+from bridge.delivery.unknown_outcomes import WORKER_DIED
 from bridge.monitoring.checks.platforms import find_open_circuits
 from bridge.routing.model import Config, Flow, Route
 from bridge.store.db.database import Database

@@ -58,7 +58,7 @@ from bridge.core.errors import BridgeError, StoreError
 from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import Retry, Status
 from bridge.core.timings import Timings
-from bridge.delivery.unknown_starts import WORKER_DIED
+from bridge.delivery.unknown_outcomes import WORKER_DIED
 from bridge.flows import flow
 from bridge.flows.ready.catalog import READY_FLOWS
 from bridge.routing.model import Mode, Platform, Route

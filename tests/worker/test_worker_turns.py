@@ -50,7 +50,7 @@ from bridge.core.status import OutcomeKind
 from bridge.core.timings import TIMINGS
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.delivery.polling import Polling
-from bridge.delivery.unknown_starts import WORKER_DIED
+from bridge.delivery.unknown_outcomes import WORKER_DIED
 from bridge.flows import File, flow
 from bridge.flows.ready.catalog import READY_FLOWS
 from bridge.routing.model import Config, Flow, Mode, Route

@@ -29,7 +29,7 @@ from bridge.delivery.platforms.responses import (
     printable,
     read_date,
 )
-from bridge.delivery.unknown_starts import read_failure, unreadable_answer
+from bridge.delivery.unknown_outcomes import classify_unreadable_answer, read_failure
 from bridge.routing.model import Platform
 from bridge.routing.templates import RESERVED_INPUTS
 
@@ -142,7 +142,7 @@ def read_link(value: JSON) -> str | None:
     return value if fit and value.isprintable() else None
 
 
-def _read_log(value: JSON, limit: int) -> tuple[str, ...]:
+def _read_log(value: JSON, max_lines: int) -> tuple[str, ...]:
     """Return the last `max_lines` lines without colour codes, each cut to MAX_LOG_LINE_CHARS."""
     entries = value if isinstance(value, list) else [] if value is None else [value]
     lines: list[str] = []
@@ -150,9 +150,9 @@ def _read_log(value: JSON, limit: int) -> tuple[str, ...]:
         lines += [
             line for line in reversed(_ANSI.sub("", as_text(entry)).splitlines()) if line.strip()
         ]
-        if len(lines) >= limit:
+        if len(lines) >= max_lines:
             break
-    return tuple(printable(line, MAX_LOG_LINE_CHARS) for line in reversed(lines[:limit]))
+    return tuple(printable(line, MAX_LOG_LINE_CHARS) for line in reversed(lines[:max_lines]))
 
 
 BASE_URL: Final = "https://api.gumloop.com/api/v1"
@@ -202,7 +202,7 @@ def read_start(answer: Answer, now: float) -> Outcome:
         if value is None
         else "without a usable run_id"
     )
-    return unreadable_answer(answer, fault)
+    return classify_unreadable_answer(answer, fault)
 
 
 def build_run(platform: Platform, run_id: str) -> Call:

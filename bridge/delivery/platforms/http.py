@@ -8,7 +8,7 @@ from bridge.core.http_messages import Answer, Call
 from bridge.core.model import Delivery
 from bridge.core.status import Outcome, OutcomeKind
 from bridge.delivery.platforms.responses import USER_AGENT, dump, idempotency_key
-from bridge.delivery.unknown_starts import read_failure
+from bridge.delivery.unknown_outcomes import read_failure
 from bridge.routing.model import Platform
 
 

@@ -17,7 +17,7 @@ from bridge.core.model import DeadKind, Delivery, RunState, Status
 from bridge.core.rate_limits import day_of
 from bridge.core.status import Outcome, OutcomeKind
 from bridge.delivery.retry import RetryDecision, decide_after_attempt
-from bridge.delivery.unknown_starts import WORKER_DIED
+from bridge.delivery.unknown_outcomes import WORKER_DIED
 from bridge.store.db.prepared import InJsonList, PreparedStatement, send_together, to_json_list
 from bridge.store.encryption import Sealer
 from bridge.store.queue import ordering, throttling

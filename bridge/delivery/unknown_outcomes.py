@@ -1,7 +1,7 @@
-"""What decides that a start is unknown: the flow may have started, and nobody knows. Pure.
+"""Decide when the outcome of a start is unknown: the flow may have started or not. Pure.
 
 Each cause stands here: an answer whose status or content does not say it, a call without an answer,
-and a call that the bridge itself ended. `reconcile.py` then looks for the run on the platform.
+and a call that the bridge itself ended. `reconcile.py` then judges the search for the run.
 """
 
 from __future__ import annotations
@@ -56,13 +56,13 @@ def read_failure(answer: Answer, now: float) -> Outcome:
     )
 
 
-def without_answer(answer: NoAnswer) -> Outcome:
+def classify_no_answer(answer: NoAnswer) -> Outcome:
     """Return the outcome of a call without an answer: unknown once its request was sent."""
     kind = OutcomeKind.UNKNOWN if answer.sent else OutcomeKind.REFUSED
     return Outcome(kind=kind, detail=answer.reason)
 
 
-def unreadable_answer(answer: Answer, fault: str) -> Outcome:
+def classify_unreadable_answer(answer: Answer, fault: str) -> Outcome:
     """Return the outcome of a 2xx answer that names no run; `fault` says what is wrong with it."""
     return Outcome(
         kind=OutcomeKind.UNKNOWN,
@@ -71,7 +71,7 @@ def unreadable_answer(answer: Answer, fault: str) -> Outcome:
     )
 
 
-def run_of_another_flow(delivery: Delivery, outcome: Outcome) -> Outcome:
+def classify_run_of_another_flow(delivery: Delivery, outcome: Outcome) -> Outcome:
     """Return the outcome of a start that the platform answers with a run of another flow.
 
     That run is not the delivery's. The delivery's flow may have started or not. The idempotency key
@@ -90,5 +90,5 @@ def run_of_another_flow(delivery: Delivery, outcome: Outcome) -> Outcome:
 
 
 def stays_unknown(delivery: Delivery, outcome: Outcome) -> bool:
-    """Return whether the delivery stays unknown after this outcome, instead of being retried."""
-    return outcome.kind is OutcomeKind.UNKNOWN and (outcome.held or delivery.on_unknown != "retry")
+    """Return whether a delivery stays unknown after an unknown outcome, instead of a retry."""
+    return outcome.held or delivery.on_unknown != "retry"
