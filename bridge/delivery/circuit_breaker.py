@@ -116,9 +116,8 @@ def try_credentials(circuit: Circuit, now: float) -> Circuit:
 
 
 def _unauthorized(circuit: Circuit, outcome: Outcome, now: float, jitter: float) -> Circuit:
-    if (
-        circuit.is_unauthorized and circuit.state(now) == "open"
-    ):  # a call that began before it opened
+    if circuit.is_unauthorized and circuit.state(now) == "open":
+        # a call that began before it opened
         return circuit
     open_for = max(
         UNAUTHORIZED_FIRST_SECONDS, 2 * circuit.open_for if circuit.is_unauthorized else 0.0

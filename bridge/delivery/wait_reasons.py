@@ -129,9 +129,8 @@ def _config_wait(delivery: Delivery, around: WaitContext) -> Wait | None:
     if around.missing is not None:
         return Wait(
             kind="platform",
-            detail=f"the platform {delivery.platform!r} cannot be called: {around.missing};"
-            " next step:"
-            f" set it {IN_ENV}",
+            detail=f"the platform {delivery.platform!r} cannot be called: {around.missing}; next"
+            f" step: set it {IN_ENV}",
         )
     if around.circuit is not None and around.circuit.is_unauthorized:
         return _unauthorized(delivery, around.circuit)
@@ -147,9 +146,8 @@ def _config_wait(delivery: Delivery, around: WaitContext) -> Wait | None:
 def _missing_flow(delivery: Delivery, absent: str | None) -> str:
     if absent is not None:
         return (
-            f"the route {delivery.route!r} names the flow {absent!r}, which the local"
-            " platform does not"
-            f" have; next step: restore it in flows.py, or see {name_command('status')}"
+            f"the route {delivery.route!r} names the flow {absent!r}, which the local platform does"
+            f" not have; next step: restore it in flows.py, or see {name_command('status')}"
         )
     return _add_step(
         f"it was planned for the flow {delivery.saved_item_id!r}, which the local platform does not"
@@ -244,8 +242,7 @@ def _platform_wait(delivery: Delivery, around: WaitContext, now: float) -> Wait 
     until = circuit.raise_at if circuit is not None else None
     full = (
         f"{delivery.platform} reported that it is full at {pluralize(around.used, 'run')};"
-        " flowbridge"
-        " tries one more later"
+        " flowbridge tries one more later"
     )
     return Wait(kind="allowance", detail=full, until=until)
 
@@ -257,9 +254,8 @@ def _route_wait(delivery: Delivery, around: WaitContext, now: float) -> Wait:
         return Wait(
             kind="route",
             detail=(
-                f"the route {delivery.route!r} has reached its limit of"
-                f" {pluralize(cap, 'run')} at a"
-                " time (running or unknown)"
+                f"the route {delivery.route!r} has reached its limit of {pluralize(cap, 'run')} at"
+                " a time (running or unknown)"
             ),
         )
     today = around.pace.starts if around.pace.day == day_of(now) else 0

@@ -177,16 +177,14 @@ def build_source(
             _report_used(proof, name, strongest)
         elif "or" in proof.under:
             proof.log.refuse(
-                f"a source verifies one scheme, here {_describe(strongest)}; requests that"
-                " carry only"
-                f" {_describe(proof)} are refused"
+                f"a source verifies one scheme, here {_describe(strongest)}; requests that carry"
+                f" only {_describe(proof)} are refused"
             )
         else:
             is_weaker = True
             proof.log.refuse(
-                f"a source verifies one scheme, here {_describe(strongest)};"
-                f" {_describe(proof)} is not"
-                " verified"
+                f"a source verifies one scheme, here {_describe(strongest)}; {_describe(proof)} is"
+                " not verified"
             )
     return _write_source(result, name, strongest, used), is_weaker
 

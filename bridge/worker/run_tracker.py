@@ -195,10 +195,7 @@ class RunTracker:
 
     def _ask_each(self, some: Sequence[TrackedRun], platform: Platform) -> None:
         for followed, polls in some:
-            self._calls.submit(
-                f"look {followed.id}",
-                lambda delivery=followed, polls=polls: self._ask(delivery, polls, platform),  # type: ignore[misc]  # mypy infers no lambda with defaults
-            )
+            self._calls.submit(f"look {followed.id}", partial(self._ask, followed, polls, platform))
 
     def _ask(self, followed: Delivery, polls: int, platform: Platform) -> None:
         try:

@@ -12,7 +12,7 @@ from pathlib import Path
 import bridge
 
 ROOT = Path(bridge.__file__).parent
-#: Each fits almost any variable, so that nobody can search for it.
+#: Each fits any variable: a search for it finds nothing.
 VAGUE_NAMES = frozenset(
     {
         "asked",

@@ -100,18 +100,18 @@ def find_flows(
             f"found {len(names)} flows; a route starts at most {MAX_FLOWS_PER_ROUTE}",
         )
         return []
-    found_flows: dict[tuple[str, str], Flow] = {}
+    flows_by_id: dict[tuple[str, str], Flow] = {}
     for name in names:
         flow = _find_flow(name, path, references, report)
         if flow is None:
             continue
-        if (flow.platform, flow.saved_item_id) in found_flows:
+        if (flow.platform, flow.saved_item_id) in flows_by_id:
             report.add(
                 path,
                 f"the flow `{name}` is listed twice: one event would start it twice",
             )
-        found_flows[flow.platform, flow.saved_item_id] = flow
-    return list(found_flows.values())
+        flows_by_id[flow.platform, flow.saved_item_id] = flow
+    return list(flows_by_id.values())
 
 
 def _find_flow(name: str, path: Path, references: References, report: Report) -> Flow | None:

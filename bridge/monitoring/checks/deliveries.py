@@ -110,9 +110,8 @@ def find_late_starts(now: Overview) -> Iterator[Occurrence]:
             else "look at that run on the platform"
         )
         yield Occurrence(
-            f"{late_start.delivery_id} is {late_start.status}, but its attempt"
-            f" {late_start.attempt} has started run"
-            f" {late_start.run_id}, according to a late answer",
+            f"{late_start.delivery_id} is {late_start.status}, but its attempt {late_start.attempt}"
+            f" has started run {late_start.run_id}, according to a late answer",
             advise(do, "; ", name_command("show", late_start.delivery_id)),
             late_start.delivery_id,
         )

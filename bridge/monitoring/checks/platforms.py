@@ -39,9 +39,8 @@ def _describe_refusal(platform: PlatformStatus, circuit: Circuit, at: float) -> 
     why = f" ({circuit.reason})" if circuit.reason else ""
     again = f"at {format_clock(circuit.open_until)}" if circuit.state(at) == "open" else "now"
     return Occurrence(
-        f"platform {platform.name} refused its {platform.credentials}{why}: its deliveries"
-        " wait, none is"
-        f" lost; one is tried {again}",
+        f"platform {platform.name} refused its {platform.credentials}{why}: its deliveries wait,"
+        f" none is lost; one is tried {again}",
         Advice(
             "set the right value in .env; no restart is needed, and one delivery is tried at once"
         ),

@@ -27,9 +27,8 @@ def find_rejects(now: Overview) -> Iterator[Occurrence]:
             FEW_REJECTS, REJECTS_RATIO * source.rejected_usually
         ):
             failure = (
-                f"{source.rejected_lately} requests to source {source.name} failed"
-                " verification within"
-                " an hour, more than usual"
+                f"{source.rejected_lately} requests to source {source.name} failed verification"
+                " within an hour, more than usual"
             )
         if failure is not None:
             yield Occurrence(failure, _advise_on_secret(source.name), source.name)

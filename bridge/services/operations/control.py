@@ -70,9 +70,8 @@ def _why_not_agreed(operation: Operation, token: str | None) -> str:
         return f"{operation.id} needs no agreement"
     if operation.token != token:
         return (
-            f"{operation.id} was proposed with another token: only that one can agree to it,"
-            " or withdraw"
-            " it"
+            f"{operation.id} was proposed with another token: only that one can agree to it, or"
+            " withdraw it"
         )
     if operation.agreed_at is not None:
         return f"{operation.id} was agreed to at {iso(operation.agreed_at)}"

@@ -19,7 +19,7 @@ def find_platform(config: Config, name: str) -> Platform:
 
 
 def unknown_platform(name: str, platform_names: Iterable[str]) -> InvalidRequest:
-    """Return the error for a name that none of the `platform_names` platforms has."""
+    """Return the error for a name that is not among the `platform_names`."""
     from bridge.core.typos import suggest
 
     names = list(platform_names)

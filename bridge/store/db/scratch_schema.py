@@ -41,9 +41,8 @@ def create(url: str, name: str) -> str:
     try:
         if (content := database.write(lambda connection: _make(connection, name))) is not None:
             raise SettingsError(
-                f"the database {database.url.database!r} is not empty: it contains {content}."
-                " Use an"
-                " empty database"
+                f"the database {database.url.database!r} is not empty: it contains {content}. Use"
+                " an empty database"
             )
     except StoreError as error:
         raise SettingsError(f"the database cannot be used: {error}") from error

@@ -87,9 +87,8 @@ def _refuse_cancel(candidate: Delivery) -> str | None:
         None
         if is_waiting
         else (
-            f"it is {candidate.status}: only a waiting delivery can be cancelled, or a dead"
-            " one that"
-            " blocks others"
+            f"it is {candidate.status}: only a waiting delivery can be cancelled, or a dead one"
+            " that blocks others"
         )
     )
 
@@ -97,18 +96,16 @@ def _refuse_cancel(candidate: Delivery) -> str | None:
 def _refuse_resolve(candidate: Delivery) -> str | None:
     if candidate.status is Status.UNKNOWN and candidate.look_at is not None:
         return (
-            f"{_looks_for_run(candidate)}; --force resolves it anyway, and `queued` may then"
-            " start it"
-            " twice"
+            f"{_looks_for_run(candidate)}; --force resolves it anyway, and `queued` may then start"
+            " it twice"
         )
     return _refuse_known(candidate)
 
 
 def _looks_for_run(unresolved: Delivery) -> str:
     return (
-        f"flowbridge is searching for its run: flowbridge resolve {unresolved.id} shows when"
-        " it polls next"
-        " and what prevents a result"
+        f"flowbridge is searching for its run: flowbridge resolve {unresolved.id} shows when it"
+        " polls next and what prevents a result"
     )
 
 

@@ -321,9 +321,8 @@ def _disk_problems(database: Database) -> list[str]:
     problems = []
     if disk_space.NETWORK_FILE_SYSTEMS.fullmatch(file_system):
         problems.append(
-            f"the database is on a network file system ({file_system}), where a write-ahead"
-            " log does not"
-            " work: move it to a local disk or use PostgreSQL"
+            f"the database is on a network file system ({file_system}), where a write-ahead log"
+            " does not work: move it to a local disk or use PostgreSQL"
         )
     left, reserve = disk_space.free_space(database.path)
     if left < reserve:

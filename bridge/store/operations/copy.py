@@ -53,9 +53,8 @@ def check(source: Database, target: Database, *, snapshot: bool) -> None:
     )
     if target_revision is not None and target_revision != HEAD:
         raise StoreError(
-            f"the target has schema {target_revision}, this flowbridge requires {HEAD}:"
-            " create an empty"
-            " database"
+            f"the target has schema {target_revision}, this flowbridge requires {HEAD}: create an"
+            " empty database"
         )
     if target_revision is not None:
         _must_be_empty(count_rows(target))

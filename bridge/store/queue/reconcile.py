@@ -60,12 +60,11 @@ def resolve(
 
     Null where the delivery is no longer unknown, or has another attempt.
     """
+    # lock order: keys, then deliveries
     take_key_locks(
         connection, [(searched.delivery.platform, searched.delivery.saved_item_id)], FLOW_SEED
     )
-    take_key_locks(
-        connection, ordering.key_of(searched.delivery)
-    )  # lock order: keys, then deliveries
+    take_key_locks(connection, ordering.key_of(searched.delivery))
     start = read_unknown_start(connection, searched.delivery.id, lock=True)
     if start is None or start.attempt != searched.attempt:
         return None

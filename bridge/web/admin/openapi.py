@@ -165,9 +165,8 @@ def _with_stream_limit(parameter: Parameter) -> Parameter:
     maximum = parameter.schema["maximum"]
     return replace(
         parameter,
-        doc=f"The number of items: 1 to {maximum} (default {parameter.default}); in a stream"
-        " any number, 0"
-        " for all (default).",
+        doc=f"The number of items: 1 to {maximum} (default {parameter.default}); in a stream any"
+        " number, 0 for all (default).",
         schema={"type": "integer", "minimum": 0},
     )
 

@@ -105,9 +105,8 @@ class Lines:
             yield f"{_name(story).ljust(24)}  {_received(story)}"
         for delivery in story.deliveries:
             yield (
-                f"{_name(story).ljust(24)}  {delivery.route} → {delivery.flow} "
-                f" {describe_status(delivery)} "
-                f" {_came_out(delivery)}".rstrip()
+                f"{_name(story).ljust(24)}  {delivery.route} → {delivery.flow}"
+                f"  {describe_status(delivery)}  {_came_out(delivery)}".rstrip()
             )
 
     def close(self, stories: Sequence[DemoRequest], seconds: float, *, well: bool) -> None:

@@ -95,9 +95,8 @@ def record_run(console_request: ConsoleRequest) -> Response:
     if delivery is None:
         raise refuse(400, "That is the id of an event, not of a delivery.")
     how: dict[str, Any] = {"to": Status.DELIVERED.value, "run_id": run_id}
-    if (
-        console_request.http.form.get("force") or delivery.look_at is not None
-    ):  # flowbridge looks for the run too
+    is_searched_for = delivery.look_at is not None  # by flowbridge too
+    if console_request.http.form.get("force") or is_searched_for:
         how["force"] = True
     body = {"command": "resolve", "mode": "propose", "ids": [delivery.id], "how": how}
     return propose_operation(console_request, body)
